@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Explain any trained model, test the explanation, attack and certify it, find the model's faults, mend them.
+
+Names are loaded when first used: ``import assay`` brings in neither numpy nor torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from assay import attack, certify, diagnose, evaluate, examples, explain, model, repair
+    from assay.auditing.run import audit, load
+    from assay.cases.case import Case, case
+    from assay.cases.game import Game
+    from assay.cases.removals import Blur, Conditional, Constant, Marginal, Mean, Removal
+    from assay.engine.ball import Ball
+    from assay.engine.declare import remake
+    from assay.engine.influence import Gaussian, Line, Lines, Point, Uniform
+    from assay.model.model import Model
+    from assay.model.wrap import wrap
+    from assay.nouns.features import Features, columns, elements, grid, groups, integer_map, superpixels
+    from assay.nouns.recipe import Recipe
+    from assay.nouns.target import Target, unit
+    from assay.words.seed import Seed
+
+_PACKAGES = ("attack", "certify", "diagnose", "evaluate", "examples", "explain", "model", "repair")
+_PLACES = {
+    "Ball": "engine.ball",
+    "Blur": "cases.removals",
+    "Case": "cases.case",
+    "Conditional": "cases.removals",
+    "Constant": "cases.removals",
+    "Features": "nouns.features",
+    "Game": "cases.game",
+    "Gaussian": "engine.influence",
+    "Line": "engine.influence",
+    "Lines": "engine.influence",
+    "Marginal": "cases.removals",
+    "Mean": "cases.removals",
+    "Model": "model.model",
+    "Point": "engine.influence",
+    "Recipe": "nouns.recipe",
+    "Removal": "cases.removals",
+    "Seed": "words.seed",
+    "Target": "nouns.target",
+    "Uniform": "engine.influence",
+    "audit": "auditing.run",
+    "case": "cases.case",
+    "columns": "nouns.features",
+    "elements": "nouns.features",
+    "grid": "nouns.features",
+    "groups": "nouns.features",
+    "integer_map": "nouns.features",
+    "load": "auditing.run",
+    "remake": "engine.declare",
+    "superpixels": "nouns.features",
+    "unit": "nouns.target",
+    "wrap": "model.wrap",
+}
+
+__version__ = "0.1.0"
+__all__ = [*sorted([*_PACKAGES, *_PLACES])]  # noqa: PLE0604  # all are text
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"assay.{name}")
+    if name in _PLACES:
+        value = getattr(import_module(f"assay.{_PLACES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'assay' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

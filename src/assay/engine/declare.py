@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a function becomes a method: one decorator a verb checks, meters and packs.
+
+The body of a method is a plain function of a case. The decorator asks whether the case offers what the method needs,
+counts what it costs, and packs what it returns into a result that knows how it came to be. The body stays reachable as
+``method.body``, so that an attack can differentiate through an explanation.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import platform
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
+
+import numpy as np
+
+from assay.cases.case import Case
+from assay.nouns.frames import some
+from assay.nouns.method import Method, Verb, enter, find
+from assay.nouns.result import (
+    Breach,
+    Certificate,
+    Estimate,
+    Explanation,
+    Finding,
+    Made,
+    Note,
+    Repair,
+    Score,
+)
+from assay.nouns.rows import to_floats, to_numpy
+from assay.words.errors import CapabilityError, InputError
+from assay.words.types import Floats
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Declared(Protocol[P, R_co]):
+    """A declared method: call it, or read its record."""
+
+    method: Method
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Do it."""
+
+
+NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
+    "gradient": (
+        lambda case: case.model.has_gradient,
+        "needs gradients; {name} gives none. Use shapley or occlusion, or a differentiable surrogate.",
+    ),
+    "net": (lambda case: case.model.net is not None, "needs a torch net's weights; {name} has none to show."),
+    "classes": (
+        lambda case: case.model.gives not in ("values", "units"),
+        "needs a classifier; {name} gives {gives}.",
+    ),
+    "image": (
+        lambda case: len(case.rows.shape) == 3,
+        "needs images (channel, height, width); the rows of {name} have shape {shape}.",
+    ),
+    "numbers": (
+        lambda case: case.rows.table is None or not case.rows.table.coded.any(),
+        "needs numeric inputs; the table explained has columns of text or categories.",
+    ),
+    "table": (lambda case: len(case.rows.shape) == 1, "needs a table; the rows of {name} have shape {shape}."),
+}
+
+
+def explainer(
+    *, source: str, needs: set[str] | None = None, claims: set[str] | None = None, status: Literal["stable", "provisional"] = "provisional"
+) -> Callable[[Callable[P, Any]], Declared[P, Explanation]]:
+    """Declare an explanation: body (case, *, options) → array (row, part) or (row, *shape), or an ``Estimate``."""
+
+    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> Explanation:
+        estimate = answer if isinstance(answer, Estimate) else Estimate(answer)
+        values, dense = _pooled(case, to_floats(estimate.values), method)
+        base = np.full(len(case), np.nan) if estimate.base is None else to_floats(estimate.base)
+        return Explanation(
+            made=made,
+            notes=(*case.notes, *estimate.notes, *_undefined(values, case, "values")),
+            values=values,
+            stderr=None if estimate.stderr is None else to_floats(estimate.stderr),
+            base=base,
+            output=case.output,
+            features=case.features,
+            ids=case.rows.ids,
+            x=_readonly(to_numpy(case.rows.x)),
+            labels=case.classes if case.model.gives not in ("values", "units") else (),
+            dense=dense,
+            shown=case.shown(),
+            extra={name: to_floats(array) for name, array in estimate.extra.items()},
+            meaning=method.meaning,
+        )
+
+    return _declare("explain", pack, source, needs, claims, "neither", status)
+
+
+def scorer(
+    *,
+    source: str,
+    better: Literal["higher", "lower", "neither"],
+    needs: set[str] | None = None,
+    claims: set[str] | None = None,
+    status: Literal["stable", "provisional"] = "provisional",
+) -> Callable[[Callable[P, Any]], Declared[P, Score]]:
+    """Declare a score: body (explanation, case, *, options) → array (row,), or an ``Estimate``."""
+
+    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> Score:
+        estimate = answer if isinstance(answer, Estimate) else Estimate(answer)
+        values = to_floats(estimate.values)
+        return Score(
+            made=made,
+            notes=(*case.notes, *estimate.notes, *_undefined(values[:, None], case, "the score")),
+            values=values,
+            ids=case.rows.ids,
+            better=better,
+            of=args[0].made.method,
+            stderr=None if estimate.stderr is None else to_floats(estimate.stderr),
+            extra={name: to_floats(array) for name, array in estimate.extra.items()},
+            meaning=method.meaning,
+        )
+
+    return _declare("evaluate", pack, source, needs, claims, better, status)
+
+
+def attacker(
+    *, source: str, needs: set[str] | None = None, claims: set[str] | None = None
+) -> Callable[[Callable[P, Any]], Declared[P, Breach]]:
+    """Declare an attack: body ([explanation,] case, ball, *, options) → the fields of a ``Breach`` by name."""
+
+    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> Breach:
+        fields = dict(answer)
+        notes = (*case.notes, *fields.pop("notes", ()))
+        x = _readonly(to_numpy(fields.pop("x")))
+        return Breach(made=made, notes=notes, x=x, ids=case.rows.ids, meaning=method.meaning, **fields)
+
+    return _declare("attack", pack, source, needs, claims, "neither", "provisional")
+
+
+def certifier(
+    *, source: str, needs: set[str] | None = None, claims: set[str] | None = None
+) -> Callable[[Callable[P, Any]], Declared[P, Certificate]]:
+    """Declare a certificate: body (case, parts, *, options) → the fields of a ``Certificate`` by name."""
+
+    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> Certificate:
+        fields = dict(answer)
+        notes = (*case.notes, *fields.pop("notes", ()))
+        return Certificate(made=made, notes=notes, ids=case.rows.ids, meaning=method.meaning, **fields)
+
+    return _declare("certify", pack, source, needs, claims, "neither", "provisional")
+
+
+def diagnostic(
+    *, source: str, needs: set[str] | None = None, claims: set[str] | None = None
+) -> Callable[[Callable[P, Any]], Declared[P, list[Finding]]]:
+    """Declare a diagnosis: body (case, …, *, options) → findings; estimates come with intervals."""
+
+    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> list[Finding]:
+        return list(answer)
+
+    return _declare("diagnose", pack, source, needs, claims, "neither", "provisional")
+
+
+def repairer(
+    *, source: str, needs: set[str] | None = None, claims: set[str] | None = None
+) -> Callable[[Callable[P, Any]], Declared[P, Repair]]:
+    """Declare a repair: body (case, …, *, options) → the fields of a ``Repair`` by name, the new model among them."""
+
+    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> Repair:
+        fields = dict(answer)
+        notes = (*case.notes, *fields.pop("notes", ()))
+        return Repair(made=made, notes=notes, meaning=method.meaning, **fields)
+
+    return _declare("repair", pack, source, needs, claims, "neither", "provisional")
+
+
+def remake(explanation: Explanation, case: Case) -> Explanation:
+    """The same method with the same options on another case (other model, other rows, other label).
+
+    A result read back from disk remembers its removals only by their marks and cannot be remade: ``InputError``.
+    """
+    method = find("explain", explanation.made.method)
+    lost = [name for name, value in explanation.made.options.items() if isinstance(value, Mapping) and "mark" in value]
+    if lost:
+        raise InputError(
+            f"{method.name} was read from disk and {', '.join(lost)} held data that is not stored; call explain.{method.name} again."
+        )
+    return cast(Explanation, method.call(case, **explanation.made.options))
+
+
+def check(method: Method, case: Case) -> None:
+    """Raise ``CapabilityError`` if the case lacks what the method needs."""
+    for need in sorted(method.needs):
+        has, message = NEEDS[need]
+        if not has(case):
+            told = message.format(name=case.model.name, gives=case.model.gives, shape=case.rows.shape)
+            raise CapabilityError(f"{method.verb}.{method.name} {told}")
+
+
+def _declare(
+    verb: Verb,
+    pack: Callable[[Method, Made, Case, Any, tuple[Any, ...]], Any],
+    source: str,
+    needs: set[str] | None,
+    claims: set[str] | None,
+    better: Literal["higher", "lower", "neither"],
+    status: Literal["stable", "provisional"],
+) -> Callable[[Callable[P, Any]], Declared[P, Any]]:
+    unknown = (needs or set()) - set(NEEDS)
+    if unknown:
+        raise InputError(f"unknown needs {sorted(unknown)}; there are {sorted(NEEDS)}.")
+
+    def decorate(body: Callable[P, Any]) -> Declared[P, Any]:
+        meaning = (inspect.getdoc(body) or "").partition("\n\n")[0].replace("\n", " ")
+        if not meaning:
+            raise InputError(f"{body.__name__} says nothing about what its number means; give it a docstring.")
+
+        @functools.wraps(body)
+        def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+            case = next((a for a in (*args, *kwargs.values()) if isinstance(a, Case)), None)
+            if case is None:
+                raise InputError(f"{verb}.{body.__name__} needs a case; make one with assay.case(model, x).")
+            _fitting(args, case)
+            check(method, case)
+            options = {n: kwargs.get(n, p.default) for n, p in method.options.items()}
+            meter = case.model.meter
+            before = meter.forwards, meter.backwards
+            answer = body(*args, **kwargs)
+            cost = {"forwards": meter.forwards - before[0], "backwards": meter.backwards - before[1]}
+            made = Made(
+                method=method.name,
+                verb=verb,
+                options=options,
+                seed=case.seed,
+                target=case.asked,
+                model_mark=case.model.mark,
+                rows_mark=case.rows.mark,
+                features_mark=case.features.mark,
+                versions=versions(),
+                device=case.model.device,
+                cost={what: count for what, count in cost.items() if count},
+            )
+            return pack(method, made, case, answer, args)
+
+        method = Method(
+            name=body.__name__,
+            verb=verb,
+            source=source,
+            meaning=meaning,
+            needs=frozenset(needs or ()),
+            claims=frozenset(claims or ()),
+            better=better,
+            status=status,
+            body=body,
+            call=call,
+        )
+        enter(method)
+        declared = cast(Declared[P, Any], call)
+        declared.method = method
+        return declared
+
+    return decorate
+
+
+@functools.cache
+def versions() -> Mapping[str, str]:
+    """Versions of what numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("assay", "numpy", "scipy", "scikit-learn", "torch"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _fitting(args: tuple[Any, ...], case: Case) -> None:
+    for given in args:
+        if isinstance(given, Explanation) and (len(given.ids) != len(case) or len(given.features) != len(case.features)):
+            raise InputError(
+                f"the explanation has {len(given.ids)} rows of {len(given.features)} parts, the case {len(case)} rows of "
+                f"{len(case.features)} parts; they must speak of the same rows and parts."
+            )
+
+
+def _pooled(case: Case, values: Floats, method: Method) -> tuple[Floats, Floats | None]:
+    parts, shape = (len(case), len(case.features)), (len(case), *case.rows.shape)
+    if case.features.elementwise and values.shape == shape:
+        return case.features.pool(values), None
+    if values.shape == parts:
+        return values, None
+    if values.shape != shape:
+        raise InputError(f"{method.name} returned shape {values.shape}; expected {parts} (row, part) or {shape} (row, *shape).")
+    return case.features.pool(values), values
+
+
+def _undefined(values: Floats, case: Case, what: str) -> tuple[Note, ...]:
+    rows = np.flatnonzero(np.isnan(values).any(axis=1))
+    if not len(rows):
+        return ()
+    ids = tuple(case.rows.ids[i] for i in rows)
+    return (Note("undefined", f"{what} undefined (NaN) for {len(rows)} of {len(values)} rows: {some(rows)}", ids),)
+
+
+def _readonly(array: Any) -> Any:
+    copy = np.array(array)
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Saliency."""
+
+from array_api_compat import array_namespace
+
+from assay.cases.case import Case
+from assay.engine.declare import explainer
+from assay.engine.influence import Point, influence
+from assay.nouns.result import Estimate
+from assay.words.types import Array
+
+
+@explainer(source="simonyan2014", needs={"gradient", "numbers"}, claims={"dummy", "differentiable"})
+def saliency(case: Case, *, signed: bool = False) -> Estimate | Array:
+    """How fast the target moves when an element moves: |∂f/∂x|, in target units per input unit.
+
+    ``signed=True`` gives ∂f/∂x itself, which is linear in f. Parts of several elements get the sum. Says nothing about
+    how much of the target an element accounts for, and is 0 wherever f is flat: ReLU(1 − x) at 2.
+    """
+    slope = influence(case, Point()).values
+    return slope if signed else array_namespace(slope).abs(slope)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How an input is cut into parts, the players of every game."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from assay.words.digest import digest
+from assay.words.errors import InputError
+from assay.words.optional import need
+from assay.words.types import Floats, Ints, Masks
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Every element of a row belongs to one part, or to none (−1: padding, never taken away).
+
+    ``index`` has axes (*shape) when all rows are cut alike, (row, *shape) when each row has its own cut
+    (superpixels). Parts are numbered 0 … n − 1; with a cut per row, a row may have fewer than n: its missing
+    parts are empty and get the value 0.
+    """
+
+    index: Ints
+    names: tuple[str, ...]
+    per_row: bool = False
+
+    def __post_init__(self) -> None:
+        index = np.asarray(self.index)
+        if index.dtype.kind not in "iu":
+            raise InputError(f"a feature map holds whole numbers; got {index.dtype}.")
+        if index.size == 0 or index.min() < -1 or index.max() >= len(self.names):
+            raise InputError(
+                f"a feature map numbers its parts 0 … {len(self.names) - 1} (−1 for none); found "
+                f"{index.min() if index.size else 'no element'} … {index.max() if index.size else ''}."
+            )
+        if not self.per_row:
+            empty = np.setdiff1d(np.arange(len(self.names)), index)
+            if len(empty):
+                raise InputError(f"part(s) {empty[:8].tolist()} of the feature map are empty; number the parts without gaps.")
+        object.__setattr__(self, "index", index.astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return self.index.shape[1:] if self.per_row else self.index.shape
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether every element is a part of its own."""
+        return not self.per_row and len(self) == self.index.size
+
+    @cached_property
+    def mark(self) -> str:
+        """Stands for the cut and the names."""
+        return digest(self.index, self.names)
+
+    def at(self, which: Ints) -> Features:
+        """The cut of rows ``which``."""
+        return Features(self.index[which], self.names, per_row=True) if self.per_row else self
+
+    def spread(self, keep: Masks, which: Ints) -> Masks:
+        """Masks over parts (mask, part) as masks over elements (mask, *shape); padding is always kept."""
+        padded = np.concatenate([keep, np.ones((len(keep), 1), dtype=bool)], axis=1)
+        if self.per_row:
+            index = self.index[which].reshape(len(which), -1)
+            return np.take_along_axis(padded, index, axis=1).reshape(len(which), *self.shape)
+        return padded[:, self.index]
+
+    def pool(self, values: Floats) -> Floats:
+        """Sum values (row, *shape) over the elements of each part: (row, part)."""
+        if self.elementwise:
+            flat = np.empty((len(values), len(self)))
+            flat[:, self.index.ravel()] = values.reshape(len(values), -1)
+            return flat
+        index = self.index.reshape(len(self.index) if self.per_row else 1, -1)
+        parts = len(self) + 1
+        bins = (index % parts) + np.arange(len(values))[:, None] * parts          # −1 lands in the last bin
+        sums = np.bincount(bins.ravel(), weights=values.reshape(len(values), -1).ravel(), minlength=len(values) * parts)
+        return sums.reshape(len(values), parts)[:, :-1]
+
+    def map(self, values: Floats) -> Floats:
+        """Values of parts (row, part) painted on every element of the part: (row, *shape); padding gets 0."""
+        padded = np.concatenate([values, np.zeros((len(values), 1))], axis=1)
+        if self.per_row:
+            index = self.index.reshape(len(values), -1)
+            return np.take_along_axis(padded, index, axis=1).reshape(len(values), *self.shape)
+        return padded[:, self.index]
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """How many elements each part has: (part,), or (row, part) with a cut per row."""
+        index = self.index.reshape(len(self.index) if self.per_row else 1, -1)
+        counts = np.stack([np.bincount(row[row >= 0], minlength=len(self)) for row in index])
+        return counts if self.per_row else counts[0]
+
+
+def elements(shape: Sequence[int], names: Sequence[str] | None = None) -> Features:
+    """Every element is a part."""
+    size = int(np.prod(shape))
+    return Features(np.arange(size).reshape(tuple(shape)), tuple(names or map(str, range(size))))
+
+
+def columns(names: Sequence[str]) -> Features:
+    """Every column of a table is a part."""
+    return elements((len(names),), names)
+
+
+def groups(groups: Mapping[str, Sequence[str]], names: Sequence[str]) -> Features:
+    """Named groups of columns; columns of no group stay parts of their own.
+
+    >>> groups({"address": ["street", "town"]}, ["age", "street", "town"]).names
+    ('address', 'age')
+    """
+    places = {name: i for i, name in enumerate(names)}
+    index = np.full(len(names), -1)
+    for number, (group, members) in enumerate(groups.items()):
+        for member in members:
+            if member not in places:
+                raise InputError(f"group {group!r} names column {member!r}, which is not among {list(names)[:8]}.")
+            if index[places[member]] >= 0:
+                raise InputError(f"column {member!r} is in two groups; a part can be taken away once only.")
+            index[places[member]] = number
+    alone = [i for i in range(len(names)) if index[i] < 0]
+    index[alone] = np.arange(len(groups), len(groups) + len(alone))
+    return Features(index, (*groups, *(names[i] for i in alone)))
+
+
+def grid(shape: Sequence[int], patch: int) -> Features:
+    """Square patches of an image (channel, height, width); the last row and column may be narrower."""
+    if len(shape) != 3:
+        raise InputError(f"grid cuts images (channel, height, width); the rows have shape {tuple(shape)}.")
+    channels, height, width = shape
+    down, across = np.arange(height) // patch, np.arange(width) // patch
+    index = down[:, None] * (across[-1] + 1) + across[None, :]
+    names = [f"{r},{c}" for r in range(int(down[-1]) + 1) for c in range(int(across[-1]) + 1)]
+    return Features(np.broadcast_to(index, (channels, height, width)).copy(), tuple(names))
+
+
+def superpixels(images: Any, count: int = 60, compactness: float = 10.0) -> Features:
+    """SLIC superpixels of each image (row, channel, height, width); needs scikit-image."""
+    slic = need("skimage.segmentation", extra="image").slic
+    pictures = np.asarray(images, dtype=np.float64)
+    if pictures.ndim != 4:
+        raise InputError(f"superpixels cuts images (row, channel, height, width); got shape {pictures.shape}.")
+    span = np.ptp(pictures) or 1.0
+    scaled = (pictures - pictures.min()) / span
+    cuts = np.stack(
+        [slic(picture, n_segments=count, compactness=compactness, channel_axis=0, start_label=0) for picture in scaled]
+    )
+    index = np.broadcast_to(cuts[:, None], pictures.shape).copy()
+    return Features(index, tuple(str(i) for i in range(int(cuts.max()) + 1)), per_row=True)
+
+
+def integer_map(index: Any, names: Sequence[str] | None = None) -> Features:
+    """Any map from elements to parts 0 … n − 1; −1 marks padding."""
+    index = np.asarray(index)
+    return Features(index, tuple(names or map(str, range(int(index.max()) + 1))))

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data frames as plain float64 matrices and back, with nothing lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from assay.words.errors import InputError
+from assay.words.types import Floats
+
+
+def is_frame(data: Any) -> bool:
+    """Whether ``data`` is a data frame that narwhals knows (pandas, polars, pyarrow, …)."""
+    return isinstance(nw.from_native(data, pass_through=True, eager_only=True), nw.DataFrame)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The distinct values a coded column has shown so far; the code of a value never changes.
+
+    Values met later (a background usually has more of them than the rows explained) are appended.
+    """
+
+    codes: dict[Any, int] = field(default_factory=dict)
+    values: list[Any] = field(default_factory=list)
+
+    def encode(self, column: Sequence[Any]) -> Floats:
+        """The code of each value."""
+        for value in column:
+            if value not in self.codes:
+                self.codes[value] = len(self.values)
+                self.values.append(value)
+        return np.array([self.codes[value] for value in column], dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """How a frame's columns are written as numbers: numeric columns as they are, all others by level.
+
+    Decoding gives a frame of the caller's kind with the caller's column types; integer columns whose
+    values were replaced by fractions (a mean, say) come back as floats.
+    """
+
+    names: tuple[str, ...]
+    dtypes: tuple[Any, ...]
+    native: Any
+    levels: tuple[Levels | None, ...]
+
+    @staticmethod
+    def of(frame: Any) -> Table:
+        """Read the columns of a frame; raises ``InputError`` on repeated or non-text names."""
+        wrapped = nw.from_native(frame, eager_only=True)
+        names = tuple(wrapped.columns)
+        odd = [name for name in names if not isinstance(name, str)]
+        if odd:
+            raise InputError(f"column names must be text; found {odd[:5]!r}. Rename them first.")
+        dtypes = tuple(wrapped.schema[name] for name in names)
+        levels = tuple(None if dtype.is_numeric() else Levels() for dtype in dtypes)
+        return Table(names, dtypes, wrapped[:0].to_native(), levels)
+
+    @property
+    def coded(self) -> np.ndarray:
+        """Which columns are written by level."""
+        return np.array([level is not None for level in self.levels])
+
+    def encode(self, frame: Any) -> Floats:
+        """The frame as a matrix, its columns found by name whatever their order."""
+        wrapped = nw.from_native(frame, eager_only=True)
+        check_columns(wrapped.columns, self.names)
+        missing = {n: np.flatnonzero(_is_missing(wrapped[n])) for n in self.names}
+        missing = {name: rows for name, rows in missing.items() if len(rows)}
+        if missing:
+            name, rows = next(iter(missing.items()))
+            raise InputError(
+                f"{len(missing)} column(s) hold missing values: {name!r} in row(s) {some(rows)}. assay explains "
+                f"complete rows; drop or impute these first (an imputer can be part of the data, not of the model)."
+            )
+        columns = []
+        for name, level in zip(self.names, self.levels):
+            column = wrapped[name]
+            if level is None:
+                if not column.dtype.is_numeric():
+                    raise InputError(f"column {name!r} is {column.dtype}; it was numeric where the table was first seen.")
+                columns.append(column.to_numpy().astype(np.float64))
+            else:
+                columns.append(level.encode(column.to_list()))
+        return np.column_stack(columns) if columns else np.empty((len(wrapped), 0))
+
+    def decode(self, matrix: Floats) -> Any:
+        """A frame of the caller's kind with these rows."""
+        empty = nw.from_native(self.native, eager_only=True)
+        columns = []
+        for name, dtype, level, values in zip(self.names, self.dtypes, self.levels, matrix.T):
+            if level is None:
+                series = nw.new_series(name, values, backend=empty.implementation)
+                if dtype.is_float() or (values == np.trunc(values)).all():
+                    series = series.cast(dtype)
+            else:
+                kinds = _restore(name, level.values, empty[name])
+                series = kinds[values.astype(np.int64)]
+            columns.append(series)
+        return nw.concat([nw.from_dict({s.name: s for s in columns})]).to_native() if columns else self.native
+
+    def show(self, position: int, value: float) -> str:
+        """A cell as text."""
+        level = self.levels[position]
+        return f"{value:.6g}" if level is None else str(level.values[int(value)])
+
+    def code(self, position: int, value: Any) -> float:
+        """A single value as it is written in column ``position``."""
+        level = self.levels[position]
+        return float(value) if level is None else float(level.encode([value])[0])
+
+    def content(self, matrix: Floats) -> tuple[Any, ...]:
+        """The rows in a form that does not depend on the codes, for marks."""
+        return tuple(
+            matrix[:, i] if level is None else [str(level.values[int(code)]) for code in matrix[:, i]]
+            for i, level in enumerate(self.levels)
+        )
+
+    def settings(self) -> Mapping[str, str]:
+        """Column names and types, for printing."""
+        return {name: str(dtype) for name, dtype in zip(self.names, self.dtypes)}
+
+
+def check_columns(found: Sequence[str], needed: Sequence[str]) -> None:
+    """Raise ``InputError`` naming missing and unexpected columns."""
+    repeated = sorted({name for name in found if list(found).count(name) > 1})
+    missing = [name for name in needed if name not in set(found)]
+    extra = [name for name in found if name not in set(needed)]
+    faults = [
+        f"{what} {', '.join(map(repr, names[:8]))}{' …' if len(names) > 8 else ''}"
+        for what, names in (("missing", missing), ("unexpected", extra), ("repeated", repeated))
+        if names
+    ]
+    if faults:
+        raise InputError(f"columns do not fit: {'; '.join(faults)}. Give exactly the {len(needed)} columns of the model.")
+
+
+def some(rows: Any, limit: int = 8) -> str:
+    """The first few row numbers as text."""
+    rows = [int(row) for row in rows]
+    return ", ".join(map(str, rows[:limit])) + (f" … ({len(rows)} in all)" if len(rows) > limit else "")
+
+
+def _is_missing(column: nw.Series[Any]) -> np.ndarray:
+    missing = column.is_null().to_numpy().astype(bool)
+    if column.dtype.is_float():
+        missing = missing | np.isnan(column.to_numpy().astype(np.float64))
+    return np.asarray(missing)
+
+
+def _restore(name: str, values: list[Any], like: nw.Series[Any]) -> nw.Series[Any]:
+    """The levels as a column of the very type of the caller's, pandas categories and their order included."""
+    if like.implementation.is_pandas():
+        plain = nw.new_series(name, values, backend=like.implementation).to_native()
+        kinds = nw.from_native(plain.astype(like.to_native().dtype), series_only=True)
+    else:
+        text = nw.String if isinstance(like.dtype, nw.Categorical | nw.Enum) else None
+        kinds = nw.new_series(name, values, dtype=text, backend=like.implementation).cast(like.dtype)
+    lost = [value for value, gone in zip(values, kinds.is_null().to_list()) if gone]
+    if lost:
+        raise InputError(
+            f"column {name!r} has no category {', '.join(map(repr, lost[:5]))}: its type is {like.dtype}. "
+            f"Give the background the same categories as the rows explained."
+        )
+    return kinds

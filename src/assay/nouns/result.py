@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What comes back: values with their errors, notes, and how they came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from assay.nouns.features import Features
+from assay.words.errors import InputError
+from assay.words.seed import Seed
+from assay.words.stats import Interval, bootstrap
+from assay.words.types import Floats, Masks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from assay.model.model import Model
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something the reader of a result must know: a stable code, a sentence, and the rows it concerns."""
+
+    code: str
+    text: str
+    rows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a result came to be. ``options`` are the method's own, as given; ``cost`` counts rows."""
+
+    method: str
+    verb: str
+    options: Mapping[str, Any]
+    seed: Seed
+    target: str
+    model_mark: str
+    rows_mark: str
+    features_mark: str
+    versions: Mapping[str, str]
+    device: str
+    cost: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a method's body may return instead of a bare array."""
+
+    values: Any
+    stderr: Any = None
+    base: Any = None
+    notes: tuple[Note, ...] = ()
+    extra: Mapping[str, Floats] = field(default_factory=dict)
+
+
+def frozen(array: Any) -> Floats:
+    """A private read-only float64 copy."""
+    copy = np.array(array, dtype=np.float64)
+    copy.flags.writeable = False
+    return copy
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Result:
+    """Read-only numpy arrays, notes, and how they were made."""
+
+    made: Made
+    notes: tuple[Note, ...]
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+                object.__setattr__(self, item.name, frozen(value))
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.made.method
+
+    def save(self, path: str | Path) -> Path:
+        """Write to one file: numbers as safetensors, the rest as JSON; never pickle."""
+        from assay.nouns.store import save
+
+        return save(self, path)
+
+    def _head(self) -> str:
+        cost = ", ".join(f"{count:,} {what}" for what, count in self.made.cost.items())
+        return f"{type(self).__name__} {self.made.method} of {self.made.target} ({cost or 'no model call'})"
+
+    def _tail(self) -> str:
+        return "".join(f"\n  note: {note.text}" for note in self.notes[:2]) + (
+            f"\n  … {len(self.notes) - 2} more notes" if len(self.notes) > 2 else ""
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Explanation(Result):
+    """How much each part of each row matters to the target.
+
+    ``values`` (row, part) in units of the target unless the method's page says otherwise; ``stderr`` (row, part)
+    where values were sampled, else ``None``. ``output`` (row,) is the target at the rows, ``base`` (row,) the
+    target the values start from (NaN where the method has none), ``residual`` = output − base − Σ values.
+    ``dense`` (row, *shape) keeps values finer than the parts, where the method gives them.
+    """
+
+    values: Floats
+    stderr: Floats | None
+    base: Floats
+    output: Floats
+    features: Features
+    ids: tuple[str, ...]
+    x: Any
+    labels: tuple[str, ...] = ()
+    dense: Floats | None = None
+    shown: tuple[tuple[str, ...], ...] = ()
+    extra: Mapping[str, Floats] = field(default_factory=dict)
+    meaning: str = ""
+
+    @property
+    def residual(self) -> Floats:
+        """Output − base − Σ values, (row,): what the values leave unexplained; NaN where there is no base."""
+        return np.asarray(self.output - self.base - self.values.sum(axis=1))
+
+    def map(self) -> Floats:
+        """Values on the input's own grid, (row, *shape): each element shows its part's value, or its own if known."""
+        return self.dense if self.dense is not None else self.features.map(self.values)
+
+    def order(self) -> Any:
+        """Parts from the highest value to the lowest, (row, part); ties fall in part order."""
+        return np.argsort(-self.values, axis=1, kind="stable")
+
+    def top(self, share: float) -> Masks:
+        """Masks (row, part) of the ⌈share · n⌉ parts with the highest values."""
+        if not 0 < share <= 1:
+            raise InputError(f"share is a fraction of the parts, above 0 and at most 1; got {share}.")
+        count = int(np.ceil(share * self.values.shape[1] - 1e-9))
+        chosen = np.zeros(self.values.shape, dtype=bool)
+        np.put_along_axis(chosen, self.order()[:, :count], True, axis=1)
+        return chosen
+
+    def to_shap(self) -> Any:
+        """A ``shap.Explanation`` that shap's own plots accept; needs shap."""
+        from assay.words.optional import need
+
+        return need("shap", extra="shap").Explanation(
+            values=np.array(self.values),
+            base_values=np.array(self.base),
+            data=self.features.pool(np.asarray(self.x)) / np.maximum(self.features.sizes, 1),
+            display_data=np.array(self.shown, dtype=object) if self.shown else None,
+            feature_names=list(self.features.names),
+            error_std=None if self.stderr is None else np.array(self.stderr),
+        )
+
+    def to_frame(self, backend: Any = "pandas") -> Any:
+        """One line per row and part (row, part, value, stderr) as a frame of ``backend``."""
+        import narwhals as nw
+
+        rows, parts = self.values.shape
+        return nw.from_dict(
+            {
+                "row": np.repeat(self.ids, parts).tolist(),
+                "part": list(self.features.names) * rows,
+                "value": self.values.ravel(),
+                "stderr": (np.full(self.values.shape, np.nan) if self.stderr is None else self.stderr).ravel(),
+            },
+            backend=backend,
+        ).to_native()
+
+    def __repr__(self) -> str:
+        rows, parts = self.values.shape
+        mean = np.abs(self.values).mean(axis=0)
+        best = ", ".join(f"{self.features.names[i]} {self.values[:, i].mean():+.3g}" for i in np.argsort(-mean)[:3])
+        gap = np.abs(self.residual)
+        residual = f"largest residual {np.nanmax(gap):.2g}" if np.isfinite(gap).any() else "no base, so no residual"
+        return f"{self._head()}\n  {rows} rows × {parts} parts; mean of the top parts: {best}\n  {residual}{self._tail()}"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Score(Result):
+    """One number per row that judges an explanation; NaN where undefined, with a note that says why."""
+
+    values: Floats
+    ids: tuple[str, ...]
+    better: Literal["higher", "lower", "neither"]
+    of: str
+    stderr: Floats | None = None
+    extra: Mapping[str, Floats] = field(default_factory=dict)
+    meaning: str = ""
+
+    @property
+    def defined(self) -> Masks:
+        """Which rows have a value."""
+        return ~np.isnan(self.values)
+
+    @property
+    def mean(self) -> float:
+        """Mean over the defined rows; NaN where none is."""
+        return float(self.values[self.defined].mean()) if self.defined.any() else float("nan")
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Bootstrap interval (bias-corrected, accelerated) of the mean over the defined rows."""
+        return bootstrap(self.values[self.defined], level, seed=self.made.seed.child(self.made.method, "interval"))
+
+    def __repr__(self) -> str:
+        interval = self.interval()
+        return (
+            f"{self._head()}, of {self.of}\n  mean {self.mean:.4g} [{interval.low:.4g}, {interval.high:.4g}] over "
+            f"{int(self.defined.sum())} of {len(self.values)} rows; better: {self.better}{self._tail()}"
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Breach(Result):
+    """What an attack found. ``x`` (row, *shape) are the moved inputs, ``success`` (row,) whether the aim was met.
+
+    ``moved`` (row,) is the distance in the ball's norm; ``before`` and ``after`` (row,) the attacked quantity;
+    ``kept`` (row,) whether the prediction stayed; ``random`` (row,) the quantity after equally large random moves.
+    """
+
+    x: Any
+    ids: tuple[str, ...]
+    success: Masks
+    kept: Masks
+    moved: Floats
+    before: Floats
+    after: Floats
+    random: Floats
+    quantity: str
+    meaning: str = ""
+
+    def __repr__(self) -> str:
+        return (
+            f"{self._head()}\n  {self.quantity}: {self.before.mean():.4g} → {self.after.mean():.4g} "
+            f"(random moves: {self.random.mean():.4g}); succeeded on {int(self.success.sum())} of {len(self.ids)} rows, "
+            f"prediction kept on {int(self.kept.sum())}{self._tail()}"
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Certificate(Result):
+    """A statement that holds, with its theorem and assumptions; or an abstention with the reason.
+
+    ``bounds`` maps each certified quantity to one value a row (NaN where abstained); attribute access reads it:
+    ``c.incremental`` is ``c.bounds["incremental"]``.
+    """
+
+    bounds: Mapping[str, Floats]
+    ids: tuple[str, ...]
+    abstained: Masks
+    theorem: str
+    assumptions: tuple[str, ...]
+    confidence: float
+    draws: int
+    extra: Mapping[str, Floats] = field(default_factory=dict)
+    meaning: str = ""
+
+    def __getattr__(self, name: str) -> Floats:
+        bounds: Mapping[str, Floats] = self.__dict__.get("bounds", {})
+        if name in bounds:
+            return bounds[name]
+        raise AttributeError(f"certificate {self.__dict__.get('made') and self.made.method} bounds {', '.join(bounds)}, not {name!r}")
+
+    def __repr__(self) -> str:
+        bounds = "; ".join(f"{name} median {np.nanmedian(v) if np.isfinite(v).any() else np.nan:.3g}" for name, v in self.bounds.items())
+        return f"{self._head()}\n  {bounds}; abstained on {int(self.abstained.sum())} of {len(self.ids)} rows\n  {self.theorem}{self._tail()}"
+
+
+Verdict = Literal["pass", "fail", "undecided", "informative", "not applicable", "not run", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's outcome: an estimate, the interval it was judged by, and the threshold it was held to.
+
+    ``direction`` says on which side of ``threshold`` is passing. ``evidence`` is small JSON-able data for the page.
+    """
+
+    code: str
+    verdict: Verdict
+    claim: str
+    subject: str
+    estimate: float = float("nan")
+    interval: Interval | None = None
+    threshold: float | None = None
+    direction: Literal["at most", "at least", ""] = ""
+    null: float | None = None
+    n: int = 0
+    meaning: str = ""
+    advice: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Repair(Result):
+    """A changed model, what was changed, and what it cost on the rows at hand. Every repair is re-audited."""
+
+    model: Model
+    change: str
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    meaning: str = ""
+
+    def __repr__(self) -> str:
+        moved = "; ".join(f"{k} {self.before[k]:.4g} → {self.after[k]:.4g}" for k in self.after if k in self.before)
+        return f"{self._head()}\n  {self.change}\n  {moved}{self._tail()}"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A step that could not be done, in words."""
+
+    method: str
+    verb: str
+    reason: str
+    kind: str

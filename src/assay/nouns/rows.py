@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows a question is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, is_torch_array
+
+from assay.nouns.frames import Table, is_frame, some
+from assay.words.digest import digest
+from assay.words.errors import InputError
+from assay.words.types import Array, Floats, Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Inputs of one shape, with what is carried along and who they are.
+
+    ``x`` has axes (row, *shape) in the model's own namespace: a float64 matrix for tables, a tensor for nets.
+    ``carried`` holds further inputs (masks, say) that no method ever perturbs. ``ids`` name the rows; random
+    streams follow them. ``table`` says how a data frame was written as numbers, ``None`` for arrays.
+    """
+
+    x: Array
+    ids: tuple[str, ...]
+    carried: Mapping[str, Array] = field(default_factory=dict)
+    table: Table | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return tuple(int(n) for n in self.x.shape[1:])
+
+    def take(self, which: Ints) -> Rows:
+        """These rows, in this order; repeats allowed."""
+        return replace(
+            self,
+            x=self.x[which],
+            ids=tuple(self.ids[i] for i in which),
+            carried={name: array[which] for name, array in self.carried.items()},
+        )
+
+    def holding(self, x: Array, which: Ints) -> Rows:
+        """Rows ``which`` with other contents; everything carried stays."""
+        return replace(
+            self,
+            x=x,
+            ids=tuple(self.ids[i] for i in which),
+            carried={name: array[which] for name, array in self.carried.items()},
+        )
+
+    def like(self, data: Any) -> Array:
+        """Other data (a background, a start) written exactly as these rows are: columns, type, device.
+
+        Raises ``InputError`` where columns, shape or values do not fit.
+        """
+        if self.table is not None:
+            if is_frame(data):
+                return self.table.encode(data)
+            data = np.asarray(data, dtype=np.float64)
+            if self.table.coded.any():
+                raise InputError("this table has columns of text or categories; give other rows as a data frame too.")
+        xp = array_namespace(self.x)
+        array = data.detach() if is_torch_array(data) else data
+        if is_torch_array(self.x):
+            array = xp.as_tensor(array, dtype=self.x.dtype, device=self.x.device)
+        else:
+            array = np.asarray(array, dtype=self.x.dtype)
+        if tuple(array.shape[1:]) != self.shape:
+            raise InputError(f"other rows have shape {tuple(array.shape[1:])}; the rows explained have {self.shape}.")
+        refuse_gaps(array, "the other rows")
+        return array
+
+    @cached_property
+    def mark(self) -> str:
+        """Stands for the contents, whatever codes they are written with."""
+        matrix = to_numpy(self.x)
+        content = self.table.content(matrix) if self.table is not None else matrix
+        return digest(self.shape, content, {k: to_numpy(v) for k, v in self.carried.items()}, self.ids)
+
+
+def to_numpy(array: Array) -> Any:
+    """The array as numpy, detached and on the processor; its number type is kept."""
+    if is_torch_array(array):
+        return array.detach().cpu().numpy()
+    return np.asarray(array)
+
+
+def to_floats(array: Array) -> Floats:
+    """The array as numpy float64."""
+    return np.asarray(to_numpy(array), dtype=np.float64)
+
+
+def refuse_gaps(array: Array, what: str) -> None:
+    """Raise ``InputError`` naming rows that hold NaN or infinite values."""
+    xp = array_namespace(array)
+    if not xp.isdtype(array.dtype, ("real floating", "complex floating")):
+        return
+    finite = to_numpy(xp.isfinite(array)).reshape(len(array), -1).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"{what} hold NaN or infinite values in row(s) {some(np.flatnonzero(~finite))}. "
+            f"assay explains complete rows; drop or impute these first."
+        )

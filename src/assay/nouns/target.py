@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of a model's outputs: one number a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from array_api_compat import array_namespace
+
+from assay.words.errors import CapabilityError, InputError
+from assay.words.types import Array
+
+Gives = Literal["logits", "margin", "probabilities", "values", "units"]
+"""What a model's outputs are: class scores before softmax, a boosted tree's raw scores, probabilities,
+numbers of a regression, or activations of a layer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A question about the outputs.
+
+    ``read(outputs, label, gives)`` takes outputs (row, *out) in any namespace and one label a row, and gives
+    one number a row. ``smooth`` says whether its gradient means anything. ``layer`` makes the question one
+    about a layer's activations instead of the model's outputs.
+    """
+
+    name: str
+    read: Callable[[Array, Array, Gives], Array]
+    meaning: str
+    smooth: bool = True
+    layer: str | None = None
+    label: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Target({self.name!r})"
+
+
+def pick(outputs: Array, label: Array) -> Array:
+    """The column ``label`` of each row."""
+    xp = array_namespace(outputs)
+    return xp.take_along_axis(outputs, label[:, None], axis=1)[:, 0]
+
+
+def single(outputs: Array, gives: Gives) -> bool:
+    """Whether two classes are scored by one column: positive speaks for class 1."""
+    return gives in ("logits", "margin") and outputs.shape[1] == 1
+
+
+def log_probabilities(outputs: Array, gives: Gives) -> Array:
+    """Natural logarithm of the class probabilities, (row, class)."""
+    xp = array_namespace(outputs)
+    if gives == "probabilities":
+        return xp.log(outputs)
+    if gives not in ("logits", "margin"):
+        raise CapabilityError(f"probabilities need a classifier; this model gives {gives}. Ask for target='value'.")
+    if single(outputs, gives):
+        zero = xp.zeros_like(outputs[:, 0])
+        score = outputs[:, 0]
+        return xp.stack([-xp.logaddexp(zero, score), -xp.logaddexp(zero, -score)], axis=1)
+    top = xp.max(outputs, axis=1, keepdims=True)
+    return outputs - top - xp.log(xp.sum(xp.exp(outputs - top), axis=1, keepdims=True))
+
+
+def probabilities(outputs: Array, gives: Gives) -> Array:
+    """Class probabilities, (row, class)."""
+    xp = array_namespace(outputs)
+    return outputs if gives == "probabilities" else xp.exp(log_probabilities(outputs, gives))
+
+
+def class_scores(outputs: Array, gives: Gives) -> Array:
+    """Numbers (row, class) whose largest names the predicted class."""
+    xp = array_namespace(outputs)
+    if single(outputs, gives):
+        return xp.stack([-outputs[:, 0], outputs[:, 0]], axis=1)
+    return outputs
+
+
+def rival(scores: Array, label: Array) -> Array:
+    """The highest score (row,) of any class but ``label``."""
+    xp = array_namespace(scores)
+    own = xp.arange(scores.shape[1], device=scores.device)[None, :] == label[:, None]
+    return xp.max(xp.where(own, -xp.inf, scores), axis=1)
+
+
+def _logit(outputs: Array, label: Array, gives: Gives) -> Array:
+    if gives not in ("logits", "margin"):
+        raise CapabilityError(f"logit needs scores before softmax; this model gives {gives}. Ask for log_odds.")
+    return pick(class_scores(outputs, gives), label)
+
+
+def _margin(outputs: Array, label: Array, gives: Gives) -> Array:
+    if gives == "margin" or single(outputs, gives):
+        return pick(class_scores(outputs, gives), label)
+    if gives == "values":
+        raise CapabilityError("margin needs classes; this model gives values. Ask for target='value'.")
+    return pick(outputs, label) - rival(outputs, label)
+
+
+def _log_odds(outputs: Array, label: Array, gives: Gives) -> Array:
+    xp = array_namespace(outputs)
+    logs = log_probabilities(outputs, gives)
+    own = xp.arange(logs.shape[1], device=logs.device)[None, :] == label[:, None]
+    others = xp.where(own, -xp.inf, logs)
+    top = xp.max(others, axis=1, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
+    return pick(logs, label) - top[:, 0] - xp.log(xp.sum(xp.exp(others - top), axis=1))
+
+
+def _probability(outputs: Array, label: Array, gives: Gives) -> Array:
+    return pick(probabilities(outputs, gives), label)
+
+
+def _decision(outputs: Array, label: Array, gives: Gives) -> Array:
+    xp = array_namespace(outputs)
+    if gives == "values":
+        raise CapabilityError("decision needs classes; this model gives values. Ask for target='value'.")
+    scores = class_scores(outputs, gives)
+    return xp.where(xp.argmax(scores, axis=1) == label, xp.ones_like(scores[:, 0]), xp.zeros_like(scores[:, 0]))
+
+
+def _loss(outputs: Array, label: Array, gives: Gives) -> Array:
+    if gives == "values":
+        return (outputs[:, 0] - label) ** 2
+    return -pick(log_probabilities(outputs, gives), label)
+
+
+def _value(outputs: Array, label: Array, gives: Gives) -> Array:
+    if gives not in ("values", "units"):
+        raise CapabilityError(f"value needs a regression; this model gives {gives}. Ask for logit, log_odds or probability.")
+    return pick(outputs, label)
+
+
+def unit(layer: str, index: int) -> Target:
+    """Activation of one unit of a layer; a channel of a map is its mean over positions."""
+
+    def read(outputs: Array, label: Array, gives: Gives) -> Array:
+        xp = array_namespace(outputs)
+        return pick(xp.mean(xp.reshape(outputs, (*outputs.shape[:2], -1)), axis=2), label)
+
+    return Target(f"unit {index} of {layer}", read, f"activation of unit {index} of layer {layer}", layer=layer, label=index)
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("logit", _logit, "the class's score before softmax; a single-score model's ±score"),
+        Target("margin", _margin, "a boosted tree's raw score for the class; a net's lead over its best rival"),
+        Target("log_odds", _log_odds, "log p − log(1 − p) of the class"),
+        Target("probability", _probability, "the class's probability"),
+        Target("decision", _decision, "1 where the class is predicted, else 0", smooth=False),
+        Target("loss", _loss, "cross-entropy of the label; squared error of a regression, label = truth"),
+        Target("value", _value, "the number a regression predicts"),
+    )
+}
+
+
+def target_named(name: str | Target) -> Target:
+    """The target of this name; a ``Target`` passes through."""
+    if isinstance(name, Target):
+        return name
+    if name not in TARGETS:
+        raise InputError(f"no target {name!r}; there are {', '.join(TARGETS)}, and assay.unit(layer, index).")
+    return TARGETS[name]
