@@ -1,0 +1,6 @@
+
+import torch
+
+torch.set_num_threads(1)
+
+
