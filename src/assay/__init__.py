@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from assay import attack, certify, diagnose, evaluate, examples, explain, model, repair
-    from assay.auditing.run import audit, load
+    from assay.auditing.audit import audit
     from assay.cases.case import Case, case
     from assay.cases.game import Game
     from assay.cases.removals import Blur, Conditional, Constant, Marginal, Mean, Removal
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from assay.model.wrap import wrap
     from assay.nouns.features import Features, columns, elements, grid, groups, integer_map, superpixels
     from assay.nouns.recipe import Recipe
+    from assay.nouns.store import load
     from assay.nouns.target import Target, unit
     from assay.words.seed import Seed
 
@@ -44,14 +45,14 @@ _PLACES = {
     "Seed": "words.seed",
     "Target": "nouns.target",
     "Uniform": "engine.influence",
-    "audit": "auditing.run",
+    "audit": "auditing.audit",
     "case": "cases.case",
     "columns": "nouns.features",
     "elements": "nouns.features",
     "grid": "nouns.features",
     "groups": "nouns.features",
     "integer_map": "nouns.features",
-    "load": "auditing.run",
+    "load": "nouns.store",
     "remake": "engine.declare",
     "superpixels": "nouns.features",
     "unit": "nouns.target",
@@ -59,7 +60,7 @@ _PLACES = {
 }
 
 __version__ = "0.1.0"
-__all__ = [*sorted([*_PACKAGES, *_PLACES])]  # noqa: PLE0604  # all are text
+__all__ = [*sorted([*_PACKAGES, *_PLACES])]  # all are text
 
 
 def __getattr__(name: str) -> Any:

@@ -13,12 +13,20 @@ from assay.model.gradient_free import function
 from assay.words.types import Floats
 
 
-def analytic(call: Callable[[Floats], Floats], slope: Callable[[Floats], Floats], x: Any, name: str, **options: Any) -> Case:
+def analytic(
+    call: Callable[[Floats], Floats], slope: Callable[[Floats], Floats], x: Any, name: str, **options: Any
+) -> Case:
     """A case about a function of rows with its derivative in closed form."""
-    return case(function(call, gradient=slope, name=name, mark=name), np.atleast_2d(np.asarray(x, dtype=float)), **options)
+    return case(
+        function(call, gradient=slope, name=name, mark=name),
+        np.atleast_2d(np.asarray(x, dtype=float)),
+        **options,
+    )
 
 
-def linear(weights: Sequence[float] = (2.0, -1.0), x: Any = None, intercept: float = 0.0, **options: Any) -> Case:
+def linear(
+    weights: Sequence[float] = (2.0, -1.0), x: Any = None, intercept: float = 0.0, **options: Any
+) -> Case:
     """f(x) = w · x + c. Shapley and integrated gradients from s are w · (x − s); the gradient is w.
 
     >>> linear((2, -1)).output
@@ -26,7 +34,13 @@ def linear(weights: Sequence[float] = (2.0, -1.0), x: Any = None, intercept: flo
     """
     w = np.asarray(weights, dtype=float)
     rows = np.ones(len(w)) if x is None else x
-    return analytic(lambda x: x @ w + intercept, lambda x: np.broadcast_to(w, x.shape), rows, f"linear {w} {intercept}", **options)
+    return analytic(
+        lambda x: x @ w + intercept,
+        lambda x: np.broadcast_to(w, x.shape),
+        rows,
+        f"linear {w} {intercept}",
+        **options,
+    )
 
 
 def additive(heights: Sequence[float] = (3.0, 1.0), **options: Any) -> Case:
@@ -44,13 +58,19 @@ def quadratic(matrix: Any, x: Any, **options: Any) -> Case:
     """f(x) = xᵀ A x: from 0, Shapley and integrated gradients are x ∘ (A + Aᵀ)x / 2."""
     a = np.asarray(matrix, dtype=float)
     return analytic(
-        lambda x: np.einsum("ni,ij,nj->n", x, a, x), lambda x: x @ (a + a.T), x, f"quadratic {a.tolist()}", **options
+        lambda x: np.einsum("ni,ij,nj->n", x, a, x),
+        lambda x: x @ (a + a.T),
+        x,
+        f"quadratic {a.tolist()}",
+        **options,
     )
 
 
 def saturated(x: float = 2.0, **options: Any) -> Case:
     """f(x) = max(0, 1 − x): at 2 the gradient is 0, integrated gradients from 0 are −1."""
-    return analytic(lambda x: np.maximum(0, 1 - x[:, 0]), lambda x: -(x < 1.0).astype(float), [x], "saturated", **options)
+    return analytic(
+        lambda x: np.maximum(0, 1 - x[:, 0]), lambda x: -(x < 1.0).astype(float), [x], "saturated", **options
+    )
 
 
 def unanimity(coefficients: dict[tuple[int, ...], float], parts: int, **options: Any) -> Case:
@@ -75,7 +95,9 @@ def unanimity(coefficients: dict[tuple[int, ...], float], parts: int, **options:
     return analytic(value, slope, np.ones(parts), f"unanimity {coefficients}", **options)
 
 
-def random_game(parts: int, seed: int = 0, order: int = 4, rows: int = 1, **options: Any) -> tuple[Case, Floats]:
+def random_game(
+    parts: int, seed: int = 0, order: int = 4, rows: int = 1, **options: Any
+) -> tuple[Case, Floats]:
     """A random sum of unanimity games, and its exact Shapley values (row, part)."""
     generator = np.random.default_rng(seed)
     coefficients: dict[tuple[int, ...], float] = {}

@@ -23,6 +23,9 @@ from assay.words.errors import CapabilityError, InputError
 from assay.words.seed import Seed
 from assay.words.types import Array, Floats, Ints
 
+FULL = ("out of memory", "allocate memory")
+"""What torch's errors say when memory runs out, on a graphics card and on a processor."""
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -48,7 +51,9 @@ class Case:
     def outputs(self, x: Array, which: Ints | None = None) -> Array:
         """The model's outputs (row, out) at ``x``; ``which`` says whose row each line of ``x`` is."""
         which = np.arange(len(self)) if which is None else which
-        chunks = self._batches(x, which, lambda rows, _: self.model.forward(rows) if self.live else self.model.values(rows))
+        chunks = self._batches(
+            x, which, lambda rows, _: self.model.forward(rows) if self.live else self.model.values(rows)
+        )
         return _concatenate(list(chunks))
 
     def value(self, x: Array, which: Ints | None = None) -> Any:
@@ -70,8 +75,15 @@ class Case:
                 f"gradients are needed; {self.model.name} gives none. Use a removal method (shapley, occlusion), or a "
                 f"differentiable surrogate."
             )
+        if self.model.slope is not None and self.target.name != "value":
+            raise CapabilityError(
+                f"{self.model.name} gives the slope of its value alone, not of target {self.target.name!r}. Ask for "
+                f"target='value', or wrap a torch net."
+            )
         if not self.target.smooth:
-            raise CapabilityError(f"target {self.target.name!r} is a step: its gradient is zero. Ask for logit or log_odds.")
+            raise CapabilityError(
+                f"target {self.target.name!r} is a step: its gradient is zero. Ask for logit or log_odds."
+            )
         which = np.arange(len(self)) if which is None else which
 
         def ask(rows: Rows, labels: Ints) -> Array:
@@ -84,10 +96,12 @@ class Case:
 
     def game(self, remove: Removal) -> Game:
         """The game v(S) = target with all parts outside S removed by ``remove``; one per removal, it remembers."""
-        if not isinstance(remove, Removal):
-            raise InputError(f"remove={remove!r} is no removal. Give assay.Constant(0.0), Mean, Blur, Marginal or Conditional.")
+        if isinstance(remove, type) or not isinstance(remove, Removal):
+            raise InputError(
+                f"remove={remove!r} is no removal. Give assay.Constant(0.0), Mean, Blur, Marginal or Conditional."
+            )
         if remove.mark not in self._games:
-            self._games[remove.mark] = Game(self, remove.bind(self.rows))
+            self._games[remove.mark] = Game(self, remove, remove.bind(self.rows))
         return self._games[remove.mark]
 
     @cached_property
@@ -112,13 +126,24 @@ class Case:
     def take(self, which: Sequence[int] | Ints) -> Case:
         """The same question about some of the rows."""
         which = np.asarray(which)
+        which = np.flatnonzero(which) if which.dtype == bool else which.astype(np.int64)
         return replace(self, rows=self.rows.take(which), features=self.features.at(which), label=self.label[which])
 
     def asking(self, target: str | Target | None = None, label: Any = None) -> Case:
         """Another question about the same rows: another target, another class."""
         question = self.target if target is None else target_named(target)
-        chosen = self.label if label is None else resolve_label(label, self.model, len(self), lambda: self.prediction)
-        return replace(self, target=question, label=chosen)
+        if question.layer is not None and question is not self.target:
+            model = self.model.until(question.layer)
+            other = replace(self, model=model, target=question)
+            units = resolve_label(question.label, model, len(self), lambda: other.prediction)
+            return replace(other, label=units)
+        if label is None and question is not self.target:
+            label = None if question.truth(self.model.gives) == self.target.truth(self.model.gives) else "predicted"
+        if label is None:
+            return replace(self, target=question)
+        return replace(
+            self, target=question, label=_labels(label, question, self.model, len(self), lambda: self.prediction)
+        )
 
     def at(self, x: Array) -> Case:
         """The same question, same labels, with the rows moved to ``x``."""
@@ -142,7 +167,8 @@ class Case:
             return ()
         matrix, table = to_floats(self.rows.x), self.rows.table
         cell = table.show if table is not None else lambda _, value: f"{value:.6g}"
-        return tuple(tuple(cell(j, row[j]) for j in range(matrix.shape[1])) for row in matrix)
+        columns = np.argsort(self.features.index)
+        return tuple(tuple(cell(int(j), row[j]) for j in columns) for row in matrix)
 
     def _batches(
         self, x: Array, which: Ints, ask: Callable[[Rows, Ints], Array], backwards: bool = False
@@ -154,11 +180,12 @@ class Case:
             try:
                 answer = ask(rows, self.label[which[part]])
             except (MemoryError, RuntimeError) as error:
-                if size == 1 or not (isinstance(error, MemoryError) or "out of memory" in str(error)):
+                full = isinstance(error, MemoryError) or any(sign in str(error) for sign in FULL)
+                if size == 1 or not full:
                     raise
                 size = (size + 1) // 2
                 continue
-            done = len(rows)
+            done = len(rows) * self.model.passes
             self.model.meter.count(forwards=done, backwards=done if backwards else 0)
             start += size
             yield answer
@@ -209,7 +236,7 @@ def case(
         raise InputError(f"the feature map cuts {len(cut.index)} rows, one by one; there are {len(rows)} rows.")
     root = seed if isinstance(seed, Seed) else Seed(seed)
     bare = Case(model, rows, question, cut, np.zeros(len(rows), dtype=np.int64), root, notes)
-    found = resolve_label(label, model, len(rows), lambda: bare.prediction)
+    found = _labels(label, question, model, len(rows), lambda: bare.prediction)
     asked = replace(bare, label=found)
     if "prediction" in bare.__dict__:
         asked.__dict__["prediction"] = bare.prediction
@@ -233,29 +260,19 @@ def _rows(model: Model, x: Any, ids: Sequence[Any] | None, carried: Mapping[str,
 
             x = nw.from_native(x, eager_only=True)[:, places].to_native()
             table = Table.of(x)
+        if model.namespace == "torch" and table.coded.any():
+            odd = [name for name, coded in zip(table.names, table.coded) if coded]
+            raise InputError(f"a net takes numbers; column(s) {odd[:5]} hold none. Encode them, or wrap a Pipeline.")
         array = table.encode(x)
-        if model.namespace == "torch":
-            if table.coded.any():
-                raise InputError("a net takes numbers; encode the text columns first or wrap a Pipeline.")
-            table = None
     else:
         array = x.detach() if is_torch_array(x) else np.asarray(x)
         if array.ndim < 2:
             raise InputError(f"rows have axes (row, …); got shape {tuple(array.shape)}. For one row use x[None].")
         if model.columns is not None and array.shape[1] != len(model.columns):
-            raise InputError(f"{array.shape[1]} columns for a model of {len(model.columns)}: {list(model.columns)[:8]}.")
-    if model.namespace == "torch":
-        import torch
-
-        array = torch.as_tensor(array)
-        array = array.to(device=model.device, dtype=getattr(torch, model.dtype)).clone()
-    else:
-        if is_torch_array(array):
-            array = to_numpy(array)
-        if array.dtype.kind not in "biuf":
-            raise InputError(f"rows of {array.dtype} are no numbers; give text and categories as a data frame.")
-        array = np.array(array, dtype=np.float64)
-        array.flags.writeable = False
+            raise InputError(
+                f"{array.shape[1]} columns for a model of {len(model.columns)}: {list(model.columns)[:8]}."
+            )
+    array = _private(array, model)
     if len(array) == 0:
         raise InputError("there are no rows to explain.")
     refuse_gaps(array, "the rows")
@@ -267,10 +284,36 @@ def _rows(model: Model, x: Any, ids: Sequence[Any] | None, carried: Mapping[str,
     return Rows(array, labels, {name: _carry(value, array) for name, value in carried.items()}, table)
 
 
+def _private(array: Array, model: Model) -> Array:
+    """A copy of the caller's numbers in the model's namespace, type and place."""
+    if not is_torch_array(array) and array.dtype.kind not in "biuf":
+        raise InputError(f"rows of {array.dtype} are no numbers; give text and categories as a data frame.")
+    if model.namespace == "torch":
+        import torch
+
+        given = array if is_torch_array(array) else np.array(array, order="C")
+        return torch.as_tensor(given).to(device=model.device, dtype=getattr(torch, model.dtype)).clone()
+    array = np.array(to_numpy(array), dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
 def _carry(value: Any, like: Array) -> Array:
     if len(value) != len(like):
         raise InputError(f"a carried input has {len(value)} rows; the rows explained are {len(like)}.")
     return array_namespace(like).asarray(value)
+
+
+def _labels(label: Any, question: Target, model: Model, rows: int, prediction: Callable[[], Floats]) -> Any:
+    """What the target reads beside the outputs: a class a row, or a regression's truth."""
+    if not question.truth(model.gives):
+        return resolve_label(label, model, rows, prediction)
+    if isinstance(label, str):
+        raise InputError("loss of a regression compares with the truth; give label=…, one number a row.")
+    truth = np.asarray(to_numpy(label), dtype=np.float64)
+    if truth.shape not in ((), (rows,)) or not np.isfinite(truth).all():
+        raise InputError(f"the truth has shape {truth.shape}; needed are {rows} finite numbers.")
+    return np.broadcast_to(truth, (rows,)).copy()
 
 
 def resolve_label(label: Any, model: Model, rows: int, prediction: Callable[[], Floats]) -> Ints:
@@ -278,30 +321,42 @@ def resolve_label(label: Any, model: Model, rows: int, prediction: Callable[[], 
     if model.gives in ("values", "units") and isinstance(label, str) and label in ("predicted", "runner_up"):
         return np.zeros(rows, dtype=np.int64)
     if isinstance(label, str) and label in ("predicted", "runner_up"):
-        ranked = np.argsort(-class_scores(prediction(), model.gives), axis=1, kind="stable")
-        return np.asarray(ranked[:, 0 if label == "predicted" else 1])
-    given = [label] * rows if isinstance(label, str) or np.ndim(label) == 0 else list(to_numpy(label))
+        scores = class_scores(prediction(), model.gives)
+        place = 0 if label == "predicted" else 1
+        if model.classes and len(model.classes) != scores.shape[1]:
+            raise InputError(f"{len(model.classes)} class names for a model of {scores.shape[1]} classes.")
+        if scores.shape[1] <= place:
+            raise InputError(f"label={label!r} needs {place + 1} classes; the model has {scores.shape[1]}.")
+        return np.asarray(np.argsort(-scores, axis=1, kind="stable")[:, place])
+    given = [label] * rows if isinstance(label, str) or np.ndim(label) == 0 else to_numpy(label).tolist()
     if len(given) != rows:
         raise InputError(f"{len(given)} labels for {rows} rows. Give one label, or one a row.")
     count = len(model.classes) or prediction().shape[1]
-    if count == 1 and model.gives in ("logits", "margin"):
+    if count == 1 and model.gives not in ("values", "units"):
         count = 2
     places = {name: i for i, name in enumerate(model.classes)}
-    found = np.array([places.get(v, -1) if isinstance(v, str) else int(v) for v in given], dtype=np.int64)
-    wrong = np.flatnonzero((found < 0) | (found >= count)) if model.gives != "units" else np.array([], dtype=int)
+    found = np.array([places.get(v, -1) if isinstance(v, str) else _position(v) for v in given], dtype=np.int64)
+    wrong = np.flatnonzero((found < 0) | (found >= count))
     if len(wrong):
+        kind = {"values": "output(s)", "units": "unit(s)"}.get(model.gives, "classes")
+        named = f": {', '.join(model.classes[:8])}" if model.classes else f", numbered 0 … {count - 1}"
         raise InputError(
-            f"row {some(wrong)}: label {given[int(wrong[0])]!r} does not exist; the model has {count} "
-            f"{'classes' if model.gives != 'values' else 'output(s)'}{': ' + ', '.join(model.classes[:8]) if model.classes else ''}."
+            f"row {some(wrong)}: label {given[int(wrong[0])]!r} does not exist; the model has {count} {kind}{named}."
         )
     return found
+
+
+def _position(label: Any) -> int:
+    """A label as a position; −1 for what is no whole number."""
+    number = float(label)
+    return int(number) if number.is_integer() else -1
 
 
 def _labels_like(labels: Ints, out: Array) -> Array:
     if is_torch_array(out):
         import torch
 
-        return torch.as_tensor(labels, device=out.device)
+        return torch.as_tensor(np.array(labels), device=out.device)
     return labels
 
 

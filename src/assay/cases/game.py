@@ -19,6 +19,7 @@ from assay.words.types import Array, Floats, Ints, Masks
 
 if TYPE_CHECKING:
     from assay.cases.case import Case
+    from assay.cases.fillings import Filling
     from assay.cases.removals import Removal
 
 MEMORY = 2_000_000
@@ -35,6 +36,7 @@ class Game:
 
     case: Case
     remove: Removal
+    filling: Filling
     memory: int = MEMORY
     known: OrderedDict[tuple[int, bytes], float] = field(default_factory=OrderedDict, init=False, repr=False)
 
@@ -71,7 +73,9 @@ class Game:
             block: Floats | float = 0.0
             for filled, owners in self._versions(rows, keep[part]):
                 out = to_floats(self.case.outputs(filled, owners))
-                values = out if self.case.model.gives in ("values", "units") else probabilities(out, self.case.model.gives)
+                values = (
+                    out if self.case.model.gives in ("values", "units") else probabilities(out, self.case.model.gives)
+                )
                 block = block + values.reshape(-1, len(rows), values.shape[1]).sum(axis=0) / self.remove.fills
             total = np.asarray(block) if total is None else np.concatenate([total, np.asarray(block)])
         assert total is not None
@@ -98,10 +102,13 @@ class Game:
 
     def _versions(self, which: Ints, keep: Masks) -> Iterator[tuple[Array, Ints]]:
         """Filled rows, as many versions at a time as fit one model batch, and whose they are."""
-        versions = self.remove.fill(self.case.rows.x[which], self.case.features.spread(keep, which))
+        versions = self.filling.fill(which, self.case.features.spread(keep, which))
         together = max(1, self.case.model.batch // len(which))
         while group := list(islice(versions, together)):
-            yield (group[0] if len(group) == 1 else array_namespace(group[0]).concat(group)), np.tile(which, len(group))
+            yield (
+                (group[0] if len(group) == 1 else array_namespace(group[0]).concat(group)),
+                np.tile(which, len(group)),
+            )
 
     def _blocks(self, queries: int) -> Iterator[slice]:
         """Blocks of queries that bound the memory: one model batch of filled rows at a time."""

@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certify."""
+"""Certificates: functions that state what holds, by which theorem, or abstain."""
 
-__all__: list[str] = []
+from assay.certify.mus import mus as mus
+from assay.certify.soft_stability import soft_stability as soft_stability
+
+__all__ = ["mus", "soft_stability"]

@@ -1,4 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Diagnose."""
+"""Diagnoses: functions of a case that give findings about the model."""
 
-__all__: list[str] = []
+from assay.diagnose.disparity import disparity as disparity
+from assay.diagnose.explanation_trust import explanation_trust as explanation_trust
+from assay.diagnose.membership import membership as membership
+
+__all__ = ["disparity", "explanation_trust", "membership"]

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
-from assay.nouns.rows import Rows
+from assay.nouns.frames import some
+from assay.nouns.rows import Rows, to_floats
 from assay.words.errors import InputError
 from assay.words.seed import Seed
 from assay.words.types import Array, Floats
@@ -31,20 +32,41 @@ class Ball:
     def __post_init__(self) -> None:
         if self.norm not in ("linf", "l2"):
             raise InputError(f"norm={self.norm!r}; there are 'linf' and 'l2'.")
-        if not self.radius > 0 or not self.low < self.high:
-            raise InputError(f"a ball needs radius > 0 and low < high; got radius={self.radius}, {self.low} … {self.high}.")
+        if not 0 < self.radius < np.inf or not self.low < self.high:
+            raise InputError(
+                f"a ball needs a finite radius > 0 and low < high; got radius={self.radius}, {self.low} … {self.high}."
+            )
 
     def project(self, x: Array, centre: Array) -> Array:
-        """The nearest point of the ball (first the norm, then the bounds; rows inside the bounds stay inside the ball)."""
+        """Bring ``x`` back: first into the norm's ball around ``centre``, then between the bounds.
+
+        The nearest point for ``linf``, and for ``l2`` without bounds; with bounds, a point of the ball near ``x``. A
+        centre within the bounds is needed, else no point satisfies both (``fit`` refuses such rows).
+        """
         xp = array_namespace(x)
         move = x - centre
         if self.norm == "linf":
             move = xp.clip(move, -self.radius, self.radius)
         else:
             length = self.length(move)
-            shrink = xp.where(length > self.radius, self.radius / xp.where(length > 0, length, xp.ones_like(length)), xp.ones_like(length))
+            shrink = xp.where(
+                length > self.radius,
+                self.radius / xp.where(length > 0, length, xp.ones_like(length)),
+                xp.ones_like(length),
+            )
             move = move * _wide(shrink, move)
         return xp.clip(centre + move, self.low, self.high)
+
+    def fit(self, centre: Array) -> None:
+        """Raise ``InputError`` naming rows that lie outside the bounds: their units are not those of the ball."""
+        values = to_floats(centre).reshape(len(centre), -1)
+        outside = np.flatnonzero((values < self.low).any(axis=1) | (values > self.high).any(axis=1))
+        if len(outside):
+            raise InputError(
+                f"row(s) {some(outside)} reach from {values[outside].min():g} to {values[outside].max():g}, outside "
+                f"the ball's bounds {self.low:g} … {self.high:g}. Give radius and bounds in the units of the rows, "
+                f"before preprocess."
+            )
 
     def length(self, move: Array) -> Array:
         """The norm (row,) of each row's move."""
@@ -61,7 +83,11 @@ class Ball:
         return slope / _wide(xp.where(length > 0, length, xp.ones_like(length)), slope)
 
     def draw(self, rows: Rows, seed: Seed, *, edge: bool = False) -> Array:
-        """One random point of the ball around each row: uniform, or on its surface with ``edge``. Streams follow ids."""
+        """One random point of the ball around each row: uniform, or on its surface with ``edge``. Streams follow ids.
+
+        Points beyond the bounds are brought back to them, and are then less far away than the edge.
+        """
+        self.fit(rows.x)
         moves = np.stack([self._move(rows.shape, seed.child("ball", name).generator(), edge) for name in rows.ids])
         x = rows.x
         move = array_namespace(x).asarray(moves, dtype=x.dtype, device=x.device) if is_torch_array(x) else moves

@@ -18,6 +18,9 @@ from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
 import numpy as np
 
 from assay.cases.case import Case
+from assay.cases.removals import Blur, Constant
+from assay.engine.ball import Ball
+from assay.engine.influence import Gaussian, Line, Point, Uniform
 from assay.nouns.frames import some
 from assay.nouns.method import Method, Verb, enter, find
 from assay.nouns.result import (
@@ -66,12 +69,25 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         lambda case: case.rows.table is None or not case.rows.table.coded.any(),
         "needs numeric inputs; the table explained has columns of text or categories.",
     ),
-    "table": (lambda case: len(case.rows.shape) == 1, "needs a table; the rows of {name} have shape {shape}."),
+    "table": (
+        lambda case: len(case.rows.shape) == 1,
+        "needs a table; the rows of {name} have shape {shape}.",
+    ),
 }
 
 
+PLAIN: dict[str, Callable[..., Any]] = {
+    kind.__name__: kind for kind in (Ball, Blur, Constant, Gaussian, Line, Point, Uniform)
+}
+"""Nouns that are numbers and text alone: a stored result has them whole."""
+
+
 def explainer(
-    *, source: str, needs: set[str] | None = None, claims: set[str] | None = None, status: Literal["stable", "provisional"] = "provisional"
+    *,
+    source: str,
+    needs: set[str] | None = None,
+    claims: set[str] | None = None,
+    status: Literal["stable", "provisional"] = "provisional",
 ) -> Callable[[Callable[P, Any]], Declared[P, Explanation]]:
     """Declare an explanation: body (case, *, options) → array (row, part) or (row, *shape), or an ``Estimate``."""
 
@@ -181,15 +197,25 @@ def repairer(
 def remake(explanation: Explanation, case: Case) -> Explanation:
     """The same method with the same options on another case (other model, other rows, other label).
 
-    A result read back from disk remembers its removals only by their marks and cannot be remade: ``InputError``.
+    A result read back from disk remembers options that hold data (a background) only by their marks and cannot be
+    remade: ``InputError``. Plain ones (``Constant(0.0)``, ``Blur(10.0)``) come back whole.
     """
     method = find("explain", explanation.made.method)
-    lost = [name for name, value in explanation.made.options.items() if isinstance(value, Mapping) and "mark" in value]
+    options = {name: _restored(value) for name, value in explanation.made.options.items()}
+    lost = [name for name, value in options.items() if isinstance(value, Mapping) and "mark" in value]
     if lost:
         raise InputError(
-            f"{method.name} was read from disk and {', '.join(lost)} held data that is not stored; call explain.{method.name} again."
+            f"{method.name} was read from disk and {', '.join(lost)} held data that is not stored; call "
+            f"explain.{method.name} again."
         )
-    return cast(Explanation, method.call(case, **explanation.made.options))
+    return cast(Explanation, method.call(case, **options))
+
+
+def _restored(option: Any) -> Any:
+    """A small noun that a file holds by its kind and numbers, made again; anything else as it is."""
+    if isinstance(option, Mapping) and option.get("kind") in PLAIN:
+        return PLAIN[option["kind"]](**{name: value for name, value in option.items() if name != "kind"})
+    return option
 
 
 def check(method: Method, case: Case) -> None:
@@ -217,7 +243,9 @@ def _declare(
     def decorate(body: Callable[P, Any]) -> Declared[P, Any]:
         meaning = (inspect.getdoc(body) or "").partition("\n\n")[0].replace("\n", " ")
         if not meaning:
-            raise InputError(f"{body.__name__} says nothing about what its number means; give it a docstring.")
+            raise InputError(
+                f"{body.__name__} says nothing about what its number means; give it a docstring."
+            )
 
         @functools.wraps(body)
         def call(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -280,10 +308,12 @@ def versions() -> Mapping[str, str]:
 
 def _fitting(args: tuple[Any, ...], case: Case) -> None:
     for given in args:
-        if isinstance(given, Explanation) and (len(given.ids) != len(case) or len(given.features) != len(case.features)):
+        if isinstance(given, Explanation) and (
+            given.ids != case.rows.ids or len(given.features) != len(case.features)
+        ):
             raise InputError(
                 f"the explanation has {len(given.ids)} rows of {len(given.features)} parts, the case {len(case)} rows of "
-                f"{len(case.features)} parts; they must speak of the same rows and parts."
+                f"{len(case.features)} parts; they must speak of the same rows (ids, in order) and parts."
             )
 
 
@@ -294,7 +324,9 @@ def _pooled(case: Case, values: Floats, method: Method) -> tuple[Floats, Floats 
     if values.shape == parts:
         return values, None
     if values.shape != shape:
-        raise InputError(f"{method.name} returned shape {values.shape}; expected {parts} (row, part) or {shape} (row, *shape).")
+        raise InputError(
+            f"{method.name} returned shape {values.shape}; expected {parts} (row, part) or {shape} (row, *shape)."
+        )
     return case.features.pool(values), values
 
 
@@ -303,7 +335,9 @@ def _undefined(values: Floats, case: Case, what: str) -> tuple[Note, ...]:
     if not len(rows):
         return ()
     ids = tuple(case.rows.ids[i] for i in rows)
-    return (Note("undefined", f"{what} undefined (NaN) for {len(rows)} of {len(values)} rows: {some(rows)}", ids),)
+    return (
+        Note("undefined", f"{what} undefined (NaN) for {len(rows)} of {len(values)} rows: {some(rows)}", ids),
+    )
 
 
 def _readonly(array: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +25,9 @@ class Distribution(Protocol):
     independent samples the nodes are, 0 for quadrature.
     """
 
-    draws: int
+    @property
+    def draws(self) -> int:
+        """Independent samples; 0 for quadrature."""
 
     def nodes(self, case: Case) -> Iterator[tuple[Array, Any]]:
         """Pairs (point (row, *shape), measure)."""
@@ -39,21 +42,31 @@ def influence(case: Case, over: Distribution) -> Estimate:
     Where the nodes are random draws the standard error of each part's mean comes along.
     """
     total: Array = 0.0
-    squares = np.zeros((len(case), len(case.features)))
-    sums = np.zeros_like(squares)
-    for point, measure in over.nodes(case):
-        slope = case.gradient(point)
+    mean = np.zeros((len(case), len(case.features)))
+    squares = np.zeros_like(mean)
+    sampled = over.draws > 1 and not case.live
+    for seen, (slope, measure) in enumerate(gradients(case, over), start=1):
         term = measure * (slope.double() if is_torch_array(slope) else slope)
         total = total + term
-        if over.draws > 1 and not case.live:
-            pooled = case.features.pool(to_floats(term)) * over.draws
-            sums += pooled
-            squares += pooled**2
-    stderr = None
-    if over.draws > 1 and not case.live:
-        variance = np.maximum(squares / over.draws - (sums / over.draws) ** 2, 0.0) * over.draws / (over.draws - 1)
-        stderr = np.sqrt(variance / over.draws)
+        if sampled:  # Welford's update: equal draws leave exactly 0
+            each = case.features.pool(to_floats(term)) * over.draws
+            step = each - mean
+            mean += step / seen
+            squares += step * (each - mean)
+    stderr = np.sqrt(squares / (over.draws - 1) / over.draws) if sampled else None
     return Estimate(total, stderr, None if case.live else over.base(case))
+
+
+def gradients(case: Case, over: Distribution) -> Iterator[tuple[Array, Any]]:
+    """The gradient at each node, with the node's measure; as many nodes at a time as fit one model batch."""
+    nodes, rows = over.nodes(case), len(case)
+    together = max(1, case.model.batch // rows)
+    while group := list(islice(nodes, together)):
+        points = [point for point, _ in group]
+        joined = points[0] if len(group) == 1 else array_namespace(points[0]).concat(points)
+        slopes = case.gradient(joined, np.tile(np.arange(rows), len(group)))
+        for place, (_, measure) in enumerate(group):
+            yield slopes[place * rows : (place + 1) * rows], measure
 
 
 @dataclass(frozen=True)
@@ -119,9 +132,12 @@ class Lines:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """``draws`` points around the input with independent Gaussian noise of standard deviation ``sigma``."""
+    """``draws`` points around the input with independent Gaussian noise of standard deviation ``sigma``.
 
-    sigma: float
+    ``sigma`` is a number, or an array in the rows' namespace that broadcasts against them: one a row, one an element.
+    """
+
+    sigma: Any
     draws: int = 16
 
     def nodes(self, case: Case) -> Iterator[tuple[Array, Any]]:
@@ -185,4 +201,4 @@ def noises(case: Case, design: str, draws: int, law: Any) -> Iterator[Array]:
     streams = [case.seed.child(design, name).generator() for name in case.rows.ids]
     for _ in range(draws):
         noise = np.stack([law(stream, case.rows.shape) for stream in streams])
-        yield array_namespace(x).asarray(noise, dtype=x.dtype, device=x.device) if is_torch_array(x) else noise
+        yield (array_namespace(x).asarray(noise, dtype=x.dtype, device=x.device) if is_torch_array(x) else noise)

@@ -7,14 +7,19 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.cases.removals import Removal
+from assay.engine.masks import present
 from assay.nouns.result import Explanation
 from assay.words.errors import InputError
-from assay.words.types import Floats, Ints, Masks
+from assay.words.types import Floats, Ints
 
 
-def places(explanation: Explanation) -> Ints:
-    """Each part's place (row, part) in the order of attribution, 0 = highest; ties fall in part order."""
-    return np.asarray(explanation.order().argsort(axis=1))
+def places(explanation: Explanation, case: Case) -> Ints:
+    """Each part's place (row, part) in the order of attribution, 0 = highest; ties fall in part order.
+
+    Parts that a row lacks come last.
+    """
+    ranked = np.where(present(case), explanation.values, -np.inf)
+    return np.argsort(-ranked, axis=1, kind="stable").argsort(axis=1)
 
 
 def cuts(parts: int, steps: int) -> Ints:
@@ -28,16 +33,40 @@ def cuts(parts: int, steps: int) -> Ints:
 def ordered_curve(
     explanation: Explanation, case: Case, remove: Removal, steps: int = 0, *, insert: bool = False, lowest: bool = False
 ) -> tuple[Floats, Floats]:
-    """Share of parts removed (point,), and the target there (row, point).
+    """Share of the row's parts removed, and the target there, both (row, point).
 
     Highest attribution goes first (``lowest``: last). ``insert`` turns it round: the share inserted, starting from
-    nothing. The game remembers, so the area, the intact value and any prefix cost nothing when asked again.
+    nothing. The game remembers, so the area, the intact value and any prefix cost nothing when asked again. A row with
+    fewer parts than others ends early and repeats its last point, which adds no area. NaN where values are NaN.
     """
-    place = places(explanation)
-    parts = place.shape[1]
+    held = present(case).sum(axis=1)
+    curves = [cuts(int(parts), steps) for parts in held]
+    points = max(map(len, curves))
+    gone = np.stack([np.pad(curve, (0, points - len(curve)), mode="edge") for curve in curves])
+    return gone / np.maximum(held, 1)[:, None], _asked(explanation, case, remove, gone, insert, lowest)
+
+
+def ordered_points(
+    explanation: Explanation, case: Case, remove: Removal, shares: tuple[float, ...], *, insert: bool = False
+) -> Floats:
+    """The target (row, share) without the ⌈share · n⌉ highest parts, or (``insert``) with these parts only.
+
+    They are points of the curve with one part a step. NaN where values are NaN.
+    """
+    if not shares or not all(0 < share <= 1 for share in shares):
+        raise InputError(f"shares are fractions of the parts, above 0 and at most 1, at least one; got {shares}.")
+    held = present(case).sum(axis=1)
+    gone = np.ceil(np.asarray(shares) * held[:, None] - 1e-9).astype(np.int64)
+    return _asked(explanation, case, remove, gone, insert, lowest=False)
+
+
+def _asked(explanation: Explanation, case: Case, remove: Removal, gone: Ints, insert: bool, lowest: bool) -> Floats:
+    """The target (row, point) when ``gone`` (row, point) parts have moved; NaN without a full order of the parts."""
+    place, held = places(explanation, case), present(case)
+    count = held.sum(axis=1, keepdims=True)
     if lowest:
-        place = parts - 1 - place
-    gone = cuts(parts, steps)
-    moved = place[:, None, :] < gone[None, :, None]
-    keep: Masks = moved if insert else ~moved
-    return gone / parts, case.game(remove).paths(keep)
+        place = np.where(held, count - 1 - place, place)
+    moved = place[:, None, :] < gone[:, :, None]
+    keep = moved | ~held[:, None, :] if insert else ~moved
+    unknown = (np.isnan(explanation.values) & held).any(axis=1, keepdims=True) | (count == 0)
+    return np.where(unknown, np.nan, case.game(remove).paths(keep))

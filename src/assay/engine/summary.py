@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -19,8 +19,10 @@ from assay.words.errors import InputError
 from assay.words.seed import Seed
 from assay.words.types import Floats, Ints, Masks
 
-ENUMERABLE = 16
-"""Up to this many parts all coalitions may be listed (65,536 at 16)."""
+ENUMERABLE = 20
+"""Up to this many parts all coalitions may be listed (1,048,576 at 20)."""
+BEYOND = 2**1000
+"""Counts of coalitions stop here, short of what a float can hold."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +41,54 @@ class Design:
 
 @dataclass(frozen=True)
 class Summary:
-    """A pair: which masks to ask (parts, budget, seed), and what to make of values (row, mask)."""
+    """A pair: which masks to ask (parts, budget, seed), and what to make of values (row, mask).
+
+    ``partial`` says that the estimate can also be made over some of the parts only, those that a row has.
+    """
 
     name: str
     design: Callable[[int, int, Seed], Design]
     estimate: Callable[[Design, Floats], Estimate]
+    partial: bool = False
+
+
+def enumerated(parts: int, budget: int) -> bool:
+    """Whether all 2^parts coalitions fit in ``budget``."""
+    return parts <= ENUMERABLE and 2**parts <= budget
 
 
 def removal(case: Case, remove: Removal, summary: Summary, budget: int = 0) -> Estimate:
     """Ask the game at the summary's masks and summarise: one design serves all rows, named after itself."""
     design = summary.design(len(case.features), budget, case.seed.child("design", summary.name))
-    return summary.estimate(design, case.game(remove).table(design.masks))
+    values = case.game(remove).table(design.masks)
+    present = np.broadcast_to(case.features.sizes > 0, (len(case), len(case.features)))
+    if present.all() or not summary.partial:
+        return summary.estimate(design, values)
+    return _over_present(summary, design, values, present)
+
+
+def _over_present(summary: Summary, design: Design, values: Floats, present: Masks) -> Estimate:
+    """The estimate over the parts each row has; those it lacks (superpixels) get exactly 0."""
+    filled, stderr, base = np.zeros(present.shape), np.zeros(present.shape), np.full(len(values), np.nan)
+    extra: dict[str, Floats] = {}
+    for pattern in np.unique(present, axis=0):
+        rows = np.flatnonzero((present == pattern).all(axis=1))
+        some = summary.estimate(replace(design, masks=design.masks[:, pattern]), values[rows])
+        filled[np.ix_(rows, np.flatnonzero(pattern))] = some.values
+        stderr[np.ix_(rows, np.flatnonzero(pattern))] = some.stderr
+        base[rows] = np.nan if some.base is None else some.base
+        for name, numbers in some.extra.items():
+            extra.setdefault(name, np.full(len(values), np.nan))[rows] = numbers
+    return Estimate(filled, stderr, base, extra=extra)
 
 
 def all_masks(parts: int) -> Masks:
     """Every coalition, (2^parts, part), in binary counting order: the first part is the lowest bit."""
-    if parts > 20:
-        raise InputError(f"{parts} parts have 2^{parts} coalitions; listing them is offered up to 20. Sample, or group parts.")
+    if parts > ENUMERABLE:
+        raise InputError(
+            f"{parts} parts have 2^{parts} coalitions; listing them is offered up to {ENUMERABLE}. Sample, or "
+            f"group parts."
+        )
     return (np.arange(2**parts)[:, None] >> np.arange(parts) & 1).astype(bool)
 
 
@@ -91,6 +124,8 @@ def _paired(parts: int, budget: int, seed: Seed) -> Design:
     sizes = np.arange(1, parts // 2 + 1)
     held = np.array([comb(parts, int(s)) // (2 if 2 * s == parts else 1) for s in sizes], dtype=object)
     pairs = min((budget - 2) // 2, int(sum(held)))
+    if parts == 1 and budget >= 2:
+        return Design(all_masks(1))
     if pairs < parts - 1:
         raise InputError(
             f"budget={budget} leaves {max(pairs, 0)} pairs of coalitions for {parts} parts; at least "
@@ -103,12 +138,16 @@ def _paired(parts: int, budget: int, seed: Seed) -> Design:
     for size, count, total in zip(sizes, taken, held):
         drawn = _sets(parts, int(size), int(count), int(total), generator)
         masks.append(drawn)
-        # kernel weight of the size, spread over the sets that stand for it
-        kernel = (parts - 1) / (int(size) * (parts - int(size)) * comb(parts, int(size)))
-        weight.append(np.full(len(drawn), float(kernel * int(total) / max(len(drawn), 1))))
+        # kernel weight (n − 1) / (C(n, s) s (n − s)) of all pairs of the size, spread over those that stand for them
+        kernel = (parts - 1) / (int(size) * (parts - int(size))) * (0.5 if 2 * size == parts else 1.0)
+        weight.append(np.full(len(drawn), kernel / max(len(drawn), 1)))
         stratum.append(np.full(len(drawn), size))
-        population.append(np.full(len(drawn), float(total)))
+        population.append(np.full(len(drawn), float(min(total, BEYOND))))
     half = np.concatenate(masks)
+    if np.linalg.matrix_rank(half - half.mean(axis=1, keepdims=True)) < parts - 1:
+        raise InputError(
+            f"budget={budget}: the coalitions drawn do not determine {parts} values. Raise budget, or group parts."
+        )
     ends = np.array([[False] * parts, [True] * parts])
     both = np.concatenate([ends, np.stack([half, ~half], axis=1).reshape(-1, parts)])
     return Design(both, np.concatenate(weight), np.concatenate(stratum), np.concatenate(population))
@@ -121,7 +160,8 @@ def _allotted(pairs: int, held: Any, share: Floats) -> Ints:
     while left > 0:
         open_ = np.array([t < h for t, h in zip(taken, held)])
         wanted = np.where(open_, share, 0.0) * left / share[open_].sum()
-        step = np.minimum(np.floor(wanted), [float(h - t) for t, h in zip(taken, held)]).astype(np.int64)
+        room = [float(min(h - int(t), left)) for t, h in zip(taken, held)]
+        step = np.minimum(np.floor(wanted), room).astype(np.int64)
         if step.sum() == 0:
             for position in np.argsort(-np.where(open_, wanted, -1.0), kind="stable")[: min(left, int(open_.sum()))]:
                 step[position] += 1
@@ -139,13 +179,21 @@ def _sets(parts: int, size: int, count: int, total: int, generator: np.random.Ge
         for mask, members in zip(masks, chosen):
             mask[list(members)] = True
         return masks
-    seen: dict[bytes, Masks] = {}
-    while len(seen) < count:
-        order = np.argsort(generator.random((2 * (count - len(seen)) + 8, parts)), axis=1)
+
+    def draw(many: int) -> Masks:
+        order = np.argsort(generator.random((many, parts)), axis=1)
         block = np.zeros(order.shape, dtype=bool)
         np.put_along_axis(block, order[:, :size], True, axis=1)
-        for mask in block:
-            mask = ~mask if halves and not mask[0] else mask
+        return np.where(halves & ~block[:, :1], ~block, block)
+
+    return _distinct(count, parts, draw)
+
+
+def _distinct(count: int, parts: int, draw: Callable[[int], Masks]) -> Masks:
+    """The first ``count`` different masks of a stream of draws."""
+    seen: dict[bytes, Masks] = {}
+    while len(seen) < count:
+        for mask in draw(2 * (count - len(seen)) + 8):
             if len(seen) < count:
                 seen.setdefault(np.packbits(mask).tobytes(), mask)
     return np.stack(list(seen.values())) if seen else np.zeros((0, parts), dtype=bool)
@@ -155,7 +203,8 @@ def _leverage(design: Design, values: Floats) -> Estimate:
     """Weighted least squares on complementary differences, projected on Σφ = v(N) − v(∅).
 
     Standard errors: linearised, stratified by size, with the correction for sampling without replacement, so they
-    are exactly 0 once every coalition has been asked.
+    are exactly 0 once every coalition has been asked; NaN where the pairs just determine the values and nothing is
+    left to judge them by.
     """
     parts = design.masks.shape[1]
     empty, full = values[:, 0], values[:, 1]
@@ -165,16 +214,15 @@ def _leverage(design: Design, values: Floats) -> Estimate:
         return Estimate((full - empty)[:, None], np.zeros((len(values), 1)), empty)
     gap = (full - empty)[:, None]
     difference = values[:, 2::2] - values[:, 3::2] - gap * (2 * size - parts) / parts
-    centred = 2.0 * (half - size[:, None] / parts)                       # P(z_S − z_{S^c})
+    centred = 2.0 * (half - size[:, None] / parts)  # P(z_S − z_{S^c})
     root = np.sqrt(design.weight)[:, None]
-    pseudo = np.linalg.pinv(centred * root)                              # the minimum-norm solution sums to 0
-    if np.linalg.matrix_rank(centred * root) < parts - 1:
-        raise InputError(f"the coalitions drawn do not determine {parts} values; raise budget.")
+    pseudo = np.linalg.pinv(centred * root)  # the minimum-norm solution sums to 0
     phi = (root[:, 0] * difference) @ pseudo.T
     residual = difference - phi @ centred.T
-    lever = (pseudo * root[:, 0]).T                                      # (pair, part): φ = Σ_pair lever · difference
+    lever = (pseudo * root[:, 0]).T  # (pair, part): φ = Σ_pair lever · difference
     variance = np.zeros((len(values), parts))
-    freedom = len(half) / max(len(half) - (parts - 1), 1)
+    spare = len(half) - (parts - 1)
+    freedom = len(half) / spare if spare > 0 else np.nan
     for layer in np.unique(design.stratum):
         inside = design.stratum == layer
         count, total = int(inside.sum()), float(design.population[inside][0])
@@ -188,12 +236,12 @@ def _leverage(design: Design, values: Floats) -> Estimate:
     return Estimate(values_, np.sqrt(np.maximum(variance, 0.0)), empty)
 
 
-paired_leverage = Summary("paired leverage", _paired, _leverage)
+paired_leverage = Summary("paired leverage", _paired, _leverage, partial=True)
 
 
 def _permutations(parts: int, budget: int, seed: Seed) -> Design:
     """Antithetic pairs of permutations as chains of growing coalitions; the ends are shared by all chains."""
-    pairs = (budget - 2) // (2 * (parts - 1)) if parts > 1 else 1
+    pairs = (budget - 2) // (2 * (parts - 1)) if parts > 1 else 2
     if pairs < 2:
         raise InputError(
             f"budget={budget} pays for {max(pairs, 0)} antithetic pairs of permutations of {parts} parts; two (that is "
@@ -214,8 +262,8 @@ def _marginal_contributions(design: Design, values: Floats) -> Estimate:
     parts = design.masks.shape[1]
     chains = design.masks.reshape(-1, parts + 1, parts)
     steps = values.reshape(len(values), len(chains), parts + 1)
-    gains = np.diff(steps, axis=2)                                        # (row, chain, step)
-    joined = (chains[:, 1:] & ~chains[:, :-1]).argmax(axis=2)             # which part joins at the step
+    gains = np.diff(steps, axis=2)  # (row, chain, step)
+    joined = (chains[:, 1:] & ~chains[:, :-1]).argmax(axis=2)  # which part joins at the step
     each = np.empty_like(gains)
     np.put_along_axis(each, np.broadcast_to(joined, gains.shape), gains, axis=2)
     paired = each.reshape(len(values), -1, 2, parts).mean(axis=2)
@@ -226,15 +274,54 @@ def _marginal_contributions(design: Design, values: Floats) -> Estimate:
 permutations = Summary("permutations", _permutations, _marginal_contributions)
 
 
+def _complements(parts: int, budget: int, seed: Seed) -> Design:
+    """Pairs of a uniformly drawn mask that keeps the first part and its complement, without replacement."""
+    total = 2 ** (parts - 1)
+    pairs = min(budget // 2, total)
+    if pairs < 2:
+        raise InputError(
+            f"budget={budget} pays for {max(pairs, 0)} pairs of coalitions; two (4 evaluations) are needed for a "
+            f"standard error."
+        )
+    generator = seed.generator()
+    if parts <= ENUMERABLE:
+        numbers = generator.choice(total, pairs, replace=False)
+        rest = (numbers[:, None] >> np.arange(parts - 1) & 1).astype(bool)
+    else:
+        rest = _distinct(pairs, parts - 1, lambda many: generator.random((many, parts - 1)) < 0.5)
+    half = np.concatenate([np.ones((pairs, 1), dtype=bool), rest], axis=1)
+    both = np.stack([half, ~half], axis=1).reshape(-1, parts)
+    return Design(both, population=np.array([float(min(total, BEYOND))]))
+
+
+def _reused(design: Design, values: Floats) -> Estimate:
+    """Mean of v over masks with a part minus mean over masks without it: every pair serves every part.
+
+    Standard error over pairs, corrected for sampling without replacement.
+    """
+    sign = np.where(design.masks[::2], 1.0, -1.0)
+    difference = values[:, ::2] - values[:, 1::2]
+    pairs = len(sign)
+    mean = difference @ sign / pairs
+    variance = ((difference**2).mean(axis=1)[:, None] - mean**2) * pairs / (pairs - 1)  # sign² = 1
+    left = 1.0 - pairs / design.population[0]
+    return Estimate(mean, np.sqrt(np.maximum(variance, 0.0) * left / pairs))
+
+
+sample_reuse = Summary("complements", _complements, _reused, partial=True)
+
+
 def bernoulli(share: float) -> Summary:
     """RISE: keep each part with probability ``share``; a part's value is the mean of v over masks that keep it.
 
     Complementary information is not used, as in the paper: values are means of v, not differences, and carry v's level.
     With all 2^n coalitions in the budget they are enumerated and weighted by their probability: no sampling error.
     """
+    if not 0 < share < 1:
+        raise InputError(f"share={share}; the chance that a part is kept lies strictly between 0 and 1.")
 
     def design(parts: int, budget: int, seed: Seed) -> Design:
-        if parts <= ENUMERABLE and budget >= 2**parts:
+        if enumerated(parts, budget):
             masks = all_masks(parts)
             kept = masks.sum(axis=1)
             return Design(masks, share**kept * (1 - share) ** (parts - kept), population=np.ones(1))
@@ -245,12 +332,18 @@ def bernoulli(share: float) -> Summary:
     def estimate(design: Design, values: Floats) -> Estimate:
         weighted = design.masks * design.weight[:, None]
         mass = weighted.sum(axis=0)
-        mean = np.divide(values @ weighted, mass, out=np.full((len(values), len(mass)), np.nan), where=mass > 0)
-        if len(design.population):
-            return Estimate(mean, np.zeros_like(mean))
-        kept = design.masks.sum(axis=0)
-        second = np.divide(values**2 @ weighted, mass, out=np.full(mean.shape, np.nan), where=mass > 0)
-        spread = np.maximum(second - mean**2, 0.0) * kept / np.maximum(kept - 1, 1)
-        return Estimate(mean, np.sqrt(spread / np.maximum(kept, 1)))
+        level = values.mean(axis=1, keepdims=True)
 
-    return Summary(f"bernoulli {share:g}", design, estimate)
+        def over_kept(numbers: Floats) -> Floats:
+            """Mean over the masks that keep a part; NaN for a part that none keeps."""
+            unknown = np.full((len(values), len(mass)), np.nan)
+            return np.asarray(np.divide(numbers @ weighted, mass, out=unknown, where=mass > 0))
+
+        mean = over_kept(values - level)
+        if len(design.population):
+            return Estimate(mean + level, np.zeros_like(mean))
+        spread = np.maximum(over_kept((values - level) ** 2) - mean**2, 0.0)
+        kept = design.masks.sum(axis=0)
+        return Estimate(mean + level, np.sqrt(spread / np.where(kept > 1, kept - 1, np.nan)))
+
+    return Summary(f"bernoulli {share:g}", design, estimate, partial=True)

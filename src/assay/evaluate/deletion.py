@@ -17,9 +17,10 @@ def deletion(explanation: Explanation, case: Case, *, remove: Removal = Constant
 
     In units of the target: the trapezium rule over the share of parts removed, from none to all. ``steps`` is the
     number of removals (0: one part at a time); ties fall in part order. With many parts choose ``steps`` near 30: each
-    costs one evaluation a row.
+    costs one evaluation a row. Undefined where the explanation is.
 
-    quantus.PixelFlipping differs: by default it returns the curve, starts after the first removal, and steps by element.
+    quantus.PixelFlipping differs: by default it returns the curve, starts after the first removal, and steps by
+    element.
 
     >>> from assay import examples, explain
     >>> case = examples.additive((3.0, 1.0))            # v = 4, 1, 0 as parts go
@@ -27,4 +28,4 @@ def deletion(explanation: Explanation, case: Case, *, remove: Removal = Constant
     array([1.5])
     """
     gone, value = ordered_curve(explanation, case, remove, steps)
-    return np.trapezoid(value, gone, axis=1)
+    return np.asarray(np.trapezoid(value, gone, axis=1))

@@ -9,7 +9,9 @@ from assay.engine.influence import Line, influence
 from assay.nouns.result import Estimate
 
 
-@explainer(source="sundararajan2017", needs={"gradient", "numbers"}, claims={"complete", "dummy", "linear", "differentiable"})
+@explainer(
+    source="sundararajan2017", needs={"gradient", "numbers"}, claims={"complete", "dummy", "linear", "differentiable"}
+)
 def integrated_gradients(case: Case, *, start: Any = 0.0, steps: int = 32) -> Estimate:
     """Share out the target's rise along the straight line from ``start`` to the input.
 

@@ -4,7 +4,7 @@
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import explainer
-from assay.engine.summary import exact_shapley, paired_leverage, removal
+from assay.engine.summary import enumerated, exact_shapley, paired_leverage, removal
 from assay.nouns.result import Estimate
 
 
@@ -21,6 +21,5 @@ def shapley(case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048) 
     shap.KernelExplainer differs: it keeps ten features by default, cuts backgrounds to 100 rows and reports no error;
     captum.KernelShap draws with replacement.
     """
-    parts = len(case.features)
-    summary = exact_shapley if parts <= 20 and 2**parts <= budget else paired_leverage
+    summary = exact_shapley if enumerated(len(case.features), budget) else paired_leverage
     return removal(case, remove, summary, budget)

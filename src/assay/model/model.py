@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from assay.model.curvature import live_slope
 from assay.nouns.result import Note
 from assay.nouns.rows import Rows
 from assay.nouns.target import Gives
@@ -37,6 +38,7 @@ class Model:
     ``forward(rows)`` gives outputs (row, out) in the model's namespace. A torch model is ``differentiable`` when
     autograd can follow ``forward``; a numpy model may give its ``slope`` with respect to the rows in closed form.
     ``mark`` changes when the weights change. ``net`` is the private torch module, ``None`` for other models.
+    ``passes`` is how many passes of the underlying model one row costs (a smoothed model: its draws).
     Anything that changes a model gives another ``Model`` and shares its meter.
     """
 
@@ -52,6 +54,7 @@ class Model:
     dtype: str = "float64"
     device: str = "cpu"
     batch: int = 4096
+    passes: int = 1
     meter: Meter = field(default_factory=Meter)
     notes: tuple[Note, ...] = ()
     default_target: str = "probability"
@@ -87,18 +90,25 @@ class Model:
             return self.forward(rows)
 
     def gradient(self, read: Callable[[Array], Array], rows: Rows, live: bool) -> Array:
-        """Derivative of ``read(outputs)``, summed over rows, with respect to ``rows.x``; ``live`` keeps the graph."""
+        """Derivative of ``read(outputs)``, summed over rows, with respect to ``rows.x``; ``live`` can be derived again."""
         if self.slope is not None:
             return self.slope(rows.x)
         import torch
 
+        def total(x: Array) -> Array:
+            answer = read(self.forward(replace(rows, x=x))).sum()
+            if not answer.requires_grad:
+                raise CapabilityError(
+                    f"no gradient reaches the rows of {self.name}: preprocess, output or the net leaves torch or "
+                    f"detaches. Keep it in torch, or use a removal method."
+                )
+            return answer
+
+        if live and rows.x.requires_grad:
+            return live_slope(total, rows.x, lambda: self.meter.count(len(rows), len(rows)))
         with torch.enable_grad():
-            x = rows.x if live and rows.x.requires_grad else rows.x.detach().requires_grad_(True)
-            total = read(self.forward(replace(rows, x=x))).sum()
-            slope = torch.autograd.grad(total, x, create_graph=live, allow_unused=True)[0] if total.requires_grad else None
-        if slope is None:
-            return torch.zeros_like(x)
-        return slope if live else slope.detach()
+            x = rows.x.detach().requires_grad_(True)
+            return torch.autograd.grad(total(x), x, materialize_grads=True)[0]
 
     def __repr__(self) -> str:
         classes = f", {len(self.classes)} classes" if self.classes else ""

@@ -3,20 +3,27 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import joblib
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
-from assay.model.gradient_free import as_outputs
+from assay.model.gradient_free import as_given, as_outputs, class_names, quietly
 from assay.model.model import Model
 from assay.nouns.rows import Rows
 from assay.nouns.target import Gives
+from assay.words.digest import digest
 from assay.words.errors import CapabilityError, InputError
 from assay.words.types import Array
+
+RAW = {"xgboost": {"output_margin": True}, "lightgbm": {"raw_score": True}}
+"""How ``predict`` of these libraries' classifiers is asked for raw scores."""
 
 
 def sklearn(
@@ -30,48 +37,74 @@ def sklearn(
 ) -> Model:
     """A fitted estimator or Pipeline as a model, explained in the columns it was given, not in encoded ones.
 
-    ``scores`` names what is read: ``"probabilities"`` (the default where ``predict_proba`` exists), ``"margin"``
-    (``decision_function``; the default of gradient-boosted classifiers, whose raw scores it is) or ``"values"``.
+    ``scores`` names what is read of a classifier: ``"probabilities"`` (the default where ``predict_proba`` exists)
+    or ``"margin"`` (``decision_function``; the default of gradient-boosted classifiers, whose raw scores it is,
+    those of XGBoost and LightGBM at a Pipeline's end included).
     """
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    if not (is_classifier(last) or is_regressor(last)):
-        raise CapabilityError(f"{type(last).__name__} is neither a classifier nor a regressor. Wrap a function of rows instead.")
-    gives: Gives = "values"
-    if is_classifier(last):
-        offered = [m for m in ("predict_proba", "decision_function") if callable(getattr(estimator, m, None))]
-        boosted = isinstance(last, GradientBoostingClassifier | HistGradientBoostingClassifier)
-        if not offered:
-            raise CapabilityError(f"{type(last).__name__} gives neither probabilities nor decision scores. Fit one that does.")
-        wanted = scores or ("margin" if boosted or offered == ["decision_function"] else "probabilities")
-        if wanted not in ("margin", "probabilities"):
-            raise InputError(f"scores={wanted!r}; a classifier gives 'probabilities' or 'margin'.")
-        gives = "margin" if wanted == "margin" else "probabilities"
-    read = {
-        "values": getattr(estimator, "predict", None),
-        "margin": getattr(estimator, "decision_function", None),
-        "probabilities": getattr(estimator, "predict_proba", None),
-    }[gives]
-    if read is None:
-        raise CapabilityError(f"{type(last).__name__} has no method that gives {gives}.")
+    predicts(last, estimator, "Wrap a function of rows instead.")
+    gives = _classifies(estimator, last, scores) if is_classifier(last) else "values"
+    if gives == "values" and scores not in (None, "values"):
+        raise InputError(f"scores={scores!r}; a regressor gives 'values'.")
+    read = _read(estimator, last, gives)
     known = getattr(estimator, "classes_", None) if gives != "values" else None
-    if known is not None and classes is not None and len(classes) != len(known):
-        raise InputError(f"{len(classes)} class names for {len(known)} classes ({list(known)[:8]}).")
     columns = getattr(estimator, "feature_names_in_", None)
 
     def forward(rows: Rows) -> Array:
-        given = rows.x if rows.table is None else rows.table.decode(rows.x)
-        return as_outputs(read(given if preprocess is None else preprocess(given)), len(rows))
+        return as_outputs(quietly(read, as_given(rows, preprocess)), len(rows))
 
     return Model(
         forward=forward,
         name=name or type(last).__name__,
-        mark=str(joblib.hash(estimator)),
+        mark=digest(str(joblib.hash(estimator)), gives, preprocess),
         gives=gives,
-        classes=tuple(classes) if classes is not None else tuple(map(str, known)) if known is not None else (),
+        classes=class_names(classes, known),
         columns=tuple(map(str, columns)) if columns is not None else None,
         batch=batch,
         default_target={"values": "value", "margin": "margin"}.get(gives, "probability"),
-        about={"estimator": " ".join(repr(last).split()), "pipeline": " → ".join(n for n, _ in estimator.steps) if isinstance(estimator, Pipeline) else "no"},
+        about={
+            "estimator": " ".join(repr(last).split()),
+            "pipeline": " → ".join(n for n, _ in estimator.steps) if isinstance(estimator, Pipeline) else "no",
+        },
     )
 
 
+def predicts(last: Any, estimator: Any, otherwise: str) -> None:
+    """Raise unless ``last`` is a classifier or a regressor, and ``estimator`` that ends in it is fitted."""
+    if not isinstance(last, BaseEstimator) or not (is_classifier(last) or is_regressor(last)):
+        raise CapabilityError(f"{type(last).__name__} is neither a classifier nor a regressor. {otherwise}")
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError as error:
+        raise InputError(f"{type(last).__name__} is not fitted yet. Call fit first.") from error
+
+
+def _classifies(estimator: Any, last: Any, scores: str | None) -> Gives:
+    """Which scores a classifier is read for: those wanted, else raw ones of boosted trees, else probabilities."""
+    offered = [m for m in ("predict_proba", "decision_function") if callable(getattr(estimator, m, None))]
+    if not offered:
+        raise CapabilityError(
+            f"{type(last).__name__} gives neither probabilities nor decision scores. Fit one that does."
+        )
+    boosted = isinstance(last, GradientBoostingClassifier | HistGradientBoostingClassifier) or _raw(last)
+    wanted = scores or ("margin" if boosted or offered == ["decision_function"] else "probabilities")
+    if wanted not in ("margin", "probabilities"):
+        raise InputError(f"scores={wanted!r}; a classifier gives 'probabilities' or 'margin'.")
+    return "margin" if wanted == "margin" else "probabilities"
+
+
+def _read(estimator: Any, last: Any, gives: Gives) -> Callable[[Any], Any]:
+    """The method that gives what is wanted."""
+    if gives == "margin" and _raw(last):
+        return functools.partial(estimator.predict, **_raw(last))
+    if gives == "margin" and getattr(last, "decision_function_shape", "") == "ovo" and len(estimator.classes_) > 2:
+        raise CapabilityError(f"{type(last).__name__} scores pairs of classes. Use decision_function_shape='ovr'.")
+    name = {"values": "predict", "margin": "decision_function"}.get(gives, "predict_proba")
+    read: Callable[[Any], Any] | None = getattr(estimator, name, None)
+    if read is None:
+        raise CapabilityError(f"{type(last).__name__} has no method that gives {gives}.")
+    return read
+
+
+def _raw(last: Any) -> dict[str, bool]:
+    return RAW.get(type(last).__module__.partition(".")[0], {})

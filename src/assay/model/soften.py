@@ -10,7 +10,7 @@ from typing import Any
 from assay.model.model import Model
 from assay.nouns.rows import Rows
 from assay.words.digest import digest
-from assay.words.errors import CapabilityError
+from assay.words.errors import CapabilityError, InputError
 from assay.words.optional import need
 from assay.words.types import Array
 
@@ -18,8 +18,12 @@ from assay.words.types import Array
 def softened(model: Model, *, sharpness: float = 20.0) -> Model:
     """The net with every ReLU (module, function, in place or clipped at 6) replaced by softplus.
 
-    softplus(z) = log(1 + exp(βz))/β with β = ``sharpness``; it differs from the ReLU by at most log(2)/β.
+    softplus(z) = log(1 + exp(βz))/β with β = ``sharpness``; it differs from the ReLU by at most log(2)/β. A clip to
+    [a, b] (ReLU6, hardtanh) becomes a + softplus(z − a) − softplus(z − b). The module itself stays as it is: calls are
+    replaced while the softened model runs. Other kinks (leaky ReLU, max pooling, clamp) are left alone.
     """
+    if not 0 < sharpness < float("inf"):
+        raise InputError(f"sharpness={sharpness}; a finite number above 0 is needed, 20 say.")
     if not model.differentiable:
         raise CapabilityError(f"softened needs a torch net; {model.name} is none.")
 
@@ -40,24 +44,31 @@ def softened(model: Model, *, sharpness: float = 20.0) -> Model:
 def _softly(sharpness: float) -> Any:
     torch = need("torch", extra="torch")
     functional = torch.nn.functional
-    relu = {torch.relu, torch.relu_, functional.relu, functional.relu_, torch.Tensor.relu, torch.Tensor.relu_}
-    relu6 = {functional.relu6}
+    relu = {torch.relu, torch.relu_, functional.relu, torch.Tensor.relu, torch.Tensor.relu_}
     hardtanh = {functional.hardtanh, functional.hardtanh_}
+    in_place = {torch.relu_, torch.Tensor.relu_, functional.hardtanh_}
 
     def soft(z: Array) -> Array:
         return functional.softplus(z, beta=sharpness)
 
+    def replaced(func: Any, z: Array, rest: Sequence[Any], options: Mapping[str, Any]) -> Array:
+        if func in relu:
+            return soft(z)
+        low, high = (0.0, 6.0) if func is functional.relu6 else (-1.0, 1.0)
+        low = rest[0] if rest else options.get("min_val", low)
+        high = rest[1] if len(rest) > 1 else options.get("max_val", high)
+        return low + soft(z - low) - soft(z - high)
+
     class Softly(torch.overrides.TorchFunctionMode):  # type: ignore[misc, name-defined]  # torch is loaded at run time only
-        def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        def __torch_function__(
+            self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+        ) -> Any:
             options = dict(kwargs or {})
-            if func in relu:
-                return soft(args[0])
-            if func in relu6:
-                return soft(args[0]) - soft(args[0] - 6.0)
-            if func in hardtanh:
-                low = args[1] if len(args) > 1 else options.get("min_val", -1.0)
-                high = args[2] if len(args) > 2 else options.get("max_val", 1.0)
-                return low + soft(args[0] - low) - soft(args[0] - high)
-            return func(*args, **options)
+            if func not in relu and func not in hardtanh and func is not functional.relu6:
+                return func(*args, **options)
+            z, *rest = args if args else (options.pop("input"),)
+            if func in in_place or options.get("inplace"):
+                return z.copy_(replaced(func, z.clone(), rest, options))
+            return replaced(func, z, rest, options)
 
     return Softly()

@@ -46,7 +46,7 @@ def torch(
     if device is not None:
         private = private.to(device)
     kept = _Net(private, preprocess, output)
-    return _model(kept, mark_of(private), name or type(net).__name__, gives, tuple(classes or ()), batch, notes)
+    return _model(kept, _mark(kept, gives), name or type(net).__name__, gives, tuple(classes or ()), batch, notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,8 @@ class _Net:
     layer: str | None = None
 
     def __call__(self, rows: Rows) -> pt.Tensor:
-        x = rows.x if self.preprocess is None else self.preprocess(rows.x)
+        x = rows.x.clone()  # a net or a preprocess that works in place must not reach the rows
+        x = x if self.preprocess is None else self.preprocess(x)
         if self.layer is not None:
             return self._activation(x, rows)
         out = self.module(x, **rows.carried)
@@ -68,7 +69,8 @@ class _Net:
         pt = need("torch", extra="torch")
         if not isinstance(out, pt.Tensor):
             raise CapabilityError(
-                f"the net returns {type(out).__name__}, not a tensor. Say which part to use: output=lambda out: out.logits"
+                f"the net returns {type(out).__name__}, not a tensor. "
+                f"Say which part to use: output=lambda out: out.logits"
             )
         if out.ndim == 1:
             out = out[:, None]
@@ -83,7 +85,13 @@ class _Net:
         seen: list[pt.Tensor] = []
         assert self.layer is not None
         module = submodule(self.module, self.layer)
-        handle = module.register_forward_hook(lambda module, args, out: seen.append(out))
+
+        def keep(module: pt.nn.Module, args: Any, out: Any) -> None:
+            if not isinstance(out, need("torch", extra="torch").Tensor):
+                raise CapabilityError(f"layer {self.layer!r} returns {type(out).__name__}, not a tensor.")
+            seen.append(out.clone())  # the next layer may work in place
+
+        handle = module.register_forward_hook(keep)
         try:
             self.module(x, **rows.carried)
         finally:
@@ -104,6 +112,12 @@ def submodule(net: pt.nn.Module, layer: str) -> pt.nn.Module:
     return names[layer]
 
 
+def _mark(net: _Net, gives: Gives) -> str:
+    weights = mark_of(net.module)
+    plain = net.preprocess is None and net.output is None and gives == "logits"
+    return weights if plain else digest(weights, net.preprocess, net.output, gives)
+
+
 def mark_of(net: pt.nn.Module) -> str:
     """Stands for the architecture's text and every parameter and buffer."""
     import torch as pt
@@ -116,7 +130,15 @@ def mark_of(net: pt.nn.Module) -> str:
     return digest(*parts)
 
 
-def _model(net: _Net, mark: str, name: str, gives: Gives, classes: tuple[str, ...], batch: int, notes: tuple[Note, ...]) -> Model:
+def _model(
+    net: _Net,
+    mark: str,
+    name: str,
+    gives: Gives,
+    classes: tuple[str, ...],
+    batch: int,
+    notes: tuple[Note, ...],
+) -> Model:
     import torch as pt
 
     first = next((p for p in net.module.parameters() if p.is_floating_point()), None)
@@ -146,7 +168,10 @@ def _model(net: _Net, mark: str, name: str, gives: Gives, classes: tuple[str, ..
         net=net.module,
         remade=remade,
         cut=cut,
-        about={"architecture": type(net.module).__name__, "parameters": f"{sum(p.numel() for p in net.module.parameters()):,}"},
+        about={
+            "architecture": type(net.module).__name__,
+            "parameters": f"{sum(p.numel() for p in net.module.parameters()):,}",
+        },
     )
 
     def sharing(other: Model) -> Model:

@@ -24,7 +24,8 @@ def wrap(
     estimator, or a function.
 
     ``output`` picks the scores out of what a net returns (a function). For a plain function it must say what the
-    outputs are: ``"logits"``, ``"margin"``, ``"probabilities"`` or ``"values"``. ``preprocess`` maps rows in the
+    outputs are: ``"logits"``, ``"margin"``, ``"probabilities"`` or ``"values"``; of a scikit-learn classifier it may
+    choose ``"margin"`` or ``"probabilities"``. ``preprocess`` maps rows in the
     caller's units to what the model expects; every explanation and every ball stays in the caller's units.
     """
     if isinstance(obj, Model):
@@ -36,14 +37,18 @@ def wrap(
         return torch(obj, classes=classes, preprocess=preprocess, output=output, device=device)
     if device is not None:
         raise InputError(f"device={device!r} has a meaning for torch nets only; {type(obj).__name__} is none.")
+    if callable(output):
+        raise InputError(f"output=<function> has a meaning for torch nets only; {type(obj).__name__} is none.")
     if kind in ("xgboost", "lightgbm"):
+        if output not in (None, "margin", "values"):
+            raise InputError(f"output={output!r}; boosted trees are asked for raw scores ('margin') or 'values'.")
         from assay.model import trees
 
         return (trees.xgboost if kind == "xgboost" else trees.lightgbm)(obj, classes=classes, preprocess=preprocess)
     if kind == "sklearn":
         from assay.model.sklearn import sklearn
 
-        return sklearn(obj, classes=classes, preprocess=preprocess)
+        return sklearn(obj, classes=classes, preprocess=preprocess, scores=output)
     if callable(obj):
         if output not in ("logits", "margin", "probabilities", "values"):
             raise InputError(
@@ -52,8 +57,8 @@ def wrap(
             )
         return function(obj, gives=output, classes=classes, preprocess=preprocess)
     raise CapabilityError(
-        f"{type(obj).__module__}.{type(obj).__qualname__} is no model assay knows. Give a torch module, a scikit-learn, XGBoost or "
-        f"LightGBM estimator, or a function of rows."
+        f"{type(obj).__module__}.{type(obj).__qualname__} is no model assay knows. Give a torch module, a "
+        f"scikit-learn, XGBoost or LightGBM estimator, or a function of rows."
     )
 
 

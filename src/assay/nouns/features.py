@@ -33,7 +33,9 @@ class Features:
         index = np.asarray(self.index)
         if index.dtype.kind not in "iu":
             raise InputError(f"a feature map holds whole numbers; got {index.dtype}.")
-        if index.size == 0 or index.min() < -1 or index.max() >= len(self.names):
+        if self.per_row and index.ndim < 2:
+            raise InputError(f"a feature map with a cut per row has axes (row, *shape); got shape {index.shape}.")
+        if index.size == 0 or not self.names or index.min() < -1 or index.max() >= len(self.names):
             raise InputError(
                 f"a feature map numbers its parts 0 … {len(self.names) - 1} (−1 for none); found "
                 f"{index.min() if index.size else 'no element'} … {index.max() if index.size else ''}."
@@ -41,7 +43,9 @@ class Features:
         if not self.per_row:
             empty = np.setdiff1d(np.arange(len(self.names)), index)
             if len(empty):
-                raise InputError(f"part(s) {empty[:8].tolist()} of the feature map are empty; number the parts without gaps.")
+                raise InputError(
+                    f"part(s) {empty[:8].tolist()} of the feature map are empty; number the parts without gaps."
+                )
         object.__setattr__(self, "index", index.astype(np.int64))
 
     def __len__(self) -> int:
@@ -77,14 +81,14 @@ class Features:
     def pool(self, values: Floats) -> Floats:
         """Sum values (row, *shape) over the elements of each part: (row, part)."""
         if self.elementwise:
-            flat = np.empty((len(values), len(self)))
+            flat: Floats = np.empty((len(values), len(self)))
             flat[:, self.index.ravel()] = values.reshape(len(values), -1)
             return flat
         index = self.index.reshape(len(self.index) if self.per_row else 1, -1)
         parts = len(self) + 1
-        bins = (index % parts) + np.arange(len(values))[:, None] * parts          # −1 lands in the last bin
+        bins = (index % parts) + np.arange(len(values))[:, None] * parts  # −1 lands in the last bin
         sums = np.bincount(bins.ravel(), weights=values.reshape(len(values), -1).ravel(), minlength=len(values) * parts)
-        return sums.reshape(len(values), parts)[:, :-1]
+        return np.asarray(sums.reshape(len(values), parts)[:, :-1], dtype=np.float64)
 
     def map(self, values: Floats) -> Floats:
         """Values of parts (row, part) painted on every element of the part: (row, *shape); padding gets 0."""
@@ -105,7 +109,7 @@ class Features:
 def elements(shape: Sequence[int], names: Sequence[str] | None = None) -> Features:
     """Every element is a part."""
     size = int(np.prod(shape))
-    return Features(np.arange(size).reshape(tuple(shape)), tuple(names or map(str, range(size))))
+    return Features(np.arange(size).reshape(tuple(shape)), _named(names, size))
 
 
 def columns(names: Sequence[str]) -> Features:
@@ -135,6 +139,8 @@ def groups(groups: Mapping[str, Sequence[str]], names: Sequence[str]) -> Feature
 
 def grid(shape: Sequence[int], patch: int) -> Features:
     """Square patches of an image (channel, height, width); the last row and column may be narrower."""
+    if patch < 1:
+        raise InputError(f"patch={patch}; the side of a patch is at least 1 pixel.")
     if len(shape) != 3:
         raise InputError(f"grid cuts images (channel, height, width); the rows have shape {tuple(shape)}.")
     channels, height, width = shape
@@ -159,7 +165,11 @@ def superpixels(images: Any, count: int = 60, compactness: float = 10.0) -> Feat
     return Features(index, tuple(str(i) for i in range(int(cuts.max()) + 1)), per_row=True)
 
 
-def integer_map(index: Any, names: Sequence[str] | None = None) -> Features:
-    """Any map from elements to parts 0 … n − 1; −1 marks padding."""
+def integer_map(index: Any, names: Sequence[str] | None = None, *, per_row: bool = False) -> Features:
+    """Any map from elements to parts 0 … n − 1; −1 marks padding. With ``per_row`` each row has its own map."""
     index = np.asarray(index)
-    return Features(index, tuple(names or map(str, range(int(index.max()) + 1))))
+    return Features(index, _named(names, int(index.max()) + 1 if index.size else 0), per_row=per_row)
+
+
+def _named(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count) if names is None else names))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,19 @@ from assay.words.types import Floats
 
 def is_frame(data: Any) -> bool:
     """Whether ``data`` is a data frame that narwhals knows (pandas, polars, pyarrow, …)."""
-    return isinstance(nw.from_native(data, pass_through=True, eager_only=True), nw.DataFrame)
+    try:
+        return isinstance(nw.from_native(data, pass_through=True, eager_only=True), nw.DataFrame)
+    except nw.exceptions.DuplicateError:
+        return True
+
+
+def opened(frame: Any) -> nw.DataFrame[Any]:
+    """The frame behind narwhals' interface; raises ``InputError`` on repeated column names."""
+    try:
+        return nw.from_native(frame, eager_only=True)
+    except nw.exceptions.DuplicateError as error:
+        told = " ".join(str(error).split())
+        raise InputError(f"column names repeat ({told}). Each column needs a name of its own.") from error
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ class Table:
     @staticmethod
     def of(frame: Any) -> Table:
         """Read the columns of a frame; raises ``InputError`` on repeated or non-text names."""
-        wrapped = nw.from_native(frame, eager_only=True)
+        wrapped = opened(frame)
         names = tuple(wrapped.columns)
         odd = [name for name in names if not isinstance(name, str)]
         if odd:
@@ -70,7 +83,7 @@ class Table:
 
     def encode(self, frame: Any) -> Floats:
         """The frame as a matrix, its columns found by name whatever their order."""
-        wrapped = nw.from_native(frame, eager_only=True)
+        wrapped, empty = opened(frame), opened(self.native)
         check_columns(wrapped.columns, self.names)
         missing = {n: np.flatnonzero(_is_missing(wrapped[n])) for n in self.names}
         missing = {name: rows for name, rows in missing.items() if len(rows)}
@@ -85,21 +98,25 @@ class Table:
             column = wrapped[name]
             if level is None:
                 if not column.dtype.is_numeric():
-                    raise InputError(f"column {name!r} is {column.dtype}; it was numeric where the table was first seen.")
-                columns.append(column.to_numpy().astype(np.float64))
+                    raise InputError(
+                        f"column {name!r} is {column.dtype}; it was numeric where the table was first seen."
+                    )
+                columns.append(_numbers(name, column))
             else:
-                columns.append(level.encode(column.to_list()))
+                values = column.to_list()
+                _refuse_strangers(name, [v for v in dict.fromkeys(values) if v not in level.codes], empty[name])
+                columns.append(level.encode(values))
         return np.column_stack(columns) if columns else np.empty((len(wrapped), 0))
 
     def decode(self, matrix: Floats) -> Any:
         """A frame of the caller's kind with these rows."""
-        empty = nw.from_native(self.native, eager_only=True)
+        empty = opened(self.native)
         columns = []
         for name, dtype, level, values in zip(self.names, self.dtypes, self.levels, matrix.T):
             if level is None:
                 series = nw.new_series(name, values, backend=empty.implementation)
-                if dtype.is_float() or (values == np.trunc(values)).all():
-                    series = series.cast(dtype)
+                if dtype.is_float() or dtype.is_decimal() or _whole(values, dtype):
+                    series = _typed(series, empty[name])
             else:
                 kinds = _restore(name, level.values, empty[name])
                 series = kinds[values.astype(np.int64)]
@@ -113,8 +130,13 @@ class Table:
 
     def code(self, position: int, value: Any) -> float:
         """A single value as it is written in column ``position``."""
-        level = self.levels[position]
-        return float(value) if level is None else float(level.encode([value])[0])
+        level, name = self.levels[position], self.names[position]
+        if level is not None:
+            _refuse_strangers(name, [value], opened(self.native)[name])
+            return float(level.encode([value])[0])
+        if isinstance(value, str) or not np.isfinite(float(value)):
+            raise InputError(f"column {name!r} holds numbers; got {value!r}.")
+        return float(value)
 
     def content(self, matrix: Floats) -> tuple[Any, ...]:
         """The rows in a form that does not depend on the codes, for marks."""
@@ -130,16 +152,19 @@ class Table:
 
 def check_columns(found: Sequence[str], needed: Sequence[str]) -> None:
     """Raise ``InputError`` naming missing and unexpected columns."""
-    repeated = sorted({name for name in found if list(found).count(name) > 1})
-    missing = [name for name in needed if name not in set(found)]
-    extra = [name for name in found if name not in set(needed)]
+    there, wanted = Counter(found), set(needed)
+    repeated = [name for name, count in there.items() if count > 1]
+    missing = [name for name in needed if name not in there]
+    extra = [name for name in there if name not in wanted]
     faults = [
         f"{what} {', '.join(map(repr, names[:8]))}{' …' if len(names) > 8 else ''}"
         for what, names in (("missing", missing), ("unexpected", extra), ("repeated", repeated))
         if names
     ]
     if faults:
-        raise InputError(f"columns do not fit: {'; '.join(faults)}. Give exactly the {len(needed)} columns of the model.")
+        raise InputError(
+            f"columns do not fit: {'; '.join(faults)}. Give exactly the {len(needed)} columns of the model."
+        )
 
 
 def some(rows: Any, limit: int = 8) -> str:
@@ -155,18 +180,47 @@ def _is_missing(column: nw.Series[Any]) -> np.ndarray:
     return np.asarray(missing)
 
 
-def _restore(name: str, values: list[Any], like: nw.Series[Any]) -> nw.Series[Any]:
-    """The levels as a column of the very type of the caller's, pandas categories and their order included."""
-    if like.implementation.is_pandas():
-        plain = nw.new_series(name, values, backend=like.implementation).to_native()
-        kinds = nw.from_native(plain.astype(like.to_native().dtype), series_only=True)
-    else:
-        text = nw.String if isinstance(like.dtype, nw.Categorical | nw.Enum) else None
-        kinds = nw.new_series(name, values, dtype=text, backend=like.implementation).cast(like.dtype)
-    lost = [value for value, gone in zip(values, kinds.is_null().to_list()) if gone]
+def _numbers(name: str, column: nw.Series[Any]) -> Floats:
+    """A numeric column as float64; whole numbers that float64 cannot hold are refused."""
+    values = column.to_numpy()
+    if column.dtype.is_integer() and len(values) and max(abs(int(values.max())), abs(int(values.min()))) > 2**53:
+        raise InputError(f"column {name!r} holds whole numbers beyond 2^53, which float64 rounds. Give it as text.")
+    return np.asarray(values, dtype=np.float64)
+
+
+def _whole(values: Floats, dtype: Any) -> bool:
+    """Whether an integer column of this type can hold these values."""
+    name = str(dtype).lower()
+    low, high = (np.iinfo(name).min, np.iinfo(name).max) if not name.endswith("128") else (-np.inf, np.inf)
+    return bool((values == np.trunc(values)).all() and (values >= low).all() and (values <= high).all())
+
+
+def _refuse_strangers(name: str, values: list[Any], like: nw.Series[Any]) -> None:
+    """Raise ``InputError`` if a column with fixed categories does not know some of ``values``."""
+    fixed = isinstance(like.dtype, nw.Enum) or (
+        isinstance(like.dtype, nw.Categorical) and like.implementation.is_pandas()
+    )
+    if not fixed or not values:
+        return
+    known = set(like.to_native().cat.categories if like.implementation.is_pandas() else like.dtype.categories)
+    lost = [value for value in values if value not in known]
     if lost:
         raise InputError(
             f"column {name!r} has no category {', '.join(map(repr, lost[:5]))}: its type is {like.dtype}. "
-            f"Give the background the same categories as the rows explained."
+            f"Give all rows the same categories."
         )
-    return kinds
+
+
+def _restore(name: str, values: list[Any], like: nw.Series[Any]) -> nw.Series[Any]:
+    """The levels as a column of the very type of the caller's, pandas categories and their order included."""
+    text = (
+        nw.String if isinstance(like.dtype, nw.Categorical | nw.Enum) and not like.implementation.is_pandas() else None
+    )
+    return _typed(nw.new_series(name, values, dtype=text, backend=like.implementation), like)
+
+
+def _typed(series: nw.Series[Any], like: nw.Series[Any]) -> nw.Series[Any]:
+    """The column in the other's type; pandas has types of its own that narwhals does not tell apart."""
+    if like.implementation.is_pandas():
+        return nw.from_native(series.to_native().astype(like.to_native().dtype), series_only=True)
+    return series.cast(like.dtype)

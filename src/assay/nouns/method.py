@@ -18,8 +18,8 @@ VERBS: tuple[Verb, ...] = ("explain", "evaluate", "attack", "certify", "diagnose
 class Method:
     """What there is to know about a method: declared once, read by Python, command line, plan, page and tests.
 
-    ``needs`` names what a case must offer (``gradient``, ``classes``, ``net``, ``image``, …). ``claims`` names laws the contract
-    suite then tests. ``better`` is the direction of a score. ``options`` are the keyword-only parameters.
+    ``needs`` names what a case must offer (``gradient``, ``classes``, ``net``, ``image``, …). ``claims`` names laws
+    the contract suite then tests. ``better`` is the direction of a score. ``options`` are the keyword-only parameters.
     """
 
     name: str

@@ -58,9 +58,9 @@ class Estimate:
     extra: Mapping[str, Floats] = field(default_factory=dict)
 
 
-def frozen(array: Any) -> Floats:
-    """A private read-only float64 copy."""
-    copy = np.array(array, dtype=np.float64)
+def frozen(array: Any, kind: Any = np.float64) -> Any:
+    """A private read-only copy, float64 unless ``kind`` says otherwise."""
+    copy = np.array(array, dtype=kind)
     copy.flags.writeable = False
     return copy
 
@@ -75,8 +75,11 @@ class Result:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-                object.__setattr__(self, item.name, frozen(value))
+            if isinstance(value, np.ndarray):
+                wide = value.dtype.kind == "f" and item.name != "x"  # inputs keep the model's own type
+                object.__setattr__(self, item.name, frozen(value, np.float64 if wide else value.dtype))
+            elif isinstance(value, dict) and item.name in ("extra", "bounds"):
+                object.__setattr__(self, item.name, {name: frozen(array) for name, array in value.items()})
 
     @property
     def method(self) -> str:
@@ -178,7 +181,9 @@ class Explanation(Result):
         best = ", ".join(f"{self.features.names[i]} {self.values[:, i].mean():+.3g}" for i in np.argsort(-mean)[:3])
         gap = np.abs(self.residual)
         residual = f"largest residual {np.nanmax(gap):.2g}" if np.isfinite(gap).any() else "no base, so no residual"
-        return f"{self._head()}\n  {rows} rows × {parts} parts; mean of the top parts: {best}\n  {residual}{self._tail()}"
+        return (
+            f"{self._head()}\n  {rows} rows × {parts} parts; mean of the top parts: {best}\n  {residual}{self._tail()}"
+        )
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -237,8 +242,8 @@ class Breach(Result):
     def __repr__(self) -> str:
         return (
             f"{self._head()}\n  {self.quantity}: {self.before.mean():.4g} → {self.after.mean():.4g} "
-            f"(random moves: {self.random.mean():.4g}); succeeded on {int(self.success.sum())} of {len(self.ids)} rows, "
-            f"prediction kept on {int(self.kept.sum())}{self._tail()}"
+            f"(random moves: {self.random.mean():.4g}); succeeded on {int(self.success.sum())} of "
+            f"{len(self.ids)} rows, prediction kept on {int(self.kept.sum())}{self._tail()}"
         )
 
 
@@ -264,11 +269,17 @@ class Certificate(Result):
         bounds: Mapping[str, Floats] = self.__dict__.get("bounds", {})
         if name in bounds:
             return bounds[name]
-        raise AttributeError(f"certificate {self.__dict__.get('made') and self.made.method} bounds {', '.join(bounds)}, not {name!r}")
+        raise AttributeError(
+            f"certificate {self.__dict__.get('made') and self.made.method} bounds {', '.join(bounds)}, not {name!r}"
+        )
 
     def __repr__(self) -> str:
-        bounds = "; ".join(f"{name} median {np.nanmedian(v) if np.isfinite(v).any() else np.nan:.3g}" for name, v in self.bounds.items())
-        return f"{self._head()}\n  {bounds}; abstained on {int(self.abstained.sum())} of {len(self.ids)} rows\n  {self.theorem}{self._tail()}"
+        bounds = "; ".join(
+            f"{name} median {np.nanmedian(v) if np.isfinite(v).any() else np.nan:.3g}"
+            for name, v in self.bounds.items()
+        )
+        abstained = f"abstained on {int(self.abstained.sum())} of {len(self.ids)} rows"
+        return f"{self._head()}\n  {bounds}; {abstained}\n  {self.theorem}{self._tail()}"
 
 
 Verdict = Literal["pass", "fail", "undecided", "informative", "not applicable", "not run", "error"]
@@ -294,6 +305,20 @@ class Finding:
     meaning: str = ""
     advice: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def judge(
+    interval: Interval, threshold: float, direction: Literal["at most", "at least"]
+) -> Literal["pass", "fail", "undecided"]:
+    """Pass when all of the interval is on the passing side of ``threshold``, fail when all is beyond it.
+
+    Else undecided. The threshold itself passes; an interval with a NaN limit decides nothing.
+    """
+    low, high = (interval.low, interval.high) if direction == "at most" else (-interval.high, -interval.low)
+    limit = threshold if direction == "at most" else -threshold
+    if low <= limit and high <= limit:
+        return "pass"
+    return "fail" if low > limit and high > limit else "undecided"
 
 
 @dataclass(frozen=True, repr=False, eq=False)

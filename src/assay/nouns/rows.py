@@ -40,7 +40,7 @@ class Rows:
         return tuple(int(n) for n in self.x.shape[1:])
 
     def take(self, which: Ints) -> Rows:
-        """These rows, in this order; repeats allowed."""
+        """These rows, in this order, by position; repeats allowed."""
         return replace(
             self,
             x=self.x[which],
@@ -62,21 +62,29 @@ class Rows:
 
         Raises ``InputError`` where columns, shape or values do not fit.
         """
-        if self.table is not None:
-            if is_frame(data):
-                return self.table.encode(data)
-            data = np.asarray(data, dtype=np.float64)
-            if self.table.coded.any():
-                raise InputError("this table has columns of text or categories; give other rows as a data frame too.")
-        xp = array_namespace(self.x)
-        array = data.detach() if is_torch_array(data) else data
+        array = self._written(data)
         if is_torch_array(self.x):
-            array = xp.as_tensor(array, dtype=self.x.dtype, device=self.x.device)
+            array = array_namespace(self.x).as_tensor(array, dtype=self.x.dtype, device=self.x.device)
         else:
-            array = np.asarray(array, dtype=self.x.dtype)
+            array = np.asarray(to_numpy(array), dtype=self.x.dtype)
+        if array.ndim == 0 or len(array) == 0:
+            raise InputError(f"the other rows have shape {tuple(array.shape)}; at least one row is needed.")
         if tuple(array.shape[1:]) != self.shape:
             raise InputError(f"other rows have shape {tuple(array.shape[1:])}; the rows explained have {self.shape}.")
         refuse_gaps(array, "the other rows")
+        return array
+
+    def _written(self, data: Any) -> Array:
+        """The data as an array, its columns found by name if it is a frame."""
+        if is_frame(data):
+            if self.table is None:
+                raise InputError("the rows explained are an array; give other rows as an array too, not as a frame.")
+            return self.table.encode(data)
+        if self.table is not None and self.table.coded.any():
+            raise InputError("this table has columns of text or categories; give other rows as a data frame too.")
+        array = data.detach() if is_torch_array(data) else np.array(data, order="C")
+        if not is_torch_array(array) and array.dtype.kind not in "biuf":
+            raise InputError(f"the other rows are of type {array.dtype}; numbers are needed.")
         return array
 
     @cached_property
@@ -90,7 +98,8 @@ class Rows:
 def to_numpy(array: Array) -> Any:
     """The array as numpy, detached and on the processor; its number type is kept."""
     if is_torch_array(array):
-        return array.detach().cpu().numpy()
+        array = array.detach().cpu()
+        return (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
     return np.asarray(array)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from assay.words.errors import CapabilityError, InputError
@@ -33,6 +34,10 @@ class Target:
     layer: str | None = None
     label: int | None = None
 
+    def truth(self, gives: Gives) -> bool:
+        """Whether the label is the true number of a regression, not a class."""
+        return self.read is _loss and gives == "values"
+
     def __repr__(self) -> str:
         return f"Target({self.name!r})"
 
@@ -45,14 +50,15 @@ def pick(outputs: Array, label: Array) -> Array:
 
 def single(outputs: Array, gives: Gives) -> bool:
     """Whether two classes are scored by one column: positive speaks for class 1."""
-    return gives in ("logits", "margin") and outputs.shape[1] == 1
+    return gives in ("logits", "margin", "probabilities") and outputs.shape[1] == 1
 
 
 def log_probabilities(outputs: Array, gives: Gives) -> Array:
     """Natural logarithm of the class probabilities, (row, class)."""
     xp = array_namespace(outputs)
     if gives == "probabilities":
-        return xp.log(outputs)
+        with np.errstate(divide="ignore"):  # log 0 = −∞ is meant
+            return xp.log(probabilities(outputs, gives))
     if gives not in ("logits", "margin"):
         raise CapabilityError(f"probabilities need a classifier; this model gives {gives}. Ask for target='value'.")
     if single(outputs, gives):
@@ -66,14 +72,15 @@ def log_probabilities(outputs: Array, gives: Gives) -> Array:
 def probabilities(outputs: Array, gives: Gives) -> Array:
     """Class probabilities, (row, class)."""
     xp = array_namespace(outputs)
-    return outputs if gives == "probabilities" else xp.exp(log_probabilities(outputs, gives))
+    return class_scores(outputs, gives) if gives == "probabilities" else xp.exp(log_probabilities(outputs, gives))
 
 
 def class_scores(outputs: Array, gives: Gives) -> Array:
     """Numbers (row, class) whose largest names the predicted class."""
     xp = array_namespace(outputs)
     if single(outputs, gives):
-        return xp.stack([-outputs[:, 0], outputs[:, 0]], axis=1)
+        score = outputs[:, 0]
+        return xp.stack([1 - score if gives == "probabilities" else -score, score], axis=1)
     return outputs
 
 
@@ -91,11 +98,12 @@ def _logit(outputs: Array, label: Array, gives: Gives) -> Array:
 
 
 def _margin(outputs: Array, label: Array, gives: Gives) -> Array:
-    if gives == "margin" or single(outputs, gives):
-        return pick(class_scores(outputs, gives), label)
-    if gives == "values":
-        raise CapabilityError("margin needs classes; this model gives values. Ask for target='value'.")
-    return pick(outputs, label) - rival(outputs, label)
+    if gives in ("values", "units"):
+        raise CapabilityError(f"margin needs classes; this model gives {gives}. Ask for target='value'.")
+    scores = class_scores(outputs, gives)
+    if gives == "margin" or (gives == "logits" and single(outputs, gives)):
+        return pick(scores, label)
+    return pick(scores, label) - rival(scores, label)
 
 
 def _log_odds(outputs: Array, label: Array, gives: Gives) -> Array:
@@ -105,7 +113,8 @@ def _log_odds(outputs: Array, label: Array, gives: Gives) -> Array:
     others = xp.where(own, -xp.inf, logs)
     top = xp.max(others, axis=1, keepdims=True)
     top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
-    return pick(logs, label) - top[:, 0] - xp.log(xp.sum(xp.exp(others - top), axis=1))
+    with np.errstate(divide="ignore"):  # a probability of exactly 1 has odds of ∞
+        return pick(logs, label) - top[:, 0] - xp.log(xp.sum(xp.exp(others - top), axis=1))
 
 
 def _probability(outputs: Array, label: Array, gives: Gives) -> Array:
@@ -114,21 +123,25 @@ def _probability(outputs: Array, label: Array, gives: Gives) -> Array:
 
 def _decision(outputs: Array, label: Array, gives: Gives) -> Array:
     xp = array_namespace(outputs)
-    if gives == "values":
-        raise CapabilityError("decision needs classes; this model gives values. Ask for target='value'.")
+    if gives in ("values", "units"):
+        raise CapabilityError(f"decision needs classes; this model gives {gives}. Ask for target='value'.")
     scores = class_scores(outputs, gives)
     return xp.where(xp.argmax(scores, axis=1) == label, xp.ones_like(scores[:, 0]), xp.zeros_like(scores[:, 0]))
 
 
 def _loss(outputs: Array, label: Array, gives: Gives) -> Array:
     if gives == "values":
+        if outputs.shape[1] != 1:
+            raise CapabilityError(f"loss of a regression needs one output; this model gives {outputs.shape[1]}.")
         return (outputs[:, 0] - label) ** 2
     return -pick(log_probabilities(outputs, gives), label)
 
 
 def _value(outputs: Array, label: Array, gives: Gives) -> Array:
     if gives not in ("values", "units"):
-        raise CapabilityError(f"value needs a regression; this model gives {gives}. Ask for logit, log_odds or probability.")
+        raise CapabilityError(
+            f"value needs a regression; this model gives {gives}. Ask for logit, log_odds or probability."
+        )
     return pick(outputs, label)
 
 
@@ -139,7 +152,13 @@ def unit(layer: str, index: int) -> Target:
         xp = array_namespace(outputs)
         return pick(xp.mean(xp.reshape(outputs, (*outputs.shape[:2], -1)), axis=2), label)
 
-    return Target(f"unit {index} of {layer}", read, f"activation of unit {index} of layer {layer}", layer=layer, label=index)
+    return Target(
+        f"unit {index} of {layer}",
+        read,
+        f"activation of unit {index} of layer {layer}",
+        layer=layer,
+        label=index,
+    )
 
 
 TARGETS = {

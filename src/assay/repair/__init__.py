@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Repair."""
+"""Repairs: functions of a case that give a changed model, and what the change cost."""
 
-__all__: list[str] = []
+from assay.repair.refit import refit as refit
+from assay.repair.smoothing import smoothing as smoothing
+
+__all__ = ["refit", "smoothing"]

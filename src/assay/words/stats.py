@@ -99,9 +99,7 @@ def spearman(a: Floats, b: Floats) -> Floats:
 
     NaN where either row is constant.
     """
-    return pearson(
-        np.asarray(scipy_stats.rankdata(a, axis=-1)), np.asarray(scipy_stats.rankdata(b, axis=-1))
-    )
+    return pearson(np.asarray(scipy_stats.rankdata(a, axis=-1)), np.asarray(scipy_stats.rankdata(b, axis=-1)))
 
 
 def pearson(a: Floats, b: Floats) -> Floats:
@@ -125,3 +123,15 @@ def holm(p_values: Floats) -> Floats:
     steps = p_values[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps)) if len(order) else steps
     return adjusted
+
+
+def student(values: Floats, level: float = 0.95) -> Interval:
+    """Student's interval for the mean of independent inputs: honest with few of them, unlike a bootstrap.
+
+    Fewer than two inputs leave it undefined (NaN).
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        return Interval(np.nan, np.nan, level, "undefined")
+    half = float(scipy_stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Interval(float(values.mean()) - half, float(values.mean()) + half, level, "student")

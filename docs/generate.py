@@ -1,0 +1,168 @@
+"""Pages written from the catalogue: nothing here is kept by hand, so nothing can drift."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from assay.nouns.method import VERBS, Method, known
+from assay.words.sources import SOURCES
+
+NEEDS = {
+    "gradient": "a model with gradients",
+    "net": "a torch net",
+    "classes": "a classifier",
+    "image": "images (channel, height, width)",
+    "numbers": "numeric inputs",
+    "table": "a table",
+}
+CLAIMS = {
+    "complete": "values add up to output − base",
+    "dummy": "a part that never matters gets 0",
+    "symmetric": "parts that may be exchanged get the same",
+    "linear": "values of a sum of models are the sum of the values",
+    "enumerable": "exact once the budget covers every coalition",
+    "differentiable": "an attack can differentiate through it",
+    "reference": "knows nothing of the model: what other methods must beat",
+    "directed": "truth scores better than chance, chance better than truth reversed",
+    "ordered": "depends on the order of the parts only",
+}
+TITLES = {
+    "explain": "Explain: why this output",
+    "evaluate": "Evaluate: can the answer be trusted",
+    "attack": "Attack: how easily it is moved",
+    "certify": "Certify: what cannot move it",
+    "diagnose": "Diagnose: what it says about the model",
+    "repair": "Repair: what is mended",
+}
+
+
+def plain(kind: Any) -> str:
+    """A type as one would write it."""
+    text = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+    return re.sub(r"\b(?:assay|typing|collections|numpy)\.(?:\w+\.)*(?=\w)", "", text)
+
+
+def signature(method: Method) -> str:
+    """The call as one would read it, one option a line."""
+    parameters = inspect.signature(method.body).parameters.values()
+    first = ", ".join(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+    lines = []
+    for name, p in method.options.items():
+        default = "" if p.default is p.empty else f" = {p.default!r}"
+        lines.append(f"    {name}: {plain(p.annotation)}{default},")
+    inner = "\n".join([f"    {first},", *(["    *,"] if lines else []), *lines])
+    return f"{method.verb}.{method.name}(\n{inner}\n)"
+
+
+def told(doc: str) -> str:
+    """A docstring as MyST: examples become fenced blocks, indented blocks too, prose stays."""
+    out: list[str] = []
+    for block in re.split(r"\n\s*\n", doc):
+        if block.lstrip().startswith(">>>"):
+            out.append(f"```pycon\n{inspect.cleandoc(block)}\n```")
+        elif block.startswith("    "):
+            out.append(f"```text\n{inspect.cleandoc(block)}\n```")
+        else:
+            out.append(re.sub(r"^::$", "", block, flags=re.MULTILINE))
+    return "\n\n".join(out)
+
+
+def page(method: Method) -> str:
+    """The page of one method."""
+    facts = [f"Source: {SOURCES.get(method.source, method.source)}"]
+    if method.better != "neither":
+        facts.append(f"Better: {method.better}")
+    if method.needs:
+        facts.append("Needs: " + "; ".join(NEEDS.get(n, n) for n in sorted(method.needs)))
+    if method.claims:
+        facts.append("Claims, each tested: " + "; ".join(f"*{c}* ({CLAIMS.get(c, c)})" for c in sorted(method.claims)))
+    facts.append(f"Status: {method.status}")
+    listed = "\n".join(f"- {fact}" for fact in facts)
+    return f"# {method.verb}.{method.name}\n\n{told(method.doc)}\n\n```python\n{signature(method)}\n```\n\n{listed}\n"
+
+
+def cell(text: str) -> str:
+    """Text that fits into a cell of a table."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def table(verb: str) -> str:
+    """All methods of a verb in one table."""
+    lines = ["| method | what its number means | needs | claims |", "|---|---|---|---|"]
+    for method in known(verb):
+        needs, claims = ", ".join(sorted(method.needs)), ", ".join(sorted(method.claims))
+        lines.append(f"| [{method.name}]({verb}/{method.name}.md) | {cell(method.meaning)} | {needs} | {claims} |")
+    return "\n".join(lines)
+
+
+def contents(verb: str) -> str:
+    """The page of one verb: its table, and the pages below it."""
+    names = "\n".join(f"{verb}/{method.name}" for method in known(verb))
+    return f"# {TITLES[verb]}\n\n{table(verb)}\n\n```{{toctree}}\n:hidden:\n\n{names}\n```\n"
+
+
+def bibliography() -> str:
+    """Every source with the methods that follow it."""
+    users = defaultdict(list)
+    for method in known():
+        users[method.source].append(f"[{method.name}](../methods/{method.verb}/{method.name}.md)")
+    lines = [f"- **{key}** {SOURCES[key]} Used by: {', '.join(users[key])}." for key in sorted(users) if key in SOURCES]
+    return "# Bibliography\n\n" + "\n".join(lines) + "\n"
+
+
+def face() -> str:
+    """The public names that are not methods."""
+    import assay
+
+    parts = ["# Public names\n", "Names that can be reached as `assay.name`; verbs have their own pages.\n"]
+    for name in assay.__all__:
+        thing = getattr(assay, name)
+        if inspect.ismodule(thing):
+            continue
+        parts.append(f"## {name}\n\n```python\n{name}{_signature(thing)}\n```\n\n{told(inspect.getdoc(thing) or '')}\n")
+    return "\n".join(parts)
+
+
+def _signature(thing: Any) -> str:
+    try:
+        return re.sub(r" at 0x[0-9a-f]+", "", plain(str(inspect.signature(thing))))
+    except (TypeError, ValueError):
+        return ""
+
+
+def command_line() -> Iterator[tuple[str, str]]:
+    """The command line's reference, read from the command line itself."""
+    if find_spec("assay.cli") is not None and find_spec("assay.cli.main") is not None:
+        app = import_module("assay.cli.main").app
+        yield "cli.md", "# Command line\n\n" + app.generate_docs(output_format="markdown", heading_level=2)
+
+
+def gather() -> None:
+    """Fill the catalogue."""
+    for verb in VERBS:
+        import_module(f"assay.{verb}")
+
+
+def write(folder: Path) -> None:
+    """All generated pages below ``folder``; pages whose contents stand are left alone."""
+    gather()
+    pages = {f"methods/{m.verb}/{m.name}.md": page(m) for m in known()}
+    pages |= {f"methods/{verb}.md": contents(verb) for verb in VERBS}
+    pages |= {"reference/bibliography.md": bibliography(), "reference/face.md": face()}
+    pages |= {f"reference/{name}": text for name, text in command_line()}
+    for kind in ("methods", "reference"):
+        for old in (folder / kind).rglob("*.md"):
+            if old.relative_to(folder).as_posix() not in pages:
+                old.unlink()
+    for name, text in pages.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")

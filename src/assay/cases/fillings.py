@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows with parts filled in: what a removal becomes once it knows the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from array_api_compat import array_namespace, is_torch_array
+
+from assay.nouns.rows import to_floats
+from assay.words.types import Array, Floats, Ints, Masks
+
+
+class Filling(Protocol):
+    """``fill(which, keep)`` yields versions of rows ``which`` (query,) whose elements with ``keep`` False are replaced.
+
+    ``keep`` has axes (query, *shape).
+    """
+
+    def fill(self, which: Ints, keep: Masks) -> Iterator[Array]:
+        """The versions (query, *shape), one after another."""
+
+
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """One version: from ``other``, which has one row for all rows or one for each."""
+
+    x: Array
+    other: Array
+
+    def fill(self, which: Ints, keep: Masks) -> Iterator[Array]:
+        """Yield it."""
+        yield chosen(keep, self.x[which], self.other if len(self.other) == 1 else self.other[which])
+
+
+@dataclass(frozen=True, eq=False)
+class FromEach:
+    """One version for each row of a background."""
+
+    x: Array
+    background: Array
+
+    def fill(self, which: Ints, keep: Masks) -> Iterator[Array]:
+        """Yield them in the background's order."""
+        rows = self.x[which]
+        for other in self.background:
+            yield chosen(keep, rows, other)
+
+
+@dataclass(frozen=True, eq=False)
+class FromNearest:
+    """One version for each of the ``k`` background rows nearest in what is kept.
+
+    ``coded`` (element,) marks elements compared by equality, ``scale`` (element,) divides the others.
+    """
+
+    x: Array
+    background: Array
+    k: int
+    coded: Masks
+    scale: Floats
+
+    def fill(self, which: Ints, keep: Masks) -> Iterator[Array]:
+        """Yield them from the nearest on."""
+        rows = self.x[which]
+        nearest = self.nearest(to_floats(rows).reshape(len(rows), -1), keep.reshape(len(rows), -1))
+        for rank in range(self.k):
+            yield chosen(keep, rows, self.background[nearest[:, rank]])
+
+    def nearest(self, rows: Floats, kept: Masks) -> Ints:
+        """Positions (query, k) in the background; ties fall in background order."""
+        other = to_floats(self.background).reshape(len(self.background), -1)
+        found = np.empty((len(rows), self.k), dtype=np.int64)
+        for i, (row, where) in enumerate(zip(rows, kept)):
+            gap = (other[:, where] - row[where]) / self.scale[where]
+            far = np.where(self.coded[where], gap != 0, gap**2).sum(axis=1)
+            found[i] = np.argsort(far, kind="stable")[: self.k]
+        return found
+
+
+def chosen(keep: Masks, x: Array, other: Array) -> Array:
+    """``x`` where kept, else ``other``."""
+    xp = array_namespace(x)
+    mask = xp.asarray(keep, device=x.device) if is_torch_array(x) else keep
+    return xp.where(mask, x, other)

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All methods, loaded."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from assay.nouns.method import Method
+
+
+def methods() -> list[Method]:
+    """Every method of every verb."""
+    from assay.nouns.method import VERBS, known
+
+    for verb in VERBS:
+        import_module(f"assay.{verb}")
+    return list(known())

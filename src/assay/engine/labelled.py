@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows with true labels: read as the model reads them, those the case does not hold included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from assay.cases.case import Case, resolve_label
+from assay.model.model import Model
+from assay.nouns.frames import some
+from assay.nouns.rows import to_floats, to_numpy
+from assay.nouns.target import log_probabilities, pick
+from assay.words.errors import CapabilityError, InputError
+from assay.words.types import Array, Floats, Ints
+
+
+def written(case: Case, data: Any) -> Array:
+    """Other rows in the form of the case's own: columns by name, type, device."""
+    if case.rows.carried:
+        raise CapabilityError(
+            f"the rows carry {', '.join(case.rows.carried)} along; rows outside the case cannot be asked without. "
+            "Bake the carried input into the model."
+        )
+    return case.rows.like(data)
+
+
+def outputs(case: Case, x: Array) -> Floats:
+    """The model's outputs (row, out) at rows the case does not hold, written as its own are."""
+    return to_floats(case.outputs(x, np.zeros(len(x), dtype=np.int64)))
+
+
+def truth(model: Model, labels: Any, rows: int, outputs: Floats) -> Any:
+    """True labels as the model counts them: class positions, or a regression's numbers in float64.
+
+    A label is looked up among the names of the classes first (so 1 and 2 are the classes called "1" and "2",
+    whatever their positions); where not all labels are names, they are positions.
+    """
+    given = list(labels if isinstance(labels, list | tuple) else to_numpy(labels))
+    if len(given) != rows:
+        raise InputError(f"{len(given)} labels for {rows} rows. Give one label a row.")
+    if model.gives == "values":
+        numbers = np.array(given, dtype=np.float64)
+        gaps = np.flatnonzero(~np.isfinite(numbers))
+        if len(gaps):
+            raise InputError(f"labels are NaN or infinite in row(s) {some(gaps)}. Leave these rows out.")
+        return numbers
+    texts = [_text(label) for label in given]
+    named = texts if set(texts) <= set(model.classes) else [_position(label, row) for row, label in enumerate(given)]
+    return resolve_label(named, model, rows, lambda: outputs)
+
+
+def class_named(case: Case, label: Any) -> int:
+    """The position of one class, looked up as true labels are: by name first, else by position."""
+    return int(truth(case.model, [label], 1, case.prediction)[0])
+
+
+def losses(outputs: Floats, labels: Ints | Floats, model: Model) -> Floats:
+    """Loss of the true label (row,) in float64: −log p, infinite where p is 0; squared error of a regression."""
+    if model.gives == "values":
+        if outputs.shape[1] != 1:
+            raise CapabilityError(
+                f"a loss needs one value a row; {model.name} gives {outputs.shape[1]}. Wrap one output."
+            )
+        return np.asarray((outputs[:, 0] - labels) ** 2)
+    return np.asarray(-pick(log_probabilities(outputs, model.gives), labels.astype(np.int64)))
+
+
+def shared(x: Array, other: Array) -> Any:
+    """Which rows of ``x`` also occur in ``other``, compared by content, (row,)."""
+    known = {row.tobytes() for row in _flat(other)}
+    return np.array([row.tobytes() in known for row in _flat(x)], dtype=bool)
+
+
+def _flat(x: Array) -> Floats:
+    return np.ascontiguousarray(to_floats(x).reshape(len(x), -1)) + 0.0  # −0 becomes 0
+
+
+def _text(label: Any) -> str:
+    if isinstance(label, float | np.floating) and float(label).is_integer():
+        return str(int(label))
+    return str(label)
+
+
+def _position(label: Any, row: int) -> Any:
+    if isinstance(label, str):
+        return str(label)  # no such class: named in the error
+    if isinstance(label, int | float | np.number | np.bool_) and float(label).is_integer():
+        return int(label)
+    raise InputError(f"row {row}: label {label!r} is neither a class's name nor its position.")

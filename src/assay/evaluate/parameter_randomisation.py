@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model parameter randomisation test."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from assay.cases.case import Case
+from assay.engine.declare import remake, scorer
+from assay.model.scramble import layers, scrambled
+from assay.nouns.result import Estimate, Explanation
+from assay.words.stats import spearman
+from assay.words.types import Floats
+
+
+@scorer(source="adebayo2018", better="lower", needs={"net"})
+def parameter_randomisation(
+    explanation: Explanation, case: Case, *, absolute: bool = True, cascade: bool = False
+) -> Estimate:
+    """How alike the explanation stays, in rank, when the net's weights are drawn afresh.
+
+    Spearman correlation over parts, −1 … 1, between the explanation and the same one of a net whose every parameter
+    (attention projections and class tokens too) has been drawn anew, for the same label; near 0 it depends on what was
+    learned, near 1 it shows the input more than the model. Of magnitudes |φ| if ``absolute``, else of signed values;
+    extra["absolute"] and extra["signed"] tell both. ``cascade`` draws one place after another, from the output side,
+    and takes the mean over the stages that have a value (extra["places"] counts them; the intact net is none of them);
+    extra["<place>"] tells each. Undefined where either explanation is constant.
+
+    One random net serves all rows, so an interval over rows does not speak for other random nets. A low value does not
+    make an explanation faithful: random values get 0. Quantus differs: it skips parameters of modules without a reset,
+    draws equally shaped layers alike, and averages in the intact net's correlation of 1.
+    """
+    places = layers(case.model)
+    stages = [places[: k + 1] for k in range(len(places))] if cascade else [places]
+    signed, magnitude = [], []
+    for stage in stages:
+        model = scrambled(case.model, case.seed.child("scramble"), places=stage)
+        after = remake(explanation, replace(case, model=model, seed=explanation.made.seed)).values
+        signed.append(spearman(explanation.values, after))
+        magnitude.append(spearman(np.abs(explanation.values), np.abs(after)))
+    chosen = np.stack(magnitude if absolute else signed)
+    extra = {"signed": _mean(np.stack(signed)), "absolute": _mean(np.stack(magnitude))}
+    if cascade:
+        extra["places"] = np.isfinite(chosen).sum(axis=0).astype(np.float64)
+        extra |= {stage[-1] or "the net itself": value for stage, value in zip(stages, chosen)}
+    return Estimate(_mean(chosen), extra=extra)
+
+
+def _mean(correlation: Floats) -> Floats:
+    """Mean (row,) over the defined stages (stage, row); NaN where none is."""
+    known = np.isfinite(correlation)
+    total = np.where(known, correlation, 0.0).sum(axis=0)
+    return np.divide(total, known.sum(axis=0), out=np.full(total.shape, np.nan), where=known.any(axis=0))

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sufficiency: what is lost when only the top parts stay."""
+
+from assay.cases.case import Case
+from assay.cases.removals import Constant, Removal
+from assay.engine.declare import scorer
+from assay.engine.ordered import ordered_points
+from assay.nouns.result import Explanation
+from assay.words.types import Floats
+
+
+@scorer(source="deyoung2020", better="lower", claims={"ordered", "directed"})
+def sufficiency(
+    explanation: Explanation,
+    case: Case,
+    *,
+    remove: Removal = Constant(0.0),
+    shares: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 0.5),
+) -> Floats:
+    """How far the target falls, on average, when only the parts of highest attribution stay.
+
+    Mean over the shares q of f(x) − v(the ⌈q · n⌉ highest parts alone), in units of the target; 0 where they alone give
+    the whole target, negative where they give more. With few parts several shares name the same parts and so weigh
+    more. Undefined where the explanation is. These are points of the insertion curve with one part a step, and free
+    after it.
+
+    quantus.Sufficiency is another thing: the chance that inputs with similar explanations share a label.
+
+    >>> from assay import examples, explain
+    >>> case = examples.additive((3.0, 1.0))            # the higher part alone gives 3 of 4
+    >>> sufficiency(explain.integrated_gradients(case), case).values.round(3)
+    array([1.])
+    """
+    alone = ordered_points(explanation, case, remove, shares, insert=True)
+    return case.output - alone.mean(axis=1)

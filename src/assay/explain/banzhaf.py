@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Banzhaf values of a removal game."""
+
+from assay.cases.case import Case
+from assay.cases.removals import Constant, Removal
+from assay.engine.declare import explainer
+from assay.engine.summary import enumerated, exact_banzhaf, removal, sample_reuse
+from assay.nouns.result import Estimate
+
+
+@explainer(source="banzhaf1965", claims={"dummy", "symmetric", "linear", "enumerable"})
+def banzhaf(case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048) -> Estimate:
+    """What a part adds, on average over all coalitions of the other parts, each equally likely.
+
+    β_i = Σ_{S∌i} (v(S ∪ i) − v(S)) / 2^(n−1), in units of the target. Unlike Shapley values they do not add up to
+    output − base, and there is no base; they are steadier when v is noisy. Exact, with standard error 0, when all 2^n
+    coalitions fit in ``budget``; else the mean of v over masks with the part minus the mean over masks without it
+    (maximum sample reuse, Wang and Jia 2023), from complementary pairs drawn without replacement, so that the part of v
+    that a set shares with its complement cancels. Estimated, an idle part is near 0 within its standard error.
+    """
+    summary = exact_banzhaf if enumerated(len(case.features), budget) else sample_reuse
+    return removal(case, remove, summary, budget)

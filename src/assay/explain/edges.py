@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Edges of the image, as a reference for scores."""
+
+import numpy as np
+from scipy.ndimage import correlate1d
+
+from assay.cases.case import Case
+from assay.engine.declare import explainer
+from assay.nouns.rows import to_floats
+from assay.words.types import Floats
+
+
+@explainer(source="sobel1968", needs={"image"}, claims={"reference"})
+def edges(case: Case) -> Floats:
+    """How sharply the picture itself changes at a pixel; the model is not asked.
+
+    √(G_x² + G_y²) of the channels' mean under Sobel's 3 × 3 operator (weights 1 2 1), borders reflected; in input
+    units, never negative, shared equally by a pixel's channels. A reference: many explanations of images look like this
+    one and pass for evidence (Adebayo and others 2018). There is no base.
+    """
+    grey = to_floats(case.rows.x).mean(axis=1)
+    down, across = (
+        correlate1d(correlate1d(grey, (-1, 0, 1), axis=along, mode="reflect"), (1, 2, 1), axis=other, mode="reflect")
+        for along, other in ((1, 2), (2, 1))
+    )
+    channels = case.rows.shape[0]
+    return np.repeat(np.hypot(down, across)[:, None] / channels, channels, axis=1)

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Expected gradients."""
+
+from typing import Any
+
+from assay.cases.case import Case
+from assay.engine.declare import explainer
+from assay.engine.influence import Lines, influence
+from assay.nouns.result import Estimate
+
+
+@explainer(source="erion2021", needs={"gradient", "numbers"}, claims={"complete", "dummy", "linear", "differentiable"})
+def expected_gradients(case: Case, *, background: Any, steps: int = 8) -> Estimate:
+    """Share out the target's rise from the background's mean target to the input, along the line from each of its rows.
+
+    The mean over background rows b of (x − b) · ∫₀¹ ∇f(b + α(x − b)) dα, in units of the target: integrated gradients
+    from every row of ``background``, each by Gauss–Legendre quadrature with ``steps`` nodes. The base is the mean
+    target over the background, for the label of the row explained; the residual is the quadrature's error. A row costs
+    ``steps`` gradients for each row of the background: all are used, so give fewer to pay less.
+
+    The paper, shap.GradientExplainer and captum.GradientShap draw one random point of a random line at a time; here
+    nothing is drawn, and there is no sampling error.
+    """
+    return influence(case, Lines(background, steps))

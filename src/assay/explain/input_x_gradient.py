@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Input times gradient."""
+
+from assay.cases.case import Case
+from assay.engine.declare import explainer
+from assay.engine.influence import Point, influence
+from assay.words.types import Array
+
+
+@explainer(source="shrikumar2017", needs={"gradient", "numbers"}, claims={"dummy", "linear", "differentiable"})
+def input_x_gradient(case: Case) -> Array:
+    """What each element would add if the target were the straight line that touches it at the input.
+
+    x · ∂f/∂x, in units of the target. For a linear f without intercept the values add up to f(x); in general they do
+    not, and there is no base. Depends on where the input's zero lies: shifting the input and undoing the shift inside
+    the model changes the values. An element that is 0 gets 0 whatever its gradient.
+    """
+    return case.rows.x * influence(case, Point()).values

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chance, as a reference for scores."""
+
+import numpy as np
+
+from assay.cases.case import Case
+from assay.engine.declare import explainer
+from assay.words.types import Floats
+
+
+@explainer(source="assay2026", claims={"reference"})
+def random(case: Case) -> Floats:
+    """Nothing: independent draws from the standard normal law, one for each part.
+
+    A reference: an explanation that scores no better than this one says nothing about the model. A row's draws follow
+    its id and the case's seed. Parts that a row lacks get 0; there is no base and no unit.
+    """
+    parts = len(case.features)
+    streams = [case.seed.child("random", name).generator() for name in case.rows.ids]
+    return np.stack([stream.standard_normal(parts) for stream in streams]) * (case.features.sizes > 0)

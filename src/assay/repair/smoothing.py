@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Smoothing as a repair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from assay.cases.case import Case
+from assay.engine.declare import repairer
+from assay.model.smooth import smoothed
+from assay.nouns.target import class_scores, probabilities
+from assay.words.types import Floats
+
+
+@repairer(source="cohen2019", needs={"gradient", "numbers"})
+def smoothing(case: Case, *, sigma: float, draws: int = 16) -> Mapping[str, Any]:
+    """A model whose output, and so its explanation, changes slowly: averaged over noise on its input.
+
+    For a model whose explanation is easily moved. ``sigma`` is the noise's standard deviation, in the units of the
+    rows; probabilities (a regression's values) are averaged over ``draws`` fixed noise fields, so the new model is
+    deterministic and ``draws`` times as dear. ``before`` and ``after`` speak of the case's rows: ``agreement`` is the
+    share whose predicted class stays, ``mean confidence`` the mean probability of the class predicted at first. A
+    regression has ``mean value`` and ``movement`` instead, the root mean square of the change. No certificate: the
+    noise is fixed.
+    """
+    model = smoothed(case.model, sigma=sigma, draws=draws, seed=case.seed)
+    before, after = case.prediction, replace(case, model=model).prediction
+    figures = _numbers if case.model.gives in ("values", "units") else _classes
+    was, now = figures(before, after, case)
+    change = f"averaged over {draws} fixed Gaussian moves of the input of spread {sigma:g}"
+    return {"model": model, "change": change, "before": was, "after": now}
+
+
+def _classes(before: Floats, after: Floats, case: Case) -> tuple[dict[str, float], dict[str, float]]:
+    rows, chosen = np.arange(len(case)), class_scores(before, case.model.gives).argmax(axis=1)
+    confidence = probabilities(before, case.model.gives)[rows, chosen]
+    agreement = float((after.argmax(axis=1) == chosen).mean())
+    return (
+        {"agreement": 1.0, "mean confidence": float(confidence.mean())},
+        {"agreement": agreement, "mean confidence": float(after[rows, chosen].mean())},
+    )
+
+
+def _numbers(before: Floats, after: Floats, case: Case) -> tuple[dict[str, float], dict[str, float]]:
+    movement = float(np.sqrt(((after - before) ** 2).mean()))
+    return (
+        {"mean value": float(before.mean()), "movement": 0.0},
+        {"mean value": float(after.mean()), "movement": movement},
+    )

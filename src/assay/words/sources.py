@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bibliography: what a method's ``source`` stands for."""
+
+SOURCES: dict[str, str] = {
+    "adebayo2018": "Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim: Sanity Checks for Saliency Maps. NeurIPS 2018.",
+    "assay2026": "Defined by this package; the method's page says all there is to know.",
+    "banzhaf1965": "Banzhaf: Weighted Voting Doesn't Work: A Mathematical Analysis. Rutgers Law Review 19, 1965.",
+    "bhatt2020": "Bhatt, Weller and Moura: Evaluating and Aggregating Feature-based Model Explanations. IJCAI 2020.",
+    "breiman2001": "Breiman: Random Forests. Machine Learning 45, 2001.",
+    "canny1986": "Canny: A Computational Approach to Edge Detection. IEEE TPAMI 8, 1986.",
+    "carlini2017": "Carlini and Wagner: Towards Evaluating the Robustness of Neural Networks. IEEE S&P 2017.",
+    "castro2009": "Castro, Gómez and Tejada: Polynomial Calculation of the Shapley Value Based on Sampling. "
+    "Computers & Operations Research 36, 2009.",
+    "chalasani2020": "Chalasani, Chen, Chowdhury, Wu and Jha: Concise Explanations of Neural Networks using "
+    "Adversarial Training. ICML 2020.",
+    "clopper1934": "Clopper and Pearson: The Use of Confidence or Fiducial Limits Illustrated in the Case of the "
+    "Binomial. Biometrika 26, 1934.",
+    "cohen2019": "Cohen, Rosenfeld and Kolter: Certified Adversarial Robustness via Randomized Smoothing. ICML 2019.",
+    "datta2016": "Datta, Sen and Zick: Algorithmic Transparency via Quantitative Input Influence. IEEE S&P 2016.",
+    "deyoung2020": "DeYoung, Jain, Rajani, Lehman, Xiong, Socher and Wallace: ERASER: A Benchmark to Evaluate "
+    "Rationalized NLP Models. ACL 2020.",
+    "dombrowski2019": "Dombrowski, Alber, Anders, Ackermann, Müller and Kessel: Explanations can be manipulated and "
+    "geometry is to blame. NeurIPS 2019.",
+    "efron1987": "Efron: Better Bootstrap Confidence Intervals. JASA 82, 1987.",
+    "erion2021": "Erion, Janizek, Sturmfels, Lundberg and Lee: Improving performance of deep learning models with "
+    "axiomatic attribution priors and expected gradients. Nature Machine Intelligence 3, 2021.",
+    "feldman2015": "Feldman, Friedler, Moeller, Scheidegger and Venkatasubramanian: Certifying and Removing Disparate "
+    "Impact. KDD 2015.",
+    "ghorbani2019": "Ghorbani, Abid and Zou: Interpretation of Neural Networks Is Fragile. AAAI 2019.",
+    "goodfellow2015": "Goodfellow, Shlens and Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
+    "hardt2016": "Hardt, Price and Srebro: Equality of Opportunity in Supervised Learning. NeurIPS 2016.",
+    "hedstrom2024": "Hedström, Weber, Lapuschkin and Höhne: A Fresh Look at Sanity Checks for Saliency Maps. xAI 2024.",
+    "jin2025": "Jin, Xue, You, Goel and Wong: Probabilistic Stability Guarantees for Feature Attributions. "
+    "NeurIPS 2025.",
+    "lundberg2017": "Lundberg and Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017.",
+    "madry2018": "Madry, Makelov, Schmidt, Tsipras and Vladu: Towards Deep Learning Models Resistant to Adversarial "
+    "Attacks. ICLR 2018.",
+    "mitchell2022": "Mitchell, Cooper, Frank and Holmes: Sampling Permutations for Shapley Value Estimation. "
+    "JMLR 23, 2022.",
+    "musco2025": "Musco and Witter: Provably Accurate Shapley Value Estimation via Leverage Score Sampling. ICLR 2025.",
+    "newcombe1998": "Newcombe: Interval Estimation for the Difference between Independent Proportions. "
+    "Statistics in Medicine 17, 1998.",
+    "petsiuk2018": "Petsiuk, Das and Saenko: RISE: Randomized Input Sampling for Explanation of Black-box Models. "
+    "BMVC 2018.",
+    "ribeiro2016": "Ribeiro, Singh and Guestrin: “Why Should I Trust You?” Explaining the Predictions of Any "
+    "Classifier. KDD 2016.",
+    "salem2019": "Salem, Zhang, Humbert, Berrang, Fritz and Backes: ML-Leaks: Model and Data Independent Membership "
+    "Inference Attacks and Defenses on Machine Learning Models. NDSS 2019.",
+    "samek2017": "Samek, Binder, Montavon, Lapuschkin and Müller: Evaluating the Visualization of What a Deep Neural "
+    "Network Has Learned. IEEE TNNLS 28, 2017.",
+    "shapley1953": "Shapley: A Value for n-Person Games. Contributions to the Theory of Games II, 1953.",
+    "shokri2017": "Shokri, Stronati, Song and Shmatikov: Membership Inference Attacks Against Machine Learning "
+    "Models. IEEE S&P 2017.",
+    "shrikumar2017": "Shrikumar, Greenside and Kundaje: Learning Important Features Through Propagating Activation "
+    "Differences. ICML 2017.",
+    "simonyan2014": "Simonyan, Vedaldi and Zisserman: Deep Inside Convolutional Networks: Visualising Image "
+    "Classification Models and Saliency Maps. ICLR workshop 2014.",
+    "smilkov2017": "Smilkov, Thorat, Kim, Viégas and Wattenberg: SmoothGrad: removing noise by adding noise. "
+    "ICML workshop 2017.",
+    "sobel1968": "Sobel and Feldman: A 3 × 3 Isotropic Gradient Operator for Image Processing. Stanford AI "
+    "Project, 1968.",
+    "sundararajan2017": "Sundararajan, Taly and Yan: Axiomatic Attribution for Deep Networks. ICML 2017.",
+    "wang2023": "Wang and Jia: Data Banzhaf: A Robust Data Valuation Framework for Machine Learning. AISTATS 2023.",
+    "wilson1927": "Wilson: Probable Inference, the Law of Succession, and Statistical Inference. JASA 22, 1927.",
+    "xue2023": "Xue, Alur and Wong: Stability Guarantees for Feature Attributions with Multiplicative Smoothing. "
+    "NeurIPS 2023.",
+    "yeh2019": "Yeh, Hsieh, Suggala, Inouye and Ravikumar: On the (In)fidelity and Sensitivity of Explanations. "
+    "NeurIPS 2019.",
+    "yeom2018": "Yeom, Giacomelli, Fredrikson and Jha: Privacy Risk in Machine Learning: Analyzing the Connection "
+    "to Overfitting. IEEE CSF 2018.",
+    "zeiler2014": "Zeiler and Fergus: Visualizing and Understanding Convolutional Networks. ECCV 2014.",
+}
+"""Key (first author and year) → authors, title, place."""

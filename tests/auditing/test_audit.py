@@ -1,0 +1,179 @@
+"""The audit as a user meets it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import assay
+from assay.words.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def cancer():
+    data = load_breast_cancer(as_frame=True)
+    x, y = data.data.iloc[:, :6], data.target
+    return x.iloc[:300], y.iloc[:300], x.iloc[300:], y.iloc[300:]
+
+
+@pytest.fixture(scope="module")
+def run(cancer):
+    x, y, held, truth = cancer
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
+    return assay.audit(model, held, truth, train=(x, y), profile="quick", seed=3)
+
+
+def test_every_candidate_gets_a_verdict(run):
+    candidates = {name for name in run.record.explanations if name not in run.record.references}
+    assert {finding.subject for finding in run.all("TRU001")} == candidates
+
+
+def test_shapley_of_a_logistic_model_is_to_be_used(run):
+    verdicts = {finding.subject: finding.verdict for finding in run.all("TRU001")}
+    assert verdicts["shapley"] == "pass"
+
+
+def test_the_random_reference_is_scored_and_never_judged(run):
+    assert ("random", "deletion") in run.record.scores
+    assert "random" not in {finding.subject for finding in run.findings}
+
+
+def test_an_honest_linear_model_leaks_nothing_provable(run):
+    assert run["PRV101"].verdict != "fail"
+
+
+def test_a_memorising_forest_is_caught_and_its_repair_leaks_less(cancer):
+    x, y, held, truth = cancer
+    noisy = y.copy()
+    flip = np.random.default_rng(0).random(len(y)) < 0.3
+    noisy[flip] = 1 - noisy[flip]
+
+    def fit(rows, labels, seed, strength):
+        leaf = 1 if strength == 0 else 40
+        return RandomForestClassifier(30, min_samples_leaf=leaf, bootstrap=strength > 0, random_state=0).fit(
+            rows, labels
+        )
+
+    recipe = assay.Recipe(fit, x, noisy, regularises=True)
+    model = fit(x, noisy, None, 0.0)
+    run = assay.audit(model, held, truth, train=(x, noisy), recipe=recipe, profile="quick")
+    assert run["PRV101"].verdict == "fail"
+    assert not run.passed
+    (mending,) = run.record.mendings
+    after = next(finding for finding in mending.after if finding.code == "PRV101")
+    assert after.estimate < run["PRV101"].estimate / 2
+
+
+def test_the_price_printed_before_is_never_exceeded(cancer):
+    x, y, held, truth = cancer
+    told = []
+    model = assay.wrap(LogisticRegression(max_iter=5000).fit(x, y))
+    run = assay.audit(model, held.iloc[:20], profile="quick", tell=lambda *event: told.append(event))
+    assert told[0][0] == "plan"
+    assert told[-1][0] == "end"
+    assert 0 < run.record.cost["forwards"] <= run.record.cost["planned forwards at most"]
+
+
+def test_what_was_not_run_is_said_with_what_enables_it(run):
+    told = {item.what: item for item in run.record.not_run}
+    assert "sex" in told["diagnose.disparity"].enable
+    assert "gradients" in told["explain.saliency"].why
+
+
+def test_rows_left_out_are_told(run):
+    assert any("60 of 269 rows" in limit for limit in run.record.limits)
+
+
+def test_the_json_has_a_schema_number_and_no_undefined_numbers(run):
+    plain = json.loads(run.to_json())
+    assert plain["schema"] == 1
+    assert {"findings", "scores", "not_run", "limits", "cost"} <= set(plain)
+
+
+def test_the_folder_holds_result_page_and_arrays(run, tmp_path):
+    page = run.save(tmp_path / "audit")
+    assert page.read_text().startswith("<!doctype html>")
+    assert json.loads((tmp_path / "audit" / "result.json").read_text())["title"] == run.record.title
+    again = assay.load(tmp_path / "audit" / "results" / "explain.shapley.assay")
+    np.testing.assert_array_equal(again.values, run.record.explanations["shapley"].values)
+
+
+def test_the_same_seed_gives_the_same_findings(cancer):
+    x, y, held, truth = cancer
+    model = LogisticRegression(max_iter=5000).fit(x, y)
+    first, second = (assay.audit(model, held.iloc[:20], truth.iloc[:20], profile="quick", seed=5) for _ in range(2))
+    assert [f.estimate for f in first.findings] == pytest.approx(
+        [f.estimate for f in second.findings], rel=0, abs=0, nan_ok=True
+    )
+
+
+def test_frames_are_left_alone(cancer):
+    x, y, held, truth = cancer
+    copy = held.copy()
+    assay.audit(LogisticRegression(max_iter=5000).fit(x, y), held, truth, profile="quick")
+    pd.testing.assert_frame_equal(held, copy)
+
+
+def test_a_sensitive_column_that_does_not_exist_is_named(cancer):
+    x, y, held, truth = cancer
+    with pytest.raises(InputError, match="nationality"):
+        assay.audit(
+            LogisticRegression(max_iter=5000).fit(x, y), held.iloc[:9], profile="quick", sensitive=("nationality",)
+        )
+
+
+def test_an_unknown_profile_lists_the_profiles(cancer):
+    x, y, held, truth = cancer
+    with pytest.raises(InputError, match="quick, standard and deep"):
+        assay.audit(LogisticRegression(max_iter=5000).fit(x, y), held, profile="thorough")
+
+
+def test_a_code_that_was_not_checked_is_an_error(run):
+    with pytest.raises(InputError, match="TRU001"):
+        run["XYZ999"]
+
+
+def test_a_net_on_small_pictures_is_audited_with_gradients_attacks_and_certificates():
+    generator = torch.Generator().manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(16, 3),
+    )
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    run = assay.audit(net, torch.rand(4, 1, 14, 14, generator=generator), profile="quick")
+    assert {"mus", "soft_stability"} <= set(run.record.certificates)
+    assert set(run.record.breaches) >= {"saliency", "integrated_gradients"}
+    assert ("integrated_gradients", "parameter_randomisation") in run.record.scores
+    assert "edges" in run.record.references
+    assert run.record.rivals
+
+
+def test_a_table_is_audited_without_torch():
+    code = """
+import sys
+sys.modules["torch"] = None
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+import assay
+x = np.random.default_rng(0).normal(size=(60, 4)); y = (x[:, 0] > 0).astype(int)
+run = assay.audit(LogisticRegression().fit(x, y), x, y, profile="quick")
+assert run["TRU001"].verdict, run
+print("audited without torch")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "audited without torch" in done.stdout

@@ -1,0 +1,464 @@
+"""The only door to a model: what it refuses, what it leaves alone, what it counts."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from tests.cases import nets
+
+import assay
+from assay import examples, explain, integer_map
+from assay.words.errors import CapabilityError, InputError
+
+X = np.random.default_rng(0).normal(size=(6, 4))
+
+
+def classifier(**options: Any) -> assay.Model:
+    return assay.model.torch(nets.small(), classes=("ape", "bee", "cat"), **options)
+
+
+def voter(x: Any) -> np.ndarray:
+    """Three class scores from plain arithmetic."""
+    x = np.asarray(x, dtype=float)
+    return np.stack([x.sum(axis=1), x[:, 0], -x[:, 1]], axis=1)
+
+
+def voting(**options: Any) -> assay.Model:
+    return assay.model.function(voter, gives="logits", **options)
+
+
+# ---- refusals -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("model", [voting(), classifier()], ids=["numpy", "torch"])
+def test_rows_with_gaps_are_refused_by_number(model: assay.Model, bad: float) -> None:
+    x = X.copy()
+    x[[1, 4], 2] = bad
+    with pytest.raises(InputError, match=r"NaN or infinite values in row\(s\) 1, 4"):
+        assay.case(model, x)
+
+
+def test_class_seven_of_three_is_refused_with_row_label_and_count() -> None:
+    with pytest.raises(InputError, match=r"row 2: label 7 does not exist; the model has 3 classes: ape, bee, cat"):
+        assay.case(classifier(), X, label=[0, 1, 7, 0, 1, 2])
+
+
+@pytest.mark.parametrize("label", [-1, 3, 1.5, "dog", float("nan")])
+def test_a_label_that_is_no_class_is_refused(label: Any) -> None:
+    with pytest.raises(InputError, match="does not exist; the model has 3 classes"):
+        assay.case(classifier(), X, label=label)
+
+
+def test_two_labels_for_six_rows_are_refused() -> None:
+    with pytest.raises(InputError, match="2 labels for 6 rows"):
+        assay.case(classifier(), X, label=[0, 1])
+
+
+def test_more_names_than_classes_are_refused() -> None:
+    with pytest.raises(InputError, match="4 class names for a model of 3 classes"):
+        assay.case(voting(classes=list("abcd")), X)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"features": integer_map([0, 1, 2])}, r"for rows of shape \(3,\); these rows have shape \(4,\)"),
+        ({"features": integer_map(np.zeros((2, 4), int), per_row=True)}, "cuts 2 rows, one by one; there are 6"),
+        ({"ids": list("aabcde")}, "ids repeat"),
+        ({"ids": ["a"]}, "1 ids for 6 rows"),
+        ({"names": ["a", "b"]}, "2 names for rows of shape"),
+        ({"target": "logits"}, "no target 'logits'"),
+        ({"carried": {"mask": np.ones((2, 1))}}, "2 rows; the rows explained are 6"),
+    ],
+)
+def test_what_does_not_fit_the_rows_is_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        assay.case(voting(), X, **options)
+
+
+@pytest.mark.parametrize(
+    ("x", "told"),
+    [
+        (np.zeros((0, 4)), "no rows"),
+        (np.zeros(4), r"shape \(4,\)\. For one row use x\[None\]"),
+        (np.array([["a", "b"]]), "no numbers"),
+        (np.array([[None, 1.0]]), "no numbers"),
+    ],
+)
+@pytest.mark.parametrize("model", [voting(), classifier()], ids=["numpy", "torch"])
+def test_what_are_no_rows_is_refused(model: assay.Model, x: np.ndarray, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        assay.case(model, x)
+
+
+def test_a_thing_that_is_no_model_is_refused() -> None:
+    with pytest.raises(InputError, match=r"needs a Model; got Sequential\. Make one with assay\.wrap"):
+        assay.case(nets.small(), X)
+
+
+def test_a_net_is_not_given_text_columns() -> None:
+    with pytest.raises(InputError, match=r"a net takes numbers; column\(s\) \['t'\]"):
+        assay.case(classifier(), pd.DataFrame({"a": [1.0], "t": ["x"]}))
+
+
+@pytest.mark.parametrize("remove", [0.0, None, assay.Blur])
+def test_what_is_no_removal_is_refused(remove: Any) -> None:
+    with pytest.raises(InputError, match="is no removal"):
+        assay.case(voting(), X).game(remove)
+
+
+def test_gradients_of_a_function_without_them_are_refused() -> None:
+    with pytest.raises(CapabilityError, match="voter gives none"):
+        assay.case(voting(), X).gradient(X)
+
+
+def test_the_gradient_of_a_step_is_refused() -> None:
+    case = assay.case(classifier(), X, target="decision")
+    with pytest.raises(CapabilityError, match="a step: its gradient is zero"):
+        case.gradient(case.rows.x)
+
+
+def test_a_slope_in_closed_form_is_not_used_for_another_question() -> None:
+    case = examples.linear().asking("loss", label=[0.0])
+    with pytest.raises(CapabilityError, match="slope of its value alone, not of target 'loss'"):
+        case.gradient(case.rows.x)
+
+
+# ---- columns ------------------------------------------------------------------------------------------------------
+
+
+def fitted() -> tuple[assay.Model, pd.DataFrame]:
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    return assay.wrap(LogisticRegression().fit(frame, (X[:, 0] + 2 * X[:, 3] > 0).astype(int))), frame
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, lambda f: pl.DataFrame(f.to_dict("list"))], ids=["pandas", "polars"])
+def test_reordered_columns_are_put_right_by_name(kind: Any) -> None:
+    model, frame = fitted()
+    straight, turned = assay.case(model, kind(frame)), assay.case(model, kind(frame[list("dbca")]))
+    assert turned.features.names == ("a", "b", "c", "d")
+    assert_array_equal(turned.output, straight.output)
+    assert_array_equal(explain.shapley(turned).values, explain.shapley(straight).values)
+
+
+def test_missing_and_unexpected_columns_are_named() -> None:
+    model, frame = fitted()
+    with pytest.raises(InputError, match="missing 'b'; unexpected 'z'"):
+        assay.case(model, frame.rename(columns={"b": "z"}))
+
+
+def test_a_net_explained_on_a_frame_keeps_the_columns_names_and_takes_frames_as_background() -> None:
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    case = assay.case(classifier(), frame)
+    assert case.features.names == ("a", "b", "c", "d")
+    values = explain.shapley(case, remove=assay.Marginal(frame[list("dcba")].head(2))).values
+    bare = assay.case(classifier(), X)
+    assert_allclose(values, explain.shapley(bare, remove=assay.Marginal(X[:2])).values, atol=1e-12)
+
+
+def test_other_rows_must_fit_too() -> None:
+    case = assay.case(voting(), X)
+    for other, told in [(X[:, :2], r"\(2,\); the rows explained have \(4,\)"), (X[:0], "at least one row")]:
+        with pytest.raises(InputError, match=told):
+            case.rows.like(other)
+    with pytest.raises(InputError, match=r"row\(s\) 0"):
+        case.rows.like(np.full((1, 4), np.nan))
+
+
+# ---- questions ----------------------------------------------------------------------------------------------------
+
+
+def test_the_target_follows_the_kind_of_model() -> None:
+    assert assay.case(classifier(), X).target.name == "logit"
+    assert assay.case(fitted()[0], X).target.name == "probability"
+    assert examples.linear().target.name == "value"
+    assert "logit" in repr(assay.case(classifier(), X))
+
+
+def test_labels_may_be_predicted_runners_up_names_or_positions() -> None:
+    scores = voter(X)
+    best = scores.argmax(axis=1)
+    second = np.where(np.arange(3) == best[:, None], -np.inf, scores).argmax(axis=1)
+    model = voting(classes=("ape", "bee", "cat"))
+    assert_array_equal(assay.case(model, X).label, best)
+    assert_array_equal(assay.case(model, X, label="runner_up").label, second)
+    assert_array_equal(assay.case(model, X, label="bee").label, 1)
+    assert_array_equal(assay.case(model, X, label=["ape", "bee", "cat"] * 2).label, [0, 1, 2] * 2)
+    assert_array_equal(assay.case(model, X, label=torch.tensor([2] * 6)).label, 2)
+    assert_allclose(assay.case(model, X, label="bee").output, X[:, 0])
+
+
+def test_one_column_of_scores_has_a_runner_up() -> None:
+    model = assay.model.function(lambda x: x[:, 0], gives="logits")
+    first, second = (assay.case(model, X, label=label) for label in ("predicted", "runner_up"))
+    assert_array_equal(first.label, X[:, 0] > 0)
+    assert_allclose(first.output, -second.output)
+
+
+def test_one_column_of_probabilities_speaks_of_the_second_class() -> None:
+    model = assay.model.function(lambda x: 1 / (1 + np.exp(-x[:, 0])), gives="probabilities")
+    assert_allclose(assay.case(model, X, label=0).output, 1 / (1 + np.exp(X[:, 0])))
+
+
+def test_another_question_is_asked_of_the_same_rows() -> None:
+    case = assay.case(voting(), X)
+    other = case.asking("probability", label=2)
+    odds = np.exp(voter(X))
+    assert_allclose(other.output, odds[:, 2] / odds.sum(axis=1))
+    assert_array_equal(case.label, voter(X).argmax(axis=1))
+
+
+def test_a_regressions_loss_compares_with_the_truth() -> None:
+    case = assay.case(assay.wrap(lambda x: x[:, 0], output="values"), X, target="loss", label=X[:, 0] + 0.5)
+    assert_allclose(case.output, 0.25)
+    with pytest.raises(InputError, match="compares with the truth"):
+        examples.linear().asking("loss")
+
+
+def test_an_output_of_a_regression_is_asked_by_position() -> None:
+    model = assay.wrap(lambda x: x[:, :2], output="values")
+    assert_array_equal(assay.case(model, X, label=1).output, X[:, 1])
+    with pytest.raises(InputError, match=r"label 2 does not exist; the model has 2 output\(s\)"):
+        assay.case(model, X, label=2)
+
+
+def test_a_question_to_a_layer_is_about_its_activations() -> None:
+    net = nets.images()
+    x = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    case = assay.case(assay.model.torch(net), x, target=assay.unit("0", 2))
+    with torch.no_grad():
+        expected = net[0](x)[:, 2].mean(dim=(1, 2))
+    assert_allclose(case.output, expected, rtol=1e-5)
+    assert_allclose(assay.case(assay.model.torch(net), x).asking(assay.unit("0", 2)).output, expected, rtol=1e-5)
+
+
+def test_a_unit_or_layer_that_does_not_exist_is_refused() -> None:
+    model, x = assay.model.torch(nets.images()), np.zeros((1, 3, 6, 6))
+    with pytest.raises(InputError, match=r"the model has 4 unit\(s\)"):
+        assay.case(model, x, target=assay.unit("0", 4))
+    with pytest.raises(InputError, match=r"no layer 'conv'"):
+        assay.case(model, x, target=assay.unit("conv", 0))
+
+
+def test_some_rows_are_taken_by_position_or_by_mask() -> None:
+    case = assay.case(voting(), X, ids=list("abcdef"))
+    mask = np.array([False, True, False, False, True, False])
+    assert case.take([4, 1]).rows.ids == ("e", "b")
+    assert case.take(mask).rows.ids == ("b", "e")
+    assert_array_equal(case.take(mask).output, case.output[mask])
+    assert_array_equal(case.take(mask).label, case.label[mask])
+
+
+def test_cells_are_shown_in_the_order_of_the_parts() -> None:
+    frame = pl.DataFrame({"age": [30], "purpose": ["car"]})
+    model = assay.wrap(lambda f: f["age"].to_numpy(), output="values")
+    cut = integer_map([1, 0], ["purpose", "age"])
+    assert assay.case(model, frame).shown() == (("30", "car"),)
+    assert assay.case(model, frame, features=cut).shown() == (("car", "30"),)
+
+
+# ---- what is left alone -------------------------------------------------------------------------------------------
+
+
+def test_a_net_in_training_mode_is_copied_noted_and_left_in_training_mode() -> None:
+    net = nets.small(train=True)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    result = explain.integrated_gradients(assay.case(assay.wrap(net), X))
+    assert [note.code for note in result.notes] == ["train-mode"]
+    assert all(module.training for module in net.modules())
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert_array_equal(result.values, explain.integrated_gradients(assay.case(assay.wrap(nets.small()), X)).values)
+
+
+def states() -> list[Any]:
+    numpy_state = np.random.get_state()  # noqa: NPY002  # the global generator is what is watched
+    return [numpy_state[1].tolist(), numpy_state[2], random.getstate(), torch.random.get_rng_state().tolist()]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_tensors_and_global_randomness_are_untouched_after_success_and_after_an_error(fails: bool) -> None:
+    calls = []
+
+    class Net(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            calls.append(len(x))
+            if fails and len(calls) == 3:
+                raise KeyError("midway")
+            return super().forward(x).mul_(2)
+
+    x = torch.tensor(X, dtype=torch.float32)
+    model = assay.model.torch(Net(4, 3), batch=2)
+    copy, before = x.clone(), states()
+    if fails:
+        with pytest.raises(KeyError, match="midway"):
+            explain.smooth_grad(assay.case(model, x, label=0))
+    else:
+        explain.smooth_grad(assay.case(model, x, label=0))
+    assert torch.equal(x, copy)
+    assert not x.requires_grad
+    assert x.grad is None
+    assert states() == before
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_frames_are_untouched_after_success_and_after_an_error_in_the_second_batch(fails: bool) -> None:
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "t": pd.Categorical(["x", "y", "x"])})
+    copy, calls = frame.copy(deep=True), []
+
+    def model(rows: pd.DataFrame) -> np.ndarray:
+        calls.append(len(rows))
+        if fails and len(calls) == 2:
+            raise RuntimeError("second batch")
+        rows["a"] = rows["a"] * 2  # a model that writes into what it is given
+        return rows["a"].to_numpy() + (rows["t"] == "x")
+
+    case = assay.case(assay.model.function(model, batch=2), frame)
+    if fails:
+        with pytest.raises(RuntimeError, match="second batch"):
+            case.value(case.rows.x)
+    else:
+        assert_allclose(case.output, [3.0, 4.0, 7.0])
+        assert_allclose(explain.shapley(case, remove=assay.Marginal(frame)).residual, 0.0, atol=1e-12)
+    pd.testing.assert_frame_equal(frame, copy)
+    assert case.rows.table.decode(case.rows.x)["a"].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_net_that_works_in_place_on_its_input_does_not_reach_the_rows() -> None:
+    net = torch.nn.Sequential(torch.nn.ReLU(inplace=True), torch.nn.Linear(4, 2)).eval()
+    case = assay.case(assay.model.torch(net), X, label=0)
+    before = case.rows.x.clone()
+    assert_array_equal(case.value(case.rows.x), case.value(case.rows.x))
+    assert torch.isfinite(case.gradient(case.rows.x)).all()
+    assert torch.equal(case.rows.x, before)
+
+
+def test_read_only_and_turned_arrays_are_taken_without_a_word() -> None:
+    x = X[::-1]
+    x.flags.writeable = False
+    case = assay.case(classifier(), x)
+    assert_allclose(case.rows.x.numpy(), x, rtol=1e-6)
+    assert case.rows.like(x).shape == (6, 4)
+    assert np.isfinite(explain.shapley(case, remove=assay.Constant(x[0])).values).all()
+
+
+def test_an_error_midway_counts_only_what_was_answered() -> None:
+    calls = []
+
+    def model(x: np.ndarray) -> np.ndarray:
+        calls.append(len(x))
+        if len(calls) == 2:
+            raise ZeroDivisionError
+        return x[:, 0]
+
+    wrapped = assay.model.function(model, batch=4)
+    with pytest.raises(ZeroDivisionError):
+        assay.case(wrapped, X).value(X)
+    assert wrapped.meter.forwards == 4
+
+
+# ---- batches and counts -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 6, 100])
+def test_the_batch_size_changes_nothing(batch: int) -> None:
+    case, other = assay.case(classifier(), X), assay.case(classifier(batch=batch), X)
+    assert_allclose(other.output, case.output, atol=1e-6)
+    assert_allclose(other.gradient(other.rows.x), case.gradient(case.rows.x), atol=1e-6)
+    background = assay.Marginal(X[:3])
+    one, two = explain.shapley(case, remove=background), explain.shapley(other, remove=background)
+    assert_allclose(two.values, one.values, atol=1e-6)
+    assert one.made.cost == two.made.cost
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_batches_are_halved_until_they_fit(error: Exception) -> None:
+    sizes = []
+
+    def model(x: np.ndarray) -> np.ndarray:
+        sizes.append(len(x))
+        if len(x) > 2:
+            raise error
+        return x[:, 0]
+
+    wrapped = assay.model.function(model)
+    assert_array_equal(assay.case(wrapped, X).output, X[:, 0])
+    assert sizes[-3:] == [2, 2, 2]
+    assert wrapped.meter.forwards == 6
+
+
+def test_memory_that_does_not_do_for_one_row_is_an_error() -> None:
+    def model(x: np.ndarray) -> np.ndarray:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        assay.case(assay.model.function(model), X).value(X)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    calls = []
+
+    def model(x: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        assay.case(assay.model.function(model), X).value(X)
+    assert len(calls) == 1
+
+
+def test_forwards_and_backwards_are_counted_by_row() -> None:
+    case = assay.case(classifier(), X)
+    meter = case.model.meter
+    assert (meter.forwards, meter.backwards) == (6, 0)
+    case.gradient(case.rows.x)
+    assert (meter.forwards, meter.backwards) == (12, 6)
+    assert len(case.output) == len(case.output) == 6
+    assert meter.forwards == 18
+
+
+def test_whoever_listens_hears_every_batch() -> None:
+    model = voting(batch=4)
+    heard: list[tuple[int, int]] = []
+    model.meter.listener = lambda forwards, backwards: heard.append((forwards, backwards))
+    assay.case(model, X)
+    assert heard == [(4, 0), (2, 0)]
+
+
+def test_rows_do_not_depend_on_their_neighbours_or_their_order() -> None:
+    ids = list("abcdef")
+    case = assay.case(classifier(), X, ids=ids)
+    alone = assay.case(classifier(), X[[3]], ids=["d"])
+    assert_allclose(explain.smooth_grad(alone).values[0], explain.smooth_grad(case).values[3], atol=1e-6)
+
+
+def test_a_moved_case_keeps_its_labels() -> None:
+    case = assay.case(voting(), X)
+    moved = case.at(-X)
+    assert_array_equal(moved.label, case.label)
+    assert_allclose(moved.output, -case.output)
+    assert_array_equal(case.rows.x, X)
+
+
+def test_a_live_case_lets_gradients_through_an_explanation() -> None:
+    case = assay.case(assay.model.torch(nets.small()), X, label=0)
+    x = case.rows.x.clone().requires_grad_(True)
+    slope = replace(case, live=True).at(x).gradient(x)
+    (second,) = torch.autograd.grad((slope**2).sum(), x)
+    assert second.abs().sum() > 0
+    assert not case.gradient(case.rows.x).requires_grad

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import pytest
+
+import assay
+from assay import certify
+from assay.certify.mus import Noise
+from assay.words.errors import CapabilityError, InputError, NumericalError
+from tests.oracles import mus as oracle
+
+
+def table_case(table, rows=1, seed=0, **options):
+    """A classifier of n bits given by a table of class scores (2ⁿ, class), at x = (1, …, 1), removed by 0."""
+    parts = int(np.log2(len(table)))
+    weights = 2 ** np.arange(parts)
+    model = assay.model.function(
+        lambda x: table[(x > 0.5).astype(int) @ weights], gives="probabilities", name="table", mark=str(table.tolist())
+    )
+    return assay.case(model, np.ones((rows, parts)), seed=seed, **options)
+
+
+def random_table(parts, classes, seed):
+    """Scores in sixteenths, so that sums of them are exact."""
+    scores = np.random.default_rng(seed).integers(0, 17, size=(2**parts, classes)) / 16
+    return scores
+
+
+def one_hot(scores):
+    return np.eye(scores.shape[1])[scores.argmax(axis=1)]
+
+
+def by_votes(table):
+    def h(mask):
+        scores = table[int(np.dot(mask, 2 ** np.arange(len(mask))))]
+        return [Fraction(int(c == np.argmax(scores))) for c in range(len(scores))]
+
+    return h
+
+
+def noise_of(case, smoothing, q):
+    return oracle.quantised_noise(Noise.drawn(case, smoothing, q).offsets.tolist(), q, Fraction(smoothing))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_radii_are_those_of_the_literal_transcription(seed):
+    parts, q, smoothing = 3 + seed % 4, 8, Fraction(1 + seed % 3, 8)
+    table = random_table(parts, 2 + seed % 3, seed)
+    table[:, 0] += (seed % 2) * 0.75
+    case = table_case(np.minimum(table, 1.0), seed=seed)
+    mask = np.random.default_rng(seed).random((1, parts)) < 0.5
+    found = certify.mus(case, mask, smoothing=smoothing, q=q)
+    noise, h = noise_of(case, smoothing, q), by_votes(np.minimum(table, 1.0))
+    at_parts = oracle.smoothed(h, tuple(map(int, mask[0])), noise)
+    at_all = oracle.smoothed(h, (1,) * parts, noise)
+    consistent = np.argmax(at_parts) == np.argmax(at_all)
+    wanted = [oracle.radius(at_parts, smoothing), oracle.radius(at_all, smoothing)] if consistent else [np.nan, np.nan]
+    np.testing.assert_array_equal([found.incremental[0], found.decremental[0]], wanted)
+
+
+@pytest.mark.parametrize("votes", [True, False])
+def test_every_superset_within_the_radius_keeps_the_smoothed_class(votes):
+    checked = 0
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        parts, q = 5, 12
+        smoothing = Fraction(int(generator.integers(1, 4)), q)
+        table = random_table(parts, 3, seed) * 0.4
+        table[:, 1] += generator.random() * 0.6
+        case = table_case(table, seed=seed)
+        mask = generator.random((1, parts)) < 0.4
+        found = certify.mus(case, mask, smoothing=smoothing, q=q, votes=votes)
+        if found.abstained[0]:
+            continue
+        scores = one_hot(table) if votes else table
+        h = lambda m, scores=scores: [Fraction(s) for s in scores[int(np.dot(m, 2 ** np.arange(len(m))))]]  # noqa: E731
+        noise, alpha = noise_of(case, smoothing, q), tuple(map(int, mask[0]))
+        own = oracle.winners(oracle.smoothed(h, alpha, noise))
+        for other in oracle.supersets(alpha):
+            added, missing = sum(other) - sum(alpha), parts - sum(other)
+            near = (0 < added <= found.incremental[0]) or missing <= found.decremental[0] > 0
+            if near:
+                assert oracle.winners(oracle.smoothed(h, other, noise)) == own
+                checked += 1
+    assert checked > 20
+
+
+def test_the_bound_is_attained():
+    """Masks that never overlap, and a model that any visible part turns: each part moves the gap by 2λ."""
+    table = np.tile([0.0, 1.0], (16, 1))
+    table[0] = (1.0, 0.0)
+    cases = (table_case(table, seed=seed) for seed in range(200))
+    case = next(c for c in cases if (Noise.drawn(c, 0.125, 8).masks.sum(axis=1) <= 1).all())
+    noise, h = noise_of(case, Fraction(1, 8), 8), by_votes(table)
+    gaps = [scores[0] - scores[1] for scores in (oracle.smoothed(h, (1,) * r + (0,) * (4 - r), noise) for r in range(5))]
+    assert gaps == [1 - 2 * Fraction(1, 8) * r for r in range(5)]
+    scores = Noise.drawn(case, 0.125, 8).scores(case.game(assay.Constant(0.0)), np.zeros((1, 4), dtype=bool), True)
+    assert Noise.drawn(case, 0.125, 8).radius(scores, True) == 3                   # at 4 the gap is 0: a tie
+
+
+def test_a_tie_within_reach_is_not_certified():
+    """λ = 1/2 with unanimous votes: one part more can end in a tie, so r = 1 must not be claimed."""
+    table = np.tile([1.0, 0.0], (8, 1))
+    found = certify.mus(table_case(table), np.array([[True, False, False]]), smoothing=0.5, q=2)
+    assert found.incremental[0] == 0
+    assert certify.mus(table_case(table), np.array([[True, False, False]]), smoothing=0.25, q=4).incremental[0] == 1
+
+
+def test_a_unanimous_model_is_certified_to_just_below_the_cap():
+    found = certify.mus(table_case(np.tile([1.0, 0.0], (16, 1))), np.ones((1, 4), dtype=bool), smoothing=1 / 8, q=64)
+    assert found.incremental[0] == found.decremental[0] == 3
+    assert found.extra["cap"] == 4.0
+
+
+@pytest.mark.parametrize("q", [2, 3, 7, 8, 16, 100])
+def test_every_part_is_kept_in_exactly_k_of_the_q_masks(q):
+    case = table_case(np.ones((64, 2)) / 2)
+    for kept in range(1, q + 1):
+        noise = Noise.drawn(case, Fraction(kept, q), q)
+        np.testing.assert_array_equal(noise.masks.sum(axis=0), kept)
+        assert noise.masks.shape == (q, 6)
+
+
+@pytest.mark.parametrize("q", [3, 8, 10])
+def test_the_masks_are_the_quantised_noise_of_the_paper(q):
+    case = table_case(np.ones((64, 2)) / 2, seed=4)
+    for kept in range(1, q + 1):
+        noise = Noise.drawn(case, Fraction(kept, q), q)
+        literal = oracle.quantised_noise(noise.offsets.tolist(), q, Fraction(kept, q))
+        assert sorted(literal) == sorted(map(tuple, noise.masks.astype(int).tolist()))
+
+
+@pytest.mark.parametrize(("smoothing", "q"), [(0.3, 64), (1 / 128, 64), (0.0, 64), (1.5, 64), (1.0, 1), (float("nan"), 8)])
+def test_smoothing_that_q_masks_cannot_express_is_refused(smoothing, q):
+    case = table_case(np.ones((8, 2)) / 2)
+    with pytest.raises(InputError, match="whole number"):
+        certify.mus(case, np.ones((1, 3), dtype=bool), smoothing=smoothing, q=q)
+
+
+@pytest.mark.parametrize("smoothing", [0.58, 0.29, 0.57])
+def test_floats_that_mean_a_whole_number_lose_no_step(smoothing):
+    assert Noise.drawn(table_case(np.ones((8, 2)) / 2), smoothing, 100).kept == round(100 * smoothing)
+
+
+def test_exactly_q_evaluations_a_mask_and_the_same_answer_twice():
+    case = table_case(random_table(5, 3, 1), rows=3)
+    mask = np.random.default_rng(0).random((3, 5)) < 0.5
+    first, second = (certify.mus(case, mask, smoothing=0.25, q=16) for _ in range(2))
+    assert first.draws == 16
+    assert second.made.cost["forwards"] == 3 * 3 * 16 + 3               # three masks a row, and the rows themselves
+    np.testing.assert_array_equal(first.incremental, second.incremental)
+    np.testing.assert_array_equal(first.extra["random_incremental"], second.extra["random_incremental"])
+
+
+def test_rows_are_certified_alike_alone_and_together():
+    table = random_table(5, 2, 9)
+    table[:, 0] = np.minimum(1, table[:, 0] + 0.5)
+    case = table_case(table, rows=4)
+    mask = np.random.default_rng(2).random((4, 5)) < 0.5
+    together = certify.mus(case, mask, smoothing=0.125, q=8)
+    alone = certify.mus(case.take([2]), mask[[2]], smoothing=0.125, q=8)
+    np.testing.assert_array_equal(alone.incremental, together.incremental[[2]])
+    np.testing.assert_array_equal(alone.extra["random_incremental"], together.extra["random_incremental"][[2]])
+
+
+def test_a_row_whose_parts_alone_get_another_class_is_abstained_from_by_name():
+    table = np.tile([0.0, 1.0], (8, 1))
+    table[0] = (1.0, 0.0)                                                # nothing kept: class 0
+    case = table_case(table, ids=["lone"])
+    found = certify.mus(case, np.zeros((1, 3), dtype=bool), smoothing=1.0, q=2)
+    assert found.abstained.tolist() == [True]
+    assert np.isnan(found.incremental[0])
+    assert np.isnan(found.decremental[0])
+    assert next(n for n in found.notes if n.code == "inconsistent").rows == ("lone",)
+
+
+def test_a_smoothed_model_that_is_nearly_constant_is_called_so():
+    parts = 4
+    model = assay.model.function(lambda x: one_hot(x[:, [0, 1]] * (x.sum(axis=1, keepdims=True) > 1.5)), gives="probabilities")
+    x = np.zeros((10, parts))
+    x[::2, 0] = x[1::2, 1] = 1.0
+    x[:, 2] = x[:, 3] = 0.5
+    found = certify.mus(assay.case(model, x), np.ones((10, parts), dtype=bool), smoothing=0.25, q=4)
+    codes = {note.code for note in found.notes}
+    assert {"nearly-constant", "few-parts"} <= codes
+    assert found.extra["histogram"].tolist() == [1.0, 0.0]
+    assert found.extra["entropy"] == 0.0
+    assert found.extra["agreement"].mean() == 0.5
+
+
+def test_random_masks_that_do_as_well_are_noted():
+    found = certify.mus(table_case(np.tile([1.0, 0.0], (2**6, 1))), np.eye(6, dtype=bool)[:1], smoothing=1 / 8, q=8)
+    assert found.extra["random_incremental"][0] == found.incremental[0] == 3
+    assert "random-as-good" in {note.code for note in found.notes}
+
+
+def test_no_smoothing_at_all_certifies_the_model_itself():
+    table = random_table(4, 2, 3)
+    found = certify.mus(table_case(table), np.ones((1, 4), dtype=bool), smoothing=1.0, q=2)
+    assert found.extra["agreement"].tolist() == [1.0]
+    assert found.incremental.tolist() == [0.0]
+
+
+def test_probabilities_outside_their_range_are_refused():
+    case = table_case(random_table(3, 2, 0) * 3)
+    with pytest.raises(NumericalError, match="votes=True"):
+        certify.mus(case, np.ones((1, 3), dtype=bool), smoothing=0.5, q=4, votes=False)
+
+
+def test_masks_that_do_not_fit_are_refused():
+    case = table_case(random_table(3, 2, 0))
+    for wrong in (np.ones((1, 3)), np.ones((2, 3), dtype=bool), np.ones((1, 4), dtype=bool)):
+        with pytest.raises(InputError, match="boolean masks"):
+            certify.mus(case, wrong)
+
+
+def test_regressions_are_refused():
+    with pytest.raises(CapabilityError, match="needs a classifier"):
+        certify.mus(assay.examples.linear(), np.ones((1, 2), dtype=bool))
+
+
+def test_another_seed_is_another_smoothed_model():
+    case = table_case(random_table(6, 2, 0))
+    offsets = [Noise.drawn(replace(case, seed=assay.Seed(root)), 0.25, 64).offsets.tolist() for root in (0, 0, 1)]
+    assert offsets[0] == offsets[1] != offsets[2]
+
+
+def test_scores_move_by_at_most_lambda_a_part():
+    case = table_case(random_table(4, 3, 8))
+    noise = Noise.drawn(case, 0.25, 8)
+    game = case.game(assay.Constant(0.0))
+    scores = {m: noise.scores(game, np.array([m], dtype=bool), True)[0] for m in product((0, 1), repeat=4)}
+    for m in scores:
+        for part in range(4):
+            other = tuple(1 if i == part else bit for i, bit in enumerate(m))
+            assert np.abs(scores[m] - scores[other]).max() <= noise.kept

@@ -1,0 +1,235 @@
+"""What the contract suite asks every method about: small cases with gradients, without, with nets, with images.
+
+A new method is run on every subject that offers what it needs, and must refuse the others. An option without a default
+gets its value from ``GIVEN``, by the option's name, so that most new methods need no line here either.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+
+import assay
+from assay.cases.case import Case
+from assay.engine.ball import Ball
+from assay.engine.declare import NEEDS
+from assay.examples import analytic
+from assay.model.gradient_free import function
+from assay.model.model import Model
+from assay.nouns.features import Features, grid
+from assay.nouns.method import VERBS, Method, known
+
+MIXING = np.array([[1.0, 0.5, 0.0, -0.3], [0.5, -0.8, 0.2, 0.0], [0.0, 0.2, 0.6, 0.1], [-0.3, 0.0, 0.1, 0.4]])
+TILT = np.array([0.7, -0.4, 0.3, 0.9])
+ROWS = np.array([[1.0, 0.4, -0.6, 0.8], [0.3, 1.2, 0.9, -0.5], [-0.7, 0.6, 1.1, 0.2]])
+
+
+def curved(x: Any) -> Any:
+    return np.einsum("ni,ij,nj->n", x, MIXING, x) + x @ TILT + 0.2 * x[:, 0] ** 3
+
+
+def slope(x: Any) -> Any:
+    out = x @ (MIXING + MIXING.T) + TILT
+    out[:, 0] += 0.6 * x[:, 0] ** 2
+    return out
+
+
+def net(seed: int = 3, inputs: int = 4) -> torch.nn.Module:
+    """A small smooth classifier with weights from a private generator."""
+    module = torch.nn.Sequential(torch.nn.Linear(inputs, 6), torch.nn.Tanh(), torch.nn.Linear(6, 3)).double()
+    return _filled(module, seed)
+
+
+def picture_net(seed: int = 5) -> torch.nn.Module:
+    """A small smooth convolutional classifier."""
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, padding=1),
+        torch.nn.Tanh(),
+        torch.nn.AdaptiveAvgPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(16, 3),
+    ).double()
+    return _filled(module, seed)
+
+
+def _filled(module: torch.nn.Module, seed: int) -> torch.nn.Module:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(0.5 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return module.eval()
+
+
+def pictures() -> torch.Tensor:
+    return torch.as_tensor(np.random.default_rng(1).uniform(0.1, 1.0, (3, 3, 8, 8)))
+
+
+def smooth(seed: int = 0) -> Case:
+    """A curved function of four numbers with its derivative written down."""
+    return analytic(curved, slope, ROWS, "curved", seed=seed)
+
+
+def plain(seed: int = 0) -> Case:
+    """The same function, without a derivative."""
+    return assay.case(function(curved, name="plain", mark="plain"), ROWS, seed=seed)
+
+
+def neural(seed: int = 0) -> Case:
+    """A small net over four numbers."""
+    return assay.case(assay.wrap(net()), torch.as_tensor(ROWS), label=1, seed=seed)
+
+
+def visual(seed: int = 0) -> Case:
+    """A small convolutional net over three pictures, cut into four patches."""
+    return assay.case(assay.wrap(picture_net()), pictures(), label=1, features=grid((3, 8, 8), 4), seed=seed)
+
+
+def ragged(seed: int = 0) -> Case:
+    """The same pictures, each cut in its own way, one of them into fewer parts, with a frame that belongs to none."""
+    index = np.zeros((3, 3, 8, 8), dtype=int)
+    index[0, :, :, 4:], index[1, :, 4:, :], index[2, :, 2:6, 2:6] = 1, 1, 1
+    index[0, :, 5:, :], index[1, :, :, 6:] = 2, 2
+    index[:, :, 0, :] = -1
+    cut = Features(index, ("a", "b", "c"), per_row=True)
+    return assay.case(assay.wrap(picture_net()), pictures(), label=1, features=cut, seed=seed)
+
+
+@cache
+def lenders() -> tuple[Any, Any]:
+    """A frame of numbers and words, and a pipeline trained on it."""
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    generator = np.random.default_rng(8)
+    age, sum_ = generator.integers(20, 70, 60), generator.normal(3.0, 1.0, 60)
+    purpose = generator.choice(["car", "house", "study"], 60)
+    frame = pd.DataFrame({"age": age, "purpose": purpose, "sum": sum_})
+    good = (age / 20 + 2 * (purpose == "house") - sum_ + generator.normal(0, 1, 60)) > 0
+    encode = ColumnTransformer([("words", OneHotEncoder(), ["purpose"])], remainder="passthrough")
+    return frame, make_pipeline(encode, LogisticRegression(max_iter=2000)).fit(frame, good)
+
+
+def mixed(seed: int = 0) -> Case:
+    """A table of numbers and words through a pipeline."""
+    frame, pipeline = lenders()
+    return assay.case(assay.wrap(pipeline), frame.iloc[:3], label=1, seed=seed)
+
+
+SUBJECTS: dict[str, Callable[..., Case]] = {
+    "smooth": smooth,
+    "plain": plain,
+    "neural": neural,
+    "visual": visual,
+    "ragged": ragged,
+    "mixed": mixed,
+}
+
+GIVEN: dict[str, Callable[[Case], Any]] = {
+    "background": lambda case: np.random.default_rng(2).uniform(-0.5, 0.5, (3, *case.rows.shape)),
+    "start": lambda case: 0.0,
+    "ball": lambda case: Ball("linf", 0.05),
+    "sigma": lambda case: 0.1,
+    "radius": lambda case: 0.1,
+    "window": lambda case: 1,
+    "truth": lambda case: np.arange(len(case.features)) < 2,
+    "remove": lambda case: assay.Constant(0.0),
+}
+
+
+@cache
+def gathered() -> None:
+    """Import every verb, which fills the catalogue."""
+    for verb in VERBS:
+        import_module(f"assay.{verb}")
+
+
+def methods(verb: str | None = None) -> list[Method]:
+    """The catalogue."""
+    gathered()
+    return list(known(verb))
+
+
+def offered(method: Method, subject: str) -> bool:
+    """Whether the subject has everything the method needs."""
+    case = SUBJECTS[subject]()
+    return all(NEEDS[need][0](case) for need in method.needs)
+
+
+def pairs(verb: str, *, able: bool = True) -> Iterator[tuple[Method, str]]:
+    """Methods with the subjects they can be asked about; with ``able`` False, those they must refuse."""
+    for method in methods(verb):
+        for subject in SUBJECTS:
+            if offered(method, subject) == able:
+                yield method, subject
+
+
+def options(method: Method, case: Case) -> dict[str, Any]:
+    """Values for the options that have no default."""
+    bare = [name for name, parameter in method.options.items() if parameter.default is parameter.empty]
+    missing = [name for name in bare if name not in GIVEN]
+    assert not missing, f"{method.verb}.{method.name}: give options {missing} a default, or add them to GIVEN"
+    given = {name: GIVEN[name](case) for name in bare}
+    if case.rows.table is not None and "remove" in method.options:
+        given["remove"] = assay.Marginal(lenders()[0].iloc[20:22])
+    return given
+
+
+def explained(method: Method, case: Case, **other: Any) -> Any:
+    """The explanation of a case by a method, options filled in."""
+    return method.call(case, **{**options(method, case), **other})
+
+
+def judged(method: Method, case: Case, explanation: Any = None) -> Any:
+    """The score of an explanation (Shapley values, unless given), options filled in."""
+    explanation = first_explanation(case) if explanation is None else explanation
+    return method.call(explanation, case, **options(method, case))
+
+
+def first_explanation(case: Case) -> Any:
+    """Exact Shapley values."""
+    from assay.explain.shapley import shapley
+
+    return explained(shapley.method, case)
+
+
+def batched(case: Case, size: int) -> Case:
+    """The same question with another batch size."""
+    return replace(case, model=replace(case.model, batch=size))
+
+
+class Planted(RuntimeError):
+    """An error of the model's own, midway."""
+
+
+def failing(case: Case, after: int = 1) -> Case:
+    """The same question to a model that fails after ``after`` calls."""
+    calls = [0]
+    sound: Model = case.model
+
+    def counted(asked: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def ask(rows: Any) -> Any:
+            calls[0] += 1
+            if calls[0] > after:
+                raise Planted("the model broke")
+            return asked(rows)
+
+        return ask
+
+    slope = counted(sound.slope) if sound.slope is not None else None
+    return replace(case, model=replace(sound, forward=counted(sound.forward), slope=slope))
+
+
+def deep(case: Case) -> Any:
+    """A copy of everything of the caller's that a method could have changed."""
+    state = {k: v.clone() for k, v in case.model.net.state_dict().items()} if case.model.net is not None else {}
+    return copy.deepcopy(case.rows.x), state

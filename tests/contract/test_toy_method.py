@@ -1,0 +1,201 @@
+"""A toy method, one function and one export, is everywhere at once; and a faulty one is caught by the laws."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.contract.laws import CLAIMS, LAWS, survives_the_disk
+from tests.contract.subjects import gathered, pairs
+from tests.test_docs import generator
+
+import assay
+from assay.cases.case import Case
+from assay.cli.main import app
+from assay.engine.declare import explainer, scorer
+from assay.nouns.method import Method, known, leave
+from assay.nouns.result import Estimate, Explanation
+
+gathered()
+
+
+def toy(case: Case, *, scale: float = 1.0) -> Any:
+    """How large each part of the row is, times a scale.
+
+    Nothing to do with the model: a toy.
+    """
+    return scale * case.features.pool(assay.nouns.rows.to_floats(case.rows.x))
+
+
+@pytest.fixture
+def entered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Method]:
+    """The toy declared, and exported by one line."""
+    declared = explainer(source="shapley1953", claims={"reference"})(toy)
+    monkeypatch.setattr(assay.explain, "toy", declared, raising=False)
+    yield declared.method
+    leave(declared.method)
+
+
+def test_it_can_be_called(entered: Method) -> None:
+    result = assay.explain.toy(assay.examples.linear((2, -1)), scale=3.0)
+    assert result.values.tolist() == [[3.0, 3.0]]
+    assert result.made.options == {"scale": 3.0}
+
+
+def test_it_is_in_the_catalogue(entered: Method) -> None:
+    assert entered in list(known("explain"))
+
+
+def test_its_result_can_be_remade_elsewhere(entered: Method) -> None:
+    first = assay.explain.toy(assay.examples.linear((2, -1)), scale=3.0)
+    again = assay.remake(first, assay.examples.linear((1, 1), x=[[5.0, 7.0]]))
+    assert again.values.tolist() == [[15.0, 21.0]]
+
+
+def test_the_command_line_lists_it(entered: Method, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not app(["list", "explain", "--json"], exit_on_error=False, result_action="return_value")
+    assert "toy" in {row["name"] for row in json.loads(capsys.readouterr().out)}
+
+
+def test_it_has_a_page(entered: Method) -> None:
+    page = generator().page(entered)
+    assert "scale: float = 1.0" in page
+    assert "Nothing to do with the model" in page
+    assert "toy" in generator().table("explain")
+
+
+def test_the_contract_suite_runs_over_it(entered: Method, tmp_path: Path) -> None:
+    subjects = [subject for method, subject in pairs("explain") if method is entered]
+    assert subjects
+    for subject in subjects:
+        for law in LAWS.values():
+            law(entered, subject)
+        survives_the_disk(entered, subject, tmp_path)
+    CLAIMS["explain"]["reference"](entered)
+
+
+def wrong_shape(case: Case) -> Any:
+    """A number a row, not a part."""
+    return Estimate(np.zeros((len(case), len(case.features))), np.zeros(len(case)))
+
+
+def infinite(case: Case) -> Any:
+    """Beyond all numbers."""
+    return np.full((len(case), len(case.features)), np.inf)
+
+
+def undefined(case: Case) -> Any:
+    """Not a number."""
+    return np.full((len(case), len(case.features)), np.nan)
+
+
+def unseeded(case: Case) -> Any:
+    """Chance without a seed."""
+    return np.random.default_rng().random((len(case), len(case.features)))
+
+
+def global_chance(case: Case) -> Any:
+    """Chance from the stream of all."""
+    return 0.0 * np.random.random((len(case), len(case.features)))  # noqa: NPY002  # the fault that is planted
+
+
+def by_position(case: Case) -> Any:
+    """Chance by the row's position."""
+    return case.seed.generator().random((len(case), len(case.features)))
+
+
+def by_batch(case: Case) -> Any:
+    """The size of the batch."""
+    return np.full((len(case), len(case.features)), float(case.model.batch))
+
+
+def by_company(case: Case) -> Any:
+    """The mean over all rows."""
+    return np.full((len(case), len(case.features)), float(case.output.mean()))
+
+
+def grown(case: Case) -> Any:
+    """What is left when the rows are changed in place."""
+    if isinstance(case.rows.x, torch.Tensor):
+        case.rows.x.add_(1.0)
+    return np.zeros((len(case), len(case.features)))
+
+
+def careless(case: Case) -> Any:
+    """What is left when gradients are switched on and not off."""
+    if isinstance(case.rows.x, torch.Tensor):
+        case.rows.x.requires_grad_(True)
+        case.value(case.rows.x)
+        case.value(case.rows.x)
+        case.value(case.rows.x)
+        case.rows.x.requires_grad_(False)
+    return np.zeros((len(case), len(case.features)))
+
+
+FAULTS: dict[str, tuple[Callable[..., Any], str, str]] = {
+    "wrong shape of the error": (wrong_shape, "has_the_shape_of_its_rows", "smooth"),
+    "infinite": (infinite, "is_finite_or_says_why_not", "smooth"),
+    "undefined explanation": (undefined, "is_finite_or_says_why_not", "smooth"),
+    "unseeded": (unseeded, "repeats_itself_to_the_byte", "smooth"),
+    "the global stream": (global_chance, "leaves_everything_as_it_was", "smooth"),
+    "by position": (by_position, "cares_not_for_the_order_of_rows", "smooth"),
+    "by position, alone": (by_position, "cares_not_for_other_rows", "smooth"),
+    "by batch": (by_batch, "cares_not_for_batches", "smooth"),
+    "by company": (by_company, "cares_not_for_other_rows", "smooth"),
+    "rows changed": (grown, "leaves_everything_as_it_was", "neural"),
+    "gradients left on": (careless, "leaves_everything_as_it_was_after_an_error", "neural"),
+}
+
+
+@pytest.mark.parametrize(("body", "law", "subject"), FAULTS.values(), ids=FAULTS)
+def test_a_faulty_method_breaks_the_law(body: Callable[..., Any], law: str, subject: str) -> None:
+    declared = explainer(source="shapley1953")(body)
+    try:
+        with pytest.raises(AssertionError):
+            LAWS[law](declared.method, subject)
+    finally:
+        leave(declared.method)
+
+
+def slopes(case: Case, *, budget: int = 2) -> Any:
+    """The gradient, with chance mixed in; keeps none of the laws of fair shares."""
+    noise = np.stack([case.seed.child(name).generator().random(len(case.features)) for name in case.rows.ids])
+    slope = case.features.pool(assay.nouns.rows.to_floats(case.gradient(case.rows.x)))
+    return Estimate(np.abs(slope) + noise, noise, case.output)
+
+
+@pytest.mark.parametrize("claim", CLAIMS["explain"])
+def test_a_false_claim_of_an_explainer_is_caught(claim: str) -> None:
+    declared = explainer(source="shapley1953")(slopes)
+    try:
+        with pytest.raises(AssertionError):
+            CLAIMS["explain"][claim](declared.method)
+    finally:
+        leave(declared.method)
+
+
+def size(explanation: Explanation, case: Case) -> Any:
+    """How large the explanation is: depends on more than order, and not on truth."""
+    return np.abs(explanation.values).sum(axis=1)
+
+
+@pytest.mark.parametrize("claim", CLAIMS["evaluate"])
+def test_a_false_claim_of_a_score_is_caught(claim: str) -> None:
+    declared = scorer(source="samek2017", better="higher")(size)
+    try:
+        with pytest.raises(AssertionError):
+            CLAIMS["evaluate"][claim](declared.method)
+    finally:
+        leave(declared.method)
+
+
+def test_a_turned_direction_is_caught() -> None:
+    turned = replace(assay.evaluate.deletion.method, better="higher")
+    with pytest.raises(AssertionError):
+        CLAIMS["evaluate"]["directed"](turned)

@@ -1,0 +1,274 @@
+"""Gaps between groups: counts done by hand, the null at its rate, and columns that make up the gap."""
+
+import json
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+import assay
+from assay import diagnose, explain
+from assay.diagnose.disparity import pairwise
+from assay.nouns.result import Finding, judge
+from assay.words.errors import CapabilityError, InputError
+from assay.words.stats import Interval, newcombe
+
+
+def rule() -> Any:
+    """Grants where the first number plus half the second is above 0; the third never matters."""
+    return assay.model.function(
+        lambda x: x[:, 0] + 0.5 * x[:, 1], gives="margin", classes=("refused", "granted"), name="rule"
+    )
+
+
+def found(x: Any, groups: Any, **options: Any) -> dict[str, Finding]:
+    options.setdefault("remove", assay.Constant(-1.0))
+    case = assay.case(rule(), np.asarray(x, float))
+    return {f.code: f for f in diagnose.disparity(case, groups, favourable="granted", **options)}
+
+
+def table(grants: dict[str, tuple[int, int]]) -> tuple[Any, list[str]]:
+    """Rows of three numbers of which so many of so many are granted in each group."""
+    x, groups = [], []
+    for name, (hits, trials) in grants.items():
+        x += [[1.0, 0.0, 0.0]] * hits + [[-1.0, 0.0, 0.0]] * (trials - hits)
+        groups += [name] * trials
+    return np.array(x), groups
+
+
+def test_rates_and_gap_are_those_counted_by_hand() -> None:
+    finding = found(*table({"a": (30, 40), "b": (10, 50)}))["FAI101"]
+    assert_allclose(finding.estimate, 30 / 40 - 10 / 50)
+    assert finding.evidence["rates"] == {"a": {"rate": 0.75, "n": 40}, "b": {"rate": 0.2, "n": 50}}
+    limits = newcombe(30, 40, 10, 50)
+    assert finding.interval is not None
+    assert_allclose([finding.interval.low, finding.interval.high], [limits.low, limits.high])
+    assert finding.verdict == "fail"
+    assert "75.0% in group a and 20.0% in group b" in finding.claim
+
+
+def test_the_gap_does_not_depend_on_which_group_comes_first() -> None:
+    one, two = (found(*table(t))["FAI101"] for t in ({"a": (30, 40), "b": (10, 50)}, {"b": (10, 50), "a": (30, 40)}))
+    assert one.estimate == two.estimate
+    assert one.interval == two.interval
+
+
+def test_equal_rates_of_many_rows_pass_and_of_few_rows_stay_undecided() -> None:
+    many = found(*table({"a": (1000, 2000), "b": (1000, 2000)}))["FAI101"]
+    few = found(*table({"a": (10, 20), "b": (10, 20)}))["FAI101"]
+    assert (many.estimate, many.verdict) == (0.0, "pass")
+    assert (few.estimate, few.verdict) == (0.0, "undecided")
+
+
+def test_with_three_groups_the_interval_is_the_largest_of_the_corrected_ones() -> None:
+    counts = {"a": (30, 40), "b": (10, 50), "c": (20, 40)}
+    finding = found(*table(counts))["FAI101"]
+    limits = [newcombe(*counts[one], *counts[two], 1 - 0.05 / 3) for one, two in (("a", "b"), ("c", "b"), ("a", "c"))]
+    assert finding.interval is not None
+    assert_allclose(finding.interval.low, max(limit.low for limit in limits))
+    assert_allclose(finding.interval.high, max(limit.high for limit in limits))
+    assert (finding.evidence["pairs"][0]["upper"], finding.evidence["pairs"][0]["lower"]) == ("a", "b")
+    assert len(finding.evidence["against the rest"]) == 3
+
+
+@pytest.mark.parametrize(("groups", "runs", "least", "most"), [(2, 400, 6, 34), (4, 120, 0, 13)])
+def test_where_no_groups_differ_the_interval_excludes_zero_in_at_most_one_run_in_twenty(
+    groups: int, runs: int, least: int, most: int
+) -> None:
+    hits = np.random.default_rng(groups).binomial(100, 0.4, size=(runs, groups))
+    beyond = 0
+    for row in hits:
+        gaps = list(pairwise({str(i): (int(hit), 100) for i, hit in enumerate(row)}, 0.95))
+        assert len(gaps) == len(list(combinations(range(groups), 2)))
+        beyond += max(gap.low for gap in gaps) > 0
+    assert least <= beyond <= most  # 5 % of the runs ± 3.3 standard deviations; Bonferroni makes it fewer
+
+
+def test_a_planted_gap_fails_in_nearly_every_run() -> None:
+    generator = np.random.default_rng(0)
+    fails = 0
+    for _ in range(100):
+        (gap,) = pairwise({"a": (generator.binomial(300, 0.7), 300), "b": (generator.binomial(300, 0.4), 300)}, 0.95)
+        fails += judge(Interval(gap.low, gap.high, 0.95, ""), 0.1, "at most") == "fail"
+    assert fails >= 95
+
+
+def test_with_true_labels_the_two_error_rates_are_compared() -> None:
+    x, groups = table({"a": (6, 10), "b": (2, 10)})
+    # a: 6 granted of which 4 rightly, 4 refused of which 1 wrongly; b: 2 granted, 1 rightly; 8 refused, 3 wrongly
+    labels = [1] * 4 + [0] * 2 + [1] + [0] * 3 + [1, 0] + [1] * 3 + [0] * 5
+    by_code = found(x, groups, labels=labels)
+    assert list(by_code) == ["FAI101", "FAI102", "FAI103", "FAI110"]
+    assert_allclose(by_code["FAI102"].estimate, 4 / 5 - 1 / 4)
+    assert_allclose(by_code["FAI103"].estimate, 2 / 5 - 1 / 6)
+    assert by_code["FAI102"].n == 9
+
+
+def test_a_rate_no_two_groups_have_is_not_applicable() -> None:
+    x, groups = table({"a": (6, 10), "b": (2, 10)})
+    by_code = found(x, groups, labels=[1] * 10 + [0] * 10)
+    assert by_code["FAI102"].verdict == "not applicable"
+    assert by_code["FAI102"].evidence["groups without rows"] == ["b"]
+    assert by_code["FAI103"].verdict == "not applicable"
+
+
+def test_what_is_favourable_can_be_named_or_numbered() -> None:
+    x, groups = table({"a": (6, 10), "b": (2, 10)})
+    case = assay.case(rule(), x)
+    for favourable in ("granted", 1):
+        first = diagnose.disparity(case, groups, favourable=favourable, remove=assay.Constant(-1.0))[0]
+        assert_allclose(first.evidence["rates"]["a"]["rate"], 0.6)
+    other = diagnose.disparity(case, groups, favourable="refused", remove=assay.Constant(-1.0))[0]
+    assert_allclose(other.evidence["rates"]["a"]["rate"], 0.4)
+
+
+def planted(rows: int = 120, seed: int = 0) -> tuple[Any, Any]:
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(rows, 3))
+    groups = np.where(np.arange(rows) % 2, "women", "men")
+    x[groups == "men", 0] += 1.5
+    return x, groups
+
+
+def contributions(finding: Finding) -> dict[str, float]:
+    return {line["name"]: line["contribution"] for line in finding.evidence["columns"]}
+
+
+def test_the_column_that_was_planted_drives_the_gap() -> None:
+    x, groups = planted()
+    finding = found(x, groups, remove=assay.Marginal(x[:30]))["FAI110"]
+    parts = contributions(finding)
+    assert finding.verdict == "informative"
+    assert finding.claim.startswith("0 contributes +")
+    assert finding.interval is not None
+    assert finding.interval.low > 0
+    assert parts["0"] > 5 * abs(parts["1"])
+
+
+def test_a_column_that_never_matters_contributes_nothing() -> None:
+    x, groups = planted()
+    assert_allclose(contributions(found(x, groups, remove=assay.Marginal(x[:30]))["FAI110"])["2"], 0.0, atol=1e-12)
+
+
+def test_contributions_add_up_to_the_gap_of_the_rows_drawn() -> None:
+    x, groups = planted()
+    evidence = found(x, groups, remove=assay.Marginal(x[:30]), rows=20)["FAI110"].evidence
+    total = sum(line["contribution"] for line in evidence["columns"]) + evidence["other columns"]
+    assert_allclose(total + evidence["base difference"], evidence["gap of rows drawn"], atol=1e-9)
+    assert evidence["base difference"] == 0.0
+    assert evidence["rows drawn"] == {"men": 20, "women": 20}
+    assert evidence["rows in all"] == {"men": 60, "women": 60}
+
+
+def test_with_all_rows_drawn_a_contribution_is_the_difference_of_mean_shapley_values() -> None:
+    x, groups = planted(40)
+    remove = assay.Marginal(x[:10])
+    finding = found(x, groups, remove=remove, rows=20)["FAI110"]
+    values = explain.shapley(assay.case(rule(), x).asking("decision", "granted"), remove=remove).values
+    sides = values[groups == "men"], values[groups == "women"]
+    parts = contributions(finding)
+    assert_allclose([parts[name] for name in "012"], sides[0].mean(axis=0) - sides[1].mean(axis=0), atol=1e-12)
+    error = {line["name"]: line["stderr"] for line in finding.evidence["columns"]}["0"]
+    assert_allclose(error, np.sqrt(sum(side[:, 0].var(ddof=1) / 20 for side in sides)))
+    assert_allclose(finding.evidence["gap of rows drawn"], finding.evidence["gap of all rows"])
+
+
+def test_too_few_coalitions_for_all_are_sampled_with_an_error_of_their_own() -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(60, 8))
+    groups = np.where(x[:, 0] > 0, "high", "low")
+    weights = np.array([2.0, -1, 1, -1, 0.5, 1, -0.5, 1])
+    model = assay.model.function(lambda x: x @ weights, gives="margin", classes=("no", "yes"), name="eight")
+    case, remove = assay.case(model, x), assay.Marginal(x[:8])
+    kept = {"favourable": "yes", "remove": remove, "rows": 40}
+    few = diagnose.disparity(case, groups, budget=64, **kept)[-1]
+    whole = diagnose.disparity(case, groups, budget=256, **kept)[-1]
+    truth, shares = contributions(whole), contributions(few)
+    error = {line["name"]: line["stderr"] for line in few.evidence["columns"]}
+    exact = {line["name"]: line["stderr"] for line in whole.evidence["columns"]}
+    assert truth != shares
+    assert all(error[name] > exact[name] * 0.8 for name in truth)
+    assert all(abs(truth[name] - shares[name]) < 4 * error[name] for name in truth)
+
+
+def test_equal_rows_in_each_group_leave_the_error_of_the_coalitions_alone() -> None:
+    x = np.repeat(np.array([[1.0] * 8, [-1.0] * 8]), 10, axis=0)
+    weights = np.array([2.0, -1, 1, -1, 0.5, 1, -0.5, 1])
+    model = assay.model.function(lambda x: x @ weights - 1.1, gives="margin", classes=("no", "yes"), name="eight")
+    kept = {"favourable": "yes", "remove": assay.Constant(0.0), "rows": 10}
+    case, groups = assay.case(model, x), ["a"] * 10 + ["b"] * 10
+    few, whole = (diagnose.disparity(case, groups, budget=budget, **kept)[-1] for budget in (64, 256))
+    assert max(line["stderr"] for line in few.evidence["columns"]) > 0.0
+    assert max(line["stderr"] for line in whole.evidence["columns"]) == 0.0
+
+
+def test_the_same_seed_draws_the_same_rows_and_another_seed_others() -> None:
+    x, groups = planted()
+    remove = assay.Marginal(x[:10])
+    last = [
+        diagnose.disparity(assay.case(rule(), x, seed=seed), groups, favourable=1, remove=remove, rows=15)[-1]
+        for seed in (0, 0, 1)
+    ]
+    assert last[0] == last[1]
+    assert last[0] != last[2]
+
+
+def test_evidence_is_small_plain_data() -> None:
+    x, groups = planted()
+    for finding in found(x, groups, labels=[0, 1] * 60).values():
+        assert len(json.dumps(finding.evidence)) < 4000
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
+def test_a_pipeline_on_a_frame_with_text_is_explained_in_its_own_columns(kind: Any) -> None:
+    generator = np.random.default_rng(0)
+    sex = np.where(generator.random(200) < 0.5, "f", "m")
+    data = {
+        "job": np.where(sex == "m", "smith", generator.choice(["smith", "baker"], 200)).tolist(),
+        "age": generator.integers(20, 70, 200).tolist(),
+    }
+    y = (np.array(data["job"]) == "smith").astype(int)
+    encoder = make_column_transformer((OneHotEncoder(), ["job"]), remainder="passthrough")
+    pipeline = make_pipeline(encoder, LogisticRegression(max_iter=2000)).fit(kind(data), y)
+    frame = kind(data)
+    case = assay.case(assay.wrap(pipeline), frame)
+    findings = diagnose.disparity(case, sex, favourable=1, labels=y, remove=assay.Marginal(frame[:20]), rows=30)
+    last = findings[-1]
+    assert last.claim.startswith("job contributes")
+    assert_allclose(contributions(last)["age"], 0.0, atol=1e-9)
+    assert findings[0].verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("groups", "options", "told"),
+    [
+        (["a", "b"], {}, "2 group labels for 4 rows"),
+        (["a"] * 4, {}, "at least two groups"),
+        (["a", None, "b", "b"], {}, r"missing in row\(s\) 1"),
+        ([0.0, np.nan, 1.0, 1.0], {}, r"missing in row\(s\) 1"),
+        (["a", "a", "b", "b"], {"rows": 1}, "at least 2 rows"),
+        (["a", "a", "b", "b"], {"labels": [1, 0]}, "2 labels for 4"),
+        (["a", "a", "b", "b"], {"remove": 0.0}, "no removal"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(groups: Any, options: Any, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        found([[1.0, 0, 0], [-1, 0, 0], [1, 0, 0], [-1, 0, 0]], groups, **options)
+
+
+def test_a_class_that_does_not_exist_and_a_regression_are_refused() -> None:
+    case = assay.case(rule(), np.ones((4, 3)))
+    with pytest.raises(InputError, match="does not exist"):
+        diagnose.disparity(case, list("aabb"), favourable="maybe", remove=assay.Constant(0.0))
+    with pytest.raises(CapabilityError, match="classifier"):
+        diagnose.disparity(
+            assay.examples.linear(x=np.ones((4, 2))), list("aabb"), favourable=1, remove=assay.Constant(0.0)
+        )

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import assay
+from assay.nouns.rows import Rows
+from assay.words.errors import InputError
+from assay.words.seed import Seed
+
+NORMS = st.sampled_from(["linf", "l2"])
+POINTS = arrays(np.float64, (3, 2, 2), elements=st.floats(-5, 5, width=32))
+CENTRES = arrays(np.float64, (3, 2, 2), elements=st.floats(-1, 1, width=32))
+RADII = st.floats(0.01, 4.0)
+BOUNDS = st.sampled_from([(-np.inf, np.inf), (-1.0, 1.0), (-1.0, np.inf), (-2.5, 1.5)])
+
+
+def rows_of(x):
+    return Rows(x, tuple(map(str, range(len(x)))))
+
+
+@given(NORMS, POINTS, CENTRES, RADII, BOUNDS)
+@settings(max_examples=60, deadline=None)
+def test_projected_points_are_inside_the_ball_and_the_bounds(norm, x, centre, radius, bounds):
+    ball = assay.Ball(norm, radius, *bounds)
+    there = ball.project(x, centre)
+    assert (ball.length(there - centre) <= radius * (1 + 1e-9)).all()
+    assert there.min() >= ball.low
+    assert there.max() <= ball.high
+
+
+@given(NORMS, POINTS, CENTRES, RADII, BOUNDS)
+@settings(max_examples=60, deadline=None)
+def test_projecting_twice_is_projecting_once(norm, x, centre, radius, bounds):
+    ball = assay.Ball(norm, radius, *bounds)
+    once = ball.project(x, centre)
+    np.testing.assert_allclose(ball.project(once, centre), once, rtol=1e-12, atol=1e-12)
+
+
+@given(NORMS, CENTRES, RADII)
+@settings(max_examples=40, deadline=None)
+def test_points_inside_stay_where_they_are(norm, centre, radius):
+    ball = assay.Ball(norm, radius)
+    x = centre + 0.4 * radius                                           # length 0.4 and 0.8 of the radius
+    np.testing.assert_allclose(ball.project(x, centre), x, rtol=1e-12, atol=1e-12)
+
+
+@given(POINTS, CENTRES, RADII)
+@settings(max_examples=40, deadline=None)
+def test_without_bounds_the_l2_projection_is_the_nearest_point(x, centre, radius):
+    """Optimality: the rest of the move is perpendicular to the sphere, so no other point of the ball is nearer."""
+    there = assay.Ball("l2", radius).project(x, centre)
+    others = centre + assay.Ball("l2", radius).draw(rows_of(np.zeros_like(x)), Seed(0))
+    inner = ((x - there) * (others - there)).reshape(3, -1).sum(axis=1)
+    assert (inner <= 1e-9).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tensors_and_arrays_are_projected_alike(norm, dtype):
+    generator = np.random.default_rng(0)
+    x, centre = generator.normal(size=(2, 4, 3, 3)).astype("float32") * [[[[[3.0]]]], [[[[0.5]]]]]
+    ball = assay.Ball(norm, 0.7, -1.0, 1.5)
+    there = ball.project(torch.tensor(x, dtype=dtype), torch.tensor(centre, dtype=dtype))
+    assert there.dtype == dtype
+    np.testing.assert_allclose(there.numpy(), ball.project(x, centre), atol=1e-6)
+
+
+def test_the_steepest_move_has_length_one_and_the_dual_norms_rise():
+    slope = np.random.default_rng(1).normal(size=(5, 2, 3))
+    for norm, dual in (("linf", np.abs(slope).sum((1, 2))), ("l2", np.sqrt((slope**2).sum((1, 2))))):
+        ball = assay.Ball(norm, 1.0)
+        move = ball.steepest(slope)
+        np.testing.assert_allclose(ball.length(move), 1.0)
+        np.testing.assert_allclose((slope * move).sum((1, 2)), dual)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_a_slope_of_zero_moves_nothing(norm):
+    np.testing.assert_array_equal(assay.Ball(norm, 1.0).steepest(np.zeros((2, 3))), 0.0)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_draws_follow_ids_not_places(norm):
+    x = np.random.default_rng(0).normal(size=(4, 6))
+    ball, seed = assay.Ball(norm, 0.5), Seed(7)
+    together = ball.draw(Rows(x, tuple("abcd")), seed)
+    np.testing.assert_array_equal(ball.draw(Rows(x[[2, 0]], ("c", "a")), seed), together[[2, 0]])
+    assert not np.allclose(together[0] - x[0], together[1] - x[1])
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_edge_draws_lie_on_the_edge_and_others_within(norm):
+    x = np.zeros((300, 3))
+    ball = assay.Ball(norm, 2.0)
+    np.testing.assert_allclose(ball.length(ball.draw(rows_of(x), Seed(0), edge=True)), 2.0)
+    lengths = ball.length(ball.draw(rows_of(x), Seed(0)))
+    assert lengths.max() <= 2.0
+    assert np.mean(lengths <= 2.0 * 0.5 ** (1 / 3)) == pytest.approx(0.5, abs=0.1)    # half the volume
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_draws_respect_the_bounds(norm):
+    x = np.array([[0.0, 1.0, 0.5]] * 50)
+    there = assay.Ball(norm, 0.8, 0.0, 1.0).draw(rows_of(x), Seed(0), edge=True)
+    assert there.min() >= 0.0
+    assert there.max() <= 1.0
+
+
+def test_rows_outside_the_bounds_are_refused_by_number():
+    ball = assay.Ball("linf", 8 / 255, 0.0, 1.0)
+    with pytest.raises(InputError, match=r"row\(s\) 1.*-2 to 0.5.*units of the rows"):
+        ball.fit(np.array([[0.0, 1.0], [-2.0, 0.5]]))
+    with pytest.raises(InputError, match="bounds"):
+        ball.draw(rows_of(np.array([[3.0]])), Seed(0))
+
+
+@pytest.mark.parametrize("wrong", [("l1", 1.0), ("linf", 0.0), ("l2", -1.0), ("l2", np.inf), ("l2", np.nan), ("l2", 1.0, 1.0, 0.0)])
+def test_impossible_balls_are_refused(wrong):
+    with pytest.raises(InputError):
+        assay.Ball(*wrong)

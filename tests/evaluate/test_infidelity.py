@@ -1,0 +1,102 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from tests.evaluate.settings import ROWS, curved, curved_value, ladder, saying
+from tests.oracles import random_removal as oracle
+
+from assay import Constant, evaluate, examples, explain
+from assay.engine.random_removal import coin_flips
+from assay.words.errors import InputError
+from assay.words.seed import Seed
+
+
+def test_it_equals_the_literal_mean_over_all_subsets() -> None:
+    case = curved()
+    e = explain.integrated_gradients(case)
+    asked = oracle.subsets(6)
+    expected = [oracle.infidelity(curved_value, x, v, 0.5, asked) for x, v in zip(ROWS, e.values)]
+    score = evaluate.infidelity(e, case, remove=Constant(0.5), draws=64)
+    assert_allclose(score.values, expected, atol=1e-10)
+    assert_allclose(score.stderr, 0.0)
+
+
+def test_drawn_subsets_give_the_literal_mean_and_its_standard_error() -> None:
+    case = curved()
+    e = explain.integrated_gradients(case)
+    gone = [np.flatnonzero(~mask).tolist() for mask in coin_flips(case, 20).masks]
+    score = evaluate.infidelity(e, case, draws=20)
+    assert score.stderr is not None
+    for row in range(4):
+        each = [oracle.infidelity(curved_value, ROWS[row], e.values[row], 0.0, [g]) for g in gone]
+        assert_allclose(score.values[row], np.mean(each))
+        assert_allclose(score.stderr[row], np.std(each, ddof=1) / np.sqrt(20))
+
+
+def test_effects_of_an_additive_model_have_none() -> None:
+    case, true, _, _ = ladder()
+    assert_allclose(evaluate.infidelity(true, case).values, 0.0, atol=1e-20)
+
+
+def test_shapley_values_of_a_product_miss_what_the_pair_does() -> None:
+    case = examples.product((2.0, 3.0))  # subsets {1}, {2} each miss by 3
+    assert_allclose(evaluate.infidelity(explain.shapley(case), case).values, [4.5])
+
+
+def test_truth_beats_chance_beats_reversal() -> None:
+    case, true, shuffled, reversed_ = ladder()
+    scores = [evaluate.infidelity(e, case).mean for e in (true, shuffled, reversed_)]
+    assert scores[0] < scores[1] < scores[2]
+
+
+def test_model_and_explanation_ten_times_as_large_give_a_hundred_times_the_score() -> None:
+    weights = np.array([2.0, -1.0, 0.5])
+    small, large = examples.linear(weights), examples.linear(10 * weights)
+    guess = np.array([[1.0, 1.0, -1.0]])
+    one = evaluate.infidelity(saying(explain.saliency(small), guess), small).values
+    ten = evaluate.infidelity(saying(explain.saliency(large), 10 * guess), large).values
+    assert_allclose(ten, 100 * one)
+
+
+def test_scaled_it_is_blind_to_the_scale_of_the_explanation() -> None:
+    case = curved()
+    e = explain.saliency(case)
+    one = evaluate.infidelity(e, case, scaled=True)
+    ten = evaluate.infidelity(saying(e, 10 * e.values), case, scaled=True)
+    assert_allclose(ten.values, one.values)
+    assert_allclose(10 * ten.extra["scale"], one.extra["scale"])
+
+
+def test_no_other_factor_fits_better_than_the_scale_it_reports() -> None:
+    case = curved()
+    e = explain.saliency(case)
+    score = evaluate.infidelity(e, case, scaled=True)
+    for row, (best, beta) in enumerate(zip(score.values, score.extra["scale"])):
+        tried = [
+            oracle.infidelity(curved_value, ROWS[row], e.values[row], 0.0, oracle.subsets(6), beta + step)
+            for step in (-0.01, 0.0, 0.01)
+        ]
+        assert_allclose(tried[1], best)
+        assert min(tried) == tried[1]
+
+
+def test_an_explanation_of_zeros_leaves_the_whole_fall() -> None:
+    case = examples.linear((2.0,))  # falls by 0 or 2
+    nothing = saying(explain.saliency(case), [[0.0]])
+    assert_allclose(evaluate.infidelity(nothing, case, scaled=True).values, [2.0])
+
+
+def test_the_standard_error_covers_the_exact_value_about_as_often_as_it_says() -> None:
+    case = curved()
+    e = explain.saliency(case)
+    exact = evaluate.infidelity(e, case, draws=64).values[0]
+    drawn = [evaluate.infidelity(e, replace(case, seed=Seed(s)), draws=50) for s in range(60)]
+    inside = [abs(d.values[0] - exact) < 2 * d.stderr[0] for d in drawn if d.stderr is not None]
+    assert 50 <= sum(inside) <= 60
+
+
+def test_a_single_draw_is_refused() -> None:
+    case = curved()
+    with pytest.raises(InputError, match="draws=1"):
+        evaluate.infidelity(explain.saliency(case), case, draws=1)

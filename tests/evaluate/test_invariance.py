@@ -1,0 +1,93 @@
+"""Laws that every score keeps: rows do not hear of one another, and nothing of the caller's changes."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from tests.evaluate.settings import ROWS, curved, digits, digits_net, saying
+
+from assay import Ball, evaluate, explain
+from assay.words.errors import InputError
+
+SCORES: Mapping[str, Mapping[str, Any]] = {
+    "completeness": {},
+    "comprehensiveness": {},
+    "deletion": {"steps": 10},
+    "faithfulness_correlation": {"draws": 20},
+    "infidelity": {"draws": 20},
+    "insertion": {"steps": 10},
+    "max_sensitivity": {"ball": Ball("linf", 0.05), "draws": 2},
+    "parameter_randomisation": {},
+    "sparseness": {},
+    "sufficiency": {},
+}
+
+
+def _score(name: str, case: Any) -> Any:
+    e = explain.integrated_gradients(case, steps=3)
+    return getattr(evaluate, name)(e, case, **SCORES[name])
+
+
+def test_the_list_is_whole() -> None:
+    assert set(SCORES) == set(evaluate.__all__)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_a_row_alone_gets_the_score_it_gets_in_company(name: str) -> None:
+    case = digits(4)
+    together = _score(name, case).values
+    assert_allclose(_score(name, case.take([2])).values, together[2:3], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_the_order_of_rows_does_not_matter(name: str) -> None:
+    case = digits(4)
+    together = _score(name, case).values
+    assert_allclose(_score(name, case.take([3, 1, 0, 2])).values, together[[3, 1, 0, 2]], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_the_batch_size_does_not_matter(name: str) -> None:
+    case = digits(3)
+    small = replace(case, model=replace(case.model, batch=2))
+    assert_allclose(_score(name, small).values, _score(name, case).values, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_the_same_seed_gives_the_same_bytes(name: str) -> None:
+    assert_array_equal(_score(name, digits(2)).values, _score(name, digits(2)).values)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_net_rows_explanation_and_global_generators_stay_untouched(name: str) -> None:
+    net, images, _ = digits_net()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    pictures, state, torch_state = images.clone(), np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002  # that is the point
+    case = digits(2)
+    e = explain.integrated_gradients(case, steps=3)
+    values = e.values.copy()
+    getattr(evaluate, name)(e, case, **SCORES[name])
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+    assert torch.equal(images, pictures)
+    assert_array_equal(e.values, values)
+    assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002  # as above
+    assert torch.equal(torch.get_rng_state(), torch_state)
+
+
+@pytest.mark.parametrize("name", ["deletion", "insertion", "comprehensiveness", "sufficiency"])
+def test_ordered_scores_hear_of_the_order_only(name: str) -> None:
+    case = curved()
+    e = explain.integrated_gradients(case)
+    squashed = saying(e, np.arctan(e.values) * 3 - 1)
+    score = getattr(evaluate, name)
+    assert_array_equal(score(squashed, case).values, score(e, case).values)
+
+
+def test_an_explanation_of_other_rows_is_refused() -> None:
+    e = explain.saliency(curved(ids=["a", "b", "c", "d"]))
+    with pytest.raises(InputError, match="the same rows"):
+        evaluate.deletion(e, curved(ROWS[::-1], ids=["d", "c", "b", "a"]))

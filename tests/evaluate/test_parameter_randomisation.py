@@ -1,0 +1,131 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from tests.evaluate.settings import curved, digits, saying
+from tests.oracles.rank_correlation import spearman
+
+from assay import Constant, evaluate, explain, grid, model
+from assay.cases.case import case
+from assay.engine.declare import explainer, remake
+from assay.model.scramble import layers, scrambled
+from assay.nouns.method import leave
+from assay.words.errors import CapabilityError
+
+
+def _after(question: Any, e: Any, places: tuple[str, ...]) -> Any:
+    other = scrambled(question.model, question.seed.child("scramble"), places=places)
+    return remake(e, replace(question, model=other)).values
+
+
+def test_it_equals_the_literal_rank_correlation_with_a_scrambled_net() -> None:
+    question = digits(3)
+    e = explain.saliency(question, signed=True)
+    after = _after(question, e, layers(question.model))
+    score = evaluate.parameter_randomisation(e, question)
+    assert_allclose(score.values, [spearman(abs(a), abs(b)) for a, b in zip(e.values, after)])
+    assert_allclose(score.extra["signed"], [spearman(a, b) for a, b in zip(e.values, after)])
+
+
+def test_signed_and_absolute_are_both_told_and_one_is_chosen() -> None:
+    question = digits(3)
+    e = explain.saliency(question, signed=True)
+    chosen, other = (evaluate.parameter_randomisation(e, question, absolute=a) for a in (True, False))
+    assert_allclose(chosen.values, chosen.extra["absolute"])
+    assert_allclose(other.values, other.extra["signed"])
+    assert not np.allclose(chosen.values, other.values)
+
+
+def test_the_cascade_is_the_mean_over_growing_sets_of_places_without_the_intact_net() -> None:
+    question = digits(2)
+    e = explain.saliency(question, signed=True)
+    places = layers(question.model)
+    stages = [_after(question, e, places[: k + 1]) for k in range(len(places))]
+    expected = [np.mean([spearman(abs(e.values[r]), abs(s[r])) for s in stages]) for r in range(2)]
+    score = evaluate.parameter_randomisation(e, question, cascade=True)
+    assert_allclose(score.values, expected)
+    assert_allclose(score.extra[places[0]], [spearman(abs(e.values[r]), abs(stages[0][r])) for r in range(2)])
+    assert_allclose(score.extra["places"], len(places))
+
+
+def test_the_last_stage_of_the_cascade_is_the_net_all_scrambled() -> None:
+    question = digits(2)
+    e = explain.saliency(question, signed=True)
+    whole = evaluate.parameter_randomisation(e, question).values
+    last = evaluate.parameter_randomisation(e, question, cascade=True).extra[layers(question.model)[-1]]
+    assert_allclose(last, whole)
+
+
+def test_an_explanation_that_shows_the_input_only_stays_as_it_is() -> None:
+    @explainer(source="test2026")
+    def shown(case: Any) -> Any:
+        """The input itself."""
+        return case.rows.x
+
+    try:
+        question = digits(3)
+        assert_allclose(evaluate.parameter_randomisation(shown(question), question).values, 1.0)
+    finally:
+        leave(shown.method)
+
+
+def test_a_gradient_forgets_more_than_the_input_it_is_multiplied_with() -> None:
+    question = digits(6)
+    gradient = evaluate.parameter_randomisation(explain.saliency(question), question).mean
+    by_input = evaluate.parameter_randomisation(explain.integrated_gradients(question, steps=4), question).mean
+    assert gradient < 0.4 < by_input  # x = 0 outside the digit in both nets
+
+
+def test_a_constant_explanation_is_undefined() -> None:
+    question = digits(2)
+    same = saying(explain.saliency(question), np.full((2, 64), 0.1))
+    score = evaluate.parameter_randomisation(same, question)
+    assert not score.defined.any()
+
+
+def test_explanations_by_removal_are_remade_on_the_scrambled_net() -> None:
+    question = digits(2, features=grid((1, 8, 8), 4))
+    e = explain.shapley(question, remove=Constant(0.0))
+    score = evaluate.parameter_randomisation(e, question)
+    after = _after(question, e, layers(question.model))
+    assert_allclose(score.values, [spearman(abs(a), abs(b)) for a, b in zip(e.values, after)])
+    assert score.made.cost["forwards"] >= 2 * 15
+
+
+def test_the_label_asked_about_stays_when_the_scrambled_net_predicts_another() -> None:
+    question = digits(6)
+    e = explain.saliency(question, signed=True)
+    other = replace(question, model=scrambled(question.model, question.seed.child("scramble")))
+    assert (other.predicted(question.rows.x) != question.label).any()
+    kept = spearman(abs(e.values[0]), abs(explain.saliency(other, signed=True).values[0]))
+    assert_allclose(evaluate.parameter_randomisation(e, question).values[0], kept)
+
+
+def test_a_small_transformer_forgets_attention_and_class_token() -> None:
+    class Small(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token = torch.nn.Parameter(torch.randn(1, 1, 8))
+            self.attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+            self.head = torch.nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            z = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1)
+            return torch.as_tensor(self.head(self.attention(z, z, z)[0][:, 0]))
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        question = case(model.torch(Small().eval()), torch.randn(3, 5, 8))
+    e = explain.saliency(question, signed=True)
+    score = evaluate.parameter_randomisation(e, question, cascade=True)
+    assert {"head", "attention.out_proj", "attention", "the net itself"} <= set(score.extra)
+    assert (score.extra["attention"] < 0.9).all()
+
+
+def test_models_without_weights_are_refused_with_the_reason() -> None:
+    question = curved()
+    with pytest.raises(CapabilityError, match="needs a torch net's weights"):
+        evaluate.parameter_randomisation(explain.saliency(question), question)

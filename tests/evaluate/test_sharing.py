@@ -1,0 +1,88 @@
+"""What scores ask twice costs once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.evaluate.settings import curved, digits, saying
+
+from assay import Constant, evaluate, examples, explain
+from assay.cases.case import Case
+from assay.nouns.result import Explanation, Score
+
+
+def _setting() -> tuple[Case, Explanation]:
+    case = examples.additive(np.arange(1.0, 21.0))  # 20 parts: no exact enumeration
+    return case, explain.saliency(case)
+
+
+def test_one_deletion_curve_serves_comprehensiveness() -> None:
+    case, e = _setting()
+    assert evaluate.deletion(e, case).made.cost == {"forwards": 20}
+    assert evaluate.comprehensiveness(e, case).made.cost == {}
+    assert evaluate.deletion(e, case).made.cost == {}
+
+
+def test_one_insertion_curve_serves_sufficiency() -> None:
+    case, e = _setting()
+    evaluate.insertion(e, case)
+    assert evaluate.sufficiency(e, case).made.cost == {}
+
+
+def test_insertion_after_deletion_asks_neither_end_again() -> None:
+    case, e = _setting()
+    evaluate.deletion(e, case)
+    assert evaluate.insertion(e, case).made.cost == {"forwards": 19}
+
+
+@pytest.mark.parametrize("score", [evaluate.faithfulness_correlation, evaluate.infidelity])
+def test_random_subsets_are_asked_once_for_all_methods(score: Callable[..., Score]) -> None:
+    case = digits(2)
+    first, second = explain.saliency(case), explain.integrated_gradients(case, steps=2)
+    assert score(first, case, draws=30).made.cost["forwards"] >= 50
+    assert score(second, case, draws=30).made.cost == {}
+
+
+def test_fewer_random_subsets_are_among_the_more() -> None:
+    case = digits(2)
+    e = explain.saliency(case)
+    evaluate.infidelity(e, case, draws=40)
+    assert evaluate.infidelity(e, case, draws=25).made.cost == {}
+
+
+def test_after_exact_shapley_values_no_removal_score_costs_anything() -> None:
+    case = curved()
+    e = explain.shapley(case)
+    for score in (
+        evaluate.deletion,
+        evaluate.insertion,
+        evaluate.comprehensiveness,
+        evaluate.sufficiency,
+        evaluate.faithfulness_correlation,
+        evaluate.infidelity,
+    ):
+        assert score(e, case).made.cost == {}, score
+
+
+def test_another_removal_is_another_curve() -> None:
+    case, e = _setting()
+    evaluate.deletion(e, case)
+    assert evaluate.deletion(e, case, remove=Constant(0.5)).made.cost == {"forwards": 20}
+
+
+def test_another_model_is_never_answered_from_memory() -> None:
+    case = digits(1)
+    e = explain.saliency(case)
+    evaluate.deletion(e, case, steps=4)
+    other = replace(case, target=case.asking("log_odds").target)
+    assert evaluate.deletion(saying(e, e.values), other, steps=4).made.cost == {"forwards": 5}
+
+
+def _names() -> list[Any]:
+    return [getattr(evaluate, name) for name in evaluate.__all__]
+
+
+def test_every_score_is_in_the_catalogue_under_its_own_name() -> None:
+    assert {score.method.name for score in _names()} == set(evaluate.__all__)

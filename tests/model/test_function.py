@@ -1,0 +1,68 @@
+"""Plain functions as models."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+import assay
+from assay.words.errors import InputError
+
+X = np.random.default_rng(0).normal(size=(5, 3))
+
+
+def test_a_function_is_asked_with_rows_in_the_callers_form() -> None:
+    seen: list[Any] = []
+
+    def model(frame: pl.DataFrame) -> Any:
+        seen.append(frame)
+        return frame["a"]
+
+    frame = pl.DataFrame({"a": [1.0, 2.0], "t": ["x", "y"]})
+    assert_allclose(assay.case(assay.wrap(model, output="values"), frame).output, [1.0, 2.0])
+    assert all(isinstance(f, pl.DataFrame) and f.schema == frame.schema for f in seen)
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda x: x[:, 0], lambda x: x[:, :1], lambda x: x[:, 0].tolist(), lambda x: torch.tensor(x[:, 0])]
+)
+def test_one_output_may_come_as_vector_column_list_or_tensor(answer: Any) -> None:
+    assert_allclose(assay.case(assay.wrap(answer, output="values"), X).output, X[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [(lambda x: x[:2, 0], r"\(2, 1\) for 5"), (lambda x: x[:, :, None], r"\(5, 3, 1\)")]
+)
+def test_outputs_of_another_shape_are_refused(answer: Any, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        assay.case(assay.wrap(answer, output="values"), X).value(X)
+
+
+def test_preprocess_and_output_stand_before_and_behind() -> None:
+    model = assay.model.function(lambda x: {"y": x[:, 0]}, preprocess=lambda x: x * 10, output=lambda out: out["y"])
+    assert_allclose(assay.case(model, X).output, 10 * X[:, 0])
+
+
+def test_a_slope_of_class_scores_is_refused() -> None:
+    with pytest.raises(InputError, match="derivative of the one value; this function gives logits"):
+        assay.model.function(lambda x: x, gives="logits", gradient=lambda x: x)
+
+
+def test_functions_that_close_over_other_numbers_are_other_models() -> None:
+    def weighted(w: np.ndarray) -> assay.Model:
+        return assay.wrap(lambda x: x @ w, output="values")
+
+    assert weighted(np.ones(3)).mark == weighted(np.ones(3)).mark
+    assert weighted(np.ones(3)).mark != weighted(np.zeros(3)).mark
+
+
+def test_a_functions_preprocess_belongs_to_its_mark() -> None:
+    def model(x: np.ndarray) -> np.ndarray:
+        return x[:, 0]
+
+    plain, scaled = assay.wrap(model, output="values"), assay.wrap(model, output="values", preprocess=lambda x: x / 2)
+    assert plain.mark != scaled.mark
+    assert assay.model.function(model, mark="mine").mark == "mine"

@@ -1,0 +1,155 @@
+"""scikit-learn estimators and pipelines as models."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+
+import assay
+from assay import Marginal, explain
+from assay.words.errors import CapabilityError, InputError
+
+generator = np.random.default_rng(0)
+ROWS = 60
+DATA: dict[str, Any] = {
+    "age": generator.integers(20, 70, ROWS),
+    "income": generator.normal(3.0, 1.0, ROWS),
+    "purpose": generator.choice(["car", "tv", "boat"], ROWS).tolist(),
+}
+GOOD = np.where(DATA["income"] + (np.array(DATA["purpose"]) == "car") > 3.2, "yes", "no")
+X = generator.normal(size=(ROWS, 3))
+Y = (X[:, 0] - X[:, 1] > 0).astype(int) + (X[:, 2] > 1)
+FRAMES = {"pandas": pd.DataFrame, "polars": pl.DataFrame}
+
+
+def pipeline(frame: Any, last: Any = None) -> Pipeline:
+    columns = ColumnTransformer([("text", OneHotEncoder(), ["purpose"]), ("rest", StandardScaler(), ["age", "income"])])
+    return make_pipeline(columns, LogisticRegression() if last is None else last).fit(frame, GOOD)
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_a_pipeline_is_explained_in_raw_columns_one_player_each(kind: str) -> None:
+    frame = FRAMES[kind](DATA)
+    fitted = pipeline(frame)
+    case = assay.case(assay.wrap(fitted), frame[:5], label="yes")
+    assert case.features.names == ("age", "income", "purpose")
+    assert case.target.name == "probability"
+    assert_allclose(case.output, fitted.predict_proba(frame[:5])[:, 1])
+    result = explain.shapley(case, remove=Marginal(frame[:20]))
+    assert_allclose(result.residual, 0.0, atol=1e-12)
+    assert result.shown[0] == (str(DATA["age"][0]), f"{DATA['income'][0]:.6g}", DATA["purpose"][0])
+
+
+def test_a_pandas_and_a_polars_frame_give_the_same_shapley_values() -> None:
+    values = []
+    for make in FRAMES.values():
+        frame = make(DATA)
+        case = assay.case(assay.wrap(pipeline(frame)), frame[:5], label="yes")
+        values.append(explain.shapley(case, remove=Marginal(frame[:20])).values)
+    assert_array_equal(values[0], values[1])
+
+
+@pytest.mark.parametrize("fit_on", ["frame", "array"])
+@pytest.mark.parametrize("ask_with", ["frame", "array"])
+def test_frames_and_arrays_may_be_mixed_without_warnings(fit_on: str, ask_with: str) -> None:
+    forms = {"frame": pd.DataFrame(X, columns=list("abc")), "array": X}
+    estimator = RandomForestClassifier(5, random_state=0).fit(forms[fit_on], Y)
+    case = assay.case(assay.wrap(estimator), forms[ask_with])
+    assert_array_equal(case.prediction, estimator.predict_proba(forms[fit_on]))
+
+
+def test_classifiers_give_probabilities_and_name_their_classes() -> None:
+    model = assay.wrap(RandomForestClassifier(5, random_state=0).fit(X, np.array(["a", "b", "c"])[Y]))
+    assert (model.gives, model.classes) == ("probabilities", ("a", "b", "c"))
+
+
+def test_regressors_give_values() -> None:
+    estimator = LinearRegression().fit(X, X @ [1.0, 2.0, 3.0] + 4)
+    case = assay.case(assay.wrap(estimator), X[:3])
+    assert case.model.gives == "values"
+    assert case.target.name == "value"
+    assert_allclose(explain.shapley(case, remove=assay.Constant(0.0)).values, X[:3] * [1, 2, 3], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        GradientBoostingClassifier(n_estimators=5, random_state=0),
+        HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=5),
+        SVC(),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_boosted_trees_and_support_vectors_give_their_raw_scores(estimator: Any, classes: int) -> None:
+    y = np.minimum(Y, classes - 1)
+    case = assay.case(assay.wrap(estimator.fit(X, y)), X)
+    assert case.target.name == "margin"
+    raw = estimator.decision_function(X).reshape(ROWS, -1)
+    signed = np.hstack([-raw, raw]) if classes == 2 else raw
+    assert_array_equal(case.label, signed.argmax(axis=1))
+    assert_allclose(case.output, signed.max(axis=1))
+
+
+def test_a_boosted_pipeline_gives_its_raw_score() -> None:
+    frame = pd.DataFrame(DATA)
+    fitted = pipeline(frame, GradientBoostingClassifier(n_estimators=5, random_state=0))
+    case = assay.case(assay.wrap(fitted), frame[:4], label="yes")
+    assert case.target.name == "margin"
+    assert_allclose(case.output, fitted.decision_function(frame[:4]))
+
+
+def test_the_caller_may_choose_the_scores() -> None:
+    estimator = LogisticRegression().fit(X, Y > 0)
+    chosen = assay.case(assay.wrap(estimator, output="margin"), X, label=1)
+    assert_allclose(chosen.output, estimator.decision_function(X))
+    boosted = GradientBoostingClassifier(n_estimators=3).fit(X, Y)
+    assert assay.wrap(boosted, output="probabilities").default_target == "probability"
+
+
+@pytest.mark.parametrize(
+    ("estimator", "error", "told"),
+    [
+        (KMeans(2, n_init=1, random_state=0).fit(X), CapabilityError, "KMeans is neither a classifier nor a regressor"),
+        (StandardScaler().fit(X), CapabilityError, "StandardScaler is neither"),
+        (SVC(decision_function_shape="ovo").fit(X, Y), CapabilityError, "decision_function_shape='ovr'"),
+        (LogisticRegression(), InputError, "LogisticRegression is not fitted yet"),
+    ],
+    ids=lambda thing: "" if isinstance(thing, str) else str(thing),
+)
+def test_an_estimator_that_answers_no_such_question_is_refused(
+    estimator: Any, error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told):
+        assay.wrap(estimator)
+
+
+def test_scores_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(InputError, match="a classifier gives 'probabilities' or 'margin'"):
+        assay.wrap(LogisticRegression().fit(X, Y), output="logits")
+    with pytest.raises(InputError, match="a regressor gives 'values'"):
+        assay.wrap(LinearRegression().fit(X, Y), output="margin")
+    with pytest.raises(CapabilityError, match="no method that gives margin"):
+        assay.wrap(RandomForestClassifier(2).fit(X, Y), output="margin")
+
+
+def test_too_few_class_names_are_refused() -> None:
+    with pytest.raises(InputError, match="2 class names for 3 classes"):
+        assay.wrap(LogisticRegression().fit(X, Y), classes=["a", "b"])
+
+
+def test_the_mark_follows_the_fit() -> None:
+    marks = [assay.wrap(RandomForestClassifier(3, random_state=root).fit(X, Y)).mark for root in (0, 0, 1)]
+    assert marks[0] == marks[1] != marks[2]
+    estimator = LogisticRegression().fit(X, Y)
+    assert assay.wrap(estimator).mark != assay.wrap(estimator, output="margin").mark

@@ -1,0 +1,127 @@
+"""XGBoost and LightGBM as models."""
+
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import xgboost
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+import assay
+from assay import Marginal, explain
+from assay.words.errors import CapabilityError, InputError
+
+generator = np.random.default_rng(0)
+FRAME = pd.DataFrame(
+    {
+        "age": generator.integers(20, 70, 80),
+        "income": generator.normal(size=80),
+        "purpose": pd.Categorical(generator.choice(["car", "tv", "boat"], 80), ["boat", "car", "tv", "never"]),
+        "band": pd.Categorical(generator.integers(1, 4, 80), [3, 2, 1]),
+    }
+)
+SCORE = FRAME["income"] + (FRAME["purpose"] == "car") + (FRAME["band"] == 2)
+TWO, THREE = (SCORE > 0.5).to_numpy().astype(int), np.digitize(SCORE, [0.0, 1.0])
+
+
+def boosted(kind: str, task: str, **options: Any) -> Any:
+    if kind == "xgboost":
+        make = xgboost.XGBClassifier if task == "classes" else xgboost.XGBRegressor
+        return make(n_estimators=5, n_jobs=1, enable_categorical=True, **options)
+    make = lightgbm.LGBMClassifier if task == "classes" else lightgbm.LGBMRegressor
+    return make(n_estimators=5, n_jobs=1, verbose=-1, min_child_samples=3, **options)
+
+
+def raw(estimator: Any, x: Any) -> np.ndarray:
+    told = {"output_margin": True} if "XGB" in type(estimator).__name__ else {"raw_score": True}
+    return np.asarray(estimator.predict(x, **told), dtype=float).reshape(len(x), -1)
+
+
+BOTH = pytest.mark.parametrize("kind", ["xgboost", "lightgbm"])
+
+
+@BOTH
+@pytest.mark.parametrize("labels", [TWO, THREE], ids=["two", "three"])
+def test_a_classifier_gives_its_raw_score_on_raw_categorical_columns(kind: str, labels: np.ndarray) -> None:
+    estimator = boosted(kind, "classes").fit(FRAME, labels)
+    case = assay.case(assay.wrap(estimator), FRAME[FRAME.columns[::-1]])
+    margins = raw(estimator, FRAME)
+    assert case.target.name == "margin"
+    assert case.features.names == tuple(FRAME.columns)
+    assert_allclose(case.prediction, margins)
+    assert_array_equal(case.label, estimator.predict(FRAME))
+    assert_allclose(case.asking("probability").output, estimator.predict_proba(FRAME).max(axis=1), atol=1e-6)
+
+
+@BOTH
+def test_a_regressor_gives_its_prediction(kind: str) -> None:
+    estimator = boosted(kind, "values").fit(FRAME, SCORE)
+    assert_allclose(assay.case(assay.wrap(estimator), FRAME).output, estimator.predict(FRAME))
+
+
+@BOTH
+def test_a_regressor_with_a_link_gives_its_prediction_and_not_the_links_argument(kind: str) -> None:
+    objective = "count:poisson" if kind == "xgboost" else "poisson"
+    estimator = boosted(kind, "values", objective=objective).fit(FRAME, THREE)
+    assert_allclose(assay.case(assay.wrap(estimator), FRAME).output, estimator.predict(FRAME))
+
+
+@BOTH
+def test_categories_survive_a_game(kind: str) -> None:
+    estimator = boosted(kind, "classes").fit(FRAME, TWO)
+    case = assay.case(assay.wrap(estimator), FRAME[:3], label=1)
+    mixed = pd.concat([FRAME[:1]] * 3, ignore_index=True).assign(purpose=FRAME["purpose"][10:13].to_numpy())
+    mixed["purpose"] = mixed["purpose"].astype(FRAME["purpose"].dtype)
+    keep = np.array([[True, True, False, True]])
+    assert_allclose(case.game(Marginal(FRAME[10:13])).table(keep)[0, 0], raw(estimator, mixed).mean())
+    assert_allclose(explain.shapley(case, remove=Marginal(FRAME[10:13])).residual, 0.0, atol=1e-6)
+
+
+@BOTH
+@pytest.mark.parametrize("fit_on", ["pandas", "array"])
+@pytest.mark.parametrize("ask_with", ["pandas", "polars", "array"])
+def test_frames_and_arrays_may_be_mixed_without_warnings(kind: str, fit_on: str, ask_with: str) -> None:
+    plain = FRAME[["age", "income"]].astype(float)
+    forms = {"pandas": plain, "polars": pl.DataFrame(plain.to_dict("list")), "array": plain.to_numpy()}
+    estimator = boosted(kind, "classes").fit(forms[fit_on], TWO)
+    assert_allclose(assay.case(assay.wrap(estimator), forms[ask_with]).prediction, raw(estimator, forms[fit_on]))
+
+
+@BOTH
+def test_at_the_end_of_a_pipeline_the_raw_score_is_read_too(kind: str) -> None:
+    columns = ColumnTransformer([("text", OneHotEncoder(), ["purpose"])], remainder="passthrough")
+    frame = FRAME.astype({"purpose": str, "band": int})
+    last = boosted(kind, "classes")
+    fitted = make_pipeline(columns, last).fit(frame, TWO)
+    case = assay.case(assay.wrap(fitted), frame)
+    assert case.target.name == "margin"
+    assert_allclose(case.prediction, raw(last, columns.transform(frame)))
+
+
+@BOTH
+def test_the_mark_follows_the_fit_and_not_the_use(kind: str) -> None:
+    one, same = (boosted(kind, "classes").fit(FRAME, TWO) for _ in range(2))
+    mark = assay.wrap(one).mark
+    one.predict(FRAME)
+    assert assay.wrap(one).mark == assay.wrap(same).mark == mark
+    assert assay.wrap(boosted(kind, "classes").fit(FRAME, 1 - TWO)).mark != mark
+
+
+def test_a_bare_booster_and_an_unfitted_estimator_are_refused() -> None:
+    booster = boosted("xgboost", "classes").fit(FRAME, TWO).get_booster()
+    with pytest.raises(CapabilityError, match=r"Booster is neither a classifier.*Give a fitted XGBClassifier"):
+        assay.wrap(booster)
+    with pytest.raises(InputError, match="LGBMClassifier is not fitted yet"):
+        assay.wrap(boosted("lightgbm", "classes"))
+
+
+@BOTH
+def test_scores_other_than_the_raw_ones_are_refused(kind: str) -> None:
+    with pytest.raises(InputError, match="boosted trees are asked for raw scores"):
+        assay.wrap(boosted(kind, "classes").fit(FRAME, TWO), output="probabilities")

@@ -1,0 +1,233 @@
+"""Results on disk."""
+
+import json
+import os
+import zipfile
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from tests.nouns import specimens
+
+from assay import Blur, Constant, Marginal, Seed, examples, explain, remake
+from assay.nouns.result import Finding, Note, Repair, Result
+from assay.nouns.store import load, save, to_jsonable
+from assay.words.errors import InputError
+from assay.words.stats import Interval
+
+RESULTS = [specimens.explanation(), specimens.score(), specimens.breach(), specimens.certificate()]
+
+
+def same(one: Any, other: Any) -> None:
+    """Equal in type and content, arrays with their number type, mappings in their order, features by their mark."""
+    assert type(one) is type(other)
+    if isinstance(one, np.ndarray):
+        assert one.dtype == other.dtype
+        assert_array_equal(one, other)
+    elif isinstance(one, dict):
+        assert list(one) == list(other)
+        for key in one:
+            same(one[key], other[key])
+    else:
+        assert getattr(one, "mark", one) == getattr(other, "mark", other)
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda r: type(r).__name__)
+def test_every_field_comes_back(result: Result, tmp_path: Path) -> None:
+    back = load(result.save(tmp_path / "result.assay"))
+    assert type(back) is type(result)
+    for item in fields(result):
+        if item.name != "made":
+            same(getattr(back, item.name), getattr(result, item.name))
+    same(replace(back.made, options={}), replace(result.made, options={}))
+
+
+def test_options_come_back_and_data_leaves_its_mark(tmp_path: Path) -> None:
+    options = load(save(specimens.explanation(), tmp_path / "e")).made.options
+    assert list(options) == list(specimens.OPTIONS)
+    plain = {"steps": 32, "share": 0.25, "limit": np.inf, "signed": False, "name": "NaN", "sizes": (1, 2.5, "x")}
+    assert {name: options[name] for name in plain} == plain
+    assert np.isnan(options["gap"])
+    assert options["list"] == [1, None]
+    assert options["table"] == {"a": 1.0, "b": -np.inf}
+    assert options["remove"] == {"kind": "Constant", "value": 0.0}
+    assert options["ball"] == {"kind": "Ball", "norm": "l2", "radius": 0.5, "low": -np.inf, "high": np.inf}
+    assert options["background"]["kind"] == "Marginal"
+    assert options["background"]["mark"] == specimens.OPTIONS["background"].mark
+    assert options["start"]["repr"] == "array of float64 (3,)"
+    assert len(options["start"]["mark"]) == 32
+
+
+def test_saving_what_was_loaded_gives_the_same_bytes(tmp_path: Path) -> None:
+    first = save(specimens.explanation(), tmp_path / "one")
+    second = save(load(first), tmp_path / "two")
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda r: type(r).__name__)
+def test_one_result_has_one_form_in_bytes(result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = save(result, tmp_path / "one").read_bytes()
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    assert save(result, tmp_path / "two").read_bytes() == first
+
+
+def test_the_file_holds_json_and_safetensors_alone(tmp_path: Path) -> None:
+    with zipfile.ZipFile(save(specimens.explanation(), tmp_path / "e")) as pack:
+        assert pack.namelist() == ["result.json", "arrays.safetensors"]
+        words = json.loads(pack.read("result.json"), parse_constant=pytest.fail)
+        assert words["schema"] == 1
+        assert words["type"] == "Explanation"
+
+
+def test_a_loaded_explanation_with_plain_options_can_be_remade(tmp_path: Path) -> None:
+    case = examples.additive((3.0, 1.0))
+    stored = load(explain.shapley(case, remove=Constant(0.5)).save(tmp_path / "e"))
+    again = remake(stored, examples.additive((6.0, 2.0)))
+    assert_array_equal(again.values, explain.shapley(examples.additive((6.0, 2.0)), remove=Constant(0.5)).values)
+    assert again.made.options["remove"] == Constant(0.5)
+
+
+def test_a_loaded_explanation_that_lost_its_background_says_so(tmp_path: Path) -> None:
+    case = examples.additive((3.0, 1.0))
+    stored = load(explain.shapley(case, remove=Marginal(np.zeros((2, 2)))).save(tmp_path / "e"))
+    with pytest.raises(InputError, match=r"remove held data that is not stored; call explain\.shapley again"):
+        remake(stored, case)
+
+
+@pytest.mark.parametrize("noun", [Constant(2.5), Blur(4.0)])
+def test_a_small_removal_survives_being_stored(noun: Any, tmp_path: Path) -> None:
+    kept = replace(specimens.score(), made=specimens.made(remove=noun))
+    told = load(save(kept, tmp_path / "s")).made.options["remove"]
+    assert told.pop("kind") == type(noun).__name__
+    assert type(noun)(**told) == noun
+
+
+def test_a_repair_is_refused_because_models_are_not_stored(tmp_path: Path) -> None:
+    repair = Repair(specimens.made(), (), examples.linear().model, "refitted", {}, {})
+    with pytest.raises(InputError, match="models are not stored"):
+        save(repair, tmp_path / "r")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"folder .*nowhere does not exist"):
+        save(specimens.score(), tmp_path / "nowhere" / "s")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = save(specimens.score(), tmp_path / "s")
+    before = place.read_bytes()
+
+    def full(*_: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space left"):
+        save(specimens.score([1.0]), place)
+    assert [p.name for p in tmp_path.iterdir()] == ["s"]
+    assert place.read_bytes() == before
+
+
+def test_a_result_file_has_the_permissions_any_new_file_has(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"")
+    assert os.stat(save(specimens.score(), tmp_path / "s")).st_mode == plain.stat().st_mode
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x05\x06" + b"\0" * 18])
+def test_a_foreign_file_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(InputError, match="no result saved by assay"):
+        load(tmp_path / "f")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no file .*gone"):
+        load(tmp_path / "gone")
+
+
+def rewritten(source: Path, words: dict[str, Any]) -> Path:
+    with zipfile.ZipFile(source) as pack:
+        told, arrays = json.loads(pack.read("result.json")), pack.read("arrays.safetensors")
+    with zipfile.ZipFile(source, "w") as pack:
+        pack.writestr("result.json", json.dumps(told | words))
+        pack.writestr("arrays.safetensors", arrays)
+    return source
+
+
+def test_another_schema_is_refused_by_number(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="schema 2; this version of assay reads 1"):
+        load(rewritten(save(specimens.score(), tmp_path / "s"), {"schema": 2}))
+
+
+@pytest.mark.parametrize("words", [{"type": "Repair"}, {"fields": {}}, {"fields": []}, {"type": ["Score"]}])
+def test_words_that_describe_no_result_are_refused(words: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no result saved by assay"):
+        load(rewritten(save(specimens.score(), tmp_path / "s"), words))
+
+
+@given(st.integers(0, 10**9), st.integers(1, 255))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_a_file_with_one_byte_changed_is_read_as_it_was_or_refused(place: int, change: int) -> None:
+    whole = bytearray(STORED)
+    whole[place % len(whole)] ^= change
+    DAMAGED.write_bytes(bytes(whole))
+    try:
+        back = load(DAMAGED)
+    except InputError:
+        return
+    assert_array_equal(back.values, specimens.score().values)
+    assert back.made == specimens.score().made
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _stored(tmp_path_factory: pytest.TempPathFactory) -> None:
+    global STORED, DAMAGED
+    folder = tmp_path_factory.mktemp("store")
+    STORED, DAMAGED = save(specimens.score(), folder / "s").read_bytes(), folder / "damaged"
+
+
+STORED: bytes
+DAMAGED: Path
+
+
+def test_findings_become_plain_json() -> None:
+    finding = Finding(
+        "SAN102",
+        "fail",
+        "a claim",
+        "shapley",
+        float("nan"),
+        Interval(-np.inf, 0.5, 0.95, "bca"),
+        evidence={"n": np.int64(3)},
+    )
+    told = to_jsonable([finding, Note("a", "b", ("r",)), specimens.made(remove=Constant(0.0), q=np.float32(0.5))])
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told[0]["estimate"] is None
+    assert told[0]["interval"] == {"low": "-Infinity", "high": 0.5, "level": 0.95, "method": "bca"}
+    assert told[0]["evidence"] == {"n": 3}
+    assert told[1] == {"code": "a", "text": "b", "rows": ["r"]}
+    assert told[2]["seed"] == {"root": 3, "path": ["a", "b"]}
+    assert told[2]["options"] == {"remove": {"kind": "Constant", "value": 0.0}, "q": 0.5}
+
+
+def test_arrays_sets_paths_and_pairs_of_names_become_plain_json() -> None:
+    told = to_jsonable(
+        {("a", "b"): np.array([[1.0, np.nan]]), "s": {"y", "x"}, "p": Path("/tmp/x"), "t": np.bool_(True)}
+    )
+    assert told == {"a/b": [[1.0, None]], "s": ["x", "y"], "p": "/tmp/x", "t": True}
+
+
+def test_what_has_no_plain_form_is_described() -> None:
+    told = to_jsonable({"model": examples.linear().model, "rule": len, "seed": Seed(1)})
+    assert told["model"]["kind"] == "Model"
+    assert told["model"]["mark"] == examples.linear().model.mark
+    assert told["rule"]["repr"] == "len"
+    assert told["seed"] == {"root": 1, "path": []}

@@ -1,0 +1,454 @@
+"""Records to draw: one of a table, one of images, one that holds nothing, all made by assay on small models."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.ensemble import GradientBoostingClassifier
+
+import assay
+from assay import explain
+from assay.nouns.record import Mending, NotRun, Reason, Reasons, Record
+from assay.nouns.result import Breach, Certificate, Explanation, Finding, Note, Refusal, Repair, Score, judge
+from assay.words.seed import Seed
+from assay.words.stats import Interval, student
+
+METHODS = (
+    "shapley",
+    "permutation_shapley",
+    "integrated_gradients",
+    "expected_gradients",
+    "input_x_gradient",
+    "saliency",
+    "smooth_grad",
+    "occlusion",
+    "rise",
+    "lime",
+)
+REFERENCES = ("random", "constant")
+SCORES: Mapping[str, str] = {
+    "deletion": "lower",
+    "insertion": "higher",
+    "comprehensiveness": "higher",
+    "sufficiency": "lower",
+    "faithfulness_correlation": "higher",
+    "infidelity": "lower",
+    "completeness": "lower",
+    "max_sensitivity": "lower",
+    "parameter_randomisation": "lower",
+    "sparseness": "neither",
+}
+PROXY = Finding(
+    code="FAI101",
+    verdict="fail",
+    claim="The favourable rate is 71.2% in group men and 52.9% in group women: a gap of 0.183 [0.121, 0.244].",
+    subject="credit model",
+    estimate=0.183,
+    interval=Interval(0.121, 0.244, 0.95, "newcombe"),
+    threshold=0.1,
+    direction="at most",
+    null=0.0,
+    n=1000,
+    meaning="How far apart the groups' favourable rates are.",
+    advice="See FAI110 for the columns that drive the gap.",
+    evidence={
+        "rates": {"men": {"rate": 0.712, "n": 690}, "women": {"rate": 0.529, "n": 310}},
+        "columns": [{"name": f"column {i}", "contribution": 0.1 / (i + 1)} for i in range(24)],
+        "groups without rows": ["diverse"],
+    },
+)
+LEAK = Finding(
+    code="PRV101",
+    verdict="undecided",
+    claim="The loss tells training rows from unseen ones with an advantage of 0.080 [-0.010, 0.170].",
+    subject="credit model",
+    estimate=0.08,
+    interval=Interval(-0.01, 0.17, 0.95, "newcombe"),
+    threshold=0.1,
+    direction="at most",
+    null=0.0,
+    n=600,
+    meaning="How much better than guessing an observer of the loss is.",
+    advice="Give more unseen rows.",
+    evidence={"auc": 0.56, "above chance": False, "roc": [[0.0, 0.0], [0.2, 0.31], [0.5, 0.6], [1.0, 1.0]]},
+)
+
+
+def finding(code: str, subject: str, values: Any, threshold: float, direction: Any, claim: str) -> Finding:
+    """A finding judged by Student's interval of the mean."""
+    interval = student(np.asarray(values))
+    mean = float(np.mean(values))
+    return Finding(
+        code=code,
+        verdict=judge(interval, threshold, direction),
+        claim=f"{subject} {claim.format(mean)}",
+        subject=subject,
+        estimate=mean,
+        interval=interval,
+        threshold=threshold,
+        direction=direction,
+        null=0.0,
+        n=len(values),
+        meaning="What the number means, in a sentence.",
+        advice="What to do about it, in a sentence.",
+        evidence={"rows undefined": 0, "mean score": mean},
+    )
+
+
+def renamed(explanation: Explanation, name: str, draw: np.random.Generator | None = None) -> Explanation:
+    """The explanation as if another method had made it; ``draw`` disturbs its values and gives them errors."""
+    made = replace(explanation.made, method=name)
+    meaning = f"What {name} means, in one sentence of the method's own page."
+    if draw is None:
+        return replace(explanation, made=made, meaning=meaning)
+    size = np.abs(explanation.values).mean()
+    noise = draw.normal(scale=0.2 * size, size=explanation.values.shape)
+    stderr = np.full(noise.shape, 0.1 * size)
+    return replace(
+        explanation, made=made, meaning=meaning, values=explanation.values + noise, stderr=stderr, dense=None
+    )
+
+
+def score(explanation: Explanation, name: str, level: float, draw: np.random.Generator) -> Score:
+    """A score whose rows scatter around ``level``; completeness is undefined on its first row."""
+    values = draw.normal(level, 0.15, len(explanation.ids))
+    if name == "completeness":
+        values[0] = np.nan
+    return Score(
+        made=replace(explanation.made, method=name, verb="evaluate"),
+        notes=(Note("undefined", "the score undefined (NaN) for 1 row: 0", ("0",)),) if name == "completeness" else (),
+        values=values,
+        ids=explanation.ids,
+        better=SCORES[name],  # type: ignore[arg-type]
+        of=explanation.method,
+        meaning=f"What {name} measures, in one sentence.",
+    )
+
+
+def scored(explanations: Mapping[str, Explanation]) -> dict[tuple[str, str], Score]:
+    draw, scores = np.random.default_rng(4), {}
+    for place, (name, explanation) in enumerate(explanations.items()):
+        for kind, better in SCORES.items():
+            quality = 0.0 if name in REFERENCES else 0.5 - 0.08 * place
+            if not (name in REFERENCES and kind == "completeness"):
+                scores[name, kind] = score(explanation, kind, 0.5 + (quality if better == "higher" else -quality), draw)
+    return scores
+
+
+def judged(explanations: Mapping[str, Explanation]) -> tuple[Finding, ...]:
+    draw, findings = np.random.default_rng(5), []
+    words = ("use", "use", "use", "use with care", "use with care", "do not use")
+    for place, name in enumerate(n for n in explanations if n not in REFERENCES):
+        tests = (
+            finding(
+                "EXP201", name, draw.normal(0.3 - 0.07 * place, 0.2, 40), 0.0, "at least", "beats random by {:.2f}"
+            ),
+            finding(
+                "SAN102",
+                name,
+                draw.normal(0.1 + 0.07 * place, 0.2, 40),
+                0.3,
+                "at most",
+                "keeps rank correlation {:.2f}",
+            ),
+            finding("STA301", name, draw.normal(0.9, 0.4, 40), 1.0, "at most", "moves by {:.2f} of its own size"),
+        )
+        word = words[min(place, 5)]
+        verdict: Any = {"use": "pass", "use with care": "undecided", "do not use": "fail"}[word]
+        evidence = {test.code: test.verdict for test in tests}
+        trust = Finding("TRU001", verdict, f"{word} {name}: it {tests[0].claim}", name, n=40, evidence=evidence)
+        findings += [*tests, trust]
+    return tuple(findings)
+
+
+@functools.cache
+def credit() -> Record:
+    """Ten explanations of a boosted classifier on forty rows of twenty columns, with every section filled."""
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({f"column {i}": draw.normal(size=300) for i in range(18)})
+    frame["duration in months"] = draw.integers(4, 60, 300).astype(float)
+    frame["amount"] = draw.integers(200, 9000, 300).astype(float)
+    answer = (frame["column 0"] - frame["duration in months"] / 30 + frame["column 1"] > -1).astype(int)
+    model = assay.wrap(
+        GradientBoostingClassifier(n_estimators=20, random_state=0).fit(frame, answer), classes=("refused", "granted")
+    )
+    case = assay.case(model, frame[:40], features=None, ids=[f"applicant {i}" for i in range(40)])
+    first = explain.shapley(case, remove=assay.Marginal(frame[100:102]), budget=64)
+    explanations = {name: renamed(first, name, draw) for name in (*METHODS, *REFERENCES)} | {
+        "shapley": renamed(first, "shapley")
+    }
+    quantity = np.full(40, 1.0)
+    made = first.made
+    breach = Breach(
+        made=replace(made, method="top_k", verb="attack"),
+        notes=(),
+        x=first.x,
+        ids=first.ids,
+        success=np.arange(40) < 31,
+        kept=np.ones(40, dtype=bool),
+        moved=np.full(40, 0.03),
+        before=quantity,
+        after=0.25 * quantity,
+        random=0.9 * quantity,
+        quantity="share of the top parts that stay on top",
+        meaning="How much of an explanation's top an adversary can push away while the prediction stays.",
+    )
+    certificate = Certificate(
+        made=replace(made, method="mus", verb="certify"),
+        notes=(),
+        bounds={"incremental": np.r_[np.arange(30) / 10, np.full(10, np.nan)], "decremental": np.full(40, np.nan)},
+        ids=first.ids,
+        abstained=np.arange(40) >= 30,
+        theorem="Lipschitz in the masks (Xue, Alur and Wong 2023, theorem 3.3): no fewer parts change the class.",
+        assumptions=("parts are removed by the removal given", "the smoothed model is used, not the base model"),
+        confidence=1.0,
+        draws=64,
+        meaning="How many parts may be added or removed without a change of the predicted class.",
+    )
+    return Record(
+        title="Audit of a credit model",
+        about={
+            "model": "GradientBoostingClassifier",
+            "asked": "the class's probability",
+            "data": "40 rows of shape 20",
+            "profile": "standard",
+            "seed": "0",
+            "when": "2026-11-21 10:00 UTC",
+            "took": "48 s",
+        },
+        cost={"forwards": 1_204_331, "backwards": 0},
+        findings=(*judged(explanations), PROXY, LEAK, INFORMATIVE, UNDEFINED),
+        explanations=explanations,
+        rivals={},
+        scores=scored(explanations),
+        references=REFERENCES,
+        breaches={"integrated_gradients": breach},
+        certificates={"mus": certificate},
+        reasons=reason_tables(),
+        mendings=(mending(made, model),),
+        refusals=(
+            Refusal(
+                "explain.grad_cam", "explain", "grad_cam needs a convolution; this model has none.", "CapabilityError"
+            ),
+        ),
+        not_run=(NotRun("diagnose.membership", "no training rows were given", "train=(rows, labels)"),),
+        limits=("Explanations were made and tested on 40 of 300 rows, drawn by the seed.",),
+        predictions=case.classes,
+        reproduce="assay.audit(model, x, y, profile='standard', seed=0)",
+    )
+
+
+INFORMATIVE = Finding(
+    "PRV103",
+    "informative",
+    "The accuracy is 0.91 on training rows and 0.88 on unseen ones",
+    "credit model",
+    0.03,
+    Interval(-0.01, 0.07, 0.95, "newcombe"),
+    null=0.0,
+    n=600,
+)
+UNDEFINED = Finding(
+    "EXP203",
+    "not applicable",
+    "constant has no defined faithfulness_correlation",
+    "constant",
+    float("nan"),
+    Interval(float("nan"), float("nan"), 0.95, "undefined"),
+    0.0,
+    "at least",
+    n=0,
+)
+
+
+def reason_tables() -> tuple[Reasons, ...]:
+    """One refused applicant against two comparison groups."""
+    cells = {
+        "duration in months": "48",
+        "checking account": "less than 0",
+        "amount": "7,190",
+        "savings": "none",
+        "purpose": "used car",
+        "age": "23",
+        "housing": "rent",
+        "job": "skilled",
+        "telephone": "yes",
+        "plan": "bank",
+    }
+    tables = []
+    for group, shift in (("approved applicants", 1.0), ("all applicants", 0.6)):
+        effects = [shift * (0.3 - 0.03 * i) * (1 if i % 3 else -1) for i in range(len(cells))]
+        lines = tuple(
+            Reason(part, shown, effect, effect - 0.04, effect + 0.04)
+            for (part, shown), effect in zip(cells.items(), effects)
+        )
+        total = sum(line.effect for line in lines)
+        tables.append(
+            Reasons("applicant 17", group, "why is the probability of refusal so high?", 0.81, 0.81 - total, lines)
+        )
+    return tuple(tables)
+
+
+def mending(made: Any, model: Any) -> Mending:
+    """The gap, before and after a refit without a column."""
+    repair = Repair(
+        made=replace(made, method="refit", verb="repair"),
+        notes=(),
+        model=model,
+        change="trained again without the column 'personal status'",
+        before={"accuracy": 0.78},
+        after={"accuracy": 0.772},
+        meaning="What training again in another way does to the fault and to the accuracy.",
+    )
+    after = replace(
+        PROXY,
+        verdict="pass",
+        estimate=0.031,
+        interval=Interval(-0.02, 0.08, 0.95, "newcombe"),
+        claim="The favourable rate is 66.0% in group men and 62.9% in group women: a gap of 0.031.",
+    )
+    return Mending(repair, (PROXY, LEAK), (after,))
+
+
+class Small(torch.nn.Module):
+    """A net of two convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 8, 5, 2, 2),
+            torch.nn.ReLU(),
+            torch.nn.Conv2d(8, 12, 3, 2, 1),
+            torch.nn.ReLU(),
+            torch.nn.AdaptiveAvgPool2d(2),
+            torch.nn.Flatten(),
+            torch.nn.Linear(48, 4),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.body(x)
+
+
+def scenes(count: int, side: int = 64) -> np.ndarray:
+    """Smooth coloured pictures with a bright disc, in 0 … 1, with the grain of a photograph."""
+    draw = np.random.default_rng(1)
+    down, across = np.mgrid[:side, :side] / side
+    pictures = []
+    for number in range(count):
+        sky = np.stack([0.3 + 0.4 * down, 0.4 + 0.3 * across, 0.7 - 0.4 * down])
+        disc = (down - 0.3 - 0.07 * number) ** 2 + (across - 0.75 + 0.08 * number) ** 2 < 0.03
+        waves = 0.08 * np.sin(20 * across + 9 * down * number)
+        pictures.append(
+            sky + waves + disc * np.array([0.4, 0.3, -0.3])[:, None, None] + draw.normal(0, 0.03, (3, side, side))
+        )
+    return np.stack(pictures).clip(0, 1)
+
+
+@functools.cache
+def photographs(rows: int = 8, side: int = 64) -> Record:
+    """Twelve explanations of a small net on pictures, half of them pixel by pixel, with runners-up for three."""
+    model = assay.wrap(Small().eval(), classes=("harbour", "sunflower", "tabby cat", "umbrella"))
+    x = torch.as_tensor(scenes(rows, side), dtype=torch.float32)
+    names = [f"picture {i}.png" for i in range(rows)]
+    case = assay.case(model, x, features=assay.grid((3, side, side), side // 8), ids=names)
+    other = case.asking(label="runner_up")
+    draw = np.random.default_rng(2)
+    dense, steep = explain.integrated_gradients(case, steps=4), explain.saliency(case)
+    explanations, rivals = {}, {}
+    for place, name in enumerate((*METHODS, "edges", "grad_cam")):
+        source = (dense, steep)[place % 2] if place < 6 else dense
+        explanations[name] = renamed(source, name, draw if place >= 6 else None)
+    explanations |= {name: renamed(dense, name, draw) for name in REFERENCES}
+    rivals["shapley"] = renamed(explain.integrated_gradients(other, steps=4), "shapley")
+    rivals["integrated_gradients"] = renamed(explain.integrated_gradients(other, steps=4), "integrated_gradients")
+    rivals["permutation_shapley"] = renamed(explain.saliency(other), "permutation_shapley")
+    return Record(
+        title="Audit of a small net on photographs",
+        about={"model": "Small", "profile": "quick", "seed": "0"},
+        cost={"forwards": 20_480, "backwards": 1_024},
+        findings=judged(explanations),
+        explanations=explanations,
+        rivals=rivals,
+        scores=scored(explanations),
+        references=REFERENCES,
+        limits=("Images were cut into patches of 8 × 8 pixels; removed patches are blurred.",),
+        predictions=case.classes,
+        reproduce="assay.audit(model, x, profile='quick', seed=0)",
+    )
+
+
+def empty() -> Record:
+    """An audit in which nothing ran."""
+    return Record("", {}, {}, (), {}, {}, {}, ())
+
+
+def hostile(text: str) -> Record:
+    """The credit record with ``text`` wherever text can enter."""
+    record = credit()
+    first = record.explanations["shapley"]
+    names = (text, *first.features.names[1:])
+    features = replace(first.features, names=names)
+    evil = replace(
+        first,
+        features=features,
+        ids=(text, *first.ids[1:]),
+        labels=(text,) * len(first.ids),
+        shown=((text,) * len(names),) * len(first.ids),
+        meaning=text,
+        made=replace(first.made, method=text, seed=Seed(0)),
+        notes=(Note("note", text),),
+    )
+    found = Finding(
+        text,
+        "fail",
+        text,
+        text,
+        0.5,
+        Interval(0.4, 0.6, 0.95, text),
+        0.1,
+        "at most",
+        0.0,
+        3,
+        text,
+        text,
+        {
+            text: text,
+            "table": [{text: text}],
+            "map": {text: {text: text}},
+            "list": [[text]],
+            f"{text} roc": [[0.0, 0.0], [1.0, 1.0]],
+        },
+    )
+    breach = replace(record.breaches["integrated_gradients"], quantity=text, meaning=text)
+    certificate = replace(record.certificates["mus"], bounds={text: np.ones(40)}, theorem=text, assumptions=(text,))
+    repaired = record.mendings[0]
+    repair = replace(repaired.repair, change=text, before={text: 1.0}, after={text: 1.0})
+    return replace(
+        record,
+        title=text,
+        about={text: text, "versions": text},
+        cost={text: 1},
+        findings=(found, replace(found, code="TRU001", verdict="undecided")),
+        explanations={text: evil},
+        scores={(text, text): replace(record.scores["shapley", "deletion"], meaning=text)},
+        references=(text + "reference",),
+        breaches={text: breach},
+        certificates={text: certificate},
+        reasons=tuple(
+            replace(t, row=text, group=text, question=text, lines=(Reason(text, text, 1.0, 0.5, 1.5),))
+            for t in record.reasons
+        ),
+        mendings=(Mending(repair, (found,), (replace(found, verdict="pass"),)),),
+        refusals=(Refusal(text, "explain", text, text),),
+        not_run=(NotRun(text, text, text),),
+        limits=(text,),
+        predictions=(text,) * len(first.ids),
+        reproduce=text,
+    )

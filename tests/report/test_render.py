@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from tests.report.page import Page
+from tests.report.record import credit, empty, hostile, photographs
+
+from assay.report.pictures import BUDGET, album
+from assay.report.render import render
+from assay.words.stats import Interval
+
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</style><script>alert(1)</script>",
+    "</title></svg><svg onload=alert(1)>",
+    "javascript:alert(1)",
+    "{{ 7 * 7 }}{% for x in () %}",
+    "<!-- --><iframe srcdoc='<script>1</script>'>",
+    '"></a><a href="http://evil.example/">x',
+    "&lt;script&gt;\x00\u202e<b>{}</b>%s{0}",
+)
+SECTIONS = (
+    "verdict",
+    "findings",
+    "trust",
+    "explanations",
+    "reasons",
+    "attacks",
+    "repairs",
+    "limits",
+    "reproduce",
+    "glossary",
+)
+ALLOWED = {
+    "class",
+    "id",
+    "href",
+    "src",
+    "alt",
+    "title",
+    "style",
+    "role",
+    "tabindex",
+    "lang",
+    "open",
+    "scope",
+    "colspan",
+}
+DRAWN = {
+    "x",
+    "y",
+    "x1",
+    "x2",
+    "y1",
+    "y2",
+    "cx",
+    "cy",
+    "r",
+    "rx",
+    "d",
+    "width",
+    "height",
+    "viewbox",
+    "transform",
+    "text-anchor",
+}
+HEAD = {"charset", "http-equiv", "content", "name", "aria-hidden", "aria-label", "aria-labelledby"}
+
+
+@pytest.fixture(scope="module")
+def tables() -> Page:
+    return Page(render(credit()))
+
+
+@pytest.fixture(scope="module")
+def images() -> Page:
+    return Page(render(photographs()))
+
+
+@pytest.fixture(params=["tables", "images", "nothing"])
+def page(request: pytest.FixtureRequest) -> Page:
+    return Page(render(empty())) if request.param == "nothing" else request.getfixturevalue(request.param)
+
+
+def test_every_tag_is_closed_in_order(page: Page) -> None:
+    assert (page.open, page.wrong) == ([], [])
+
+
+def test_no_attribute_points_outside_the_page(page: Page) -> None:
+    targets = [a[name] for _, a in page.elements for name in ("src", "href", "srcset", "data", "action") if name in a]
+    assert [t for t in targets if not t.startswith(("#", "data:image/png;base64,"))] == []
+    assert not re.search(r"url\(|@import|https?://", page.source)
+
+
+def test_the_browser_is_told_to_load_nothing_and_run_nothing(page: Page) -> None:
+    policy = [a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+    assert page.all("script") == []
+
+
+def test_every_link_within_the_page_has_a_place_to_go_to(page: Page) -> None:
+    places = {a["id"] for _, a in page.elements if "id" in a}
+    assert {a["href"][1:] for _, a in page.elements if "href" in a} - places == set()
+
+
+def test_ids_do_not_repeat(page: Page) -> None:
+    ids = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_sections_stand_in_their_order(page: Page) -> None:
+    assert tuple(a["id"] for a in page.all("section")) == SECTIONS
+
+
+def test_headings_never_skip_a_level_down(page: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_the_page_says_its_language_title_and_width(page: Page) -> None:
+    assert page.all("html") == [{"lang": "en"}]
+    assert any(a.get("name") == "viewport" for a in page.all("meta"))
+    assert re.search(r"<title>[^<]+</title>", page.source)
+
+
+def test_every_picture_has_words_for_it(page: Page) -> None:
+    assert [a for a in page.all("img") if not a.get("alt")] == []
+    drawings = re.findall(r"<svg\b([^>]*)>(<title>[^<]+</title>)?", page.source)
+    assert [a for a, title in drawings if not title and 'aria-hidden="true"' not in a] == []
+
+
+def test_the_table_page_is_at_most_300_kilobytes(tables: Page) -> None:
+    assert len(tables.source.encode()) <= 300_000
+
+
+def test_the_image_page_is_at_most_300_kilobytes(images: Page) -> None:
+    assert len(images.source.encode()) <= 300_000
+
+
+def test_pictures_take_no_more_than_their_budget_however_large_they_are() -> None:
+    scenes = album(photographs(6, 176)).scenes
+    uris = [uri for s in scenes for uri in (s.picture, *(u for p in s.panels for u in (p.map, p.rival_map)))]
+    assert sum(map(len, uris)) <= BUDGET
+
+
+def test_every_finding_is_there_with_code_claim_and_verdict(tables: Page) -> None:
+    codes = re.findall(r"<code>([A-Z]{3}\d{3})</code>", tables.source.split('id="trust"')[0])
+    assert sorted(codes) == sorted(f.code for f in credit().findings)
+    assert [f.claim for f in credit().findings if f.claim not in tables.text] == []
+
+
+def test_failures_come_before_what_is_undecided_and_that_before_what_passed(tables: Page) -> None:
+    words = re.findall(r"(Failed|Undecided|Passed|Informative|Not applicable) \d+", tables.text)
+    assert words == ["Failed", "Undecided", "Passed", "Informative", "Not applicable"]
+
+
+def test_the_need_is_printed_in_words_with_its_direction(tables: Page) -> None:
+    assert "needs ≤ 0.10" in tables.text
+    assert "needs ≥ 0.00" in tables.text
+
+
+def test_a_value_that_is_undefined_says_so() -> None:
+    unknown = replace(
+        credit().findings[0], estimate=float("nan"), interval=Interval(float("nan"), float("nan"), 0.95, "")
+    )
+    text = Page(render(replace(empty(), findings=(unknown,)))).text
+    assert "undefined" in text
+    assert not re.search(r"\bnan\b", text, re.I)
+
+
+def test_no_number_is_shown_as_nan_or_inf(page: Page) -> None:
+    assert re.search(r"\b(nan|inf|None|True|False)\b", page.text) is None
+
+
+def test_every_part_of_the_record_is_on_the_page(tables: Page) -> None:
+    record = credit()
+    said = [
+        *record.about.values(),
+        *record.limits,
+        record.reproduce,
+        record.not_run[0].enable,
+        record.refusals[0].reason,
+        record.mendings[0].repair.change,
+        record.certificates["mus"].theorem,
+        *record.certificates["mus"].assumptions,
+        record.breaches["integrated_gradients"].quantity,
+        "approved applicants",
+        "all applicants",
+        "1,204,331",
+        "the score undefined (NaN) for 1 row: 0",
+    ]
+    assert [text for text in said if text not in tables.text] == []
+
+
+def test_each_method_is_explained_once_in_the_glossary(tables: Page) -> None:
+    glossary = tables.source.split('<dl class="glossary">')[1]
+    record = credit()
+    meanings = {r.meaning for r in (*record.explanations.values(), *record.scores.values())}
+    assert [m for m in meanings if glossary.count(m.replace("'", "&#39;")) != 1] == []
+
+
+def test_what_was_cut_is_told(tables: Page, images: Page) -> None:
+    assert "3 of 40 rows drawn, 8 largest parts each" in tables.text
+    assert "6 of 8 images and 12 of 12 methods drawn" in images.text
+
+
+def test_a_repair_shows_the_finding_before_and_after(tables: Page) -> None:
+    part = Page(tables.source.split('<section id="repairs"')[1].split("</section>")[0]).text
+    assert re.search(r"before fail .*0\.18.* after pass .*0\.03", part)
+    assert "not judged" in part
+
+
+def test_the_empty_record_says_that_nothing_was_done() -> None:
+    text = Page(render(empty())).text
+    assert "No explanation was judged; the model itself was not checked for faults." in text
+    assert "Nothing was judged." in text
+
+
+def test_the_same_record_gives_the_same_page() -> None:
+    assert render(photographs(2)) == render(photographs(2))
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_hostile_text_stays_text(payload: str) -> None:
+    page = Page(render(hostile(payload)))
+    assert (page.open, page.wrong) == ([], [])
+    names = {name for _, attributes in page.elements for name in attributes}
+    assert names <= ALLOWED | DRAWN | HEAD
+    assert {tag for tag, _ in page.elements} & {"script", "iframe", "b:", "object", "embed", "form"} == set()
+    assert [a["href"] for _, a in page.elements if "href" in a and not a["href"].startswith("#")] == []
+    shown = re.sub(r"\s+", " ", payload.replace("\x00", "\ufffd"))
+    assert page.text.replace("\x00", "\ufffd").count(shown) > 20
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_hostile_file_and_class_names_of_images_stay_text(payload: str) -> None:
+    record = photographs(2)
+    few = {
+        name: replace(e, ids=(payload, "b"), labels=(payload,) * 2)
+        for name, e in record.explanations.items()
+        if name in ("shapley", "lime")
+    }
+    rival = {"shapley": replace(record.rivals["shapley"], labels=(payload,) * 2)}
+    bare = replace(empty(), explanations=few, rivals=rival, predictions=(payload,) * 2)
+    page = Page(render(bare))
+    assert (page.open, page.wrong) == ([], [])
+    assert {name for _, attributes in page.elements for name in attributes} <= ALLOWED | DRAWN | HEAD
+    assert all(payload.replace("\x00", "\ufffd")[:8] in a["alt"].replace("\x00", "\ufffd") for a in page.all("img")[:1])
+
+
+def test_the_report_imports_words_and_nouns_only() -> None:
+    import assay.report
+
+    found = set()
+    for file in Path(assay.report.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("assay"):
+                found.add(node.module.split(".")[1])
+    assert found == {"words", "nouns", "report"}

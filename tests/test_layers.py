@@ -1,0 +1,237 @@
+"""Who may know whom, and what stays out of the methods; each rule is shown to fire on a planted breach."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import assay
+
+SOURCE = Path(assay.__file__).resolve().parent
+VERBS = {"explain", "evaluate", "attack", "certify", "diagnose", "repair"}
+CORE = {"words", "nouns", "model", "cases", "engine"}
+MAY_KNOW: dict[str, set[str]] = {
+    "words": {"words"},
+    "nouns": {"words", "nouns"},
+    "model": {"words", "nouns", "model"},
+    "cases": {"words", "nouns", "model", "cases"},
+    "engine": CORE,
+    **dict.fromkeys(VERBS, CORE),
+    "examples": CORE - {"engine"},
+    "report": {"words", "nouns", "report"},
+    "data": {"words", "nouns", "data"},
+    "demos": CORE | VERBS | {"report", "data", "auditing", "demos"},
+    "auditing": CORE | VERBS | {"report", "data", "auditing"},
+    "cli": CORE | VERBS | {"report", "data", "auditing", "demos", "cli", "examples"},
+}
+METHODS = VERBS | {"nouns", "cases", "engine", "words", "report"}
+HEAVY = {"torch", "pandas", "sklearn", "polars", "xgboost", "lightgbm", "transformers", "skimage", "PIL", "matplotlib"}
+GENERATORS = {"Generator", "PCG64", "SeedSequence", "BitGenerator"}
+TORCH_DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial"}
+SILENCER = re.compile(r"#\s*(type:\s*ignore|noqa)", re.IGNORECASE)
+SPOKEN = re.compile(r"#\s*(type:\s*ignore\[[\w-]+(,\s*[\w-]+)*\]|noqa:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)\s+#\s*\w.*\s\w")
+
+
+def modules() -> dict[str, str]:
+    """Every module of the package by its dotted name, with its text."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+        found[".".join(parts)] = path.read_text(encoding="utf-8")
+    return found
+
+
+def room(module: str) -> str:
+    """The room a module lies in: the first name after the package's."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def running(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under ``if TYPE_CHECKING``."""
+    stack: list[ast.AST] = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            stack.extend(node.orelse)
+        else:
+            stack.extend(ast.iter_child_nodes(node))
+
+
+def places() -> dict[str, str]:
+    """Where the names of the public face live: ``case`` in ``assay.cases.case``."""
+    return {name: f"assay.{place}" for name, place in assay._PLACES.items()}
+
+
+def imported(node: ast.AST) -> list[str]:
+    """Modules of ours that a statement imports; a public name counts as the module it lives in."""
+    if isinstance(node, ast.Import):
+        return [name.name for name in node.names if name.name.split(".")[0] == "assay"]
+    if isinstance(node, ast.ImportFrom) and node.module == "assay":
+        return [places().get(name.name, f"assay.{name.name}") for name in node.names]
+    if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("assay."):
+        return [str(node.module)]
+    named = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args
+    if named and isinstance(node.args[0], ast.Constant) and str(node.args[0].value).startswith("assay."):
+        return [str(node.args[0].value)]
+    return []
+
+
+def edges(module: str, tree: ast.AST) -> Iterator[str]:
+    """Imports that go up, sideways between verbs, or between siblings of a verb."""
+    here = room(module)
+    if here in ("", "__init__"):
+        return
+    siblings = here in VERBS and not module.endswith("__init__")
+    for node in running(tree):
+        for other in imported(node):
+            there = room(other)
+            if there not in MAY_KNOW.get(here, set()) and not (there == here and not siblings):
+                yield f"{module} imports {other}"
+
+
+def heavy(module: str, tree: ast.AST) -> Iterator[str]:
+    """Packages that must not load with the module."""
+    if room(module) not in METHODS:
+        return
+    body = list(ast.iter_child_nodes(tree))
+    nested = [n for node in body if isinstance(node, ast.Try) for n in node.body]
+    for node in [*body, *nested]:
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        yield from (f"{module} loads {name}" for name in names if name.split(".")[0] in HEAVY)
+
+
+def calls(module: str, tree: ast.AST) -> Iterator[str]:
+    """Device moves in verbs; global random calls, prints, pickles and evaluated text anywhere."""
+    modules_named_random = any(
+        isinstance(n, ast.Import) and any(a.name == "random" for a in n.names) for n in ast.walk(tree)
+    )
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            yield from (f"{module} imports {n}" for n in names if n.split(".")[0] in ("pickle", "dill", "cloudpickle"))
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        last = name.rpartition(".")[2]
+        keywords = {k.arg for k in node.keywords}
+        if room(module) in VERBS and (last == "cuda" or (last == "to" and "." in name)):
+            yield f"{module} moves devices: {name}"
+        seeded = last == "default_rng" and node.args and room(module) not in VERBS
+        if re.match(r"(np|numpy)\.random\.", name) and last not in GENERATORS and not seeded:
+            yield f"{module} draws from a global stream: {name}"
+        if last in ("manual_seed", "seed_all") and name.split(".")[0] in ("torch", "pt"):
+            yield f"{module} seeds the global stream: {name}"
+        if re.match(r"(torch|pt)\.\w+$", name) and last in TORCH_DRAWS and "generator" not in keywords:
+            yield f"{module} draws from a global stream: {name}"
+        if modules_named_random and name.startswith("random."):
+            yield f"{module} draws from a global stream: {name}"
+        if name in ("print", "eval", "exec", "torch.load", "joblib.load") and not (
+            name == "print" and room(module) == "cli"
+        ):
+            yield f"{module} calls {name}"
+
+
+def silencers(module: str, text: str) -> Iterator[str]:
+    """Silenced checkers that do not name the rule and the reason."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT and SILENCER.search(token.string) and not SPOKEN.search(token.string):
+            yield f"{module}:{token.start[0]} silences without rule or reason: {token.string}"
+
+
+def shadows(module: str) -> Iterator[str]:
+    """A module of the top level that bears the name of a top-level function."""
+    below = module.removeprefix("assay.").removesuffix(".__init__")
+    if "." not in below and below in assay._PLACES:
+        yield f"{module} bears the name of assay.{below}"
+
+
+def breaches(module: str, text: str) -> list[str]:
+    """Every rule over one module."""
+    tree = ast.parse(text)
+    return [
+        *edges(module, tree),
+        *heavy(module, tree),
+        *calls(module, tree),
+        *silencers(module, text),
+        *shadows(module),
+    ]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_the_module_keeps_the_rules_of_the_house(module: str) -> None:
+    assert breaches(module, modules()[module]) == []
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.rglob("*.py")), ids=lambda p: p.name)
+def test_a_test_silences_no_checker_without_a_reason(path: Path) -> None:
+    assert list(silencers(path.name, path.read_text(encoding="utf-8"))) == []
+
+
+PLANTED = {
+    "up from words": ("assay.words.x", "from assay.nouns.rows import Rows", "imports assay.nouns"),
+    "up from nouns": ("assay.nouns.x", "import assay.model.model", "imports assay.model"),
+    "up from model": ("assay.model.x", "from assay.cases.case import Case", "imports assay.cases"),
+    "up from cases": ("assay.cases.x", "from assay.engine.ball import Ball", "imports assay.engine"),
+    "up from engine": ("assay.engine.x", "from assay.explain.shapley import shapley", "imports assay.explain"),
+    "by the public face": ("assay.nouns.x", "from assay import case", "imports assay.cases.case"),
+    "inside a function": ("assay.nouns.x", "def f():\n    from assay.cases.case import Case", "imports assay.cases"),
+    "by name": ("assay.nouns.x", "import_module('assay.cases.case')", "imports assay.cases"),
+    "another verb": ("assay.attack.x", "from assay.explain.shapley import shapley", "imports assay.explain"),
+    "another verb's package": ("assay.attack.x", "from assay import explain", "imports assay.explain"),
+    "a sibling": ("assay.explain.x", "from assay.explain.shapley import shapley", "imports assay.explain.shapley"),
+    "the audit from a verb": ("assay.diagnose.x", "from assay.auditing.run import audit", "imports assay.auditing"),
+    "a page that knows cases": ("assay.report.x", "from assay.cases.case import Case", "imports assay.cases"),
+    "the command line from the audit": ("assay.auditing.x", "from assay.cli.main import main", "imports assay.cli"),
+    "the whole package": ("assay.engine.x", "import assay", "imports assay"),
+    "torch at the top": ("assay.explain.x", "import torch", "loads torch"),
+    "pandas at the top": ("assay.nouns.x", "from pandas import DataFrame", "loads pandas"),
+    "sklearn at the top": ("assay.cases.x", "try:\n    import sklearn.base\nfinally:\n    y = 1", "loads sklearn"),
+    "a device move": ("assay.evaluate.x", "x = y.to('cuda')", "moves devices"),
+    "a cuda move": ("assay.attack.x", "x = y.cuda()", "moves devices"),
+    "numpy's global stream": ("assay.explain.x", "np.random.shuffle(x)", "global stream"),
+    "numpy's unnamed generator": ("assay.explain.x", "g = np.random.default_rng()", "global stream"),
+    "a method's own seed": ("assay.explain.x", "g = np.random.default_rng(3)", "global stream"),
+    "torch's seed": ("assay.model.x", "torch.manual_seed(0)", "global stream"),
+    "torch's global stream": ("assay.attack.x", "x = torch.randn(3)", "global stream"),
+    "python's stream": ("assay.explain.x", "import random\nx = random.random()", "global stream"),
+    "a print": ("assay.engine.x", "print(1)", "calls print"),
+    "a pickle": ("assay.nouns.x", "import pickle", "imports pickle"),
+    "evaluated text": ("assay.nouns.x", "eval('1')", "calls eval"),
+    "a bare ignore": ("assay.nouns.x", "x = 1  # type: " + "ignore", "silences"),
+    "an ignore without a reason": ("assay.nouns.x", "x = 1  # type: " + "ignore[misc]", "silences"),
+    "a bare noqa": ("assay.nouns.x", "x = 1  # no" + "qa", "silences"),
+    "a noqa without a reason": ("assay.nouns.x", "x = 1  # no" + "qa: E501", "silences"),
+    "a shadowed name": ("assay.audit", "x = 1", "bears the name"),
+    "a shadowed package": ("assay.case.__init__", "x = 1", "bears the name"),
+}
+
+
+@pytest.mark.parametrize(("module", "text", "told"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_breach_is_found(module: str, text: str, told: str) -> None:
+    assert [breach for breach in breaches(module, text) if told in breach]
+
+
+ALLOWED = {
+    "down": ("assay.explain.x", "from assay.engine.influence import influence\nfrom assay.words.seed import Seed"),
+    "types only": ("assay.nouns.x", "if TYPE_CHECKING:\n    from assay.model.model import Model\n    import torch"),
+    "torch inside a function": ("assay.attack.x", "def f():\n    import torch"),
+    "a package gathers its own": ("assay.explain.__init__", "from assay.explain.shapley import shapley"),
+    "the audit calls verbs": ("assay.auditing.x", "from assay import explain\nfrom assay.report.render import render"),
+    "a named generator": ("assay.explain.x", "g = np.random.Generator(np.random.PCG64(3))\ng.random(3)"),
+    "torch with a generator": ("assay.attack.x", "x = torch.randn(3, generator=g)"),
+    "a spoken ignore": ("assay.nouns.x", "x = 1  # type: " + "ignore[misc]  # the stubs are older than the package"),
+    "a method called random": ("assay.explain.random", "def random(case):\n    return case.seed.generator().random(3)"),
+}
+
+
+@pytest.mark.parametrize(("module", "text"), ALLOWED.values(), ids=ALLOWED)
+def test_what_is_allowed_is_not_called_a_breach(module: str, text: str) -> None:
+    assert breaches(module, text) == []
