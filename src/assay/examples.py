@@ -24,9 +24,7 @@ def analytic(
     )
 
 
-def linear(
-    weights: Sequence[float] = (2.0, -1.0), x: Any = None, intercept: float = 0.0, **options: Any
-) -> Case:
+def linear(weights: Sequence[float] = (2.0, -1.0), x: Any = None, intercept: float = 0.0, **options: Any) -> Case:
     """f(x) = w · x + c. Shapley and integrated gradients from s are w · (x − s); the gradient is w.
 
     >>> linear((2, -1)).output
@@ -95,9 +93,7 @@ def unanimity(coefficients: dict[tuple[int, ...], float], parts: int, **options:
     return analytic(value, slope, np.ones(parts), f"unanimity {coefficients}", **options)
 
 
-def random_game(
-    parts: int, seed: int = 0, order: int = 4, rows: int = 1, **options: Any
-) -> tuple[Case, Floats]:
+def random_game(parts: int, seed: int = 0, order: int = 4, rows: int = 1, **options: Any) -> tuple[Case, Floats]:
     """A random sum of unanimity games, and its exact Shapley values (row, part)."""
     generator = np.random.default_rng(seed)
     coefficients: dict[tuple[int, ...], float] = {}

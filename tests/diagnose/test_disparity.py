@@ -206,8 +206,8 @@ def test_equal_rows_in_each_group_leave_the_error_of_the_coalitions_alone() -> N
     kept = {"favourable": "yes", "remove": assay.Constant(0.0), "rows": 10}
     case, groups = assay.case(model, x), ["a"] * 10 + ["b"] * 10
     few, whole = (diagnose.disparity(case, groups, budget=budget, **kept)[-1] for budget in (64, 256))
-    assert max(line["stderr"] for line in few.evidence["columns"]) > 0.0
-    assert max(line["stderr"] for line in whole.evidence["columns"]) == 0.0
+    assert max(line["stderr"] for line in few.evidence["columns"]) > 1e-3
+    assert max(line["stderr"] for line in whole.evidence["columns"]) < 1e-12
 
 
 def test_the_same_seed_draws_the_same_rows_and_another_seed_others() -> None:

@@ -46,5 +46,9 @@ def test_many_parts_are_sampled_within_the_budget() -> None:
     assert made.cost["forwards"] <= 301
 
 
+def test_one_part_alone_gets_the_whole_rise() -> None:
+    assert_allclose(explain.banzhaf(examples.linear((3.0,), intercept=1.0), budget=2).values, [[3.0]])
+
+
 def test_it_has_no_base() -> None:
     assert np.isnan(explain.banzhaf(examples.product()).base).all()

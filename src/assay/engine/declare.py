@@ -8,6 +8,7 @@ counts what it costs, and packs what it returns into a result that knows how it 
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import platform
@@ -91,7 +92,7 @@ def explainer(
 ) -> Callable[[Callable[P, Any]], Declared[P, Explanation]]:
     """Declare an explanation: body (case, *, options) → array (row, part) or (row, *shape), or an ``Estimate``."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> Explanation:
+    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> Explanation:
         estimate = answer if isinstance(answer, Estimate) else Estimate(answer)
         values, dense = _pooled(case, to_floats(estimate.values), method)
         base = np.full(len(case), np.nan) if estimate.base is None else to_floats(estimate.base)
@@ -125,7 +126,7 @@ def scorer(
 ) -> Callable[[Callable[P, Any]], Declared[P, Score]]:
     """Declare a score: body (explanation, case, *, options) → array (row,), or an ``Estimate``."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> Score:
+    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> Score:
         estimate = answer if isinstance(answer, Estimate) else Estimate(answer)
         values = to_floats(estimate.values)
         return Score(
@@ -134,7 +135,7 @@ def scorer(
             values=values,
             ids=case.rows.ids,
             better=better,
-            of=args[0].made.method,
+            of=explanation.made.method if explanation is not None else "",
             stderr=None if estimate.stderr is None else to_floats(estimate.stderr),
             extra={name: to_floats(array) for name, array in estimate.extra.items()},
             meaning=method.meaning,
@@ -148,7 +149,7 @@ def attacker(
 ) -> Callable[[Callable[P, Any]], Declared[P, Breach]]:
     """Declare an attack: body ([explanation,] case, ball, *, options) → the fields of a ``Breach`` by name."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> Breach:
+    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> Breach:
         fields = dict(answer)
         notes = (*case.notes, *fields.pop("notes", ()))
         x = _readonly(to_numpy(fields.pop("x")))
@@ -162,7 +163,7 @@ def certifier(
 ) -> Callable[[Callable[P, Any]], Declared[P, Certificate]]:
     """Declare a certificate: body (case, parts, *, options) → the fields of a ``Certificate`` by name."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> Certificate:
+    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> Certificate:
         fields = dict(answer)
         notes = (*case.notes, *fields.pop("notes", ()))
         return Certificate(made=made, notes=notes, ids=case.rows.ids, meaning=method.meaning, **fields)
@@ -175,7 +176,7 @@ def diagnostic(
 ) -> Callable[[Callable[P, Any]], Declared[P, list[Finding]]]:
     """Declare a diagnosis: body (case, …, *, options) → findings; estimates come with intervals."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> list[Finding]:
+    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> list[Finding]:
         return list(answer)
 
     return _declare("diagnose", pack, source, needs, claims, "neither", "provisional")
@@ -186,7 +187,7 @@ def repairer(
 ) -> Callable[[Callable[P, Any]], Declared[P, Repair]]:
     """Declare a repair: body (case, …, *, options) → the fields of a ``Repair`` by name, the new model among them."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, args: tuple[Any, ...]) -> Repair:
+    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> Repair:
         fields = dict(answer)
         notes = (*case.notes, *fields.pop("notes", ()))
         return Repair(made=made, notes=notes, meaning=method.meaning, **fields)
@@ -229,7 +230,7 @@ def check(method: Method, case: Case) -> None:
 
 def _declare(
     verb: Verb,
-    pack: Callable[[Method, Made, Case, Any, tuple[Any, ...]], Any],
+    pack: Callable[[Method, Made, Case, Any, Explanation | None], Any],
     source: str,
     needs: set[str] | None,
     claims: set[str] | None,
@@ -243,18 +244,18 @@ def _declare(
     def decorate(body: Callable[P, Any]) -> Declared[P, Any]:
         meaning = (inspect.getdoc(body) or "").partition("\n\n")[0].replace("\n", " ")
         if not meaning:
-            raise InputError(
-                f"{body.__name__} says nothing about what its number means; give it a docstring."
-            )
+            raise InputError(f"{body.__name__} says nothing about what its number means; give it a docstring.")
 
         @functools.wraps(body)
         def call(*args: P.args, **kwargs: P.kwargs) -> Any:
-            case = next((a for a in (*args, *kwargs.values()) if isinstance(a, Case)), None)
+            given = _bound(method, args, kwargs)
+            case = next((value for value in given.values() if isinstance(value, Case)), None)
             if case is None:
                 raise InputError(f"{verb}.{body.__name__} needs a case; make one with assay.case(model, x).")
-            _fitting(args, case)
+            explanation = next((value for value in given.values() if isinstance(value, Explanation)), None)
+            _fitting(explanation, case)
             check(method, case)
-            options = {n: kwargs.get(n, p.default) for n, p in method.options.items()}
+            options = {name: given[name] for name in method.options}
             meter = case.model.meter
             before = meter.forwards, meter.backwards
             answer = body(*args, **kwargs)
@@ -272,7 +273,7 @@ def _declare(
                 device=case.model.device,
                 cost={what: count for what, count in cost.items() if count},
             )
-            return pack(method, made, case, answer, args)
+            return pack(method, made, case, answer, explanation)
 
         method = Method(
             name=body.__name__,
@@ -306,15 +307,29 @@ def versions() -> Mapping[str, str]:
     return found
 
 
-def _fitting(args: tuple[Any, ...], case: Case) -> None:
-    for given in args:
-        if isinstance(given, Explanation) and (
-            given.ids != case.rows.ids or len(given.features) != len(case.features)
-        ):
-            raise InputError(
-                f"the explanation has {len(given.ids)} rows of {len(given.features)} parts, the case {len(case)} rows of "
-                f"{len(case.features)} parts; they must speak of the same rows (ids, in order) and parts."
-            )
+def _bound(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Every argument by name, defaults filled in; a strange option raises ``InputError`` with the nearest name."""
+    strange = [name for name in kwargs if name not in inspect.signature(method.body).parameters]
+    if strange:
+        near = difflib.get_close_matches(strange[0], method.options, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(method.options) or 'none'}."
+        raise InputError(f"{method.verb}.{method.name} has no option {strange[0]!r}; {hint}")
+    try:
+        bound = inspect.signature(method.body).bind(*args, **kwargs)
+    except TypeError as error:
+        raise InputError(f"{method.verb}.{method.name}: {error}.") from error
+    bound.apply_defaults()
+    return dict(bound.arguments)
+
+
+def _fitting(explanation: Explanation | None, case: Case) -> None:
+    if explanation is None:
+        return
+    if explanation.ids != case.rows.ids or len(explanation.features) != len(case.features):
+        raise InputError(
+            f"the explanation has {len(explanation.ids)} rows of {len(explanation.features)} parts, the case "
+            f"{len(case)} rows of {len(case.features)} parts; both must speak of the same rows, in order, and parts."
+        )
 
 
 def _pooled(case: Case, values: Floats, method: Method) -> tuple[Floats, Floats | None]:
@@ -335,9 +350,7 @@ def _undefined(values: Floats, case: Case, what: str) -> tuple[Note, ...]:
     if not len(rows):
         return ()
     ids = tuple(case.rows.ids[i] for i in rows)
-    return (
-        Note("undefined", f"{what} undefined (NaN) for {len(rows)} of {len(values)} rows: {some(rows)}", ids),
-    )
+    return (Note("undefined", f"{what} undefined (NaN) for {len(rows)} of {len(values)} rows: {some(rows)}", ids),)
 
 
 def _readonly(array: Any) -> Any:

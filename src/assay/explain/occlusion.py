@@ -20,4 +20,4 @@ def occlusion(case: Case, *, remove: Removal = Constant(0.0)) -> Floats:
     patches, superpixels, columns) and do not overlap.
     """
     without = case.game(remove).table(~np.eye(len(case.features), dtype=bool))
-    return (case.output[:, None] - without) * (case.features.sizes > 0)
+    return case.output[:, None] - without

@@ -90,7 +90,7 @@ class Model:
             return self.forward(rows)
 
     def gradient(self, read: Callable[[Array], Array], rows: Rows, live: bool) -> Array:
-        """Derivative of ``read(outputs)``, summed over rows, with respect to ``rows.x``; ``live`` can be derived again."""
+        """Derivative of ``read(outputs)``, summed over rows, by ``rows.x``; ``live`` can be derived again."""
         if self.slope is not None:
             return self.slope(rows.x)
         import torch
