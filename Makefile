@@ -49,7 +49,7 @@ docs: .venv/.ready
 
 # OPENBLAS_CORETYPE is set on some machines for old packages' sake and slows a current numpy
 bench: .venv/.ready
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python bench/run.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/run.py
 
 peers: .venv-peers/.ready
 	OMP_NUM_THREADS=1 $(PEERS)/python -m pytest tests/peers -m peer -rs

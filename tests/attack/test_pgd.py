@@ -20,7 +20,9 @@ def linear_net(weights, bias=None):
 
 def small_net(seed=0, inputs=6, classes=3, hidden=24):
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, classes)).eval()
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, classes)
+    ).eval()
 
 
 X = np.random.default_rng(0).normal(size=(12, 6)).astype("float32")
@@ -40,7 +42,9 @@ def test_a_single_scores_margin_falls_by_radius_times_the_dual_norm(norm):
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_two_classes_margin_falls_by_the_dual_norm_of_their_difference(norm):
     weights = [[1.0, 2.0, 0.0], [0.0, -1.0, 4.0]]
-    found = attack.pgd(assay.case(assay.model.torch(linear_net(weights)), np.ones((1, 3))), assay.Ball(norm, 0.1), steps=15)
+    found = attack.pgd(
+        assay.case(assay.model.torch(linear_net(weights)), np.ones((1, 3))), assay.Ball(norm, 0.1), steps=15
+    )
     gap = np.subtract(*weights)
     dual = np.abs(gap).sum() if norm == "linf" else np.linalg.norm(gap)
     np.testing.assert_allclose(found.before - found.after, 0.1 * dual, rtol=1e-4)
@@ -59,7 +63,9 @@ def test_success_is_a_changed_prediction_and_kept_its_opposite():
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_moved_rows_stay_in_the_ball_and_the_bounds(norm):
     x = np.random.default_rng(1).random((8, 6)).astype("float32")
-    found = attack.pgd(assay.case(assay.model.torch(small_net()), x), assay.Ball(norm, 0.3, 0.0, 1.0), steps=15, restarts=2)
+    found = attack.pgd(
+        assay.case(assay.model.torch(small_net()), x), assay.Ball(norm, 0.3, 0.0, 1.0), steps=15, restarts=2
+    )
     move = (found.x - x).astype(float)
     length = np.abs(move).max(axis=1) if norm == "linf" else np.sqrt((move**2).sum(axis=1))
     assert (length <= 0.3 * (1 + 1e-6)).all()
@@ -140,7 +146,11 @@ def test_rows_are_attacked_alike_alone_and_together():
 
 def test_the_predicted_class_is_attacked_whatever_the_case_asks():
     model = assay.model.torch(small_net())
-    cases = [assay.case(model, X), assay.case(model, X, label="runner_up", target="loss"), assay.case(model, X, label=1)]
+    cases = [
+        assay.case(model, X),
+        assay.case(model, X, label="runner_up", target="loss"),
+        assay.case(model, X, label=1),
+    ]
     found = [attack.pgd(case, assay.Ball("linf", 0.2), steps=5) for case in cases]
     for other in found[1:]:
         np.testing.assert_array_equal(other.x, found[0].x)

@@ -74,7 +74,7 @@ def test_a_memorising_forest_is_caught_and_its_repair_leaks_less(cancer):
 
 
 def test_the_price_printed_before_is_never_exceeded(cancer):
-    x, y, held, truth = cancer
+    x, y, held, _truth = cancer
     told = []
     model = assay.wrap(LogisticRegression(max_iter=5000).fit(x, y))
     run = assay.audit(model, held.iloc[:20], profile="quick", tell=lambda *event: told.append(event))
@@ -124,7 +124,7 @@ def test_frames_are_left_alone(cancer):
 
 
 def test_a_sensitive_column_that_does_not_exist_is_named(cancer):
-    x, y, held, truth = cancer
+    x, y, held, _truth = cancer
     with pytest.raises(InputError, match="nationality"):
         assay.audit(
             LogisticRegression(max_iter=5000).fit(x, y), held.iloc[:9], profile="quick", sensitive=("nationality",)
@@ -132,7 +132,7 @@ def test_a_sensitive_column_that_does_not_exist_is_named(cancer):
 
 
 def test_an_unknown_profile_lists_the_profiles(cancer):
-    x, y, held, truth = cancer
+    x, y, held, _truth = cancer
     with pytest.raises(InputError, match="quick, standard and deep"):
         assay.audit(LogisticRegression(max_iter=5000).fit(x, y), held, profile="thorough")
 
@@ -156,7 +156,7 @@ def test_a_net_on_small_pictures_is_audited_with_gradients_attacks_and_certifica
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
     run = assay.audit(net, torch.rand(4, 1, 14, 14, generator=generator), profile="quick")
     assert {"mus", "soft_stability"} <= set(run.record.certificates)
-    assert set(run.record.breaches) >= {"saliency", "integrated_gradients"}
+    assert set(run.record.breaches) == {"saliency"}
     assert ("integrated_gradients", "parameter_randomisation") in run.record.scores
     assert "edges" in run.record.references
     assert run.record.rivals

@@ -5,12 +5,12 @@ from itertools import product
 
 import numpy as np
 import pytest
+from tests.oracles import mus as oracle
 
 import assay
 from assay import certify
 from assay.certify.mus import Noise
 from assay.words.errors import CapabilityError, InputError, NumericalError
-from tests.oracles import mus as oracle
 
 
 def table_case(table, rows=1, seed=0, **options):
@@ -33,12 +33,12 @@ def one_hot(scores):
     return np.eye(scores.shape[1])[scores.argmax(axis=1)]
 
 
-def by_votes(table):
-    def h(mask):
-        scores = table[int(np.dot(mask, 2 ** np.arange(len(mask))))]
-        return [Fraction(int(c == np.argmax(scores))) for c in range(len(scores))]
+def by_scores(table):
+    return lambda mask: [Fraction(score) for score in table[int(np.dot(mask, 2 ** np.arange(len(mask))))]]
 
-    return h
+
+def by_votes(table):
+    return by_scores(one_hot(table))
 
 
 def noise_of(case, smoothing, q):
@@ -76,7 +76,7 @@ def test_every_superset_within_the_radius_keeps_the_smoothed_class(votes):
         if found.abstained[0]:
             continue
         scores = one_hot(table) if votes else table
-        h = lambda m, scores=scores: [Fraction(s) for s in scores[int(np.dot(m, 2 ** np.arange(len(m))))]]  # noqa: E731
+        h = by_scores(scores)
         noise, alpha = noise_of(case, smoothing, q), tuple(map(int, mask[0]))
         own = oracle.winners(oracle.smoothed(h, alpha, noise))
         for other in oracle.supersets(alpha):
@@ -95,10 +95,12 @@ def test_the_bound_is_attained():
     cases = (table_case(table, seed=seed) for seed in range(200))
     case = next(c for c in cases if (Noise.drawn(c, 0.125, 8).masks.sum(axis=1) <= 1).all())
     noise, h = noise_of(case, Fraction(1, 8), 8), by_votes(table)
-    gaps = [scores[0] - scores[1] for scores in (oracle.smoothed(h, (1,) * r + (0,) * (4 - r), noise) for r in range(5))]
+    gaps = [
+        scores[0] - scores[1] for scores in (oracle.smoothed(h, (1,) * r + (0,) * (4 - r), noise) for r in range(5))
+    ]
     assert gaps == [1 - 2 * Fraction(1, 8) * r for r in range(5)]
     scores = Noise.drawn(case, 0.125, 8).scores(case.game(assay.Constant(0.0)), np.zeros((1, 4), dtype=bool), True)
-    assert Noise.drawn(case, 0.125, 8).radius(scores, True) == 3                   # at 4 the gap is 0: a tie
+    assert Noise.drawn(case, 0.125, 8).radius(scores, True) == 3  # at 4 the gap is 0: a tie
 
 
 def test_a_tie_within_reach_is_not_certified():
@@ -133,7 +135,9 @@ def test_the_masks_are_the_quantised_noise_of_the_paper(q):
         assert sorted(literal) == sorted(map(tuple, noise.masks.astype(int).tolist()))
 
 
-@pytest.mark.parametrize(("smoothing", "q"), [(0.3, 64), (1 / 128, 64), (0.0, 64), (1.5, 64), (1.0, 1), (float("nan"), 8)])
+@pytest.mark.parametrize(
+    ("smoothing", "q"), [(0.3, 64), (1 / 128, 64), (0.0, 64), (1.5, 64), (1.0, 1), (float("nan"), 8)]
+)
 def test_smoothing_that_q_masks_cannot_express_is_refused(smoothing, q):
     case = table_case(np.ones((8, 2)) / 2)
     with pytest.raises(InputError, match="whole number"):
@@ -150,7 +154,7 @@ def test_exactly_q_evaluations_a_mask_and_the_same_answer_twice():
     mask = np.random.default_rng(0).random((3, 5)) < 0.5
     first, second = (certify.mus(case, mask, smoothing=0.25, q=16) for _ in range(2))
     assert first.draws == 16
-    assert second.made.cost["forwards"] == 3 * 3 * 16 + 3               # three masks a row, and the rows themselves
+    assert second.made.cost["forwards"] == 3 * 3 * 16 + 3  # three masks a row, and the rows themselves
     np.testing.assert_array_equal(first.incremental, second.incremental)
     np.testing.assert_array_equal(first.extra["random_incremental"], second.extra["random_incremental"])
 
@@ -168,7 +172,7 @@ def test_rows_are_certified_alike_alone_and_together():
 
 def test_a_row_whose_parts_alone_get_another_class_is_abstained_from_by_name():
     table = np.tile([0.0, 1.0], (8, 1))
-    table[0] = (1.0, 0.0)                                                # nothing kept: class 0
+    table[0] = (1.0, 0.0)  # nothing kept: class 0
     case = table_case(table, ids=["lone"])
     found = certify.mus(case, np.zeros((1, 3), dtype=bool), smoothing=1.0, q=2)
     assert found.abstained.tolist() == [True]
@@ -179,7 +183,9 @@ def test_a_row_whose_parts_alone_get_another_class_is_abstained_from_by_name():
 
 def test_a_smoothed_model_that_is_nearly_constant_is_called_so():
     parts = 4
-    model = assay.model.function(lambda x: one_hot(x[:, [0, 1]] * (x.sum(axis=1, keepdims=True) > 1.5)), gives="probabilities")
+    model = assay.model.function(
+        lambda x: one_hot(x[:, [0, 1]] * (x.sum(axis=1, keepdims=True) > 1.5)), gives="probabilities"
+    )
     x = np.zeros((10, parts))
     x[::2, 0] = x[1::2, 1] = 1.0
     x[:, 2] = x[:, 3] = 0.5

@@ -20,7 +20,9 @@ def parity_case(parts, rows=1, **options):
         even = ((x > 0.5).sum(axis=1) % 2 == 0).astype(float)
         return np.stack([1 - even, even], axis=1)
 
-    return assay.case(assay.model.function(scores, gives="probabilities", name="parity"), np.ones((rows, parts)), **options)
+    return assay.case(
+        assay.model.function(scores, gives="probabilities", name="parity"), np.ones((rows, parts)), **options
+    )
 
 
 def parity_rate(free, radius):
@@ -83,7 +85,9 @@ def test_sets_are_counted_right(free, radius):
 
 def test_a_rate_of_one_supports_only_what_the_draws_allow():
     model = assay.model.function(lambda x: np.tile([1.0, 0.0], (len(x), 1)), gives="probabilities")
-    found = certify.soft_stability(assay.case(model, np.ones((1, 20))), first(2, 20), radius=9, draws=50, confidence=0.9)
+    found = certify.soft_stability(
+        assay.case(model, np.ones((1, 20))), first(2, 20), radius=9, draws=50, confidence=0.9
+    )
     np.testing.assert_allclose(found.rate_low, 0.05 ** (1 / 50), rtol=1e-10)
     assert found.extra["rate_high"].tolist() == [1.0]
     assert not found.abstained.any()
@@ -102,14 +106,14 @@ def test_explanations_that_share_free_parts_meet_the_same_random_numbers():
     other = np.array([False, False, True, *[True] * 10])
     a = _drawn(~free, free, 4, 30, Seed(5))
     b = _drawn(~other, other, 4, 30, Seed(5))
-    assert (a == b)[:, 3:].mean() > 0.85                                # independent sets agree on about 55 %
+    assert (a == b)[:, 3:].mean() > 0.85  # independent sets agree on about 55 %
 
 
 def test_empty_parts_of_a_cut_per_row_are_never_added():
     features = assay.Features(np.array([[0, 1, 2, 3], [0, 0, 1, 1]]), ("a", "b", "c", "d"), per_row=True)
     case = parity_case(4, rows=2, features=features)
     found = certify.soft_stability(case, first(1, 4, 2), radius=1)
-    assert found.extra["rate"].tolist() == [1 / 4, 1.0]                 # row 2 can only add part b, two elements
+    assert found.extra["rate"].tolist() == [1 / 4, 1.0]  # row 2 can only add part b, two elements
 
 
 def test_the_full_inputs_class_is_compared_with_that_of_the_parts_alone():

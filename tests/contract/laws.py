@@ -34,6 +34,7 @@ from assay.examples import analytic
 from assay.nouns.method import Method
 from assay.nouns.result import Estimate
 from assay.nouns.rows import to_floats
+from assay.nouns.store import load
 
 Law = Callable[[Method, str], None]
 ORDER = np.array([2, 0, 1])
@@ -143,8 +144,6 @@ def says_how_it_was_made(method: Method, subject: str) -> None:
 
 
 def survives_the_disk(method: Method, subject: str, folder: Path) -> None:
-    from assay.nouns.store import load
-
     result = ask(method, SUBJECTS[subject]())
     back = load(result.save(folder / "result.assay"))
     assert type(back) is type(result)

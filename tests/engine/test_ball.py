@@ -44,7 +44,7 @@ def test_projecting_twice_is_projecting_once(norm, x, centre, radius, bounds):
 @settings(max_examples=40, deadline=None)
 def test_points_inside_stay_where_they_are(norm, centre, radius):
     ball = assay.Ball(norm, radius)
-    x = centre + 0.4 * radius                                           # length 0.4 and 0.8 of the radius
+    x = centre + 0.4 * radius  # length 0.4 and 0.8 of the radius
     np.testing.assert_allclose(ball.project(x, centre), x, rtol=1e-12, atol=1e-12)
 
 
@@ -99,7 +99,7 @@ def test_edge_draws_lie_on_the_edge_and_others_within(norm):
     np.testing.assert_allclose(ball.length(ball.draw(rows_of(x), Seed(0), edge=True)), 2.0)
     lengths = ball.length(ball.draw(rows_of(x), Seed(0)))
     assert lengths.max() <= 2.0
-    assert np.mean(lengths <= 2.0 * 0.5 ** (1 / 3)) == pytest.approx(0.5, abs=0.1)    # half the volume
+    assert np.mean(lengths <= 2.0 * 0.5 ** (1 / 3)) == pytest.approx(0.5, abs=0.1)  # half the volume
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -118,7 +118,9 @@ def test_rows_outside_the_bounds_are_refused_by_number():
         ball.draw(rows_of(np.array([[3.0]])), Seed(0))
 
 
-@pytest.mark.parametrize("wrong", [("l1", 1.0), ("linf", 0.0), ("l2", -1.0), ("l2", np.inf), ("l2", np.nan), ("l2", 1.0, 1.0, 0.0)])
+@pytest.mark.parametrize(
+    "wrong", [("l1", 1.0), ("linf", 0.0), ("l2", -1.0), ("l2", np.inf), ("l2", np.nan), ("l2", 1.0, 1.0, 0.0)]
+)
 def test_impossible_balls_are_refused(wrong):
     with pytest.raises(InputError):
         assay.Ball(*wrong)

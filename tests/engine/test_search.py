@@ -30,7 +30,13 @@ def test_a_plane_is_climbed_to_the_edge(norm, momentum):
 def test_a_summit_inside_the_ball_is_kept_when_later_steps_leave_it():
     top = np.array([[0.31, -0.2]])
     found = ascend(
-        np.zeros((1, 2)), lambda x: top - x, lambda x: -((x - top) ** 2).sum(axis=1), anywhere, Ball("linf", 1.0), steps=30, step=0.1
+        np.zeros((1, 2)),
+        lambda x: top - x,
+        lambda x: -((x - top) ** 2).sum(axis=1),
+        anywhere,
+        Ball("linf", 1.0),
+        steps=30,
+        step=0.1,
     )
     np.testing.assert_allclose(found.x, [[0.3, -0.2]], atol=0.011)
 
@@ -50,7 +56,9 @@ def test_points_that_are_not_accepted_are_never_kept():
 
 
 def test_rows_stay_where_nothing_is_better():
-    found = ascend(np.ones((1, 2)), np.ones_like, lambda x: -np.abs(x - 1).sum(axis=1), anywhere, Ball("l2", 1.0), steps=5)
+    found = ascend(
+        np.ones((1, 2)), np.ones_like, lambda x: -np.abs(x - 1).sum(axis=1), anywhere, Ball("l2", 1.0), steps=5
+    )
     np.testing.assert_array_equal(found.x, 1.0)
 
 
@@ -78,7 +86,9 @@ def test_flat_rows_are_told_from_others():
 def test_tensors_stay_tensors():
     w = torch.tensor([1.0, -2.0])
     x0 = torch.zeros(3, 2)
-    found = ascend(x0, lambda x: w.expand_as(x), lambda x: (x @ w).double().numpy(), anywhere, Ball("l2", 1.0), steps=12)
+    found = ascend(
+        x0, lambda x: w.expand_as(x), lambda x: (x @ w).double().numpy(), anywhere, Ball("l2", 1.0), steps=12
+    )
     assert found.x.dtype == torch.float32
     np.testing.assert_allclose(found.height, np.sqrt(5), rtol=1e-6)
     assert not x0.any()
@@ -86,7 +96,14 @@ def test_tensors_stay_tensors():
 
 def test_broken_slopes_are_an_error_that_names_rows():
     with pytest.raises(NumericalError, match=r"row\(s\) 1"):
-        ascend(np.zeros((2, 1)), lambda x: np.array([[1.0], [np.nan]]), height_of(1.0), anywhere, Ball("linf", 1.0), steps=1)
+        ascend(
+            np.zeros((2, 1)),
+            lambda x: np.array([[1.0], [np.nan]]),
+            height_of(1.0),
+            anywhere,
+            Ball("linf", 1.0),
+            steps=1,
+        )
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"step": 0.0}, {"momentum": 1.0}])

@@ -46,6 +46,16 @@ def test_preprocess_and_output_stand_before_and_behind() -> None:
     assert_allclose(assay.case(model, X).output, 10 * X[:, 0])
 
 
+def test_a_function_may_write_into_what_it_is_given() -> None:
+    def model(x: np.ndarray) -> np.ndarray:
+        x *= 2
+        return x[:, 0]
+
+    case = assay.case(assay.wrap(model, output="values"), X)
+    assert_allclose(case.value(case.rows.x), 2 * X[:, 0])
+    assert_allclose(case.rows.x, X)
+
+
 def test_a_slope_of_class_scores_is_refused() -> None:
     with pytest.raises(InputError, match="derivative of the one value; this function gives logits"):
         assay.model.function(lambda x: x, gives="logits", gradient=lambda x: x)

@@ -125,7 +125,7 @@ def score(explanation: Explanation, name: str, level: float, draw: np.random.Gen
         notes=(Note("undefined", "the score undefined (NaN) for 1 row: 0", ("0",)),) if name == "completeness" else (),
         values=values,
         ids=explanation.ids,
-        better=SCORES[name],  # type: ignore[arg-type]
+        better=SCORES[name],  # type: ignore[arg-type]  # the wrong type is the test
         of=explanation.method,
         meaning=f"What {name} measures, in one sentence.",
     )

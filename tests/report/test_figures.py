@@ -50,7 +50,7 @@ def test_dot_bar_threshold_and_null_tick_stand_on_one_straight_axis() -> None:
 
 @pytest.mark.parametrize(("direction", "left", "right"), [("at most", "start", "line"), ("at least", "line", "end")])
 def test_the_passing_side_is_shaded_up_to_the_threshold(direction: str, left: str, right: str) -> None:
-    drawn = strip(replace(FOUND, direction=direction))  # type: ignore[arg-type]
+    drawn = strip(replace(FOUND, direction=direction))  # type: ignore[arg-type]  # the wrong type is the test
     line, x = at(drawn, "threshold", "x1"), at(drawn, "passing", "x")
     ends = {"start": 0.0, "line": line, "end": 100.0}
     assert x == pytest.approx(ends[left], abs=0.02)

@@ -103,35 +103,42 @@ def audit(
     if recipe is not None and y is not None:
         tell("step", "repair, and audit again", laid.paid(before="repair"))
         mendings = mended(subject, setting.case, recipe, checked)
-    record = Record(
-        title=title or f"Audit of {wrapped.name}",
-        about=_about(wrapped, whole, profile, seed, started),
+    told = {
+        "title": title or f"Audit of {wrapped.name}",
+        "about": _about(wrapped, whole, profile, seed, started),
+        "findings": (*_trust(setting, work), *checked),
+        "not_run": (*laid.skipped, *skipped),
+        "mendings": tuple(mendings),
+        "reasons": tuple(reasons),
+        "limits": tuple(limits),
+        "reproduce": f"assay.audit(model, x, y, profile={profile!r}, seed={seed})",
+    }
+    run = Run(_record(setting, laid, work, told))
+    if out is not None:
+        run.save(out)
+    tell("end", repr(run), 1.0)
+    return run
+
+
+def _record(setting: Setting, laid: Plan, work: _Work, told: Mapping[str, Any]) -> Record:
+    meter = setting.case.model.meter
+    return Record(
         cost={
-            "forwards": wrapped.meter.forwards,
-            "backwards": wrapped.meter.backwards,
+            "forwards": meter.forwards,
+            "backwards": meter.backwards,
             "planned forwards at most": laid.forwards,
             "planned backwards at most": laid.backwards,
         },
-        findings=(*_trust(setting, work), *checked),
         explanations=work.explanations,
         rivals=work.rivals,
         scores=work.scores,
         references=setting.references,
         breaches=work.breaches,
         certificates=work.certificates,
-        reasons=tuple(reasons),
-        mendings=tuple(mendings),
         refusals=tuple(work.refusals),
-        not_run=(*laid.skipped, *skipped),
-        limits=tuple(limits),
-        predictions=setting.case.classes if wrapped.classes else (),
-        reproduce=f"assay.audit(model, x, y, profile={profile!r}, seed={seed})",
+        predictions=setting.case.classes if setting.case.model.classes else (),
+        **told,
     )
-    run = Run(record)
-    if out is not None:
-        run.save(out)
-    tell("end", repr(run), 1.0)
-    return run
 
 
 def _investigate(laid: Plan, setting: Setting, tell: Tell) -> _Work:

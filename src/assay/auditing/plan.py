@@ -119,7 +119,7 @@ def plan(setting: Setting, faults: Sequence[Step] = ()) -> Plan:
     best = next((name for name in ("integrated_gradients", "shapley") if name in explained), "")
     for name, given in profile.attacks.items():
         for subject in explained:
-            if "differentiable" in find("explain", subject).claims and setting.ball is not None:
+            if subject in profile.attacked and setting.ball is not None:
                 add("attack", name, subject, given)
     for name, given in profile.certificates.items():
         if best and classifier:
@@ -185,8 +185,8 @@ def _step(method: Method, subject: str, options: Mapping[str, Any], setting: Set
             places = sum(1 for _ in setting.case.model.net.parameters()) if given.get("cascade") else 1
             forwards, backwards = (count * places for count in again)
         case "top_k":
-            backwards = again[1] * (2 * given["steps"] + 2)
-            forwards = (again[0] + rows) * (given["steps"] + 4)
+            backwards = again[1] * (4 * given["steps"] + 4)  # by second derivatives, and once more to judge the step
+            forwards = (again[0] + rows) * (2 * given["steps"] + 8)
         case "mus":
             forwards = rows * given["q"] * fills * 4
         case "soft_stability":

@@ -93,19 +93,19 @@ def explanation_trust(
 ) -> list[Finding]:
     """Whether each explanation of this model may be used, used with care, or not used, and on what evidence.
 
-    Every criterion compares a mean over rows (Student's interval) with a threshold; ``level`` holds for all of them
-    together (Bonferroni over the criteria judged). An explanation that fails faithfulness or sanity is not to be used;
+    Every criterion compares a mean over rows (Student's interval) with a threshold; ``level`` holds for all criteria of
+    one explanation together (Bonferroni). An explanation that fails faithfulness or sanity is not to be used;
     one that fails stability, or that the rows at hand cannot decide, is to be used with care. ``explanations`` are the
     candidates; ``scores`` is keyed (explainer, score) and must hold the reference explainer ``random``.
     """
-    asked = [(name, c) for name in explanations for c in CRITERIA if (name, c.score) in scores]
-    attacked = [name for name in explanations if name in (breaches or {})]
-    each = 1 - (1 - level) / max(len(asked) + len(attacked), 1)
     findings: list[Finding] = []
     for name in explanations:
-        judged = [_judged(name, c, scores, each) for other, c in asked if other == name]
-        if name in attacked and breaches is not None:
-            judged.append(_attacked(name, breaches[name], each))
+        asked = [criterion for criterion in CRITERIA if (name, criterion.score) in scores]
+        breach = (breaches or {}).get(name)
+        each = 1 - (1 - level) / max(len(asked) + (breach is not None), 1)
+        judged = [_judged(name, criterion, scores, each) for criterion in asked]
+        if breach is not None:
+            judged.append(_attacked(name, breach, each))
         findings += [*judged, _verdict(name, judged)]
     return findings
 

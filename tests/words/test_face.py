@@ -1,0 +1,21 @@
+"""The public face: a name comes or goes only on purpose."""
+
+import pytest
+
+import assay
+
+NAMES = """
+    Ball Blur Case Conditional Constant Features Game Gaussian Line Lines Marginal Mean Model Point Recipe Removal
+    Seed Target Uniform attack audit case certify columns diagnose elements evaluate examples explain grid groups
+    integer_map load model remake repair superpixels unit wrap
+"""
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(assay.__all__) == sorted(NAMES.split())
+    assert dir(assay) == sorted(assay.__all__)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'assay' has no attribute 'explian'"):
+        assay.explian  # noqa: B018  # reading it is what fails
