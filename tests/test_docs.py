@@ -44,7 +44,8 @@ def test_examples_in_docstrings_print_what_they_say(name: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_python_blocks_on_the_pages_run(page: Path) -> None:
+def test_python_blocks_on_the_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     before = set(known())
     names: dict[str, object] = {"__name__": f"page_{page.stem}"}
     sys.modules[f"page_{page.stem}"] = ModuleType(f"page_{page.stem}")

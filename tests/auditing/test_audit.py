@@ -165,7 +165,11 @@ def test_a_net_on_small_pictures_is_audited_with_gradients_attacks_and_certifica
 def test_a_table_is_audited_without_torch():
     code = """
 import sys
-sys.modules["torch"] = None
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name=name)
+sys.meta_path.insert(0, Absent())
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 import assay

@@ -56,7 +56,7 @@ def test_nothing_is_drawn() -> None:
 
 
 def test_a_background_must_be_given() -> None:
-    with pytest.raises(TypeError, match="background"):
+    with pytest.raises(InputError, match="background"):
         explain.expected_gradients(examples.product())  # type: ignore[call-arg]  # the omission is the test
 
 

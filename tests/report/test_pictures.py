@@ -39,7 +39,7 @@ def test_shrinking_keeps_the_mean_and_obeys_the_limit() -> None:
 
 
 def test_zero_is_paper_and_the_ends_are_orange_and_blue() -> None:
-    steps = levels(np.array([-2.0, -1.0, 0.0, 1.0, np.nan]), 1.0, signed=True)
+    steps = levels(np.array([-2.0, -1.0, 0.0, 1.0, np.nan]), -1.0, 1.0)
     assert DIVERGING[steps].tolist() == [[213, 94, 0], [213, 94, 0], [247, 247, 247], [0, 114, 178], [247, 247, 247]]
 
 

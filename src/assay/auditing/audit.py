@@ -65,6 +65,7 @@ def audit(
     favourable: str = "",
     recipe: Recipe | None = None,
     reasons: Sequence[Reasons] = (),
+    ids: Sequence[Any] | None = None,
     profile: str = "standard",
     seed: int = 0,
     title: str = "",
@@ -76,12 +77,13 @@ def audit(
     ``x`` and ``y`` are rows and labels the model was *not* trained on. ``train`` is (rows, labels) it was trained on:
     it enables the membership test and serves as background if none is given. ``sensitive`` names columns of ``x`` (or
     maps names to one group a row) and enables the disparity test for the ``favourable`` class (default: the last
-    class). ``recipe`` says how to train and enables repairs. ``profile`` is quick, standard or deep. With ``out`` the
-    results and the page are written there. Rows are cut to the profile's number by the seed, and the page says so.
+    class). ``recipe`` says how to train and enables repairs. ``ids`` names the rows. ``profile`` is quick, standard or
+    deep. With ``out`` the results and the page are written there. Rows are cut to the profile's number by the seed,
+    and the page says so.
     """
     started = time.monotonic()
     wrapped = wrap(model)
-    whole = case(wrapped, x, seed=Seed(seed))
+    whole = case(wrapped, x, ids=ids, seed=Seed(seed))
     kind = "image" if len(whole.rows.shape) == 3 else "table"
     depth = profile_named(kind, profile)
     limits: list[str] = []

@@ -93,7 +93,7 @@ def _image(steps: int, budget: int, curve: int, draws: int) -> Profile:
             "max_sensitivity": {"draws": 2},
             "sparseness": {},
         },
-        attacks={"top_k": {"steps": steps}},
+        attacks={"top_k": {"steps": (steps + 2) // 2}},
         certificates={"mus": {"q": 16, "smoothing": 0.25}, "soft_stability": {"draws": 60, "radius": 4}},
         randomised=("saliency", "input_x_gradient", "integrated_gradients", "smooth_grad"),
         moved=("saliency", "input_x_gradient", "integrated_gradients", "smooth_grad"),

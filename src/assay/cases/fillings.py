@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
@@ -14,6 +14,7 @@ from assay.nouns.rows import to_floats
 from assay.words.types import Array, Floats, Ints, Masks
 
 
+@runtime_checkable
 class Filling(Protocol):
     """``fill(which, keep)`` yields versions of rows ``which`` (query,) whose elements with ``keep`` False are replaced.
 

@@ -15,7 +15,20 @@ from array_api_compat import array_namespace
 from assay.nouns.rows import to_floats
 from assay.nouns.target import probabilities
 from assay.words.errors import InputError
-from assay.words.types import Array, Floats, Ints, Masks
+from assay.words.types import (
+    Array,
+    Floats,
+    Ints,
+    Masks,
+    MaskSet,
+    Paths,
+    PerClass,
+    PerMask,
+    PerQuery,
+    PerStep,
+    Queries,
+    Which,
+)
 
 if TYPE_CHECKING:
     from assay.cases.case import Case
@@ -40,7 +53,7 @@ class Game:
     memory: int = MEMORY
     known: OrderedDict[tuple[int, bytes], float] = field(default_factory=OrderedDict, init=False, repr=False)
 
-    def __call__(self, which: Ints, keep: Masks) -> Floats:
+    def __call__(self, which: Which, keep: Queries) -> PerQuery:
         """v for each query: row ``which`` (query,) with parts ``keep`` (query, part)."""
         keep, which = self._checked(keep), np.asarray(which)
         keys = [(int(row), mask.tobytes()) for row, mask in zip(which, np.packbits(keep, axis=1))]
@@ -53,18 +66,18 @@ class Game:
         self._remember(answers)
         return values
 
-    def table(self, keep: Masks) -> Floats:
+    def table(self, keep: MaskSet) -> PerMask:
         """v of the same masks (mask, part) for every row: (row, mask)."""
         rows, masks = len(self.case), len(keep)
         which = np.repeat(np.arange(rows), masks)
         return self(which, np.tile(keep, (rows, 1))).reshape(rows, masks)
 
-    def paths(self, keep: Masks) -> Floats:
+    def paths(self, keep: Paths) -> PerStep:
         """v of masks (row, step, part) of each row's own: (row, step)."""
         rows, steps, parts = keep.shape
         return self(np.repeat(np.arange(rows), steps), keep.reshape(-1, parts)).reshape(rows, steps)
 
-    def outputs(self, which: Ints, keep: Masks) -> Floats:
+    def outputs(self, which: Which, keep: Queries) -> PerClass:
         """Class probabilities (query, class), or a regression's values, under removal; not remembered."""
         keep, which = self._checked(keep), np.asarray(which)
         total: Floats | None = None

@@ -18,6 +18,7 @@ from assay.words.optional import need
 from assay.words.types import Floats
 
 SIDE = 224
+NAMES = ("astronaut", "cat", "coffee", "rocket", "palace", "flower")
 
 
 def image(*, out: str | Path | None = None, profile: str = "quick", seed: int = 0, tell: Tell = silent) -> Run:
@@ -25,6 +26,7 @@ def image(*, out: str | Path | None = None, profile: str = "quick", seed: int = 
     return audit(
         efficientnet_lite0(),
         photographs(),
+        ids=NAMES,
         profile=profile,
         seed=seed,
         title="EfficientNet-Lite0: what it sees in six photographs",

@@ -39,7 +39,7 @@ CRITERIA = (
     Criterion(
         "EXP201",
         "deletion",
-        "finds what matters better than random order by {estimate:.3g} (deletion)",
+        "gains {estimate:+.3g} over random order in deletion",
         0.0,
         "at least",
         "random",
@@ -48,7 +48,7 @@ CRITERIA = (
     Criterion(
         "EXP202",
         "insertion",
-        "finds what suffices better than random order by {estimate:.3g} (insertion)",
+        "gains {estimate:+.3g} over random order in insertion",
         0.0,
         "at least",
         "random",

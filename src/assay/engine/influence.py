@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
@@ -18,6 +18,7 @@ from assay.words.errors import InputError
 from assay.words.types import Array, Floats
 
 
+@runtime_checkable
 class Distribution(Protocol):
     """Points to take gradients at, and what each gradient is multiplied by (path derivative × weight).
 

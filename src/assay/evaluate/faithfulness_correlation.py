@@ -9,7 +9,7 @@ from assay.engine.declare import scorer
 from assay.engine.random_removal import complete, without_share
 from assay.nouns.result import Estimate, Explanation
 from assay.words.stats import pearson
-from assay.words.types import Floats, Masks
+from assay.words.types import Floats, Masks, PerRow
 
 
 @scorer(source="bhatt2020", better="higher", claims={"directed"})
@@ -50,7 +50,7 @@ def _constant(values: Floats, size: Floats) -> Masks:
     return np.asarray(np.ptp(values, axis=1) <= 1e-12 * size)
 
 
-def _jackknife(a: Floats, b: Floats) -> Floats:
+def _jackknife(a: Floats, b: Floats) -> PerRow:
     """Standard error (row,) of the correlation from leaving out one draw at a time."""
     draws = a.shape[1]
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)

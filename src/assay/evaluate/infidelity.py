@@ -8,7 +8,7 @@ from assay.cases.removals import Constant, Removal
 from assay.engine.declare import scorer
 from assay.engine.random_removal import coin_flips, complete
 from assay.nouns.result import Estimate, Explanation
-from assay.words.types import Floats
+from assay.words.types import Floats, PerRow
 
 
 @scorer(source="yeh2019", better="lower")
@@ -45,7 +45,7 @@ def infidelity(
     return Estimate(gap @ design.weight, stderr, extra={"scale": beta})
 
 
-def _best_scale(summed: Floats, fall: Floats, weight: Floats) -> Floats:
+def _best_scale(summed: Floats, fall: Floats, weight: Floats) -> PerRow:
     """β (row,) that minimises E[(β · summed − fall)²]; 0 where nothing is attributed."""
     power = summed**2 @ weight
     return np.divide((summed * fall) @ weight, power, out=np.zeros(len(power)), where=power > 0)

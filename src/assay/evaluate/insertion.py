@@ -8,11 +8,11 @@ from assay.cases.removals import Constant, Removal
 from assay.engine.declare import scorer
 from assay.engine.ordered import ordered_curve
 from assay.nouns.result import Explanation
-from assay.words.types import Floats
+from assay.words.types import PerRow
 
 
 @scorer(source="petsiuk2018", better="higher", claims={"ordered", "directed"})
-def insertion(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> Floats:
+def insertion(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
     """Area under the target as parts are put back, highest attribution first, starting from everything removed.
 
     In units of the target: the trapezium rule over the share of parts put back, from none to all. ``steps`` is the

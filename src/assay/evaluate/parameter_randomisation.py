@@ -10,7 +10,7 @@ from assay.engine.declare import remake, scorer
 from assay.model.scramble import layers, scrambled
 from assay.nouns.result import Estimate, Explanation
 from assay.words.stats import spearman
-from assay.words.types import Floats
+from assay.words.types import Floats, PerRow
 
 
 @scorer(source="adebayo2018", better="lower", needs={"net"})
@@ -46,7 +46,7 @@ def parameter_randomisation(
     return Estimate(_mean(chosen), extra=extra)
 
 
-def _mean(correlation: Floats) -> Floats:
+def _mean(correlation: Floats) -> PerRow:
     """Mean (row,) over the defined stages (stage, row); NaN where none is."""
     known = np.isfinite(correlation)
     total = np.where(known, correlation, 0.0).sum(axis=0)

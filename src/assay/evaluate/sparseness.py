@@ -7,11 +7,11 @@ from assay.cases.case import Case
 from assay.engine.declare import scorer
 from assay.engine.masks import present
 from assay.nouns.result import Explanation
-from assay.words.types import Floats
+from assay.words.types import PerRow
 
 
 @scorer(source="chalasani2020", better="neither")
-def sparseness(explanation: Explanation, case: Case) -> Floats:
+def sparseness(explanation: Explanation, case: Case) -> PerRow:
     """How unevenly attribution is spread over the parts: 0 all alike, near 1 a single part.
 
     The Gini index of |φ|, G = 1 − 2 Σ_k |φ|₍ₖ₎ / ‖φ‖₁ · (n − k + ½) / n over magnitudes in rising order, between 0 and

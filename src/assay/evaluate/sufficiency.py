@@ -6,7 +6,7 @@ from assay.cases.removals import Constant, Removal
 from assay.engine.declare import scorer
 from assay.engine.ordered import ordered_points
 from assay.nouns.result import Explanation
-from assay.words.types import Floats
+from assay.words.types import PerRow
 
 
 @scorer(source="deyoung2020", better="lower", claims={"ordered", "directed"})
@@ -16,7 +16,7 @@ def sufficiency(
     *,
     remove: Removal = Constant(0.0),
     shares: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 0.5),
-) -> Floats:
+) -> PerRow:
     """How far the target falls, on average, when only the parts of highest attribution stay.
 
     Mean over the shares q of f(x) − v(the ⌈q · n⌉ highest parts alone), in units of the target; 0 where they alone give

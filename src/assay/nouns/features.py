@@ -13,7 +13,7 @@ import numpy as np
 from assay.words.digest import digest
 from assay.words.errors import InputError
 from assay.words.optional import need
-from assay.words.types import Floats, Ints, Masks
+from assay.words.types import Floats, Ints, Masks, PerPart, Queries, Which
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Features:
         """The cut of rows ``which``."""
         return Features(self.index[which], self.names, per_row=True) if self.per_row else self
 
-    def spread(self, keep: Masks, which: Ints) -> Masks:
+    def spread(self, keep: Queries, which: Which) -> Masks:
         """Masks over parts (mask, part) as masks over elements (mask, *shape); padding is always kept."""
         padded = np.concatenate([keep, np.ones((len(keep), 1), dtype=bool)], axis=1)
         if self.per_row:
@@ -78,7 +78,7 @@ class Features:
             return np.take_along_axis(padded, index, axis=1).reshape(len(which), *self.shape)
         return padded[:, self.index]
 
-    def pool(self, values: Floats) -> Floats:
+    def pool(self, values: Floats) -> PerPart:
         """Sum values (row, *shape) over the elements of each part: (row, part)."""
         if self.elementwise:
             flat: Floats = np.empty((len(values), len(self)))
@@ -90,7 +90,7 @@ class Features:
         sums = np.bincount(bins.ravel(), weights=values.reshape(len(values), -1).ravel(), minlength=len(values) * parts)
         return np.asarray(sums.reshape(len(values), parts)[:, :-1], dtype=np.float64)
 
-    def map(self, values: Floats) -> Floats:
+    def map(self, values: PerPart) -> Floats:
         """Values of parts (row, part) painted on every element of the part: (row, *shape); padding gets 0."""
         padded = np.concatenate([values, np.zeros((len(values), 1))], axis=1)
         if self.per_row:

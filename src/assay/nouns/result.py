@@ -13,7 +13,7 @@ from assay.nouns.features import Features
 from assay.words.errors import InputError
 from assay.words.seed import Seed
 from assay.words.stats import Interval, bootstrap
-from assay.words.types import Floats, Masks
+from assay.words.types import Floats, Masks, PerPart, PerRow, RowMasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,10 +112,10 @@ class Explanation(Result):
     ``dense`` (row, *shape) keeps values finer than the parts, where the method gives them.
     """
 
-    values: Floats
-    stderr: Floats | None
-    base: Floats
-    output: Floats
+    values: PerPart
+    stderr: PerPart | None
+    base: PerRow
+    output: PerRow
     features: Features
     ids: tuple[str, ...]
     x: Any
@@ -126,7 +126,7 @@ class Explanation(Result):
     meaning: str = ""
 
     @property
-    def residual(self) -> Floats:
+    def residual(self) -> PerRow:
         """Output − base − Σ values, (row,): what the values leave unexplained; NaN where there is no base."""
         return np.asarray(self.output - self.base - self.values.sum(axis=1))
 
@@ -138,7 +138,7 @@ class Explanation(Result):
         """Parts from the highest value to the lowest, (row, part); ties fall in part order."""
         return np.argsort(-self.values, axis=1, kind="stable")
 
-    def top(self, share: float) -> Masks:
+    def top(self, share: float) -> RowMasks:
         """Masks (row, part) of the ⌈share · n⌉ parts with the highest values."""
         if not 0 < share <= 1:
             raise InputError(f"share is a fraction of the parts, above 0 and at most 1; got {share}.")
@@ -190,11 +190,11 @@ class Explanation(Result):
 class Score(Result):
     """One number per row that judges an explanation; NaN where undefined, with a note that says why."""
 
-    values: Floats
+    values: PerRow
     ids: tuple[str, ...]
     better: Literal["higher", "lower", "neither"]
     of: str
-    stderr: Floats | None = None
+    stderr: PerRow | None = None
     extra: Mapping[str, Floats] = field(default_factory=dict)
     meaning: str = ""
 
@@ -232,10 +232,10 @@ class Breach(Result):
     ids: tuple[str, ...]
     success: Masks
     kept: Masks
-    moved: Floats
-    before: Floats
-    after: Floats
-    random: Floats
+    moved: PerRow
+    before: PerRow
+    after: PerRow
+    random: PerRow
     quantity: str
     meaning: str = ""
 

@@ -40,10 +40,12 @@ MAGNITUDE = _between(_CIVIDIS)
 """Cividis (Nuñez, Anderton and Renslow 2018) from dark (0) to bright (most): (level, 3)."""
 
 
-def levels(values: Floats, scale: float, *, signed: bool) -> Bytes:
-    """The colour step of each value: −scale … scale where signed, else 0 … scale; beyond it, and NaN, the end and 0."""
-    share = np.nan_to_num(values, nan=0.0) / scale if scale > 0 else np.zeros(values.shape)
-    share = (np.clip(share, -1, 1) + 1) / 2 if signed else np.clip(share, 0, 1)
+def levels(values: Floats, low: float, high: float) -> Bytes:
+    """The colour step of each value between ``low`` and ``high``; beyond them the end's, and NaN that of 0."""
+    known = np.nan_to_num(values, nan=max(low, 0.0))
+    share = (
+        np.clip((known - low) / (high - low), 0, 1) if high > low else np.full(values.shape, 0.5 if low < 0 else 0.0)
+    )
     return np.round(share * (LEVELS - 1)).astype(np.uint8)
 
 

@@ -18,7 +18,7 @@ from assay.words.types import Floats
 IMAGES = 6
 METHODS = 12
 COLOURS = 48
-BUDGET = 190_000
+BUDGET = 175_000
 """Characters that all pictures of a page may take together; maps shrink, then images go, until they fit."""
 
 SIZES = ((144, 96), (128, 80), (112, 64), (96, 48), (80, 32))
@@ -125,14 +125,22 @@ def scale_of(*maps: Floats) -> float:
     return float(np.quantile(sizes, 0.99, method="higher")) if len(sizes) else 0.0
 
 
+def level_of(*maps: Floats) -> float:
+    """The least value over all maps drawn on a scale without a sign: 0 wherever something is 0."""
+    sizes = np.concatenate([m.ravel() for m in maps])
+    sizes = sizes[np.isfinite(sizes)]
+    return float(sizes.min()) if len(sizes) else 0.0
+
+
 def _panel(name: str, explanation: Explanation, rival: Explanation | None, row: int, most: int) -> Panel:
     plane = shrunk(flat(explanation, row), most)
     other = shrunk(flat(rival, row), most) if rival is not None else None
     planes = [plane] if other is None else [plane, other]
-    scale = scale_of(*planes)
     signed = bool((explanation.values < 0).any() or (explanation.dense is not None and (explanation.dense < 0).any()))
     table = DIVERGING if signed else MAGNITUDE
-    drawn = [data_uri(png(levels(p, scale, signed=signed), table)) for p in planes]
+    high = scale_of(*planes)
+    low = -high if signed else level_of(*planes)
+    drawn = [data_uri(png(levels(p, low, high), table)) for p in planes]
     labels = explanation.labels[row] if explanation.labels else ""
     return Panel(
         method=name,
@@ -140,7 +148,7 @@ def _panel(name: str, explanation: Explanation, rival: Explanation | None, row: 
         map=drawn[0],
         rival=rival.labels[row] if rival is not None and rival.labels else "runner-up" if rival is not None else "",
         rival_map=drawn[1] if other is not None else "",
-        low=number(-scale) if signed else "0",
-        high=number(scale),
+        low=number(low),
+        high=number(high),
         ramp=gradient(table),
     )

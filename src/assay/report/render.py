@@ -22,7 +22,7 @@ from assay.report.glossary import glossary
 from assay.report.matrix import matrix
 from assay.report.pictures import album, pictorial
 from assay.report.verdict import summary, worst_first
-from assay.report.words import VERDICTS, breakable, chip, counted, figures_of, icon, listed, number, places
+from assay.report.words import VERDICTS, advice, breakable, chip, counted, figures_of, icon, listed, number, places
 from assay.words.types import Floats
 
 ROWS = 3
@@ -65,7 +65,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     tools: dict[str, Any] = {
-        "chip": chip, "icon": icon, "number": number, "counted": counted, "breakable": breakable,
+        "chip": chip, "advice": advice, "icon": icon, "number": number, "counted": counted, "breakable": breakable,
         "strip": strip, "figures_of": figures_of, "evidence": evidence,
         "VERDICTS": VERDICTS, "OPEN": OPEN, "PARTS": PARTS, "colours": colours,
     }  # fmt: skip

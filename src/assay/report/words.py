@@ -46,6 +46,18 @@ def chip(verdict: Verdict) -> Markup:
     return Markup('<span class="chip {}">{}{}</span>').format(word.tone, icon(word.tone), word.one)
 
 
+TRUSTED: dict[Verdict, str] = {"pass": "use", "undecided": "with care", "fail": "do not use"}
+"""What the verdict on an explanation tells its user to do."""
+
+
+def advice(verdict: Verdict) -> Markup:
+    """The verdict on an explanation as icon and what to do with it."""
+    word = VERDICTS[verdict]
+    return Markup('<span class="chip {}">{}{}</span>').format(
+        word.tone, icon(word.tone), TRUSTED.get(verdict, word.one)
+    )
+
+
 def number(value: float | None, decimals: int | None = None) -> str:
     """Three significant digits, or so many decimals; NaN is told as undefined."""
     if value is None:

@@ -1,14 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names for arrays. Axes are written as words: row part mask query draw class."""
+"""Names for arrays. Axes are written as words and checked under test: row part mask query step class.
+
+The same word means the same length within one call. ``Array`` is an array in the model's own namespace, a numpy
+array or a torch tensor; everything else is numpy, float64 where it holds numbers.
+"""
 
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool, Float64, Int64
 
 Array: TypeAlias = Any
-"""An array in the model's own namespace: a numpy array or a torch tensor."""
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-Masks: TypeAlias = npt.NDArray[np.bool_]
-Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = Float64[np.ndarray, "..."]
+Masks: TypeAlias = Bool[np.ndarray, "..."]
+Ints: TypeAlias = Int64[np.ndarray, "..."]
+
+PerRow: TypeAlias = Float64[np.ndarray, "row"]
+PerPart: TypeAlias = Float64[np.ndarray, "row part"]
+PerMask: TypeAlias = Float64[np.ndarray, "row mask"]
+PerQuery: TypeAlias = Float64[np.ndarray, "query"]
+PerStep: TypeAlias = Float64[np.ndarray, "row step"]
+PerClass: TypeAlias = Float64[np.ndarray, "query class"]
+
+RowMasks: TypeAlias = Bool[np.ndarray, "row part"]
+MaskSet: TypeAlias = Bool[np.ndarray, "mask part"]
+Queries: TypeAlias = Bool[np.ndarray, "query part"]
+Paths: TypeAlias = Bool[np.ndarray, "row step part"]
+Which: TypeAlias = Int64[np.ndarray, "query"]
