@@ -18,7 +18,7 @@ from assay.words.types import Floats
 IMAGES = 6
 METHODS = 12
 COLOURS = 48
-BUDGET = 175_000
+BUDGET = 150_000
 """Characters that all pictures of a page may take together; maps shrink, then images go, until they fit."""
 
 SIZES = ((144, 96), (128, 80), (112, 64), (96, 48), (80, 32))

@@ -1,0 +1,91 @@
+"""A trained digit classifier on real digits."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.shared import folder
+
+import assay
+from assay import attack, certify, evaluate, explain
+
+pytestmark = pytest.mark.shared
+
+
+class Digits(torch.nn.Module):
+    """Two convolutions, functional ReLU and pooling, as the weights were trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = torch.nn.Conv2d(1, 20, 5), torch.nn.Conv2d(20, 50, 5)
+        self.fc1, self.fc2 = torch.nn.Linear(800, 500), torch.nn.Linear(500, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        functional = torch.nn.functional
+        x = functional.max_pool2d(functional.relu(self.conv1(x)), 2)
+        x = functional.max_pool2d(functional.relu(self.conv2(x)), 2)
+        return self.fc2(functional.relu(self.fc1(x.flatten(1))))
+
+
+@pytest.fixture(scope="module")
+def model():
+    net = Digits()
+    net.load_state_dict(load_file(folder("mnist-models") / "cnn.safetensors"))
+    return assay.model.torch(net, classes=list("0123456789"), preprocess=lambda x: (x / 255 - 0.1307) / 0.3081)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    held = np.load(folder("mnist") / "mnist.npz")
+    return held["x_test"][:, None].astype(np.float32), held["y_test"]
+
+
+@pytest.fixture(scope="module")
+def case(model, digits):
+    return assay.case(model, digits[0][:12], features=assay.grid((1, 28, 28), 4))
+
+
+def test_the_classifier_is_wrapped_as_it_was_trained(model, digits):
+    x, y = digits
+    assert (assay.case(model, x[:500]).label == y[:500]).mean() >= 0.99
+
+
+def test_shapley_beats_random_order_on_every_curve(case):
+    black = assay.Constant(0.0)
+    values, chance = explain.shapley(case, remove=black, budget=400), explain.random(case)
+    assert evaluate.deletion(values, case, remove=black).mean < evaluate.deletion(chance, case, remove=black).mean
+    assert evaluate.insertion(values, case, remove=black).mean > evaluate.insertion(chance, case, remove=black).mean
+
+
+def test_integrated_gradients_and_shapley_from_black_agree_in_rank(case):
+    ours = explain.integrated_gradients(case, start=0.0, steps=64)
+    other = explain.shapley(case, remove=assay.Constant(0.0), budget=400)
+    ranks = [np.corrcoef(a, b)[0, 1] for a, b in zip(ours.values, other.values)]
+    assert np.mean(ranks) > 0.5
+
+
+def test_multiplying_by_the_digit_keeps_the_map_alike_when_the_weights_are_lost(case):
+    multiplied = evaluate.parameter_randomisation(explain.integrated_gradients(case, steps=16), case)
+    bare = evaluate.parameter_randomisation(explain.saliency(case), case)
+    assert multiplied.mean > 0.8  # black patches get 0 whatever the weights: the sanity check catches it
+    assert bare.mean < multiplied.mean
+
+
+def test_small_moves_change_the_saliency_more_when_they_are_chosen(case):
+    e = explain.saliency(case)
+    breach = attack.top_k(e, case, assay.Ball("linf", 8.0, low=0.0, high=255.0), steps=8)
+    assert breach.kept.all()
+    assert breach.after.mean() < breach.random.mean()
+
+
+def test_projected_descent_moves_predictions_that_random_moves_do_not(case):
+    breach = attack.pgd(case, assay.Ball("linf", 64.0, low=0.0, high=255.0), steps=20)
+    assert breach.success.mean() > 0.5
+    assert (breach.after <= breach.random).all()
+
+
+def test_soft_stability_of_the_leading_quarter_exceeds_that_of_random_parts(case):
+    leading = explain.shapley(case, remove=assay.Constant(0.0), budget=400).top(0.25)
+    anything = explain.random(case).top(0.25)
+    ours, chance = (certify.soft_stability(case, parts, radius=3, draws=80) for parts in (leading, anything))
+    assert ours.extra["rate"].mean() > chance.extra["rate"].mean()
