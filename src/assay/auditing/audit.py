@@ -21,7 +21,7 @@ from assay.cases.case import Case, case
 from assay.cases.removals import Blur, Marginal
 from assay.engine.ball import Ball
 from assay.engine.declare import versions
-from assay.model.model import Model
+from assay.model.model import Meter, Model
 from assay.model.wrap import wrap
 from assay.nouns.features import grid
 from assay.nouns.method import find
@@ -82,7 +82,7 @@ def audit(
     and the page says so.
     """
     started = time.monotonic()
-    wrapped = wrap(model)
+    wrapped = _counted_afresh(wrap(model))
     whole = case(wrapped, x, ids=ids, seed=Seed(seed))
     kind = "image" if len(whole.rows.shape) == 3 else "table"
     depth = profile_named(kind, profile)
@@ -235,6 +235,11 @@ def _about(model: Model, whole: Case, profile: str, seed: int, started: float) -
         "when": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "took": f"{time.monotonic() - started:.0f} s",
     }
+
+
+def _counted_afresh(model: Model) -> Model:
+    """The same model with a meter of its own, so that an audit tells what it cost and nothing else."""
+    return replace(model, meter=Meter())
 
 
 def _count(train: tuple[Any, Any] | None) -> int:
