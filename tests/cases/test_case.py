@@ -461,3 +461,11 @@ def test_a_live_case_lets_gradients_through_an_explanation() -> None:
     (second,) = torch.autograd.grad((slope**2).sum(), x)
     assert second.abs().sum() > 0
     assert not case.gradient(case.rows.x).requires_grad
+
+
+def test_a_number_names_the_class_so_called_before_it_is_a_position() -> None:
+    model = assay.model.function(lambda x: np.tile([0.2, 0.8], (len(x), 1)), gives="probabilities", classes=["1", "2"])
+    rows = np.zeros((2, 3))
+    assert assay.case(model, rows, label=1).label.tolist() == [0, 0]
+    assert assay.case(model, rows, label=np.array([2.0, 1.0])).label.tolist() == [1, 0]
+    assert assay.case(model, rows, label=[0, 1]).label.tolist() == [0, 1]  # 0 names no class: positions

@@ -50,7 +50,7 @@ def _membership(subject: Subject) -> tuple[list[Finding], list[NotRun]]:
         why, enable = "no training rows with labels were given", "train=(rows, labels), y=labels"
         return [], [NotRun("diagnose.membership", why, enable)]
     rows, labels = subject.train
-    inside = case(subject.model, rows, target="loss", label=_labels(subject.model, labels), seed=subject.seed)
+    inside = case(subject.model, rows, target="loss", label=labels, seed=subject.seed)
     return diagnose.membership(inside, labels, subject.x, subject.y), []
 
 
@@ -117,9 +117,3 @@ def _groups(x: Any, sensitive: Sequence[str] | Mapping[str, Any]) -> dict[str, l
     if missing:
         raise InputError(f"sensitive names {missing}, which are not among the columns {frame.columns[:8]}.")
     return {name: [str(value) for value in frame[name].to_list()] for name in sensitive}
-
-
-def _labels(model: Model, labels: Any) -> list[Any]:
-    """True labels as class names, where the model has classes by name."""
-    given = np.asarray(labels).tolist()
-    return [str(v) for v in given] if model.classes and not set(map(str, given)) - set(model.classes) else given

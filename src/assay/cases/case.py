@@ -213,9 +213,10 @@ def case(
 
     ``x`` is a data frame, an array or a tensor, in the units before the model's ``preprocess``. ``target`` defaults
     to the logit of nets, the raw score (margin) of boosted trees, the probability of other classifiers and the value
-    of regressions. ``label`` is ``"predicted"``, ``"runner_up"``, a class (position or name), or one a row; for
-    several outputs of a regression it is the output's position. ``features`` cuts rows into parts (default: each
-    element or column); ``names`` names the elements; ``ids`` names the rows and keys their random streams.
+    of regressions. ``label`` is ``"predicted"``, ``"runner_up"``, a class (its name, else its position: 1 is the
+    class called "1" where there is one), or one a row; for several outputs of a regression it is the output's
+    position. ``features`` cuts rows into parts (default: each element or column); ``names`` names the elements;
+    ``ids`` names the rows and keys their random streams.
 
     Refused, with rows or columns named and nothing of the caller's changed: NaN or infinite values, missing or
     unexpected columns (reordered ones are put right by name), labels that do not exist.
@@ -335,21 +336,31 @@ def resolve_label(label: Any, model: Model, rows: int, prediction: Callable[[], 
     if count == 1 and model.gives not in ("values", "units"):
         count = 2
     places = {name: i for i, name in enumerate(model.classes)}
-    found = np.array([places.get(v, -1) if isinstance(v, str) else _position(v) for v in given], dtype=np.int64)
+    texts = [class_text(value) for value in given]
+    named = set(texts) <= set(places) or any(isinstance(value, str) for value in given)
+    positions = [places.get(t, -1) for t in texts] if named else [_position(v, row) for row, v in enumerate(given)]
+    found = np.array(positions, dtype=np.int64)
     wrong = np.flatnonzero((found < 0) | (found >= count))
     if len(wrong):
         kind = {"values": "output(s)", "units": "unit(s)"}.get(model.gives, "classes")
-        named = f": {', '.join(model.classes[:8])}" if model.classes else f", numbered 0 … {count - 1}"
+        known = f": {', '.join(model.classes[:8])}" if model.classes else f", numbered 0 … {count - 1}"
         raise InputError(
-            f"row {some(wrong)}: label {given[int(wrong[0])]!r} does not exist; the model has {count} {kind}{named}."
+            f"row {some(wrong)}: label {given[int(wrong[0])]!r} does not exist; the model has {count} {kind}{known}."
         )
     return found
 
 
-def _position(label: Any) -> int:
-    """A label as a position; −1 for what is no whole number."""
-    number = float(label)
-    return int(number) if number.is_integer() else -1
+def class_text(label: Any) -> str:
+    """A label as the name of a class would be written: 1 and 1.0 are "1"."""
+    number = isinstance(label, float | np.floating) and float(label).is_integer()
+    return str(int(label)) if number else str(label)
+
+
+def _position(label: Any, row: int) -> int:
+    """A label as a position, −1 for a number that is not whole; raises ``InputError`` for what is no number."""
+    if isinstance(label, int | float | np.number | np.bool_):
+        return int(label) if float(label).is_integer() else -1
+    raise InputError(f"row {row}: label {label!r} does not exist: it is neither a class's name nor its position.")
 
 
 def _labels_like(labels: Ints, out: Array) -> Array:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -113,7 +113,7 @@ def disparity(
     chosen = class_named(case, favourable)
     if rows < 2 or not 0 < level < 1:
         raise InputError(f"rows={rows}, level={level}; at least 2 rows a group and a level between 0 and 1 are needed.")
-    decided = case.asking("decision", chosen)
+    decided = replace(case.asking("decision"), label=np.full(len(case), chosen))
     favoured = decided.output > 0.5
     every = np.ones(len(case), dtype=bool)
     asked = [(PARITY, every)]

@@ -46,9 +46,7 @@ def truth(model: Model, labels: Any, rows: int, outputs: Floats) -> Any:
         if len(gaps):
             raise InputError(f"labels are NaN or infinite in row(s) {some(gaps)}. Leave these rows out.")
         return numbers
-    texts = [_text(label) for label in given]
-    named = texts if set(texts) <= set(model.classes) else [_position(label, row) for row, label in enumerate(given)]
-    return resolve_label(named, model, rows, lambda: outputs)
+    return resolve_label(given, model, rows, lambda: outputs)
 
 
 def class_named(case: Case, label: Any) -> int:
@@ -75,17 +73,3 @@ def shared(x: Array, other: Array) -> Any:
 
 def _flat(x: Array) -> Floats:
     return np.ascontiguousarray(to_floats(x).reshape(len(x), -1)) + 0.0  # −0 becomes 0
-
-
-def _text(label: Any) -> str:
-    if isinstance(label, float | np.floating) and float(label).is_integer():
-        return str(int(label))
-    return str(label)
-
-
-def _position(label: Any, row: int) -> Any:
-    if isinstance(label, str):
-        return str(label)  # no such class: named in the error
-    if isinstance(label, int | float | np.number | np.bool_) and float(label).is_integer():
-        return int(label)
-    raise InputError(f"row {row}: label {label!r} is neither a class's name nor its position.")
