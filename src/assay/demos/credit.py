@@ -45,7 +45,7 @@ def credit(*, out: str | Path | None = None, profile: str = "quick", seed: int =
         label.iloc[outside],
         train=(train, label.iloc[inside]),
         sensitive={
-            "sex": test["status_sex"].str.split(",").str[0],
+            "sex as coded": test["status_sex"].str.split(",").str[0],
             "age": np.where(test["age"] <= 25, "25 or younger", "older"),
         },
         favourable="good",
