@@ -71,6 +71,8 @@ def test_a_memorising_forest_is_caught_and_its_repair_leaks_less(cancer):
     (mending,) = run.record.mendings
     after = next(finding for finding in mending.after if finding.code == "PRV101")
     assert after.estimate < run["PRV101"].estimate / 2
+    judged = {finding.code for finding in mending.after if finding.subject == "shapley"}
+    assert {"TRU001", "EXP101", "EXP201", "EXP202", "EXP203"} <= judged
 
 
 def test_the_price_printed_before_is_never_exceeded(cancer):

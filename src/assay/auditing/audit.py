@@ -7,6 +7,7 @@ import datetime
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ from assay.words.seed import Seed
 
 PACKAGES = (attack, certify, diagnose, evaluate, explain, repair)
 """The verb packages whose methods the plan names; importing them fills the catalogue."""
+
+AGAIN = ("completeness", "deletion", "insertion", "faithfulness_correlation")
+"""Scores of the one explanation that is made again after a repair."""
 
 Tell = Callable[[str, str, float], None]
 """Called as tell(event, text, share): "plan" once, "step" before each step, "end"; share of the price already paid."""
@@ -104,7 +108,8 @@ def audit(
     mendings: list[Mending] = []
     if recipe is not None and y is not None:
         tell("step", "repair, and audit again", laid.paid(before="repair"))
-        mendings = mended(subject, setting.case, recipe, checked)
+        trust = partial(_trusted_again, x=x, ids=ids, setting=setting)
+        mendings = mended(subject, setting.case, recipe, checked, trust)
     told = {
         "title": title or f"Audit of {wrapped.name}",
         "about": _about(wrapped, whole, profile, seed, started),
@@ -220,6 +225,24 @@ def _perform(step: Step, setting: Setting, work: _Work) -> None:
 def _trust(setting: Setting, work: _Work) -> list[Finding]:
     candidates = {name: e for name, e in work.explanations.items() if name not in setting.references}
     return diagnose.explanation_trust(setting.case, candidates, work.scores, breaches=work.breaches)
+
+
+def _trusted_again(model: Model, *, x: Any, ids: Sequence[Any] | None, setting: Setting) -> list[Finding]:
+    """Shapley values and their faithfulness alone, for a model before and after a repair."""
+    depth = setting.profile
+    asked = _cut(case(model, x, ids=ids, seed=setting.case.seed), depth, [])
+    small = replace(
+        depth,
+        explainers={"shapley": depth.explainers["shapley"]},
+        scores={name: options for name, options in depth.scores.items() if name in AGAIN},
+        attacks={},
+        certificates={},
+    )
+    asked = replace(asked, features=setting.case.features)
+    setting = replace(setting, case=asked, profile=small, references=("random",))
+    laid = plan(setting)
+    steps = tuple(step for step in laid.steps if step.subject != RIVAL)
+    return _trust(setting, _investigate(replace(laid, steps=steps), setting, silent))
 
 
 def _about(model: Model, whole: Case, profile: str, seed: int, started: float) -> dict[str, str]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,8 +83,13 @@ def _disparity(subject: Subject) -> tuple[list[Finding], list[NotRun]]:
     return findings, []
 
 
-def mended(subject: Subject, asked: Case, recipe: Recipe, before: list[Finding]) -> list[Mending]:
-    """One repair for each kind of fault found, each followed by the same diagnoses on the repaired model."""
+def mended(
+    subject: Subject, asked: Case, recipe: Recipe, before: list[Finding], trust: Callable[[Model], list[Finding]]
+) -> list[Mending]:
+    """One repair for each kind of fault found, each followed by the same diagnoses on the repaired model.
+
+    ``trust`` explains a model and judges the explanation; it is asked about the model before and after.
+    """
     failed = {finding.code for finding in before if finding.verdict == "fail"}
     wanted: list[dict[str, Any]] = []
     if failed & {"PRV101", "PRV102"} and recipe.regularises:
@@ -96,10 +101,11 @@ def mended(subject: Subject, asked: Case, recipe: Recipe, before: list[Finding])
         if columns:
             wanted.append({"without": columns})
     made = []
+    judged = trust(subject.model) if wanted else []
     for options in wanted:
         mending = repair.refit(asked, recipe=recipe, held_out=(subject.x, subject.y), **options)
         after, _ = faults(replace(subject, model=mending.model))
-        made.append(Mending(mending, tuple(before), tuple(after)))
+        made.append(Mending(mending, (*before, *judged), (*after, *trust(mending.model))))
     return made
 
 

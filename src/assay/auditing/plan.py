@@ -205,7 +205,9 @@ def fault_steps(rows: int, train: int, groups: int, profile: Profile, remove: Re
     if groups:
         steps.append(Step("diagnose", "disparity", "", {"budget": shared}, disparity, 0))
     if mends:
-        steps.append(Step("repair", "refit", "", {}, 2 * (membership * bool(train) + disparity + 6 * rows), 0))
+        explained = 3 * profile.rows * (4 + (2 * shared + 64) * remove.fills)
+        again = 2 * (membership * bool(train) + disparity + 6 * rows) + explained
+        steps.append(Step("repair", "refit", "", {}, again, 0))
     return tuple(steps)
 
 
