@@ -15,7 +15,7 @@ from assay.cases.case import Case
 from assay.cases.removals import Removal
 from assay.engine.declare import diagnostic
 from assay.engine.labelled import class_named, truth
-from assay.engine.summary import exact_shapley, paired_leverage
+from assay.engine.summary import enumerated, exact_shapley, paired_leverage
 from assay.nouns.frames import some
 from assay.nouns.result import Finding, judge
 from assay.nouns.rows import to_numpy
@@ -289,7 +289,7 @@ def _shares(part: Case, first: Masks, remove: Removal, budget: int) -> tuple[Flo
     other. Standard errors join the draw of rows (two samples) with the draw of coalitions.
     """
     parts = len(part.features)
-    summary = exact_shapley if parts <= 20 and 2**parts <= budget else paired_leverage
+    summary = exact_shapley if enumerated(parts, budget) else paired_leverage
     design = summary.design(parts, budget, part.seed.child("design", summary.name))
     table = part.game(remove).table(design.masks)
     each = summary.estimate(design, table).values
