@@ -15,6 +15,10 @@ from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBClassifier
 
 import assay
+from assay import repair
+from assay.auditing.plan import Setting, price_of
+from assay.auditing.profile import PROFILES
+from assay.words.errors import InputError
 
 ROWS = 400
 
@@ -79,3 +83,11 @@ def test_a_net_on_a_table_is_audited_with_gradients():
     assert {"expected_gradients", "smooth_grad", "shapley"} <= set(run.record.explanations)
     assert run["SAN102"].n == 60
     assert any(note.code == "train-mode" for note in run.record.explanations["shapley"].notes)
+
+
+def test_a_method_of_unknown_price_enters_no_plan():
+    x, y = load_wine(return_X_y=True)
+    asked = assay.case(assay.wrap(Ridge().fit(x, y)), x[:5])
+    setting = Setting(asked, PROFILES["table", "quick"], assay.Constant(0.0), None, None, ())
+    with pytest.raises(InputError, match="no price is known for smoothing"):
+        price_of(repair.smoothing.method, setting)

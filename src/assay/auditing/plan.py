@@ -14,7 +14,7 @@ from assay.engine.ball import Ball
 from assay.engine.declare import check
 from assay.nouns.method import Method, Verb, find
 from assay.nouns.record import NotRun
-from assay.words.errors import CapabilityError
+from assay.words.errors import CapabilityError, InputError
 
 RIVALS = ("integrated_gradients", "saliency", "shapley")
 """Explanations that are also asked about the runner-up class: the first two that the case can have."""
@@ -154,12 +154,17 @@ def _filled(method: Method, given: Mapping[str, Any], setting: Setting) -> dict[
 
 
 def _step(method: Method, subject: str, options: Mapping[str, Any], setting: Setting) -> Step:
-    rows, parts = len(setting.case), len(setting.case.features)
-    fills = setting.remove.fills
     given = {name: options.get(name, parameter.default) for name, parameter in method.options.items()}
-    forwards = backwards = 0
-    whole = len(setting.background) if setting.background is not None else 0
     again = price_of(find("explain", subject), setting) if subject and subject != RIVAL else (0, 0)
+    forwards, backwards = _passes(method, given, again, setting)
+    return Step(method.verb, method.name, subject, dict(options), forwards + backwards, backwards)
+
+
+def _passes(method: Method, given: Mapping[str, Any], again: tuple[int, int], setting: Setting) -> tuple[int, int]:
+    """Forward passes beyond the backwards' own, and backward passes; ``again`` is what explaining once more costs."""
+    rows, parts, fills = len(setting.case), len(setting.case.features), setting.remove.fills
+    whole = len(setting.background) if setting.background is not None else 0
+    forwards = backwards = 0
     match method.name:
         case "saliency" | "input_x_gradient":
             backwards = rows
@@ -191,7 +196,11 @@ def _step(method: Method, subject: str, options: Mapping[str, Any], setting: Set
             forwards = rows * given["q"] * fills * 4
         case "soft_stability":
             forwards = rows * (given["draws"] + 1) * fills
-    return Step(method.verb, method.name, subject, dict(options), forwards + backwards, backwards)
+        case "random" | "constant" | "edges" | "completeness" | "sparseness":
+            pass  # these ask the model nothing
+        case unpriced:
+            raise InputError(f"no price is known for {unpriced}; a method of a profile needs one in auditing/plan.py.")
+    return forwards, backwards
 
 
 def fault_steps(rows: int, train: int, groups: int, profile: Profile, remove: Removal, mends: bool) -> tuple[Step, ...]:
