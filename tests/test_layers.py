@@ -28,12 +28,14 @@ MAY_KNOW: dict[str, set[str]] = {
     "data": {"words", "nouns", "data"},
     "demos": CORE | VERBS | {"report", "data", "auditing", "demos"},
     "auditing": CORE | VERBS | {"report", "data", "auditing"},
+    "testing": CORE | {"auditing", "testing"},
     "cli": CORE | VERBS | {"report", "data", "auditing", "demos", "cli", "examples"},
 }
 METHODS = VERBS | {"nouns", "cases", "engine", "words", "report"}
 HEAVY = {"torch", "pandas", "sklearn", "polars", "xgboost", "lightgbm", "transformers", "skimage", "PIL", "matplotlib"}
 GENERATORS = {"Generator", "PCG64", "SeedSequence", "BitGenerator"}
 TORCH_DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial"}
+UNPICKLES = "assay.model.unsafe"  # the one module that loads what could run code, where the user says so
 SILENCER = re.compile(r"#\s*(type:\s*ignore|noqa)", re.IGNORECASE)
 SPOKEN = re.compile(r"#\s*(type:\s*ignore\[[\w-]+(,\s*[\w-]+)*\]|noqa:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)\s+#\s*\w.*\s\w")
 
@@ -108,6 +110,20 @@ def heavy(module: str, tree: ast.AST) -> Iterator[str]:
         yield from (f"{module} loads {name}" for name in names if name.split(".")[0] in HEAVY)
 
 
+def unpickles(node: ast.Call) -> bool:
+    """Whether a call may run what a file brings: a load of torch or joblib that is not for weights only."""
+    called = node.func
+    if not isinstance(called, ast.Attribute):
+        return False
+    told = {k.arg: getattr(k.value, "value", None) for k in node.keywords}
+    owner = ast.unparse(called.value)
+    if called.attr == "load" and ("joblib" in owner or "jit" in owner or "skops" in owner):
+        return True
+    if told.get("allow_pickle") is True or told.get("weights_only", True) is not True:
+        return True
+    return called.attr == "load" and owner in ("torch", "pt") and "weights_only" not in told
+
+
 def calls(module: str, tree: ast.AST) -> Iterator[str]:
     """Device moves in verbs; global random calls, prints, pickles and evaluated text anywhere."""
     modules_named_random = any(
@@ -116,7 +132,8 @@ def calls(module: str, tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-            yield from (f"{module} imports {n}" for n in names if n.split(".")[0] in ("pickle", "dill", "cloudpickle"))
+            bad = [n for n in names if n.split(".")[0] in ("pickle", "dill", "cloudpickle") and module != UNPICKLES]
+            yield from (f"{module} imports {n}" for n in bad)
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func)
@@ -133,10 +150,10 @@ def calls(module: str, tree: ast.AST) -> Iterator[str]:
             yield f"{module} draws from a global stream: {name}"
         if modules_named_random and name.startswith("random."):
             yield f"{module} draws from a global stream: {name}"
-        if name in ("print", "eval", "exec", "torch.load", "joblib.load") and not (
-            name == "print" and room(module) == "cli"
-        ):
+        if name in ("print", "eval", "exec") and not (name == "print" and room(module) == "cli"):
             yield f"{module} calls {name}"
+        if unpickles(node) and module != UNPICKLES:
+            yield f"{module} unpickles: {name}"
 
 
 def silencers(module: str, text: str) -> Iterator[str]:
@@ -204,6 +221,11 @@ PLANTED = {
     "python's stream": ("assay.explain.x", "import random\nx = random.random()", "global stream"),
     "a print": ("assay.engine.x", "print(1)", "calls print"),
     "a pickle": ("assay.nouns.x", "import pickle", "imports pickle"),
+    "a torch file with more than weights": ("assay.model.files", "torch.load(path)", "unpickles: torch.load"),
+    "a torch file said to be whole": ("assay.model.x", "t().load(p, weights_only=False)", "unpickles: t().load"),
+    "a joblib file": ("assay.model.files", "joblib.load(path)", "unpickles: joblib.load"),
+    "objects in a numpy file": ("assay.nouns.x", "np.load(path, allow_pickle=True)", "unpickles: np.load"),
+    "a pickle beside the one module that may": ("assay.model.unsafe_too", "import pickle", "imports pickle"),
     "evaluated text": ("assay.nouns.x", "eval('1')", "calls eval"),
     "a bare ignore": ("assay.nouns.x", "x = 1  # type: " + "ignore", "silences"),
     "an ignore without a reason": ("assay.nouns.x", "x = 1  # type: " + "ignore[misc]", "silences"),
@@ -227,6 +249,8 @@ ALLOWED = {
     "the audit calls verbs": ("assay.auditing.x", "from assay import explain\nfrom assay.report.render import render"),
     "a named generator": ("assay.explain.x", "g = np.random.Generator(np.random.PCG64(3))\ng.random(3)"),
     "torch with a generator": ("assay.attack.x", "x = torch.randn(3, generator=g)"),
+    "weights of a torch file": ("assay.model.files", "torch.load(stream, weights_only=True)"),
+    "the one module that unpickles": ("assay.model.unsafe", "import pickle\njoblib.load(path)"),
     "a spoken ignore": ("assay.nouns.x", "x = 1  # type: " + "ignore[misc]  # the stubs are older than the package"),
     "a method called random": ("assay.explain.random", "def random(case):\n    return case.seed.generator().random(3)"),
 }

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from assay import attack, certify, diagnose, evaluate, examples, explain, model, repair
     from assay.auditing.audit import audit
+    from assay.auditing.compare import compare
+    from assay.auditing.run import Run
     from assay.cases.case import Case, case
     from assay.cases.game import Game
     from assay.cases.removals import Blur, Conditional, Constant, Marginal, Mean, Removal
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from assay.model.wrap import wrap
     from assay.nouns.features import Features, columns, elements, grid, groups, integer_map, superpixels
     from assay.nouns.recipe import Recipe
+    from assay.nouns.record import Waiver
     from assay.nouns.store import load
     from assay.nouns.target import Target, unit
     from assay.words.seed import Seed
@@ -42,12 +45,15 @@ _PLACES = {
     "Point": "engine.influence",
     "Recipe": "nouns.recipe",
     "Removal": "cases.removals",
+    "Run": "auditing.run",
     "Seed": "words.seed",
     "Target": "nouns.target",
     "Uniform": "engine.influence",
+    "Waiver": "nouns.record",
     "audit": "auditing.audit",
     "case": "cases.case",
     "columns": "nouns.features",
+    "compare": "auditing.compare",
     "elements": "nouns.features",
     "grid": "nouns.features",
     "groups": "nouns.features",

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import assay
+from assay.auditing.run import Run
 from assay.words.errors import InputError
 
 
@@ -75,14 +76,17 @@ def test_a_memorising_forest_is_caught_and_its_repair_leaks_less(cancer):
     assert {"TRU001", "EXP101", "EXP201", "EXP202", "EXP203"} <= judged
 
 
-def test_the_price_printed_before_is_never_exceeded(cancer):
+def test_the_price_printed_before_is_what_is_asked(cancer):
     x, y, held, _truth = cancer
     told = []
     model = assay.wrap(LogisticRegression(max_iter=5000).fit(x, y))
     run = assay.audit(model, held.iloc[:20], profile="quick", tell=lambda *event: told.append(event))
     assert told[0][0] == "plan"
     assert told[-1][0] == "end"
-    assert 0 < run.record.cost["forwards"] <= run.record.cost["planned forwards at most"]
+    cost = run.record.cost
+    assert cost["forwards asked"] == cost["forwards asked, planned"]
+    assert 0 < cost["forwards"] <= cost["forwards asked"]
+    assert f"{cost['forwards asked']:,} forward and 0 backward passes" in told[0][1]
 
 
 def test_what_was_not_run_is_said_with_what_enables_it(run):
@@ -97,7 +101,7 @@ def test_rows_left_out_are_told(run):
 
 def test_the_json_has_a_schema_number_and_no_undefined_numbers(run):
     plain = json.loads(run.to_json())
-    assert plain["schema"] == 1
+    assert plain["schema"] == 2
     assert {"findings", "scores", "not_run", "limits", "cost"} <= set(plain)
 
 
@@ -105,8 +109,11 @@ def test_the_folder_holds_result_page_and_arrays(run, tmp_path):
     page = run.save(tmp_path / "audit")
     assert page.read_text().startswith("<!doctype html>")
     assert json.loads((tmp_path / "audit" / "result.json").read_text())["title"] == run.record.title
-    again = assay.load(tmp_path / "audit" / "results" / "explain.shapley.assay")
-    np.testing.assert_array_equal(again.values, run.record.explanations["shapley"].values)
+    again = Run.load(tmp_path / "audit")
+    np.testing.assert_array_equal(
+        again.record.explanations["shapley"].values, run.record.explanations["shapley"].values
+    )
+    assert again.to_json() == run.to_json()
 
 
 def test_the_same_seed_gives_the_same_findings(cancer):

@@ -21,6 +21,7 @@ from tests.contract.subjects import (
     deep,
     explained,
     failing,
+    first_explanation,
     judged,
     net,
     options,
@@ -29,8 +30,9 @@ from tests.contract.subjects import (
 
 import assay
 from assay.cases.case import Case
+from assay.engine.price import price_of
 from assay.examples import analytic
-from assay.nouns.method import Method
+from assay.nouns.method import Method, find
 from assay.nouns.result import Estimate
 from assay.nouns.rows import to_floats
 from assay.nouns.store import load
@@ -142,6 +144,21 @@ def says_how_it_was_made(method: Method, subject: str) -> None:
     assert made.seed == case.seed
 
 
+def asks_for_what_its_price_says(method: Method, subject: str) -> None:
+    """A method without a price enters no plan; that all of ours have one is asked in test_catalogue."""
+    if method.price is None:
+        return
+    given = options(method, SUBJECTS[subject]())
+    explanation = first_explanation(SUBJECTS[subject]()) if method.verb == "evaluate" else None
+    case = SUBJECTS[subject]()  # its game remembers nothing, and nothing has been counted
+    meter, _ = case.model.meter, (case.output, case.prediction)
+    again = None if explanation is None else price_of(find("explain", "shapley"), case, explanation.made.options)
+    asked, backwards = meter.asked, meter.backwards
+    method.call(*([] if explanation is None else [explanation]), case, **given)
+    price = price_of(method, case, given, again)
+    assert (meter.asked - asked, meter.backwards - backwards) == (price.forwards, price.backwards)
+
+
 def survives_the_disk(method: Method, subject: str, folder: Path) -> None:
     result = ask(method, SUBJECTS[subject]())
     back = load(result.save(folder / "result.assay"))
@@ -173,6 +190,7 @@ LAWS: dict[str, Law] = {
         leaves_everything_as_it_was,
         leaves_everything_as_it_was_after_an_error,
         says_how_it_was_made,
+        asks_for_what_its_price_says,
     )
 }
 

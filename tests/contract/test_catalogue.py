@@ -72,3 +72,8 @@ def test_a_method_is_found_by_name_and_a_near_name_is_suggested() -> None:
     assert find("explain", "shapley").name == "shapley"
     with pytest.raises(InputError, match="did you mean shapley"):
         find("explain", "shaply")
+
+
+@pytest.mark.parametrize("verb", ["explain", "evaluate", "attack", "certify"])
+def test_every_method_has_a_price(verb: str) -> None:
+    assert [method.name for method in methods(verb) if method.price is None] == []

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from tests.contract.laws import CLAIMS, LAWS, Law, ask, survives_the_disk
-from tests.contract.subjects import SUBJECTS, methods, pairs
+from tests.contract.subjects import SUBJECTS, methods, options, pairs
 
-from assay.nouns.method import Method
+from assay.engine.ball import Ball
+from assay.engine.masks import LEADING
+from assay.engine.price import price_of
+from assay.nouns.method import Method, find
 from assay.words.errors import CapabilityError
 
 VERBS = ("explain", "evaluate")
@@ -51,3 +54,28 @@ def test_the_claim_holds(method: Method, claim: str) -> None:
 def test_every_method_can_be_asked_about_some_subject(verb: str) -> None:
     reached = {method.name for method, _ in pairs(verb)}
     assert [method.name for method in methods(verb) if method.name not in reached] == []
+
+
+@pytest.mark.parametrize("subject", ["neural", "visual"])
+@pytest.mark.parametrize(("name", "explainer"), [("pgd", ""), ("top_k", "integrated_gradients"), ("top_k", "saliency")])
+def test_an_attack_asks_for_what_its_price_says(name: str, explainer: str, subject: str) -> None:
+    method, case = find("attack", name), SUBJECTS[subject]()
+    explanation = [] if not explainer else [find("explain", explainer).call(case)]
+    meter, _ = case.model.meter, (case.output, case.prediction)
+    asked, backwards = meter.asked, meter.backwards
+    breach = method.call(*explanation, case, Ball("linf", 0.05), steps=3)
+    again = price_of(find("explain", explainer), case, explanation[0].made.options) if explainer else None
+    price = price_of(method, case, breach.made.options, again)
+    assert (meter.asked - asked, meter.backwards - backwards) == (price.forwards, price.backwards)
+
+
+@pytest.mark.parametrize("subject", ["neural", "visual", "mixed"])
+@pytest.mark.parametrize("name", ["mus", "soft_stability"])
+def test_a_certificate_asks_for_what_its_price_says(name: str, subject: str) -> None:
+    method, case = find("certify", name), SUBJECTS[subject]()
+    given = options(method, case)
+    explanation = find("explain", "constant").call(case)
+    meter, _ = case.model.meter, (case.output, case.prediction)
+    asked = meter.asked
+    certificate = method.call(case, explanation.top(LEADING), **given)
+    assert meter.asked - asked == price_of(method, case, certificate.made.options).forwards

@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 import assay
 from assay import Marginal, explain
-from assay.words.errors import CapabilityError, InputError
+from assay.words.errors import InputError
 
 generator = np.random.default_rng(0)
 FRAME = pd.DataFrame(
@@ -113,10 +113,72 @@ def test_the_mark_follows_the_fit_and_not_the_use(kind: str) -> None:
     assert assay.wrap(boosted(kind, "classes").fit(FRAME, 1 - TWO)).mark != mark
 
 
-def test_a_bare_booster_and_an_unfitted_estimator_are_refused() -> None:
-    booster = boosted("xgboost", "classes").fit(FRAME, TWO).get_booster()
-    with pytest.raises(CapabilityError, match=r"Booster is neither a classifier.*Give a fitted XGBClassifier"):
-        assay.wrap(booster)
+def booster_of(estimator: Any) -> Any:
+    return estimator.get_booster() if hasattr(estimator, "get_booster") else estimator.booster_
+
+
+@BOTH
+@pytest.mark.parametrize("labels", [TWO, THREE], ids=["two", "three"])
+def test_a_booster_gives_the_margins_of_its_estimator(kind: str, labels: np.ndarray) -> None:
+    estimator = boosted(kind, "classes").fit(FRAME, labels)
+    model = assay.wrap(booster_of(estimator))
+    assert len(model.classes) == len(set(labels))
+    assert_array_equal(assay.case(model, FRAME).prediction, raw(estimator, FRAME))
+
+
+@BOTH
+def test_a_boosters_objective_tells_values_from_margins(kind: str) -> None:
+    objective = "count:poisson" if kind == "xgboost" else "poisson"
+    estimator = boosted(kind, "values", objective=objective).fit(FRAME, THREE)
+    case = assay.case(assay.wrap(booster_of(estimator)), FRAME)
+    assert case.model.gives == "values"
+    assert_allclose(case.output, estimator.predict(FRAME))
+
+
+def test_a_regressor_fitted_for_classes_gives_a_booster_of_margins() -> None:
+    estimator = boosted("xgboost", "values", objective="binary:logistic").fit(FRAME, TWO)
+    case = assay.case(assay.wrap(estimator.get_booster()), FRAME)
+    assert case.model.gives == "margin"
+    assert_allclose(case.prediction, raw(estimator, FRAME))
+
+
+@BOTH
+def test_a_booster_takes_plain_numbers_in_every_form(kind: str) -> None:
+    plain = FRAME[["age", "income"]].astype(float)
+    estimator = boosted(kind, "classes").fit(plain, TWO)
+    model = assay.wrap(booster_of(estimator))
+    for form in (plain, pl.DataFrame(plain.to_dict("list")), plain.to_numpy()):
+        assert_array_equal(assay.case(model, form).prediction, raw(estimator, plain))
+
+
+@BOTH
+def test_the_callers_booster_stays_as_it_was(kind: str) -> None:
+    booster = booster_of(boosted(kind, "classes").fit(FRAME, TWO))
+    before = booster.save_raw("ubj") if kind == "xgboost" else booster.model_to_string()
+    assay.case(assay.wrap(booster), FRAME)
+    assert (booster.save_raw("ubj") if kind == "xgboost" else booster.model_to_string()) == before
+
+
+@BOTH
+@pytest.mark.parametrize("kind_of_text", [pl.String, pl.Categorical])
+def test_text_and_categories_of_polars_are_those_of_the_pandas_frame_trained_on(kind: str, kind_of_text: Any) -> None:
+    trained = FRAME[["age", "income", "purpose"]]
+    estimator = boosted(kind, "classes").fit(trained, TWO)
+    mixed = pl.from_pandas(trained).reverse()
+    text = [name for name, dtype in mixed.schema.items() if not dtype.is_numeric()]
+    mixed = mixed.with_columns(pl.col(*text).cast(kind_of_text))
+    for given in (estimator, booster_of(estimator)):
+        assert_array_equal(assay.case(assay.wrap(given), mixed).prediction[::-1], raw(estimator, trained))
+
+
+def test_a_lightgbm_model_trained_on_numbers_refuses_text() -> None:
+    model = assay.wrap(booster_of(boosted("lightgbm", "classes").fit(FRAME[["age", "income"]].to_numpy(), TWO)))
+    frame = pl.DataFrame({"age": [30.0, 40.0], "purpose": ["car", "tv"]})
+    with pytest.raises(InputError, match="the model learnt 0 such columns"):
+        _ = assay.case(model, frame).prediction
+
+
+def test_an_unfitted_estimator_is_refused() -> None:
     with pytest.raises(InputError, match="LGBMClassifier is not fitted yet"):
         assay.wrap(boosted("lightgbm", "classes"))
 

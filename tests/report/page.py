@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
+VOID = {"meta", "img", "br", "hr", "link", "input", "wbr", "col"}
 
 
 @dataclass

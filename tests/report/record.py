@@ -14,8 +14,9 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 import assay
 from assay import explain
-from assay.nouns.record import Mending, NotRun, Reason, Reasons, Record
-from assay.nouns.result import Breach, Certificate, Explanation, Finding, Note, Refusal, Repair, Score, judge
+from assay.nouns.features import columns
+from assay.nouns.record import Gallery, Mending, NotRun, Reason, Reasons, Record, Waiver
+from assay.nouns.result import Breach, Certificate, Explanation, Finding, Note, Refusal, Score, judge
 from assay.words.seed import Seed
 from assay.words.stats import Interval, student
 
@@ -219,8 +220,6 @@ def credit() -> Record:
             "data": "40 rows of shape 20",
             "profile": "standard",
             "seed": "0",
-            "when": "2026-11-21 10:00 UTC",
-            "took": "48 s",
         },
         cost={"forwards": 1_204_331, "backwards": 0},
         findings=(*judged(explanations), PROXY, LEAK, INFORMATIVE, UNDEFINED),
@@ -231,7 +230,7 @@ def credit() -> Record:
         breaches={"integrated_gradients": breach},
         certificates={"mus": certificate},
         reasons=reason_tables(),
-        mendings=(mending(made, model),),
+        mendings=(mending(),),
         refusals=(
             Refusal(
                 "explain.grad_cam", "explain", "grad_cam needs a convolution; this model has none.", "CapabilityError"
@@ -295,17 +294,8 @@ def reason_tables() -> tuple[Reasons, ...]:
     return tuple(tables)
 
 
-def mending(made: Any, model: Any) -> Mending:
+def mending() -> Mending:
     """The gap, before and after a refit without a column."""
-    repair = Repair(
-        made=replace(made, method="refit", verb="repair"),
-        notes=(),
-        model=model,
-        change="trained again without the column 'personal status'",
-        before={"accuracy": 0.78},
-        after={"accuracy": 0.772},
-        meaning="What training again in another way does to the fault and to the accuracy.",
-    )
     after = replace(
         PROXY,
         verdict="pass",
@@ -313,7 +303,15 @@ def mending(made: Any, model: Any) -> Mending:
         interval=Interval(-0.02, 0.08, 0.95, "newcombe"),
         claim="The favourable rate is 66.0% in group men and 62.9% in group women: a gap of 0.031.",
     )
-    return Mending(repair, (PROXY, LEAK), (after,))
+    return Mending(
+        method="refit",
+        change="trained again without the column 'personal status'",
+        meaning="What training again in another way does to the fault and to the accuracy.",
+        measured_before={"accuracy": 0.78},
+        measured_after={"accuracy": 0.772},
+        before=(PROXY, LEAK),
+        after=(after,),
+    )
 
 
 class Small(torch.nn.Module):
@@ -384,6 +382,84 @@ def photographs(rows: int = 8, side: int = 64) -> Record:
     )
 
 
+TIMES = {"when": "2026-11-22 04:43 UTC", "took": "7 s", "forwards made now": "1,604,860"}
+WAIVERS = (
+    Waiver("FAI101", "Ada Lovelace", "the gap goes with income; the board agreed", "2027-01-31"),
+    Waiver("SAN1", "Bob", "rise is only drawn", "2026-01-31", "rise"),
+    Waiver("PRV", "Eve", "never needed", "2027-03-01"),
+)
+GALLERIES = (
+    Gallery("typical", "rightly predicted, with a lead near the median one", (0, 1, 2), 37),
+    Gallery("borderline", "the two likeliest classes are closest", (1, 3, 4, 5), 40),
+    Gallery("wrong: false positives", "predicted granted, truly refused, and the model was surest", (6, 7), 2),
+)
+
+
+def hung(record: Record) -> Record:
+    """The record with galleries, true classes, waivers, times, and its checks judged together."""
+    findings = tuple(
+        replace(f, alone=replace(f.interval, level=0.95), more=1200 if f.verdict == "undecided" else None)
+        if f.interval is not None
+        else f
+        for f in record.findings
+    )
+    return replace(
+        record,
+        findings=findings,
+        galleries=GALLERIES,
+        truth=record.predictions[::-1],
+        waivers=WAIVERS,
+        times=TIMES,
+        cost={**record.cost, "checks judged together": 41},
+    )
+
+
+@functools.cache
+def wide(count: int = 1000, rows: int = 60) -> Record:
+    """A thousand columns with names of 300 characters, a hundred findings with long evidence, five full galleries."""
+    draw, record = np.random.default_rng(6), credit()
+    names = tuple(
+        f"column {i} " + "measured in the third quarter of the year before the last " * 5 for i in range(count)
+    )
+    names = tuple(name[:300] for name in names)
+    ids = tuple(f"row {i}" for i in range(rows))
+    shown = tuple(tuple(f"{v:.6g}" for v in row) for row in draw.normal(size=(rows, count)))
+
+    def widened(explanation: Explanation) -> Explanation:
+        return replace(
+            explanation,
+            features=columns(names),
+            ids=ids,
+            shown=shown,
+            x=np.zeros((rows, count)),
+            values=draw.normal(size=(rows, count)),
+            stderr=None,
+            base=np.zeros(rows),
+            output=np.ones(rows),
+            labels=("granted",) * rows,
+            extra={},
+        )
+
+    explanations = {name: widened(e) for name, e in record.explanations.items()}
+    big = {f"table {i}": [dict.fromkeys(names[:12], 0.5) for _ in range(30)] for i in range(3)}
+    findings = [
+        replace(PROXY, code=f"FAI{i:03d}", claim=f"{names[i]} drives a gap", evidence={**PROXY.evidence, **big})
+        for i in range(100)
+    ]
+    galleries = tuple(Gallery(f"gallery {g}", "why", tuple(range(6 * g, 6 * g + 6)), 30) for g in range(5))
+    return replace(
+        hung(record),
+        title="A wide table",
+        explanations=explanations,
+        rivals={"shapley": widened(record.explanations["shapley"])},
+        scores=scored(explanations),
+        findings=tuple(findings),
+        predictions=("granted",) * rows,
+        truth=("refused",) * rows,
+        galleries=galleries,
+    )
+
+
 def empty() -> Record:
     """An audit in which nothing ran."""
     return Record("", {}, {}, (), {}, {}, {}, ())
@@ -428,8 +504,6 @@ def hostile(text: str) -> Record:
     )
     breach = replace(record.breaches["integrated_gradients"], quantity=text, meaning=text)
     certificate = replace(record.certificates["mus"], bounds={text: np.ones(40)}, theorem=text, assumptions=(text,))
-    repaired = record.mendings[0]
-    repair = replace(repaired.repair, change=text, before={text: 1.0}, after={text: 1.0})
     return replace(
         record,
         title=text,
@@ -445,10 +519,15 @@ def hostile(text: str) -> Record:
             replace(t, row=text, group=text, question=text, lines=(Reason(text, text, 1.0, 0.5, 1.5),))
             for t in record.reasons
         ),
-        mendings=(Mending(repair, (found,), (replace(found, verdict="pass"),)),),
+        mendings=(Mending(text, text, text, {text: 1.0}, {text: 1.0}, (found,), (replace(found, verdict="pass"),)),),
         refusals=(Refusal(text, "explain", text, text),),
         not_run=(NotRun(text, text, text),),
         limits=(text,),
         predictions=(text,) * len(first.ids),
+        truth=(f"{text} ",) * len(first.ids),
+        rivals={text: evil},
+        galleries=(Gallery(text, text, (0, 1), 2), Gallery("again", text, (0,), 1)),
+        waivers=(Waiver(text, text, text, "2027-01-31"), Waiver("TRU", text, text, "2020-01-31", text)),
+        times={"when": "2026-11-22 04:43 UTC", text: text},
         reproduce=text,
     )

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from tests.report.record import REFERENCES, credit
 
-from assay.report.matrix import against, matrix
+from assay.nouns.result import Score
+from assay.report.matrix import MANY, against, interval, leaders, matrix
 
 
 def test_references_stand_apart_after_all_others() -> None:
@@ -51,3 +54,43 @@ def test_a_score_without_a_defined_row_is_undefined() -> None:
     cell = next(line for line in matrix(record).lines if line.name == "lime").cells[0]
     assert cell is not None
     assert (cell.mean, cell.bounds) == ("undefined", "")
+
+
+def led(scores: Mapping[str, Score]) -> tuple[str, ...]:
+    return leaders({name: (score, interval(score)) for name, score in scores.items()})
+
+
+def test_the_interval_of_many_rows_is_students_and_of_few_the_bootstraps() -> None:
+    score = credit().scores["lime", "deletion"]
+    many = replace(score, values=np.random.default_rng(0).normal(size=MANY + 1))
+    assert (interval(score).method, interval(many).method) == ("bca", "student")
+    assert interval(many).low == pytest.approx(many.interval().low, abs=0.01)
+
+
+def test_the_best_is_named_where_its_interval_lies_apart() -> None:
+    score = credit().scores["lime", "deletion"]
+    low, high = replace(score, values=score.values - 5), replace(score, values=score.values + 5)
+    assert led({"a": high, "b": low, "c": score}) == ("b",)
+    assert led({"a": replace(high, better="higher"), "b": replace(low, better="higher")}) == ("a",)
+
+
+def test_explanations_that_cannot_be_told_apart_are_tied() -> None:
+    score = credit().scores["lime", "deletion"]
+    near = replace(score, values=score.values + 0.001)
+    assert led({"a": near, "b": score, "c": replace(score, values=score.values + 5)}) == ("b", "a")
+
+
+def test_rounding_makes_no_winner() -> None:
+    score = credit().scores["lime", "deletion"]
+    nothing = {name: replace(score, values=np.full(40, size)) for name, size in (("a", 1e-17), ("b", 1e-16))}
+    assert led(nothing) == ("a", "b")
+
+
+def test_no_best_is_named_without_a_direction_or_a_rival() -> None:
+    score = credit().scores["lime", "deletion"]
+    assert led({"a": score}) == ()
+    assert led({name: replace(score, better="neither") for name in "ab"}) == ()
+
+
+def test_references_are_never_called_best() -> None:
+    assert {name for names in matrix(credit()).best for name in names} & set(REFERENCES) == set()

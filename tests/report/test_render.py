@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.report.page import Page
-from tests.report.record import credit, empty, hostile, photographs
+from tests.report.record import credit, empty, hostile, hung, photographs, wide
 
 from assay.report.pictures import BUDGET, album
-from assay.report.render import render
+from assay.report.render import UNSEEN, render
 from assay.words.stats import Interval
 
 PAYLOADS = (
@@ -34,6 +34,7 @@ SECTIONS = (
     "reasons",
     "attacks",
     "repairs",
+    "accepted",
     "limits",
     "reproduce",
     "glossary",
@@ -146,6 +147,24 @@ def test_the_image_page_is_at_most_300_kilobytes(images: Page) -> None:
     assert len(images.source.encode()) <= 300_000
 
 
+def test_a_page_with_galleries_is_at_most_300_kilobytes() -> None:
+    assert max(len(render(hung(record)).encode()) for record in (credit(), photographs())) <= 300_000
+
+
+def test_a_thousand_columns_with_names_of_300_characters_take_at_most_a_megabyte_and_a_half() -> None:
+    page = render(wide())
+    assert len(page.encode()) <= 1_500_000
+    assert "…" in page
+    assert f'title="{wide().explanations["shapley"].features.names[0]}"' in page or 'title="column ' in page
+
+
+def test_times_marks_seed_and_cost_are_told_under_reproduce() -> None:
+    part = Page(render(hung(credit())).split('<section id="reproduce"')[1].split("</section>")[0]).text
+    made = credit().explanations["shapley"].made
+    said = (made.model_mark, made.rows_mark, "2026-11-22 04:43 UTC", "1,204,331", "seed 0", "profile standard")
+    assert [text for text in said if text not in part] == []
+
+
 def test_pictures_take_no_more_than_their_budget_however_large_they_are() -> None:
     scenes = album(photographs(6, 176)).scenes
     uris = [uri for s in scenes for uri in (s.picture, *(u for p in s.panels for u in (p.map, p.rival_map)))]
@@ -189,7 +208,7 @@ def test_every_part_of_the_record_is_on_the_page(tables: Page) -> None:
         record.reproduce,
         record.not_run[0].enable,
         record.refusals[0].reason,
-        record.mendings[0].repair.change,
+        record.mendings[0].change,
         record.certificates["mus"].theorem,
         *record.certificates["mus"].assumptions,
         record.breaches["integrated_gradients"].quantity,
@@ -237,8 +256,8 @@ def test_hostile_text_stays_text(payload: str) -> None:
     assert names <= ALLOWED | DRAWN | HEAD
     assert {tag for tag, _ in page.elements} & {"script", "iframe", "b:", "object", "embed", "form"} == set()
     assert [a["href"] for _, a in page.elements if "href" in a and not a["href"].startswith("#")] == []
-    shown = re.sub(r"\s+", " ", payload.replace("\x00", "\ufffd"))
-    assert page.text.replace("\x00", "\ufffd").count(shown) > 20
+    shown = re.sub(r"\s+", " ", payload.translate(UNSEEN))
+    assert page.text.count(shown) > 20
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -254,7 +273,7 @@ def test_hostile_file_and_class_names_of_images_stay_text(payload: str) -> None:
     page = Page(render(bare))
     assert (page.open, page.wrong) == ([], [])
     assert {name for _, attributes in page.elements for name in attributes} <= ALLOWED | DRAWN | HEAD
-    assert all(payload.replace("\x00", "\ufffd")[:8] in a["alt"].replace("\x00", "\ufffd") for a in page.all("img")[:1])
+    assert all(payload.translate(UNSEEN)[:8] in a["alt"] for a in page.all("img")[:1])
 
 
 def test_the_report_imports_words_and_nouns_only() -> None:

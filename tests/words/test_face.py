@@ -6,8 +6,8 @@ import assay
 
 NAMES = """
     Ball Blur Case Conditional Constant Features Game Gaussian Line Lines Marginal Mean Model Point Recipe Removal
-    Seed Target Uniform attack audit case certify columns diagnose elements evaluate examples explain grid groups
-    integer_map load model remake repair superpixels unit wrap
+    Run Seed Target Uniform Waiver attack audit case certify columns compare diagnose elements evaluate examples
+    explain grid groups integer_map load model remake repair superpixels unit wrap
 """
 
 

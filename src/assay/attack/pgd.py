@@ -8,6 +8,7 @@ import numpy as np
 from assay.cases.case import Case
 from assay.engine.ball import Ball
 from assay.engine.declare import attacker
+from assay.engine.price import per_row
 from assay.engine.search import ascend
 from assay.nouns.result import Note
 from assay.nouns.rows import to_floats
@@ -15,7 +16,12 @@ from assay.words.errors import InputError
 from assay.words.types import Floats, Masks
 
 
-@attacker(source="madry2018", needs={"gradient", "classes", "numbers"})
+@attacker(
+    source="madry2018",
+    needs={"gradient", "classes", "numbers"},
+    # the margin at the rows, at the climb's ends and at random moves; a slope and a margin a step
+    price=per_row(lambda o: 4 + o.restarts * (2 * o.steps + 1), lambda o: o.restarts * o.steps),
+)
 def pgd(case: Case, ball: Ball, *, steps: int = 40, step: float = 0.1, restarts: int = 1) -> dict[str, Any]:
     """The smallest lead of the predicted class over its best rival found within the ball; below 0 the prediction moved.
 

@@ -10,10 +10,11 @@ import numpy as np
 from assay.cases.case import Case
 from assay.engine.ball import Ball
 from assay.engine.declare import attacker, remake
+from assay.engine.price import Given, anew
 from assay.engine.search import ascend
 from assay.model.soften import softened
 from assay.nouns.features import Features
-from assay.nouns.method import find, known
+from assay.nouns.method import Price, find, known
 from assay.nouns.result import Estimate, Explanation, Note
 from assay.nouns.rows import to_floats
 from assay.words.errors import CapabilityError, InputError
@@ -21,7 +22,17 @@ from assay.words.optional import need
 from assay.words.types import Array, Floats, Masks
 
 
-@attacker(source="ghorbani2019", needs={"gradient", "classes", "numbers"})
+def _price(case: Case, o: Given, again: Price) -> Price:
+    """Judged once, then at every step; three overlaps; the class at the rows, twice at the end, and at every step.
+
+    A slope runs the explanation's gradients and, to differentiate them, runs them again.
+    """
+    classes = Price(len(case) * case.model.passes) * (o.steps + 3)
+    slope = Price(again.backwards, again.backwards) * 2
+    return anew(case, again) * (o.steps + 4) + slope * o.steps + classes
+
+
+@attacker(source="ghorbani2019", needs={"gradient", "classes", "numbers"}, price=_price)
 def top_k(
     explanation: Explanation,
     case: Case,

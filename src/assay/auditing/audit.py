@@ -7,55 +7,39 @@ import datetime
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from assay import attack, certify, diagnose, evaluate, explain, repair
-from assay.auditing.faults import Subject, faults, mended
-from assay.auditing.plan import RIVAL, Plan, Setting, Step, fault_steps, plan
-from assay.auditing.profile import Profile, profile_named
+from assay.auditing.faults import Mended, Subject, fault_steps, found_faults, mended
+from assay.auditing.gallery import galleries
+from assay.auditing.judging import judged_together
+from assay.auditing.ledger import Ledger
+from assay.auditing.plan import RIVAL, Plan, plan
+from assay.auditing.profile import profile_named
 from assay.auditing.run import Run
+from assay.auditing.setting import Setting, setting_of
+from assay.auditing.work import Tell, Work, broken, investigate, silent
 from assay.cases.case import Case, case
-from assay.cases.removals import Blur, Marginal
-from assay.engine.ball import Ball
+from assay.diagnose.explanation_trust import concluded
 from assay.engine.declare import versions
+from assay.engine.labelled import truth
 from assay.model.model import Meter, Model
 from assay.model.wrap import wrap
-from assay.nouns.features import grid
-from assay.nouns.method import find
 from assay.nouns.recipe import Recipe
-from assay.nouns.record import Mending, Reasons, Record
-from assay.nouns.result import Breach, Certificate, Explanation, Finding, Refusal, Score
-from assay.words.errors import AssayError
+from assay.nouns.record import Reasons, Record, Waiver
+from assay.nouns.result import Finding
+from assay.words.errors import InputError
 from assay.words.seed import Seed
+from assay.words.types import Ints
 
 PACKAGES = (attack, certify, diagnose, evaluate, explain, repair)
 """The verb packages whose methods the plan names; importing them fills the catalogue."""
 
 AGAIN = ("completeness", "deletion", "insertion", "faithfulness_correlation")
 """Scores of the one explanation that is made again after a repair."""
-
-Tell = Callable[[str, str, float], None]
-"""Called as tell(event, text, share): "plan" once, "step" before each step, "end"; share of the price already paid."""
-
-
-def silent(event: str, text: str, share: float) -> None:
-    """Tell nobody."""
-
-
-@dataclass
-class _Work:
-    """What has been made so far."""
-
-    explanations: dict[str, Explanation] = field(default_factory=dict)
-    rivals: dict[str, Explanation] = field(default_factory=dict)
-    scores: dict[tuple[str, str], Score] = field(default_factory=dict)
-    breaches: dict[str, Breach] = field(default_factory=dict)
-    certificates: dict[str, Certificate] = field(default_factory=dict)
-    refusals: list[Refusal] = field(default_factory=list)
 
 
 def audit(
@@ -67,203 +51,307 @@ def audit(
     background: Any = None,
     sensitive: Sequence[str] | Mapping[str, Any] = (),
     favourable: str = "",
+    suspects: Sequence[str] = (),
     recipe: Recipe | None = None,
     reasons: Sequence[Reasons] = (),
     ids: Sequence[Any] | None = None,
     profile: str = "standard",
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    level: float = 0.95,
+    waivers: Sequence[Waiver] = (),
     seed: int = 0,
     title: str = "",
+    store: str | Path | None = None,
     out: str | Path | None = None,
     tell: Tell = silent,
 ) -> Run:
     """Explain a model on rows, test and attack the explanations, look for faults, mend what a recipe can mend.
 
     ``x`` and ``y`` are rows and labels the model was *not* trained on. ``train`` is (rows, labels) it was trained on:
-    it enables the membership test and serves as background if none is given. ``sensitive`` names columns of ``x`` (or
-    maps names to one group a row) and enables the disparity test for the ``favourable`` class (default: the last
-    class). ``recipe`` says how to train and enables repairs. ``ids`` names the rows. ``profile`` is quick, standard or
-    deep. With ``out`` the results and the page are written there. Rows are cut to the profile's number by the seed,
+    it enables the tests for membership, shortcuts and faults of the split, and serves as background if none is given.
+    ``sensitive`` names columns of ``x`` (or maps names to one group a row) and enables the disparity test for the
+    ``favourable`` class (default: the last class). ``suspects`` names columns that should not sway a decision.
+    ``recipe`` says how to train and enables repairs. ``ids`` names the rows.
+
+    ``profile`` is quick, standard or deep. ``select`` and ``ignore`` are beginnings of check codes (SAN, SAN1): steps
+    that serve no wanted check are left out. All verdicts of pass and fail hold together at ``level`` (Holm over the
+    checks). ``waivers`` are failing checks that somebody answers for. Rows are cut to the profile's number by the seed,
     and the page says so.
+
+    With ``store``, a folder, every step is kept when it is done, and an audit that was stopped goes on from there:
+    call it again. With ``out`` results and page are written.
     """
-    started = time.monotonic()
-    wrapped = _counted_afresh(wrap(model))
-    whole = case(wrapped, x, ids=ids, seed=Seed(seed))
-    kind = "image" if len(whole.rows.shape) == 3 else "table"
-    depth = profile_named(kind, profile)
-    limits: list[str] = []
-    setting = _setting(_cut(whole, depth, limits), depth, kind, train[0] if train else None, background, x, limits)
-    laid = plan(
-        setting,
-        fault_steps(len(whole), _count(train), len(sensitive), depth, setting.remove, recipe is not None),
+    asked = prepared(
+        model,
+        x,
+        y,
+        train=train,
+        background=background,
+        sensitive=sensitive,
+        favourable=favourable,
+        suspects=suspects,
+        recipe=recipe,
+        ids=ids,
+        profile=profile,
+        select=select,
+        ignore=ignore,
+        seed=seed,
     )
-    tell(
-        "plan",
-        f"{len(laid.steps)} steps, at most {laid.forwards:,} forward and {laid.backwards:,} backward passes",
-        0.0,
+    run = asked.run(
+        reasons=reasons,
+        level=level,
+        waivers=waivers,
+        title=title,
+        store=None if store is None else Path(store),
+        tell=tell,
     )
-    work = _investigate(laid, setting, tell)
-    subject = Subject(wrapped, x, y, train, sensitive, favourable, depth, setting.remove, Seed(seed))
-    tell("step", "faults of the model", laid.paid(before="diagnose"))
-    checked, skipped = faults(subject)
-    mendings: list[Mending] = []
-    if recipe is not None and y is not None:
-        tell("step", "repair, and audit again", laid.paid(before="repair"))
-        trust = partial(_trusted_again, x=x, ids=ids, setting=setting)
-        mendings = mended(subject, setting.case, recipe, checked, trust)
-    told = {
-        "title": title or f"Audit of {wrapped.name}",
-        "about": _about(wrapped, whole, profile, seed, started),
-        "findings": (*_trust(setting, work), *checked),
-        "not_run": (*laid.skipped, *skipped),
-        "mendings": tuple(mendings),
-        "reasons": tuple(reasons),
-        "limits": tuple(limits),
-        "reproduce": f"assay.audit(model, x, y, profile={profile!r}, seed={seed})",
-    }
-    run = Run(_record(setting, laid, work, told))
     if out is not None:
         run.save(out)
-    tell("end", repr(run), 1.0)
     return run
 
 
-def _record(setting: Setting, laid: Plan, work: _Work, told: Mapping[str, Any]) -> Record:
-    meter = setting.case.model.meter
-    return Record(
-        cost={
-            "forwards": meter.forwards,
-            "backwards": meter.backwards,
-            "planned forwards at most": laid.forwards,
-            "planned backwards at most": laid.backwards,
-        },
-        explanations=work.explanations,
-        rivals=work.rivals,
-        scores=work.scores,
-        references=setting.references,
-        breaches=work.breaches,
-        certificates=work.certificates,
-        refusals=tuple(work.refusals),
-        predictions=setting.case.classes if setting.case.model.classes else (),
-        **told,
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An audit before anything has run: what it will do, and what that asks of the model."""
+
+    plan: Plan
+    setting: Setting
+    subject: Subject
+    recipe: Recipe | None
+    profile: str
+    wanted: Callable[[str], bool]
+
+    def run(
+        self,
+        *,
+        reasons: Sequence[Reasons] = (),
+        level: float = 0.95,
+        waivers: Sequence[Waiver] = (),
+        title: str = "",
+        store: Path | None = None,
+        tell: Tell = silent,
+    ) -> Run:
+        """Do it; see ``audit``."""
+        if not 0 < level < 1:
+            raise InputError(f"level={level}; the confidence of all verdicts together lies between 0 and 1.")
+        clock = _Clock()
+        tell("plan", told(self.plan), 0.0)
+        meter = self.subject.model.meter
+        before = meter.forwards, meter.backwards
+        ledger = Ledger(store, meter)
+        outcome = _Audit(self, ledger, level, tell).done()
+        record = outcome.record(reasons, waivers, title)
+        paid = {"forwards made now": meter.forwards - before[0], "backwards made now": meter.backwards - before[1]}
+        run = Run(replace(record, times=clock.times(paid)), tuple(m.model for m in outcome.mendings))
+        tell("end", repr(run), 1.0)
+        return run
+
+
+def prepared(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    train: tuple[Any, Any] | None = None,
+    background: Any = None,
+    sensitive: Sequence[str] | Mapping[str, Any] = (),
+    favourable: str = "",
+    suspects: Sequence[str] = (),
+    recipe: Recipe | None = None,
+    ids: Sequence[Any] | None = None,
+    profile: str = "standard",
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    seed: int = 0,
+) -> Prepared:
+    """The audit that ``audit`` would do with these arguments, planned and priced; the model is not asked anything."""
+    wrapped = replace(wrap(model), meter=Meter())  # a meter of its own tells what this audit costs and nothing else
+    whole = case(wrapped, x, label=None, ids=ids, seed=Seed(seed))
+    if y is not None and len(y) != len(whole):
+        raise InputError(f"{len(y)} labels for {len(whole)} rows. Give one label a row.")
+    kind = "image" if len(whole.rows.shape) == 3 else "table"
+    depth = profile_named(kind, profile)
+    setting = setting_of(whole, depth, x, train[0] if train else None, background)
+    subject = Subject(wrapped, x, y, train, sensitive, favourable, suspects, setting, Seed(seed))
+    steps, skipped = fault_steps(subject, recipe)
+
+    def wanted(code: str) -> bool:
+        chosen = not select or any(code.startswith(start) for start in select)
+        return chosen and not any(code.startswith(start) for start in ignore)
+
+    laid = plan(setting, steps, wanted)
+    return Prepared(replace(laid, skipped=(*laid.skipped, *skipped)), setting, subject, recipe, profile, wanted)
+
+
+def told(laid: Plan) -> str:
+    """The plan in a sentence: how many steps, and exactly what they ask of the model."""
+    sure, most = laid.price, laid.at_most
+    open_end = (
+        f", and up to {most.forwards:,} and {most.backwards:,} more as groups and repairs turn out"
+        if most.forwards or most.backwards
+        else ""
     )
+    return f"{len(laid.steps)} steps ask for {sure.forwards:,} forward and {sure.backwards:,} backward passes{open_end}"
 
 
-def _investigate(laid: Plan, setting: Setting, tell: Tell) -> _Work:
-    work, paid = _Work(), 0
-    for step in laid.steps:
-        if step.verb not in ("diagnose", "repair"):
-            tell("step", step.key, paid / max(laid.forwards, 1))
-            _perform(step, setting, work)
-            paid += step.forwards
-    return work
+@dataclass
+class _Clock:
+    started: float = field(default_factory=time.monotonic)
+    day: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+
+    def times(self, paid: Mapping[str, int]) -> dict[str, str]:
+        took = f"{time.monotonic() - self.started:.0f} s"
+        return {
+            "when": self.day.strftime("%Y-%m-%d %H:%M UTC"),
+            "took": took,
+            **{name: f"{count:,}" for name, count in paid.items()},
+        }
 
 
-def _cut(whole: Case, depth: Profile, limits: list[str]) -> Case:
-    if len(whole) <= depth.rows:
-        return whole
-    chosen = np.sort(whole.seed.child("audit", "rows").generator().choice(len(whole), depth.rows, replace=False))
-    limits.append(f"Explanations were made and tested on {depth.rows} of {len(whole)} rows, drawn by the seed.")
-    return whole.take(chosen)
+@dataclass
+class _Outcome:
+    """Everything an audit found, before it becomes a record."""
 
+    asked: Prepared
+    case: Case
+    work: Work
+    findings: list[Finding]
+    mendings: list[Mended]
+    cost: Mapping[str, int]
+    level: float
 
-def _setting(asked: Case, depth: Profile, kind: str, train: Any, background: Any, x: Any, limits: list[str]) -> Setting:
-    if kind == "image":
-        shape, top = asked.rows.shape, float(asked.rows.x.max())
-        reach = 255.0 if top > 1.5 else 1.0
-        patch = max(1, -(-max(shape[1:]) // 7))
-        blur = patch / 2
-        limits.append(
-            f"Images were cut into {patch} × {patch} pixel patches; removed ones are blurred (sd {blur:g} pixels)."
+    def record(self, reasons: Sequence[Reasons], waivers: Sequence[Waiver], title: str) -> Record:
+        """The record, without times."""
+        setting, subject, work = self.asked.setting, self.asked.subject, self.work
+        classes = _classes(subject, self.case, setting.chosen)
+        names = subject.model.classes
+        candidates = {n: e for n, e in work.explanations.items() if n not in setting.references}
+        planned = self.asked.plan.price
+        return Record(
+            title=title or f"Audit of {subject.model.name}",
+            about=_about(subject, self.case, self.asked.profile),
+            cost={
+                **self.cost,
+                "forwards asked, planned": planned.forwards,
+                "backwards, planned": planned.backwards,
+                "checks judged together": sum(f.alone is not None for f in self.findings),
+            },
+            findings=tuple(self.findings),
+            explanations=work.explanations,
+            rivals=work.rivals,
+            scores=work.scores,
+            references=setting.references,
+            breaches=work.breaches,
+            certificates=work.certificates,
+            reasons=tuple(reasons),
+            mendings=tuple(mended.mending for mended in self.mendings),
+            refusals=tuple(work.refusals),
+            not_run=self.asked.plan.skipped,
+            limits=setting.limits,
+            predictions=self.case.classes if names else (),
+            truth=tuple(names[i] for i in classes) if classes is not None and names else (),
+            galleries=galleries(self.case, classes, candidates, work.scores),
+            waivers=tuple(waivers),
+            level=self.level,
+            reproduce=f"assay.audit(model, x, y, profile={self.asked.profile!r}, seed={subject.seed.root})",
         )
-        limits.append(f"Attacks move pixels by at most 8/255 of the range 0 … {reach:g} that the data suggests.")
-        seen = replace(asked, features=grid(shape, patch))
-        return Setting(
-            seen,
-            depth,
-            Blur(patch / 2),
-            None,
-            Ball("linf", 8 / 255 * reach, 0.0, reach),
-            ("random", "constant", "edges"),
+
+
+@dataclass
+class _Audit:
+    """The course of an audit: clean passes, steps, faults, verdicts, repairs."""
+
+    asked: Prepared
+    ledger: Ledger
+    level: float
+    tell: Tell
+
+    def done(self) -> _Outcome:
+        setting, subject = self.asked.setting, self.asked.subject
+        asked = self.ledger.anew("clean", lambda: _answered(setting.case))
+        setting = replace(setting, case=asked)
+        subject = replace(subject, setting=setting)
+        work = investigate(self.asked.plan, setting, self.ledger, self.tell)
+        laid = self.asked.plan
+        faults, refused = found_faults(
+            subject, laid.steps, self.ledger, lambda place: self.tell("step", laid.steps[place].key, laid.paid(place))
         )
-    source, what = (background, "the background given") if background is not None else (train, "the training rows")
-    if source is None:
-        source, what = x, "the audited rows themselves"
-        limits.append("No background and no training rows were given: absent columns are filled from the audited rows.")
-    rows = asked.rows.like(source)
-    if len(rows) > depth.background:
-        picked = asked.seed.child("audit", "background").generator().choice(len(rows), depth.background, replace=False)
-        rows = rows[np.sort(picked)]
-        limits.append(
-            f"Absent columns are filled from {depth.background} of {len(source)} rows of {what}, drawn by the seed."
+        work.refusals += refused
+        candidates = [name for name in work.explanations if name not in setting.references]
+        findings = [*_trust(setting, work), *faults, *broken(work.refusals, laid.steps)]
+        findings = self._judged(findings, candidates)
+        mendings = self._mended(subject, findings, faults)
+        return _Outcome(self.asked, asked, work, findings, mendings, self.ledger.total(), self.level)
+
+    def _judged(self, findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
+        """All wanted checks held together, and what follows for each explanation."""
+        held = judged_together([f for f in findings if f.code != "TRU001" and self.asked.wanted(f.code)], self.level)
+        return [*held, *(concluded(held, names) if self.asked.wanted("TRU001") else [])]
+
+    def _mended(self, subject: Subject, findings: Sequence[Finding], faults: Sequence[Finding]) -> list[Mended]:
+        if self.asked.recipe is None or subject.y is None:
+            return []
+        laid = self.asked.plan
+        self.tell("step", "repair, and audit again", laid.paid(len(laid.steps) - 1))
+        known = {(f.code, f.subject) for f in faults}
+        return mended(
+            subject,
+            self.asked.recipe,
+            [f for f in findings if (f.code, f.subject) in known],
+            laid.steps,
+            lambda model: self._trusted_again(subject, model),
+            lambda found: self._judged(found, [f.subject for f in found if f.code == "TRU001"]),
+            self.ledger,
         )
-    frame = asked.rows.table.decode(rows) if asked.rows.table is not None else rows
-    return Setting(asked, depth, Marginal(frame), frame, None, ("random", "constant"))
+
+    def _trusted_again(self, subject: Subject, model: Model) -> list[Finding]:
+        """Shapley values and their faithfulness alone, for a model before and after a repair."""
+        setting = subject.setting
+        clean = f"clean answers of {model.name}"
+        asked = self.ledger.anew(clean, lambda: _answered(replace(setting.case, model=model)))
+        small = replace(
+            setting.profile,
+            explainers={"shapley": setting.profile.explainers["shapley"]},
+            scores={name: given for name, given in setting.profile.scores.items() if name in AGAIN},
+            attacks={},
+            certificates={},
+        )
+        again = replace(setting, case=asked, profile=small, references=("random",))
+        laid = plan(again)
+        steps = tuple(step for step in laid.steps if step.subject != RIVAL)
+        return _trust(again, investigate(replace(laid, steps=steps), again, self.ledger, silent))
 
 
-def _perform(step: Step, setting: Setting, work: _Work) -> None:
-    method, asked = find(step.verb, step.method), setting.case
-    subject = work.explanations.get(step.subject)
-    if step.subject not in ("", RIVAL) and subject is None:
-        return
-    try:
-        match step.verb:
-            case "explain" if step.subject == RIVAL:
-                work.rivals[step.method] = method.call(asked.asking(label="runner_up"), **step.options)
-            case "explain":
-                work.explanations[step.method] = method.call(asked, **step.options)
-            case "evaluate":
-                work.scores[step.subject, step.method] = method.call(subject, asked, **step.options)
-            case "attack":
-                work.breaches[step.subject] = method.call(subject, asked, setting.ball, **step.options)
-            case "certify":
-                assert subject is not None
-                work.certificates[step.method] = method.call(asked, subject.top(0.25), **step.options)
-    except AssayError as error:
-        work.refusals.append(Refusal(step.key, step.verb, str(error), type(error).__name__))
+def _answered(asked: Case) -> Case:
+    """The question about each row's predicted class, with the model's own answer known."""
+    known = replace(asked).asking(label="predicted")
+    _ = known.prediction, known.output
+    return known
 
 
-def _trust(setting: Setting, work: _Work) -> list[Finding]:
+def _trust(setting: Setting, work: Work) -> list[Finding]:
     candidates = {name: e for name, e in work.explanations.items() if name not in setting.references}
     return diagnose.explanation_trust(setting.case, candidates, work.scores, breaches=work.breaches)
 
 
-def _trusted_again(model: Model, *, x: Any, ids: Sequence[Any] | None, setting: Setting) -> list[Finding]:
-    """Shapley values and their faithfulness alone, for a model before and after a repair."""
-    depth = setting.profile
-    asked = _cut(case(model, x, ids=ids, seed=setting.case.seed), depth, [])
-    small = replace(
-        depth,
-        explainers={"shapley": depth.explainers["shapley"]},
-        scores={name: options for name, options in depth.scores.items() if name in AGAIN},
-        attacks={},
-        certificates={},
-    )
-    asked = replace(asked, features=setting.case.features)
-    setting = replace(setting, case=asked, profile=small, references=("random",))
-    laid = plan(setting)
-    steps = tuple(step for step in laid.steps if step.subject != RIVAL)
-    return _trust(setting, _investigate(replace(laid, steps=steps), setting, silent))
+def _classes(subject: Subject, asked: Case, chosen: Ints) -> Ints | None:
+    """The true class of each row explained; ``None`` where it is unknown."""
+    if subject.y is None or subject.model.gives in ("values", "units"):
+        return None
+    given = np.asarray(subject.y)[chosen].tolist()
+    return np.asarray(truth(subject.model, given, len(given), asked.prediction))
 
 
-def _about(model: Model, whole: Case, profile: str, seed: int, started: float) -> dict[str, str]:
+def _about(subject: Subject, asked: Case, profile: str) -> dict[str, str]:
+    model, whole = subject.model, subject.held_out
     return {
         "model": model.name,
         "model mark": model.mark[:16],
         **{name: text[:160] for name, text in model.about.items()},
-        "asked": whole.target.meaning,
+        "asked": asked.asked,
         "data": f"{len(whole)} rows of shape {' × '.join(map(str, whole.rows.shape))}, mark {whole.rows.mark[:16]}",
         "profile": profile,
-        "seed": str(seed),
+        "seed": str(subject.seed.root),
         "versions": ", ".join(f"{package} {number}" for package, number in versions().items()),
-        "when": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "took": f"{time.monotonic() - started:.0f} s",
     }
-
-
-def _counted_afresh(model: Model) -> Model:
-    """The same model with a meter of its own, so that an audit tells what it cost and nothing else."""
-    return replace(model, meter=Meter())
-
-
-def _count(train: tuple[Any, Any] | None) -> int:
-    return len(train[1]) if train is not None else 0

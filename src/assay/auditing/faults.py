@@ -1,26 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of the model itself, and what can be mended."""
+"""Faults of the model itself and of its data, and what can be mended."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 
 from assay import diagnose, repair
-from assay.auditing.profile import Profile
+from assay.auditing.ledger import Ledger
+from assay.auditing.plan import Step
+from assay.auditing.setting import Setting
 from assay.cases.case import Case, case
-from assay.cases.removals import Removal
+from assay.cases.removals import content_mark
 from assay.model.model import Model
 from assay.nouns.frames import is_frame
+from assay.nouns.method import Price
 from assay.nouns.recipe import Recipe
 from assay.nouns.record import Mending, NotRun
-from assay.nouns.result import Finding
-from assay.words.errors import InputError
+from assay.nouns.result import Finding, Refusal, Repair
+from assay.words.digest import digest
+from assay.words.errors import AssayError, InputError
 from assay.words.seed import Seed
+from assay.words.types import Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,83 +39,286 @@ class Subject:
     train: tuple[Any, Any] | None
     sensitive: Sequence[str] | Mapping[str, Any]
     favourable: str
-    depth: Profile
-    remove: Removal
+    suspects: Sequence[str]
+    setting: Setting
     seed: Seed
 
+    @cached_property
+    def held_out(self) -> Case:
+        """All rows given, and no class asked about yet."""
+        return case(self.model, self.x, label=None, seed=self.seed)
 
-def faults(subject: Subject) -> tuple[list[Finding], list[NotRun]]:
-    """Membership and disparity findings, and what could not be tested."""
-    leaks, leaks_skipped = _membership(subject)
-    gaps, gaps_skipped = _disparity(subject)
-    return [*leaks, *gaps], [*leaks_skipped, *gaps_skipped]
+    @cached_property
+    def groups(self) -> dict[str, list[str]]:
+        """The group of each row, by the name of the grouping."""
+        return groups_of(self.x, self.sensitive)
+
+    @cached_property
+    def leant_on(self) -> Ints:
+        """The rows that the shortcut test looks at: all, or the profile's number drawn by the seed."""
+        rows, most = len(self.held_out), self.setting.profile.fault_rows
+        drawn = self.seed.child("shortcut", "rows").generator().permutation(rows)[:most]
+        return np.sort(drawn)
 
 
-def _membership(subject: Subject) -> tuple[list[Finding], list[NotRun]]:
+@dataclass(frozen=True)
+class Diagnosis:
+    """A test for faults: what it needs and lacks, what it asks for, and how it is made."""
+
+    name: str
+    lacks: Callable[[Subject], tuple[str, str]]
+    price: Callable[[Subject], Price]
+    made: Callable[[Subject], list[Finding]]
+    exact: Callable[[Subject], bool] = lambda subject: True
+
+
+def _needs_labels(subject: Subject) -> tuple[str, str]:
+    return ("no true labels were given", "y=labels") if subject.y is None else ("", "")
+
+
+def _needs_train(subject: Subject) -> tuple[str, str]:
     if subject.train is None or subject.y is None:
-        why, enable = "no training rows with labels were given", "train=(rows, labels), y=labels"
-        return [], [NotRun("diagnose.membership", why, enable)]
+        return "no training rows with labels were given", "train=(rows, labels), y=labels"
+    return "", ""
+
+
+def _lacks_for_data(subject: Subject) -> tuple[str, str]:
+    if len(subject.held_out.rows.shape) != 1:
+        return "the rows are no table", "a table"
+    return _needs_train(subject)
+
+
+def _lacks_for_shortcut(subject: Subject) -> tuple[str, str]:
+    if len(subject.held_out.rows.shape) != 1:
+        return "the rows are no table", "a table"
+    if subject.model.gives in ("values", "units"):
+        return "the model is no classifier", "a classifier"
+    if subject.train is None:
+        return "without training rows nothing is known of what the model could have learnt", "train=(rows, labels)"
+    return _needs_labels(subject)
+
+
+def _lacks_for_disparity(subject: Subject) -> tuple[str, str]:
+    if not subject.groups:
+        return "no sensitive column was named", "sensitive=('sex',)"
+    if subject.model.gives in ("values", "units"):
+        return "the model is no classifier", "a classifier"
+    if not (subject.favourable or subject.model.classes):
+        return "the favourable class was not named", "favourable='…'"
+    return "", ""
+
+
+def _membership(subject: Subject) -> list[Finding]:
+    assert subject.train is not None
     rows, labels = subject.train
     inside = case(subject.model, rows, target="loss", label=labels, seed=subject.seed)
-    return diagnose.membership(inside, labels, subject.x, subject.y), []
+    return diagnose.membership(inside, labels, subject.x, subject.y)
 
 
-def _disparity(subject: Subject) -> tuple[list[Finding], list[NotRun]]:
-    model, groups = subject.model, _groups(subject.x, subject.sensitive)
-    missing = ""
-    if not groups:
-        missing, enable = "no sensitive column was named", "sensitive=('sex',)"
-    elif model.gives in ("values", "units"):
-        missing, enable = "the model is no classifier", "a classifier"
-    elif not (subject.favourable or model.classes):
-        missing, enable = "the favourable class was not named", "favourable='…'"
-    if missing:
-        return [], [NotRun("diagnose.disparity", missing, enable)]
-    wanted = subject.favourable or model.classes[-1]
-    asked = case(model, subject.x, label=wanted, seed=subject.seed)
+def _membership_price(subject: Subject) -> Price:
+    assert subject.train is not None
+    return Price(len(subject.train[1]) + len(subject.held_out)) * subject.model.passes
+
+
+def _data(subject: Subject) -> list[Finding]:
+    assert subject.train is not None
+    return diagnose.data(case(subject.model, subject.x, label=None, seed=subject.seed), subject.y, *subject.train)
+
+
+def _data_price(subject: Subject) -> Price:
+    return Price(len(subject.held_out)) * subject.model.passes
+
+
+def _shortcut(subject: Subject) -> list[Finding]:
+    chosen = subject.leant_on
+    asked = case(subject.model, subject.x, label=None, seed=subject.seed).take(chosen)
+    asked = replace(asked, features=subject.setting.case.features)
+    truth = np.asarray(subject.y)[chosen].tolist()
+    return diagnose.shortcut(asked, truth, remove=subject.setting.remove, suspects=tuple(subject.suspects))
+
+
+def _shortcut_price(subject: Subject) -> Price:
+    parts, fills = len(subject.setting.case.features), subject.setting.remove.fills
+    return Price(1 + parts * fills + len(set(subject.suspects))) * (len(subject.leant_on) * subject.model.passes)
+
+
+def _disparity(subject: Subject) -> list[Finding]:
+    wanted = subject.favourable or subject.model.classes[-1]
+    asked = case(subject.model, subject.x, label=wanted, seed=subject.seed)
     known = () if subject.y is None else tuple(np.asarray(subject.y).tolist())
     findings: list[Finding] = []
-    for name, labels in groups.items():
+    for name, labels in subject.groups.items():
         found = diagnose.disparity(
             asked,
             labels,
             favourable=wanted,
             labels=known,
-            remove=subject.remove,
-            rows=subject.depth.group_rows,
-            budget=subject.depth.explainers["shapley"]["budget"],
+            remove=subject.setting.remove,
+            rows=subject.setting.profile.group_rows,
+            budget=_budget(subject),
         )
         findings += [replace(f, subject=name, claim=f"{name}: {f.claim}") for f in found]
-    return findings, []
+    return findings
+
+
+def _disparity_price(subject: Subject) -> Price:
+    """Decisions and predictions of all rows, and the coalitions of two groups' rows for each grouping."""
+    rows, fills = len(subject.held_out), subject.setting.remove.fills
+    drawn = 2 * subject.setting.profile.group_rows
+    each = rows + drawn * (2 + _budget(subject) * fills)
+    return Price(2 * rows + len(subject.groups) * each) * subject.model.passes
+
+
+def _budget(subject: Subject) -> int:
+    return int(subject.setting.profile.explainers["shapley"]["budget"])
+
+
+DIAGNOSES = (
+    Diagnosis("data", _lacks_for_data, _data_price, _data),
+    Diagnosis("shortcut", _lacks_for_shortcut, _shortcut_price, _shortcut),
+    Diagnosis("membership", _needs_train, _membership_price, _membership),
+    Diagnosis("disparity", _lacks_for_disparity, _disparity_price, _disparity, lambda subject: False),
+)
+
+
+def fault_steps(subject: Subject, recipe: Recipe | None) -> tuple[list[Step], list[NotRun]]:
+    """The tests for faults that can be made, with their price, and those that cannot, with the reason."""
+    steps, skipped = [], []
+    for diagnosis in DIAGNOSES:
+        missing, enable = diagnosis.lacks(subject)
+        if missing:
+            skipped.append(NotRun(f"diagnose.{diagnosis.name}", missing, enable))
+        else:
+            price, exact = diagnosis.price(subject), diagnosis.exact(subject)
+            steps.append(Step("diagnose", diagnosis.name, "", {}, price, exact))
+    if recipe is not None and subject.y is not None:
+        steps.append(Step("repair", "refit", "", {}, _mending_price(subject, steps), exact=False))
+    return steps, skipped
+
+
+def _mending_price(subject: Subject, steps: Sequence[Step]) -> Price:
+    """Two repairs at most, each with the accuracy of two models, the same tests, and one explanation judged twice."""
+    rows, fills, budget = subject.setting.profile.rows, subject.setting.remove.fills, _budget(subject)
+    again = sum((step.price for step in steps), Price(2 * len(subject.held_out)))
+    return again * 2 + Price(3 * rows * (4 + (2 * budget + 64) * fills))
+
+
+def found_faults(
+    subject: Subject, steps: Sequence[Step], ledger: Ledger, tell: Callable[[int], None]
+) -> tuple[list[Finding], list[Refusal]]:
+    """Every planned test for faults, each kept in the ledger when it is done."""
+    findings: list[Finding] = []
+    refusals: list[Refusal] = []
+    for place, step in enumerate(steps):
+        if step.verb != "diagnose":
+            continue
+        tell(place)
+        diagnosis = next(d for d in DIAGNOSES if d.name == step.method)
+        outcome = ledger.once(step.key, _depends(subject, diagnosis), _attempt(diagnosis, subject, step))
+        if isinstance(outcome, Refusal):
+            refusals.append(outcome)
+        else:
+            findings += outcome
+    return findings, refusals
+
+
+def _attempt(diagnosis: Diagnosis, subject: Subject, step: Step) -> Callable[[], Any]:
+    def make() -> Any:
+        try:
+            return diagnosis.made(subject)
+        except AssayError as error:
+            return Refusal(step.key, step.verb, str(error), type(error).__name__)
+
+    return make
+
+
+def _depends(subject: Subject, diagnosis: Diagnosis) -> dict[str, Any]:
+    train = () if subject.train is None else (content_mark(subject.train[0]), _labels_mark(subject.train[1]))
+    return {
+        "model": subject.model.mark,
+        "rows": subject.held_out.rows.mark,
+        "labels": "" if subject.y is None else _labels_mark(subject.y),
+        "train": train,
+        "groups": digest(subject.groups),
+        "favourable": subject.favourable,
+        "suspects": list(subject.suspects),
+        "remove": subject.setting.remove.mark,
+        "parts": subject.setting.case.features.mark,
+        "rows drawn": [subject.setting.profile.group_rows, subject.setting.profile.fault_rows, _budget(subject)],
+        "seed": [subject.seed.root, *subject.seed.path],
+    }
+
+
+def _labels_mark(labels: Any) -> str:
+    return digest([str(label) for label in np.asarray(labels).tolist()])
+
+
+@dataclass(frozen=True, eq=False)
+class Mended:
+    """A mending and the repaired model."""
+
+    mending: Mending
+    model: Model
+
+
+Trust = Callable[[Model], list[Finding]]
+"""Explains a model and judges the explanation."""
 
 
 def mended(
-    subject: Subject, asked: Case, recipe: Recipe, before: list[Finding], trust: Callable[[Model], list[Finding]]
-) -> list[Mending]:
+    subject: Subject,
+    recipe: Recipe,
+    before: Sequence[Finding],
+    steps: Sequence[Step],
+    trust: Trust,
+    judged: Callable[[Sequence[Finding]], list[Finding]],
+    ledger: Ledger,
+) -> list[Mended]:
     """One repair for each kind of fault found, each followed by the same diagnoses on the repaired model.
 
-    ``trust`` explains a model and judges the explanation; it is asked about the model before and after.
+    ``trust`` is asked about the model before and after, and ``judged`` holds all findings of one model together. Models
+    are not stored: an audit that goes on trains again, and finds what followed in the ledger.
     """
+    wanted = list(_wanted(subject, recipe, before))
+    first = trust(subject.model) if wanted else []
+    found = []
+    for options in wanted:
+        named = f" {options}"
+        refit = partial(repair.refit, subject.setting.case, recipe=recipe, held_out=(subject.x, subject.y), **options)
+        made: Repair = ledger.anew(f"repair.refit{named}", refit)
+        after, _ = found_faults(replace(subject, model=made.model), steps, ledger, lambda place: None)
+        mending = Mending(
+            method=made.method,
+            change=made.change,
+            meaning=made.meaning,
+            measured_before=dict(made.before),
+            measured_after=dict(made.after),
+            before=tuple(judged([*before, *first])),
+            after=tuple(judged([*after, *trust(made.model)])),
+        )
+        found.append(Mended(mending, made.model))
+    return found
+
+
+def _wanted(subject: Subject, recipe: Recipe, before: Sequence[Finding]) -> list[dict[str, Any]]:
     failed = {finding.code for finding in before if finding.verdict == "fail"}
     wanted: list[dict[str, Any]] = []
     if failed & {"PRV101", "PRV102"} and recipe.regularises:
         wanted.append({"strength": 1.0})
-    if any(code.startswith("FAI10") for code in failed) and is_frame(subject.x):
+    named: list[str] = []
+    if is_frame(subject.x):
         known = nw.from_native(subject.x, eager_only=True).columns
         guilty = {f.subject for f in before if f.verdict == "fail" and f.code.startswith("FAI10")}
-        columns = tuple(name for name in subject.sensitive if name in known and name in guilty)
-        if columns:
-            wanted.append({"without": columns})
-    made = []
-    judged = trust(subject.model) if wanted else []
-    for options in wanted:
-        mending = repair.refit(asked, recipe=recipe, held_out=(subject.x, subject.y), **options)
-        after, _ = faults(replace(subject, model=mending.model))
-        made.append(Mending(mending, (*before, *judged), (*after, *trust(mending.model))))
-    return made
+        named += [name for name in subject.sensitive if name in known and name in guilty]
+    leaning = [f for f in before if f.verdict == "fail" and f.code in ("SHC201", "SHC202")]
+    named += [str(f.evidence["column"]) for f in leaning if "column" in f.evidence]
+    if named:
+        wanted.append({"without": tuple(dict.fromkeys(named))})
+    return wanted
 
 
-def _groups(x: Any, sensitive: Sequence[str] | Mapping[str, Any]) -> dict[str, list[str]]:
+def groups_of(x: Any, sensitive: Sequence[str] | Mapping[str, Any]) -> dict[str, list[str]]:
+    """The group of each row as text, by the name of a column of ``x`` or of a mapping."""
     if isinstance(sensitive, Mapping):
         return {name: [str(v) for v in np.asarray(values).tolist()] for name, values in sensitive.items()}
     if not sensitive:

@@ -14,12 +14,14 @@ from assay.words.errors import InputError
 class Profile:
     """Rows explained, size of the background, and options for the methods of one kind of data.
 
+    ``group_rows`` are drawn of each group to see what drives a gap, ``fault_rows`` to see what the model leans on.
     ``randomised``, ``moved`` and ``attacked`` name the explainers cheap enough for the tests that explain again.
     """
 
     rows: int
     background: int
     group_rows: int
+    fault_rows: int
     explainers: Mapping[str, Mapping[str, Any]]
     scores: Mapping[str, Mapping[str, Any]]
     attacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -44,11 +46,12 @@ _TABLE_SCORES: dict[str, dict[str, Any]] = {
 _GRADIENTS = ("saliency", "input_x_gradient", "integrated_gradients", "expected_gradients", "smooth_grad")
 
 
-def _table(rows: int, background: int, budget: int, group_rows: int) -> Profile:
+def _table(rows: int, background: int, budget: int, group_rows: int, fault_rows: int) -> Profile:
     return Profile(
         rows=rows,
         background=background,
         group_rows=group_rows,
+        fault_rows=fault_rows,
         explainers={
             "shapley": {"budget": budget},
             "permutation_shapley": {"budget": budget},
@@ -74,6 +77,7 @@ def _image(steps: int, budget: int, curve: int, draws: int) -> Profile:
         rows=16,
         background=2,
         group_rows=0,
+        fault_rows=0,
         explainers={
             "saliency": {},
             "input_x_gradient": {},
@@ -102,9 +106,9 @@ def _image(steps: int, budget: int, curve: int, draws: int) -> Profile:
 
 
 PROFILES: dict[tuple[str, str], Profile] = {
-    ("table", "quick"): _table(rows=60, background=20, budget=256, group_rows=50),
-    ("table", "standard"): _table(rows=100, background=50, budget=512, group_rows=100),
-    ("table", "deep"): _table(rows=400, background=200, budget=4096, group_rows=500),
+    ("table", "quick"): _table(rows=60, background=20, budget=256, group_rows=50, fault_rows=200),
+    ("table", "standard"): _table(rows=100, background=50, budget=512, group_rows=100, fault_rows=400),
+    ("table", "deep"): _table(rows=400, background=200, budget=4096, group_rows=500, fault_rows=4000),
     ("image", "quick"): _image(steps=8, budget=128, curve=10, draws=40),
     ("image", "standard"): _image(steps=16, budget=256, curve=14, draws=80),
     ("image", "deep"): _image(steps=64, budget=2048, curve=49, draws=400),

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an audit hands back."""
+"""What an audit hands back, and what is read back from its folder."""
 
 from __future__ import annotations
 
+import datetime
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from assay.nouns.record import Record
+from assay.model.model import Model
+from assay.nouns.record import Record, waived
 from assay.nouns.result import Finding, Verdict
-from assay.nouns.store import to_jsonable
+from assay.nouns.store import load, save, to_jsonable
 from assay.words.errors import InputError
 
-SCHEMA = 1
+SCHEMA = 2
 WORST_FIRST: tuple[Verdict, ...] = (
     "error",
     "fail",
@@ -23,13 +25,28 @@ WORST_FIRST: tuple[Verdict, ...] = (
     "informative",
     "not applicable",
 )
+NAME = "run.assay"
+"""The file of a run's folder that holds the whole record."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished audit: findings, results, and the page and JSON made of them."""
+    """A finished audit: findings, results, and the page and JSON made of them.
+
+    ``repaired`` holds the models of ``record.mendings``, in order; a run read back from a file has none.
+    """
 
     record: Record
+    repaired: tuple[Model, ...] = field(default=(), repr=False)
+
+    @staticmethod
+    def load(place: str | Path) -> Run:
+        """The run in this folder, or in its file run.assay."""
+        path = Path(place)
+        record = load(path / NAME if path.is_dir() else path)
+        if not isinstance(record, Record):
+            raise InputError(f"{place} holds a {type(record).__name__}, not an audit. Give the folder of an audit.")
+        return Run(record)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -51,72 +68,48 @@ class Run:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed and nothing broke."""
-        return not any(finding.verdict in ("fail", "error") for finding in self.findings)
+        """Whether nothing failed and nothing broke, but for what is waived today."""
+        return self.ok()
+
+    def ok(self, ignore: tuple[str, ...] | list[str] = (), day: str = "") -> bool:
+        """The same without the codes that begin as ``ignore`` says, with the waivers of ``day`` (2027-01-31)."""
+        return not self.standing(ignore, day)
+
+    def standing(self, ignore: tuple[str, ...] | list[str] = (), day: str = "") -> tuple[Finding, ...]:
+        """Findings that failed or broke and that no waiver covers on ``day`` (today, unless given)."""
+        today = day or datetime.datetime.now(datetime.UTC).date().isoformat()
+        return tuple(
+            finding
+            for finding in self.findings
+            if finding.verdict in ("fail", "error")
+            and not any(finding.code.startswith(start) for start in ignore)
+            and waived(finding, self.record.waivers, today) is None
+        )
 
     def to_html(self, path: str | Path) -> Path:
         """Write the page: one file, nothing outside it needed."""
         from assay.report.render import render
 
-        return _write(Path(path), render(self.record))
+        return written(Path(path), render(self.record))
 
     def to_json(self) -> str:
         """The findings, scores and costs with a schema number; numbers that are not defined are null."""
-        return json.dumps(self._plain(), indent=1, sort_keys=True, allow_nan=False)
+        return json.dumps(plain(self.record), indent=1, sort_keys=True, allow_nan=False)
+
+    def to_frame(self, backend: Any = "pandas") -> Any:
+        """One line a finding (code, verdict, subject, estimate, low, high, level, threshold, direction, n, claim)."""
+        import narwhals as nw
+
+        lines = [_line(finding) for finding in self.findings]
+        return nw.from_dict({name: [line[name] for line in lines] for name in LINE}, backend=backend).to_native()
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``result.json``, ``results/*.assay`` (JSON and safetensors) and ``report.html`` into a folder."""
+        """Write ``run.assay`` (everything), ``result.json`` (for other programs) and the page, whose path is given."""
         place = Path(folder)
-        (place / "results").mkdir(parents=True, exist_ok=True)
-        for name, explanation in self.record.explanations.items():
-            explanation.save(place / "results" / f"explain.{name}.assay")
-        for name, explanation in self.record.rivals.items():
-            explanation.save(place / "results" / f"explain.{name}.rival.assay")
-        for (name, score), result in self.record.scores.items():
-            result.save(place / "results" / f"evaluate.{score}.{name}.assay")
-        for name, breach in self.record.breaches.items():
-            breach.save(place / "results" / f"attack.{name.replace(' ', '_')}.assay")
-        for name, certificate in self.record.certificates.items():
-            certificate.save(place / "results" / f"certify.{name}.assay")
-        _write(place / "result.json", self.to_json())
+        place.mkdir(parents=True, exist_ok=True)
+        save(self.record, place / NAME)
+        written(place / "result.json", self.to_json())
         return self.to_html(place / "report.html")
-
-    def _plain(self) -> dict[str, Any]:
-        record = self.record
-        return {
-            "schema": SCHEMA,
-            "title": record.title,
-            "about": dict(record.about),
-            "cost": dict(record.cost),
-            "passed": self.passed,
-            "findings": [to_jsonable(finding) for finding in self.findings],
-            "scores": [
-                {
-                    "explainer": explainer,
-                    "score": name,
-                    "mean": to_jsonable(score.mean),
-                    "interval": to_jsonable(score.interval()),
-                    "better": score.better,
-                    "rows": len(score.values),
-                    "defined": int(score.defined.sum()),
-                }
-                for (explainer, name), score in record.scores.items()
-            ],
-            "reasons": [to_jsonable(table) for table in record.reasons],
-            "repairs": [
-                {
-                    "method": mending.repair.method,
-                    "change": mending.repair.change,
-                    "before": to_jsonable(mending.before),
-                    "after": to_jsonable(mending.after),
-                }
-                for mending in record.mendings
-            ],
-            "refusals": [to_jsonable(refusal) for refusal in record.refusals],
-            "not_run": [to_jsonable(item) for item in record.not_run],
-            "limits": list(record.limits),
-            "reproduce": record.reproduce,
-        }
 
     def __repr__(self) -> str:
         counts = {verdict: sum(f.verdict == verdict for f in self.findings) for verdict in WORST_FIRST}
@@ -125,15 +118,61 @@ class Run:
         return f"Run({self.record.title}: {told}){worst}"
 
     def _repr_html_(self) -> str:
-        from markupsafe import escape
+        from assay.report.notebook import display
 
-        lines = "".join(
-            f"<li><b>{escape(f.verdict)}</b> {escape(f.code)} {escape(f.claim)}</li>" for f in self.findings[:12]
-        )
-        return f"<p>{escape(self.record.title)}</p><ul>{lines}</ul>"
+        return display(self.record)
 
 
-def _write(path: Path, text: str) -> Path:
+LINE = ("code", "verdict", "subject", "estimate", "low", "high", "level", "threshold", "direction", "n", "claim")
+
+
+def _line(finding: Finding) -> dict[str, Any]:
+    interval = finding.interval
+    bounds = (None, None, None) if interval is None else (interval.low, interval.high, interval.level)
+    held = {name: getattr(finding, name) for name in LINE if hasattr(finding, name)}
+    return held | dict(zip(("low", "high", "level"), bounds))
+
+
+def plain(record: Record) -> dict[str, Any]:
+    """The record as JSON that other programs read, in the layout of ``assay schema result``."""
+    findings = Run(record).findings
+    return {
+        "schema": SCHEMA,
+        "title": record.title,
+        "about": dict(record.about),
+        "cost": dict(record.cost),
+        "level": record.level,
+        "passed": not any(finding.verdict in ("fail", "error") for finding in findings),
+        "findings": [to_jsonable(replace(finding, basis=None)) for finding in findings],
+        "scores": [
+            {
+                "explainer": explainer,
+                "score": name,
+                "mean": to_jsonable(score.mean),
+                "interval": to_jsonable(score.interval()),
+                "better": score.better,
+                "rows": len(score.values),
+                "defined": int(score.defined.sum()),
+            }
+            for (explainer, name), score in record.scores.items()
+        ],
+        "reasons": [to_jsonable(table) for table in record.reasons],
+        "repairs": [
+            {"method": m.method, "change": m.change, "before": to_jsonable(m.measured_before)}
+            | {"after": to_jsonable(m.measured_after)}
+            for m in record.mendings
+        ],
+        "galleries": [to_jsonable(gallery) for gallery in record.galleries],
+        "refusals": [to_jsonable(refusal) for refusal in record.refusals],
+        "not_run": [to_jsonable(item) for item in record.not_run],
+        "waivers": [to_jsonable(waiver) for waiver in record.waivers],
+        "limits": list(record.limits),
+        "reproduce": record.reproduce,
+        "times": dict(record.times),
+    }
+
+
+def written(path: Path, text: str) -> Path:
     """Write a file whole or not at all."""
     import os
     import tempfile

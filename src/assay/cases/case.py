@@ -140,10 +140,15 @@ class Case:
         if label is None and question is not self.target:
             label = None if question.truth(self.model.gives) == self.target.truth(self.model.gives) else "predicted"
         if label is None:
-            return replace(self, target=question)
-        return replace(
-            self, target=question, label=_labels(label, question, self.model, len(self), lambda: self.prediction)
-        )
+            return self._knowing(replace(self, target=question))
+        labels = _labels(label, question, self.model, len(self), lambda: self.prediction)
+        return self._knowing(replace(self, target=question, label=labels))
+
+    def _knowing(self, other: Case) -> Case:
+        """The other case, of the same model and rows, with the outputs that are known already."""
+        if "prediction" in self.__dict__:
+            other.__dict__["prediction"] = self.prediction
+        return other
 
     def at(self, x: Array) -> Case:
         """The same question, same labels, with the rows moved to ``x``."""
@@ -215,8 +220,8 @@ def case(
     to the logit of nets, the raw score (margin) of boosted trees, the probability of other classifiers and the value
     of regressions. ``label`` is ``"predicted"``, ``"runner_up"``, a class (its name, else its position: 1 is the
     class called "1" where there is one), or one a row; for several outputs of a regression it is the output's
-    position. ``features`` cuts rows into parts (default: each element or column); ``names`` names the elements;
-    ``ids`` names the rows and keys their random streams.
+    position; ``None`` stands for the first and asks the model nothing. ``features`` cuts rows into parts (default:
+    each element or column); ``names`` names the elements; ``ids`` names the rows and keys their random streams.
 
     Refused, with rows or columns named and nothing of the caller's changed: NaN or infinite values, missing or
     unexpected columns (reordered ones are put right by name), labels that do not exist.
@@ -237,11 +242,9 @@ def case(
         raise InputError(f"the feature map cuts {len(cut.index)} rows, one by one; there are {len(rows)} rows.")
     root = seed if isinstance(seed, Seed) else Seed(seed)
     bare = Case(model, rows, question, cut, np.zeros(len(rows), dtype=np.int64), root, notes)
-    found = _labels(label, question, model, len(rows), lambda: bare.prediction)
-    asked = replace(bare, label=found)
-    if "prediction" in bare.__dict__:
-        asked.__dict__["prediction"] = bare.prediction
-    return asked
+    if label is None:
+        return bare
+    return bare._knowing(replace(bare, label=_labels(label, question, model, len(rows), lambda: bare.prediction)))
 
 
 def _elements(rows: Rows, named: Sequence[str] | None) -> Features:

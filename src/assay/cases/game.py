@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -61,7 +61,10 @@ class Game:
         for position, key in enumerate(keys):
             if key not in self.known and key not in fresh:
                 fresh[key] = position
-        answers = dict(zip(fresh, self._ask(which, keep, np.fromiter(fresh.values(), dtype=np.int64))))
+        places = np.fromiter(fresh.values(), dtype=np.int64)
+        answers = dict(zip(fresh, self._ask(which, keep, places)))
+        saved = int((~keep.all(axis=1)).sum()) - int((~keep[places].all(axis=1)).sum())
+        self.case.model.meter.remembered += saved * self.remove.fills * self.case.model.passes
         values = np.array([answers[key] if key in answers else self.known[key] for key in keys])
         self._remember(answers)
         return values
@@ -98,6 +101,22 @@ class Game:
     def cost(self) -> int:
         """Forward passes one fresh mask costs."""
         return self.remove.fills
+
+    def answers(self, since: int = 0) -> dict[str, np.ndarray]:
+        """What is remembered, oldest first and without the first ``since``: rows, packed masks and values."""
+        keys = list(islice(self.known, since, None))
+        masks = np.frombuffer(b"".join(mask for _, mask in keys), dtype=np.uint8)
+        return {
+            "rows": np.array([row for row, _ in keys], dtype=np.int64),
+            "masks": masks.reshape(len(keys), -1 if keys else 0),
+            "values": np.array([self.known[key] for key in keys]),
+        }
+
+    def learn(self, answers: Mapping[str, np.ndarray]) -> None:
+        """Remember ``answers`` given before, by this game in another process."""
+        masks = np.ascontiguousarray(answers["masks"])
+        keys = [(int(row), mask.tobytes()) for row, mask in zip(answers["rows"], masks)]
+        self._remember(dict(zip(keys, answers["values"].tolist())))
 
     def _ask(self, which: Ints, keep: Masks, fresh: Ints) -> Floats:
         values = np.empty(len(fresh))

@@ -14,12 +14,19 @@ from assay.cases.game import Game
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import certifier
 from assay.engine.masks import chosen_parts, random_parts
+from assay.engine.price import Given
+from assay.nouns.method import Price
 from assay.nouns.result import Note
 from assay.words.errors import CapabilityError, InputError, NumericalError
 from assay.words.types import Floats, Ints, Masks
 
 
-@certifier(source="xue2023", needs={"classes"})
+def _price(case: Case, o: Given, again: Price) -> Price:
+    """q masks around three sets of parts, and the class at the rows; these answers are not remembered."""
+    return Price(3 * o.q * o.remove.fills + 1) * (len(case) * case.model.passes)
+
+
+@certifier(source="xue2023", needs={"classes"}, price=_price)
 def mus(
     case: Case,
     parts: Any,

@@ -11,14 +11,24 @@ from scipy.special import gammaln
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import certifier
-from assay.engine.masks import chosen_parts, present
+from assay.engine.masks import LEADING, chosen_parts, present
+from assay.engine.price import Given
+from assay.nouns.method import Price
 from assay.words.errors import InputError
 from assay.words.seed import Seed
 from assay.words.stats import clopper_pearson
 from assay.words.types import Floats, Ints, Masks
 
 
-@certifier(source="jin2025", needs={"classes"}, claims={"enumerable"})
+def _price(case: Case, o: Given, again: Price) -> Price:
+    """The sets that add to a quarter of the parts, that quarter alone, and the class at the rows."""
+    held = present(case).sum(axis=1)
+    taken = int(np.ceil(LEADING * len(case.features) - 1e-9))
+    sets = sum(int(min(_count(max(int(parts) - taken, 0), o.radius), o.draws)) for parts in held)
+    return Price((sets + len(case)) * o.remove.fills + len(case)) * case.model.passes
+
+
+@certifier(source="jin2025", needs={"classes"}, claims={"enumerable"}, price=_price)
 def soft_stability(
     case: Case,
     parts: Any,

@@ -13,8 +13,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from assay import explain
-from assay.auditing.audit import Tell, audit, silent
+from assay.auditing.audit import audit
 from assay.auditing.run import Run
+from assay.auditing.work import Tell, silent
 from assay.cases.case import case
 from assay.cases.removals import Marginal
 from assay.data import german_credit

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from assay.auditing.audit import Tell, audit, silent
+from assay.auditing.audit import audit
 from assay.auditing.run import Run
+from assay.auditing.work import Tell, silent
 from assay.model.model import Model
 from assay.model.torch import torch
 from assay.words.optional import need

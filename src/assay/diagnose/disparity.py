@@ -20,7 +20,7 @@ from assay.nouns.frames import some
 from assay.nouns.result import Finding, judge
 from assay.nouns.rows import to_numpy
 from assay.words.errors import InputError, NumericalError
-from assay.words.stats import Interval, newcombe
+from assay.words.stats import Basis, Interval, newcombe
 from assay.words.types import Floats, Ints, Masks
 
 
@@ -139,15 +139,14 @@ def _grouped(groups: Any, rows: int) -> Any:
     return names
 
 
-def _widest(favoured: Masks, group: Any, counted: Masks, level: float) -> tuple[Gap, Interval, list[Gap]]:
-    """The largest gap, a simultaneous interval for it, and the gaps of all pairs."""
+def _widest(favoured: Masks, group: Any, counted: Masks, level: float) -> tuple[Gap, Basis, list[Gap]]:
+    """The largest gap, what its simultaneous interval is made from, and the gaps of all pairs."""
     tallies = {
         str(name): (int((favoured & inside).sum()), int(inside.sum())) for name, inside in _members(group, counted)
     }
     gaps = list(pairwise(tallies, level))
-    # with all pairs' intervals holding at once, the largest |difference| lies between the largest limits
-    interval = Interval(max(g.low for g in gaps), max(g.high for g in gaps), level, f"newcombe, {len(gaps)} pair(s)")
-    return max(gaps, key=lambda gap: gap.value), interval, gaps
+    hits, trials = np.array(list(tallies.values())).T
+    return max(gaps, key=lambda gap: gap.value), Basis("pairs", {"hits": hits, "trials": trials}), gaps
 
 
 def _members(group: Any, counted: Masks) -> Iterable[tuple[str, Masks]]:
@@ -176,7 +175,8 @@ def _gap(
     absent = sorted(set(group.tolist()) - set(present))
     if len(present) < 2:
         return _undefined(rate, len(present), absent, case)
-    widest, interval, gaps = _widest(favoured, group, counted, level)
+    widest, basis, gaps = _widest(favoured, group, counted, level)
+    interval = basis.at(level)
     shares = {name: float(favoured[inside].mean()) for name, inside in present.items()}
     verdict = judge(interval, threshold, "at most")
     return Finding(
@@ -184,7 +184,7 @@ def _gap(
         verdict=verdict,
         claim=(
             f"The {rate.what} is {shares[widest.upper]:.1%} in group {widest.upper} and {shares[widest.lower]:.1%} in "
-            f"group {widest.lower}: a gap of {widest.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]."
+            f"group {widest.lower}: a gap of {widest.value:.3f}."
         ),
         subject=case.model.name,
         estimate=widest.value,
@@ -201,6 +201,7 @@ def _gap(
             "against the rest": [vars(gap) for gap in _against_rest(favoured, present, counted, level)][:20],
             "groups without rows": absent,
         },
+        basis=basis,
     )
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,7 @@ from assay.cases.case import Case
 from assay.engine.declare import diagnostic
 from assay.nouns.result import Breach, Explanation, Finding, Score, Verdict, judge
 from assay.words.errors import InputError
-from assay.words.stats import student
+from assay.words.stats import Basis
 from assay.words.types import Floats
 
 
@@ -22,7 +22,8 @@ class Criterion:
     """One thing asked of an explanation: a score, what is read off it, and the side of a threshold it must be on.
 
     ``against`` compares row by row with a reference explainer; the estimate is then how much better than it, on the
-    score's own scale. ``decides`` says whether failing it alone means the explanation should not be used.
+    score's own scale. ``decides`` says whether failing it alone means the explanation should not be used. ``bounds``
+    are the least and the greatest value there can be, where there are such.
     """
 
     code: str
@@ -32,6 +33,7 @@ class Criterion:
     direction: Literal["at most", "at least"]
     against: str = ""
     decides: bool = False
+    bounds: tuple[float, float] | None = None
 
 
 CRITERIA = (
@@ -62,6 +64,7 @@ CRITERIA = (
         "at least",
         "",
         True,
+        (-1.0, 1.0),
     ),
     Criterion(
         "SAN102",
@@ -71,6 +74,7 @@ CRITERIA = (
         "at most",
         "",
         True,
+        (-1.0, 1.0),
     ),
     Criterion(
         "STA301",
@@ -93,10 +97,11 @@ def explanation_trust(
 ) -> list[Finding]:
     """Whether each explanation of this model may be used, used with care, or not used, and on what evidence.
 
-    Every criterion compares a mean over rows (Student's interval) with a threshold; ``level`` holds for all criteria of
-    one explanation together (Bonferroni). An explanation that fails faithfulness or sanity is not to be used;
-    one that fails stability, or that the rows at hand cannot decide, is to be used with care. ``explanations`` are the
-    candidates; ``scores`` is keyed (explainer, score) and must hold the reference explainer ``random``.
+    Every criterion compares a mean over rows (Student's interval; with a value added at each bound where there are
+    bounds) with a threshold; ``level`` holds for all criteria of one explanation together (Bonferroni). An explanation
+    that fails faithfulness or sanity is not to be used; one that fails stability, or that the rows at hand cannot
+    decide, is to be used with care. ``explanations`` are the candidates; ``scores`` is keyed (explainer, score) and
+    must hold the reference explainer ``random``.
     """
     findings: list[Finding] = []
     for name in explanations:
@@ -106,16 +111,26 @@ def explanation_trust(
         judged = [_judged(name, criterion, scores, each) for criterion in asked]
         if breach is not None:
             judged.append(_attacked(name, breach, each))
-        findings += [*judged, _verdict(name, judged)]
-    return findings
+        findings += judged
+    return [*findings, *concluded(findings, tuple(explanations))]
+
+
+def concluded(findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
+    """TRU001 for each explanation named, from the verdicts of its criteria."""
+    return [_verdict(name, [f for f in findings if f.subject == name and f.code != "TRU001"]) for name in names]
 
 
 def _judged(name: str, criterion: Criterion, scores: Mapping[tuple[str, str], Score], level: float) -> Finding:
     score = scores[name, criterion.score]
-    values = _read(criterion, score, scores)
+    values = read(criterion, score, scores)
     known = values[~np.isnan(values)]
     estimate = float(known.mean()) if len(known) else float("nan")
-    interval = student(known, level)
+    basis = (
+        Basis("student", {"values": known})
+        if criterion.bounds is None
+        else Basis("bounded", {"values": known, "bounds": np.array(criterion.bounds)})
+    )
+    interval = basis.at(level)
     claim = criterion.question.format(estimate=estimate) if len(known) else f"has no defined {criterion.score}"
     return Finding(
         code=criterion.code,
@@ -135,10 +150,12 @@ def _judged(name: str, criterion: Criterion, scores: Mapping[tuple[str, str], Sc
             "mean score": score.mean,
             "better": score.better,
         },
+        basis=basis if len(known) else None,
     )
 
 
-def _read(criterion: Criterion, score: Score, scores: Mapping[tuple[str, str], Score]) -> Floats:
+def read(criterion: Criterion, score: Score, scores: Mapping[tuple[str, str], Score]) -> Floats:
+    """The number of each row (row,) whose mean the criterion holds to its threshold."""
     if criterion.score == "completeness":
         return score.extra["relative"]
     if not criterion.against:
@@ -150,7 +167,8 @@ def _read(criterion: Criterion, score: Score, scores: Mapping[tuple[str, str], S
 
 
 def _attacked(name: str, breach: Breach, level: float) -> Finding:
-    interval = student(breach.after, level)
+    basis = Basis("bounded", {"values": breach.after, "bounds": np.array([0.0, 1.0])})
+    interval = basis.at(level)
     return Finding(
         code="ATK401",
         verdict=judge(interval, 0.5, "at least"),
@@ -168,11 +186,11 @@ def _attacked(name: str, breach: Breach, level: float) -> Finding:
             "after random moves of the same size": float(breach.random.mean()),
             "prediction kept": int(breach.kept.sum()),
         },
+        basis=basis,
     )
 
 
-def _verdict(name: str, judged: Iterable[Finding]) -> Finding:
-    judged = list(judged)
+def _verdict(name: str, judged: Sequence[Finding]) -> Finding:
     deciding = {c.code for c in CRITERIA if c.decides}
     against = [f for f in judged if f.verdict == "fail"]
     proven = [f for f in judged if f.verdict == "pass" and f.code in deciding]

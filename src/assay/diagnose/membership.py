@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from scipy import stats as scipy_stats
-from scipy.optimize import brentq
 
 from assay.cases.case import Case
 from assay.engine.declare import diagnostic
@@ -18,7 +17,7 @@ from assay.nouns.result import Finding, judge
 from assay.nouns.target import class_scores
 from assay.words.errors import CapabilityError, InputError
 from assay.words.seed import Seed
-from assay.words.stats import Interval, clopper_pearson, newcombe
+from assay.words.stats import Basis, Interval, auc, auc_interval, clopper_pearson, newcombe
 from assay.words.types import Floats, Ints, Masks
 
 ADVANTAGE = (
@@ -172,7 +171,8 @@ def _share(losses: Floats, values: Floats) -> Floats:
 def _advantage(measured: _Losses, parts: tuple[Ints, Ints], folds: int, level: float, threshold: float) -> Finding:
     inside, outside = measured.inside, measured.outside
     hits, alarms = (int(total) for total in np.sum(list(cross_fitted(inside, outside, *parts)), axis=0))
-    interval = newcombe(hits, len(inside), alarms, len(outside), level)
+    basis = Basis("rates", {"hits": np.array([hits, alarms]), "trials": np.array([len(inside), len(outside)])})
+    interval = basis.at(level)
     advantage = hits / len(inside) - alarms / len(outside)
     verdict = judge(interval, threshold, "at most")
     area = auc(inside, outside)
@@ -181,8 +181,7 @@ def _advantage(measured: _Losses, parts: tuple[Ints, Ints], folds: int, level: f
         code="PRV101",
         verdict=verdict,
         claim=(
-            f"The loss tells training rows from unseen ones with an advantage of {advantage:.3f} "
-            f"[{interval.low:.3f}, {interval.high:.3f}]{measured.warning}."
+            f"The loss tells training rows from unseen ones with an advantage of {advantage:.3f}{measured.warning}."
         ),
         subject=measured.subject,
         estimate=advantage,
@@ -203,6 +202,7 @@ def _advantage(measured: _Losses, parts: tuple[Ints, Ints], folds: int, level: f
             "folds": folds,
             **measured.sizes(),
         },
+        basis=basis,
     )
 
 
@@ -296,28 +296,6 @@ def _welch(a: Floats, b: Floats, level: float) -> tuple[float, Interval]:
     freedom = pieces.sum() ** 2 / (pieces**2 / [len(a) - 1, len(b) - 1]).sum()
     half = float(scipy_stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(pieces.sum()))
     return gap, Interval(gap - half, gap + half, level, "welch")
-
-
-def auc(inside: Floats, outside: Floats) -> float:
-    """Chance that a training row's loss is below an unseen row's, ties counted half."""
-    ranks = np.asarray(scipy_stats.rankdata(np.concatenate([inside, outside])))
-    below = ranks[len(inside) :].sum() - len(outside) * (len(outside) + 1) / 2
-    return float(below / (len(inside) * len(outside)))
-
-
-def auc_interval(area: float, count: int, other: int, level: float) -> Interval:
-    """Score-type interval for an area under the ROC curve (Newcombe 2006, method 5): no zero width at 0 or 1."""
-    z = float(scipy_stats.norm.ppf((1 + level) / 2))
-    spare = (count + other) / 2 - 1
-
-    def beyond(true: float) -> float:
-        spread = 1 + spare * (1 - true) / (2 - true) + spare * true / (1 + true)
-        return float((area - true) ** 2 - z**2 * true * (1 - true) * spread / (count * other))
-
-    inner = min(max(area, 1e-12), 1 - 1e-12)  # at 0 and at 1 the area itself is a root, but not the limit
-    low = float(brentq(beyond, 0.0, inner)) if area > 0 else 0.0
-    high = float(brentq(beyond, inner, 1.0)) if area < 1 else 1.0
-    return Interval(low, high, level, "newcombe-auc")
 
 
 def _roc(inside: Floats, outside: Floats, points: int = 40) -> list[list[float]]:

@@ -23,7 +23,7 @@ from assay.cases.removals import Blur, Constant
 from assay.engine.ball import Ball
 from assay.engine.influence import Gaussian, Line, Point, Uniform
 from assay.nouns.frames import some
-from assay.nouns.method import Method, Verb, enter, find
+from assay.nouns.method import Method, Price, Verb, enter, find
 from assay.nouns.result import (
     Breach,
     Certificate,
@@ -89,6 +89,7 @@ def explainer(
     needs: set[str] | None = None,
     claims: set[str] | None = None,
     status: Literal["stable", "provisional"] = "provisional",
+    price: Callable[..., Price] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Explanation]]:
     """Declare an explanation: body (case, *, options) → array (row, part) or (row, *shape), or an ``Estimate``."""
 
@@ -113,7 +114,7 @@ def explainer(
             meaning=method.meaning,
         )
 
-    return _declare("explain", pack, source, needs, claims, "neither", status)
+    return _declare("explain", pack, source, needs, claims, "neither", status, price)
 
 
 def scorer(
@@ -123,6 +124,7 @@ def scorer(
     needs: set[str] | None = None,
     claims: set[str] | None = None,
     status: Literal["stable", "provisional"] = "provisional",
+    price: Callable[..., Price] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Score]]:
     """Declare a score: body (explanation, case, *, options) → array (row,), or an ``Estimate``."""
 
@@ -141,11 +143,15 @@ def scorer(
             meaning=method.meaning,
         )
 
-    return _declare("evaluate", pack, source, needs, claims, better, status)
+    return _declare("evaluate", pack, source, needs, claims, better, status, price)
 
 
 def attacker(
-    *, source: str, needs: set[str] | None = None, claims: set[str] | None = None
+    *,
+    source: str,
+    needs: set[str] | None = None,
+    claims: set[str] | None = None,
+    price: Callable[..., Price] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Breach]]:
     """Declare an attack: body ([explanation,] case, ball, *, options) → the fields of a ``Breach`` by name."""
 
@@ -155,11 +161,15 @@ def attacker(
         x = _readonly(to_numpy(fields.pop("x")))
         return Breach(made=made, notes=notes, x=x, ids=case.rows.ids, meaning=method.meaning, **fields)
 
-    return _declare("attack", pack, source, needs, claims, "neither", "provisional")
+    return _declare("attack", pack, source, needs, claims, "neither", "provisional", price)
 
 
 def certifier(
-    *, source: str, needs: set[str] | None = None, claims: set[str] | None = None
+    *,
+    source: str,
+    needs: set[str] | None = None,
+    claims: set[str] | None = None,
+    price: Callable[..., Price] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Certificate]]:
     """Declare a certificate: body (case, parts, *, options) → the fields of a ``Certificate`` by name."""
 
@@ -168,22 +178,30 @@ def certifier(
         notes = (*case.notes, *fields.pop("notes", ()))
         return Certificate(made=made, notes=notes, ids=case.rows.ids, meaning=method.meaning, **fields)
 
-    return _declare("certify", pack, source, needs, claims, "neither", "provisional")
+    return _declare("certify", pack, source, needs, claims, "neither", "provisional", price)
 
 
 def diagnostic(
-    *, source: str, needs: set[str] | None = None, claims: set[str] | None = None
+    *,
+    source: str,
+    needs: set[str] | None = None,
+    claims: set[str] | None = None,
+    price: Callable[..., Price] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, list[Finding]]]:
     """Declare a diagnosis: body (case, …, *, options) → findings; estimates come with intervals."""
 
     def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> list[Finding]:
         return list(answer)
 
-    return _declare("diagnose", pack, source, needs, claims, "neither", "provisional")
+    return _declare("diagnose", pack, source, needs, claims, "neither", "provisional", price)
 
 
 def repairer(
-    *, source: str, needs: set[str] | None = None, claims: set[str] | None = None
+    *,
+    source: str,
+    needs: set[str] | None = None,
+    claims: set[str] | None = None,
+    price: Callable[..., Price] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Repair]]:
     """Declare a repair: body (case, …, *, options) → the fields of a ``Repair`` by name, the new model among them."""
 
@@ -192,7 +210,7 @@ def repairer(
         notes = (*case.notes, *fields.pop("notes", ()))
         return Repair(made=made, notes=notes, meaning=method.meaning, **fields)
 
-    return _declare("repair", pack, source, needs, claims, "neither", "provisional")
+    return _declare("repair", pack, source, needs, claims, "neither", "provisional", price)
 
 
 def remake(explanation: Explanation, case: Case) -> Explanation:
@@ -236,6 +254,7 @@ def _declare(
     claims: set[str] | None,
     better: Literal["higher", "lower", "neither"],
     status: Literal["stable", "provisional"],
+    price: Callable[..., Price] | None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Any]]:
     unknown = (needs or set()) - set(NEEDS)
     if unknown:
@@ -284,6 +303,7 @@ def _declare(
             claims=frozenset(claims or ()),
             better=better,
             status=status,
+            price=price,
             body=body,
             call=call,
         )

@@ -11,6 +11,9 @@ from assay.cases.case import Case
 from assay.words.errors import InputError
 from assay.words.types import Ints, Masks
 
+LEADING = 0.25
+"""Share of the parts, those with the highest values, that an audit hands to a certificate."""
+
 
 def chosen_parts(case: Case, parts: Any) -> Masks:
     """The masks (row, part), or ``InputError`` when they do not fit the case."""

@@ -62,10 +62,8 @@ def ascend(
             heading = momentum * heading + ball.steepest(rise)
             x = ball.project(x + step * ball.radius * ball.steepest(heading), x0)
             reached = objective(x)
-            better = reached > height
-            if better.any():
-                better &= accept(x)
-                best, height = _where(better, x, best), np.where(better, reached, height)
+            better = (reached > height) & accept(x)  # asked whether needed or not: the price of a search is known
+            best, height = _where(better, x, best), np.where(better, reached, height)
     return Climb(best, height, flat)
 
 

@@ -5,10 +5,11 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.engine.declare import scorer
+from assay.engine.price import free
 from assay.nouns.result import Estimate, Explanation
 
 
-@scorer(source="sundararajan2017", better="lower")
+@scorer(source="sundararajan2017", better="lower", price=free)
 def completeness(explanation: Explanation, case: Case) -> Estimate:
     """How much of the target's rise over its base the values leave unexplained.
 

@@ -5,11 +5,12 @@ from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import scorer
 from assay.engine.ordered import ordered_points
+from assay.engine.price import shares
 from assay.nouns.result import Explanation
 from assay.words.types import PerRow
 
 
-@scorer(source="deyoung2020", better="higher", claims={"ordered", "directed"})
+@scorer(source="deyoung2020", better="higher", claims={"ordered", "directed"}, price=shares())
 def comprehensiveness(
     explanation: Explanation,
     case: Case,

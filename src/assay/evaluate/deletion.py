@@ -7,11 +7,12 @@ from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import scorer
 from assay.engine.ordered import ordered_curve
+from assay.engine.price import curve
 from assay.nouns.result import Explanation
 from assay.words.types import PerRow
 
 
-@scorer(source="samek2017", better="lower", claims={"ordered", "directed"})
+@scorer(source="samek2017", better="lower", claims={"ordered", "directed"}, price=curve())
 def deletion(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
     """Area under the target as parts are removed, highest attribution first.
 

@@ -6,13 +6,19 @@ import numpy as np
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import scorer
+from assay.engine.price import coalitions
 from assay.engine.random_removal import complete, without_share
 from assay.nouns.result import Estimate, Explanation
 from assay.words.stats import pearson
 from assay.words.types import Floats, Masks, PerRow
 
 
-@scorer(source="bhatt2020", better="higher", claims={"directed"})
+@scorer(
+    source="bhatt2020",
+    better="higher",
+    claims={"directed"},
+    price=coalitions(lambda case, o: without_share(case, o.size, o.draws)),
+)
 def faithfulness_correlation(
     explanation: Explanation,
     case: Case,

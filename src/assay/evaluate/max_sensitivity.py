@@ -8,11 +8,12 @@ import numpy as np
 from assay.cases.case import Case
 from assay.engine.ball import Ball
 from assay.engine.declare import remake, scorer
+from assay.engine.price import explained_again
 from assay.nouns.result import Estimate, Explanation
 from assay.words.errors import InputError
 
 
-@scorer(source="yeh2019", better="lower", needs={"numbers"})
+@scorer(source="yeh2019", better="lower", needs={"numbers"}, price=explained_again(lambda case, o: o.draws))
 def max_sensitivity(explanation: Explanation, case: Case, *, ball: Ball, draws: int = 10) -> Estimate:
     """The largest relative change of the explanation among random small moves of the input.
 

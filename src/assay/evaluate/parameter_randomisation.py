@@ -7,13 +7,19 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.engine.declare import remake, scorer
+from assay.engine.price import explained_again
 from assay.model.scramble import layers, scrambled
 from assay.nouns.result import Estimate, Explanation
 from assay.words.stats import spearman
 from assay.words.types import Floats, PerRow
 
 
-@scorer(source="adebayo2018", better="lower", needs={"net"})
+@scorer(
+    source="adebayo2018",
+    better="lower",
+    needs={"net"},
+    price=explained_again(lambda case, o: len(layers(case.model)) if o.cascade else 1),
+)
 def parameter_randomisation(
     explanation: Explanation, case: Case, *, absolute: bool = True, cascade: bool = False
 ) -> Estimate:

@@ -6,11 +6,12 @@ import numpy as np
 from assay.cases.case import Case
 from assay.engine.declare import scorer
 from assay.engine.masks import present
+from assay.engine.price import free
 from assay.nouns.result import Explanation
 from assay.words.types import PerRow
 
 
-@scorer(source="chalasani2020", better="neither")
+@scorer(source="chalasani2020", better="neither", price=free)
 def sparseness(explanation: Explanation, case: Case) -> PerRow:
     """How unevenly attribution is spread over the parts: 0 all alike, near 1 a single part.
 

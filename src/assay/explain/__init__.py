@@ -5,6 +5,7 @@ from assay.explain.banzhaf import banzhaf as banzhaf
 from assay.explain.constant import constant as constant
 from assay.explain.edges import edges as edges
 from assay.explain.expected_gradients import expected_gradients as expected_gradients
+from assay.explain.input_itself import input_itself as input_itself
 from assay.explain.input_x_gradient import input_x_gradient as input_x_gradient
 from assay.explain.integrated_gradients import integrated_gradients as integrated_gradients
 from assay.explain.lime import lime as lime
@@ -21,6 +22,7 @@ __all__ = [
     "constant",
     "edges",
     "expected_gradients",
+    "input_itself",
     "input_x_gradient",
     "integrated_gradients",
     "lime",

@@ -4,11 +4,20 @@
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import explainer
-from assay.engine.summary import enumerated, exact_banzhaf, removal, sample_reuse
+from assay.engine.price import summarised
+from assay.engine.summary import Summary, enumerated, exact_banzhaf, removal, sample_reuse
 from assay.nouns.result import Estimate
 
 
-@explainer(source="banzhaf1965", claims={"dummy", "symmetric", "linear", "enumerable"})
+def _summary(parts: int, budget: int) -> Summary:
+    return exact_banzhaf if enumerated(parts, budget) else sample_reuse
+
+
+@explainer(
+    source="banzhaf1965",
+    claims={"dummy", "symmetric", "linear", "enumerable"},
+    price=summarised(lambda case, o: _summary(len(case.features), o.budget)),
+)
 def banzhaf(case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048) -> Estimate:
     """What a part adds, on average over all coalitions of the other parts, each equally likely.
 
@@ -18,5 +27,4 @@ def banzhaf(case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048) 
     (maximum sample reuse, Wang and Jia 2023), from complementary pairs drawn without replacement, so that the part of v
     that a set shares with its complement cancels. Estimated, an idle part is near 0 within its standard error.
     """
-    summary = exact_banzhaf if enumerated(len(case.features), budget) else sample_reuse
-    return removal(case, remove, summary, budget)
+    return removal(case, remove, _summary(len(case.features), budget), budget)

@@ -5,10 +5,11 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.engine.declare import explainer
+from assay.engine.price import free
 from assay.words.types import Floats
 
 
-@explainer(source="assay2026", claims={"reference"})
+@explainer(source="assay2026", claims={"reference"}, price=free)
 def constant(case: Case) -> Floats:
     """Nothing: every part gets the same, 1/n.
 

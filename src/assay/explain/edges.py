@@ -6,11 +6,12 @@ from scipy.ndimage import correlate1d
 
 from assay.cases.case import Case
 from assay.engine.declare import explainer
+from assay.engine.price import free
 from assay.nouns.rows import to_floats
 from assay.words.types import Floats
 
 
-@explainer(source="sobel1968", needs={"image"}, claims={"reference"})
+@explainer(source="sobel1968", needs={"image"}, claims={"reference"}, price=free)
 def edges(case: Case) -> Floats:
     """How sharply the picture itself changes at a pixel; the model is not asked.
 

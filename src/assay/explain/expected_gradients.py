@@ -6,10 +6,16 @@ from typing import Any
 from assay.cases.case import Case
 from assay.engine.declare import explainer
 from assay.engine.influence import Lines, influence
+from assay.engine.price import per_row
 from assay.nouns.result import Estimate
 
 
-@explainer(source="erion2021", needs={"gradient", "numbers"}, claims={"complete", "dummy", "linear", "differentiable"})
+@explainer(
+    source="erion2021",
+    needs={"gradient", "numbers"},
+    claims={"complete", "dummy", "linear", "differentiable"},
+    price=per_row(lambda o: len(o.background) * (o.steps + 1), lambda o: len(o.background) * o.steps),
+)
 def expected_gradients(case: Case, *, background: Any, steps: int = 8) -> Estimate:
     """Share out the target's rise from the background's mean target to the input, along the line from each of its rows.
 

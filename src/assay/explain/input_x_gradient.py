@@ -4,10 +4,16 @@
 from assay.cases.case import Case
 from assay.engine.declare import explainer
 from assay.engine.influence import Point, influence
+from assay.engine.price import per_row
 from assay.words.types import Array
 
 
-@explainer(source="shrikumar2017", needs={"gradient", "numbers"}, claims={"dummy", "linear", "differentiable"})
+@explainer(
+    source="shrikumar2017",
+    needs={"gradient", "numbers"},
+    claims={"dummy", "linear", "differentiable"},
+    price=per_row(lambda o: 1, lambda o: 1),
+)
 def input_x_gradient(case: Case) -> Array:
     """What each element would add if the target were the straight line that touches it at the input.
 

@@ -6,11 +6,15 @@ from typing import Any
 from assay.cases.case import Case
 from assay.engine.declare import explainer
 from assay.engine.influence import Line, influence
+from assay.engine.price import per_row
 from assay.nouns.result import Estimate
 
 
 @explainer(
-    source="sundararajan2017", needs={"gradient", "numbers"}, claims={"complete", "dummy", "linear", "differentiable"}
+    source="sundararajan2017",
+    needs={"gradient", "numbers"},
+    claims={"complete", "dummy", "linear", "differentiable"},
+    price=per_row(lambda o: o.steps + 1, lambda o: o.steps),
 )
 def integrated_gradients(case: Case, *, start: Any = 0.0, steps: int = 32) -> Estimate:
     """Share out the target's rise along the straight line from ``start`` to the input.

@@ -9,12 +9,17 @@ from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import explainer
 from assay.engine.local_regression import local_regression
+from assay.engine.price import summarised
 from assay.engine.summary import removal
 from assay.nouns.frames import some
 from assay.nouns.result import Estimate, Note
 
 
-@explainer(source="ribeiro2016", claims={"symmetric", "linear", "enumerable"})
+@explainer(
+    source="ribeiro2016",
+    claims={"symmetric", "linear", "enumerable"},
+    price=summarised(lambda case, o: local_regression(o.width, o.ridge)),
+)
 def lime(
     case: Case,
     *,

@@ -6,10 +6,16 @@ import numpy as np
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import explainer
+from assay.engine.price import coalitions
+from assay.engine.summary import Design
 from assay.words.types import Floats
 
 
-@explainer(source="zeiler2014", claims={"dummy", "symmetric", "linear"})
+@explainer(
+    source="zeiler2014",
+    claims={"dummy", "symmetric", "linear"},
+    price=coalitions(lambda case, o: Design(~np.eye(len(case.features), dtype=bool))),
+)
 def occlusion(case: Case, *, remove: Removal = Constant(0.0)) -> Floats:
     """How much the target falls when a part alone is removed.
 

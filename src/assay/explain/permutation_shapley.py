@@ -4,11 +4,12 @@
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import explainer
+from assay.engine.price import summarised
 from assay.engine.summary import permutations, removal
 from assay.nouns.result import Estimate
 
 
-@explainer(source="castro2009", claims={"complete", "dummy", "linear"})
+@explainer(source="castro2009", claims={"complete", "dummy", "linear"}, price=summarised(lambda case, o: permutations))
 def permutation_shapley(case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048) -> Estimate:
     """Each part's fair share of the target's rise, estimated as its mean gain when parts join in random order.
 

@@ -5,10 +5,11 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.engine.declare import explainer
+from assay.engine.price import free
 from assay.words.types import Floats
 
 
-@explainer(source="assay2026", claims={"reference"})
+@explainer(source="assay2026", claims={"reference"}, price=free)
 def random(case: Case) -> Floats:
     """Nothing: independent draws from the standard normal law, one for each part.
 

@@ -4,11 +4,16 @@
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import explainer
+from assay.engine.price import summarised
 from assay.engine.summary import bernoulli, removal
 from assay.nouns.result import Estimate
 
 
-@explainer(source="petsiuk2018", claims={"symmetric", "linear", "enumerable"})
+@explainer(
+    source="petsiuk2018",
+    claims={"symmetric", "linear", "enumerable"},
+    price=summarised(lambda case, o: bernoulli(o.share)),
+)
 def rise(case: Case, *, remove: Removal = Constant(0.0), budget: int = 1024, share: float = 0.5) -> Estimate:
     """The mean target over random removals that keep the part.
 

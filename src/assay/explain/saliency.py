@@ -6,11 +6,17 @@ from array_api_compat import array_namespace
 from assay.cases.case import Case
 from assay.engine.declare import explainer
 from assay.engine.influence import Point, influence
+from assay.engine.price import per_row
 from assay.nouns.result import Estimate
 from assay.words.types import Array
 
 
-@explainer(source="simonyan2014", needs={"gradient", "numbers"}, claims={"dummy", "differentiable"})
+@explainer(
+    source="simonyan2014",
+    needs={"gradient", "numbers"},
+    claims={"dummy", "differentiable"},
+    price=per_row(lambda o: 1, lambda o: 1),
+)
 def saliency(case: Case, *, signed: bool = False) -> Estimate | Array:
     """How fast the target moves when an element moves: |∂f/∂x|, in target units per input unit.
 

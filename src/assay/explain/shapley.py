@@ -4,11 +4,20 @@
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import explainer
-from assay.engine.summary import enumerated, exact_shapley, paired_leverage, removal
+from assay.engine.price import summarised
+from assay.engine.summary import Summary, enumerated, exact_shapley, paired_leverage, removal
 from assay.nouns.result import Estimate
 
 
-@explainer(source="shapley1953", claims={"complete", "dummy", "symmetric", "linear", "enumerable"})
+def _summary(parts: int, budget: int) -> Summary:
+    return exact_shapley if enumerated(parts, budget) else paired_leverage
+
+
+@explainer(
+    source="shapley1953",
+    claims={"complete", "dummy", "symmetric", "linear", "enumerable"},
+    price=summarised(lambda case, o: _summary(len(case.features), o.budget)),
+)
 def shapley(case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048) -> Estimate:
     """Each part's fair share of the target's rise from everything removed to everything kept.
 
@@ -21,5 +30,4 @@ def shapley(case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048) 
     shap.KernelExplainer differs: it keeps ten features by default, cuts backgrounds to 100 rows and reports no error;
     captum.KernelShap draws with replacement.
     """
-    summary = exact_shapley if enumerated(len(case.features), budget) else paired_leverage
-    return removal(case, remove, summary, budget)
+    return removal(case, remove, _summary(len(case.features), budget), budget)

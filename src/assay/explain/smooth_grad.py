@@ -9,13 +9,19 @@ from array_api_compat import array_namespace
 from assay.cases.case import Case
 from assay.engine.declare import explainer
 from assay.engine.influence import Gaussian, influence
+from assay.engine.price import per_row
 from assay.nouns.frames import some
 from assay.nouns.result import Estimate, Note
 from assay.nouns.rows import to_floats
 from assay.words.errors import InputError
 
 
-@explainer(source="smilkov2017", needs={"gradient", "numbers"}, claims={"dummy", "linear", "differentiable"})
+@explainer(
+    source="smilkov2017",
+    needs={"gradient", "numbers"},
+    claims={"dummy", "linear", "differentiable"},
+    price=per_row(lambda o: o.draws, lambda o: o.draws),
+)
 def smooth_grad(case: Case, *, noise: float = 0.15, draws: int = 16, signed: bool = True) -> Estimate:
     """How fast the target moves when an element moves, averaged over noisy copies of the input.
 

@@ -17,10 +17,15 @@ from assay.words.types import Array
 
 @dataclass
 class Meter:
-    """Counts rows that went forwards and backwards; models made from one another share it."""
+    """Counts rows that went forwards and backwards; models made from one another share it.
+
+    ``remembered`` counts the forward passes that a game's memory saved: forwards + remembered is what was asked for,
+    and does not depend on what had been asked before.
+    """
 
     forwards: int = 0
     backwards: int = 0
+    remembered: int = 0
     listener: Callable[[int, int], None] | None = field(default=None, repr=False)
 
     def count(self, forwards: int = 0, backwards: int = 0) -> None:
@@ -29,6 +34,11 @@ class Meter:
         self.backwards += backwards
         if self.listener is not None:
             self.listener(forwards, backwards)
+
+    @property
+    def asked(self) -> int:
+        """Forward passes asked for, whether the model made them or a game remembered."""
+        return self.forwards + self.remembered
 
 
 @dataclass(frozen=True, eq=False)

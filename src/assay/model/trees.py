@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import joblib
+import narwhals as nw
 from sklearn.base import is_classifier
 
 from assay.model.gradient_free import as_given, as_outputs, class_names, quietly
@@ -16,24 +19,32 @@ from assay.model.sklearn import RAW, predicts
 from assay.nouns.rows import Rows
 from assay.nouns.target import Gives
 from assay.words.digest import digest
+from assay.words.errors import InputError
+from assay.words.optional import need
 from assay.words.types import Array
 
 
 def xgboost(
     estimator: Any, *, classes: Sequence[str] | None = None, preprocess: Callable[[Any], Any] | None = None
 ) -> Model:
-    """An ``XGBClassifier`` or ``XGBRegressor``."""
+    """An ``XGBClassifier`` or ``XGBRegressor``, or a ``Booster`` (of which a private copy is used)."""
+    if type(estimator).__name__ == "Booster":
+        return _xgboost_booster(estimator, classes, preprocess)
     predicts(estimator, estimator, "Give a fitted XGBClassifier or XGBRegressor.")
-    return _boosted(estimator, RAW["xgboost"], classes, preprocess, estimator.get_booster().feature_names)
+    names = estimator.get_booster().feature_names
+    return _boosted(estimator, RAW["xgboost"], classes, preprocess, names, _for_xgboost)
 
 
 def lightgbm(
     estimator: Any, *, classes: Sequence[str] | None = None, preprocess: Callable[[Any], Any] | None = None
 ) -> Model:
-    """An ``LGBMClassifier`` or ``LGBMRegressor``."""
+    """An ``LGBMClassifier`` or ``LGBMRegressor``, or a ``Booster`` (of which a private copy is used)."""
+    if type(estimator).__name__ == "Booster":
+        return _lightgbm_booster(estimator, classes, preprocess)
     predicts(estimator, estimator, "Give a fitted LGBMClassifier or LGBMRegressor.")
     named = getattr(estimator, "feature_names_in_", None)
-    return _boosted(estimator, RAW["lightgbm"], classes, preprocess, named)
+    levels = estimator.booster_.pandas_categorical
+    return _boosted(estimator, RAW["lightgbm"], classes, preprocess, named, lambda given: _for_lightgbm(given, levels))
 
 
 def _boosted(
@@ -42,13 +53,14 @@ def _boosted(
     classes: Sequence[str] | None,
     preprocess: Callable[[Any], Any] | None,
     names: Any,
+    written: Callable[[Any], Any],
 ) -> Model:
     known = estimator.classes_ if is_classifier(estimator) else None
     gives: Gives = "values" if known is None else "margin"
     read = estimator.predict if known is None else functools.partial(estimator.predict, **raw)
 
     def forward(rows: Rows) -> Array:
-        return as_outputs(quietly(read, as_given(rows, preprocess)), len(rows))
+        return as_outputs(quietly(read, written(as_given(rows, preprocess))), len(rows))
 
     return Model(
         forward=forward,
@@ -61,3 +73,78 @@ def _boosted(
         default_target="value" if known is None else "margin",
         about={"estimator": " ".join(repr(estimator).split())[:400]},
     )
+
+
+def _xgboost_booster(booster: Any, classes: Sequence[str] | None, preprocess: Callable[[Any], Any] | None) -> Model:
+    """A booster as the estimator its objective speaks of: classes for ``binary:`` and ``multi:``, else values."""
+    library = need("xgboost", extra="trees")
+    private = library.Booster(model_file=booster.save_raw("ubj"))
+    private.set_attr(scikit_learn=None)  # an XGBRegressor may have been fitted with a classifier's objective
+    learner = json.loads(private.save_config())["learner"]
+    objective = str(learner["objective"]["name"])
+    classifies = objective.startswith(("binary:", "multi:"))
+    estimator = (library.XGBClassifier if classifies else library.XGBRegressor)(enable_categorical=True)
+    content = private.save_raw("ubj")
+    estimator.load_model(content)
+    model = _boosted(estimator, RAW["xgboost"], classes, preprocess, private.feature_names, _for_xgboost)
+    about = {"objective": objective, "trees": f"{private.num_boosted_rounds():,} rounds"}
+    return replace(model, name="Booster", mark=digest(bytes(content), model.gives, preprocess), about=about)
+
+
+def _lightgbm_booster(booster: Any, classes: Sequence[str] | None, preprocess: Callable[[Any], Any] | None) -> Model:
+    """A booster read by its objective: raw scores for ``binary``, ``multiclass`` and ``multiclassova``, else values."""
+    text = booster.model_to_string()
+    private = need("lightgbm", extra="trees").Booster(model_str=text)
+    header = dict(line.partition("=")[::2] for line in text.partition("\n\n")[0].splitlines())
+    objective = header.get("objective", "none")
+    gives: Gives = "margin" if objective.startswith(("binary", "multiclass")) else "values"
+    known = range(max(2, int(header["num_class"]))) if gives == "margin" else None
+    names = private.feature_name()
+    unnamed = names == [f"Column_{i}" for i in range(len(names))]
+
+    def forward(rows: Rows) -> Array:
+        given = _for_lightgbm(as_given(rows, preprocess), private.pandas_categorical)
+        return as_outputs(private.predict(given, raw_score=gives == "margin"), len(rows))
+
+    return Model(
+        forward=forward,
+        name="Booster",
+        mark=digest(text, gives, preprocess),
+        gives=gives,
+        classes=class_names(classes, known),
+        columns=None if unnamed else tuple(names),
+        batch=65536,
+        default_target="value" if gives == "values" else "margin",
+        about={"objective": objective, "trees": f"{private.num_trees():,}"},
+    )
+
+
+def _for_xgboost(given: Any) -> Any:
+    """Frames with text as categories, which XGBoost then finds by name; anything else as it is."""
+    frame = nw.from_native(given, pass_through=True, eager_only=True)
+    if not isinstance(frame, nw.DataFrame) or nw.String not in frame.schema.values():
+        return given
+    text = [name for name, kind in frame.schema.items() if kind == nw.String]
+    return frame.with_columns(nw.col(*text).cast(nw.Categorical)).to_native()
+
+
+def _for_lightgbm(given: Any, levels: Any) -> Any:
+    """Frames with text or categories as pandas ones with the categories of training; anything else as it is.
+
+    LightGBM reads categories from pandas alone, and knows them by their place in the list it was trained with.
+    """
+    frame = nw.from_native(given, pass_through=True, eager_only=True)
+    if not isinstance(frame, nw.DataFrame):
+        return given
+    coded = [name for name, kind in frame.schema.items() if not (kind.is_numeric() or kind == nw.Boolean)]
+    if not coded:
+        return given if frame.implementation.is_pandas() else frame.to_numpy()
+    pandas = need("pandas", extra="trees")
+    if levels is None or len(levels) != len(coded):
+        raise InputError(
+            f"columns {coded[:5]} hold text or categories; the model learnt {len(levels or ())} such columns. "
+            f"Give a pandas frame with the column types of training."
+        )
+    columns = {name: frame[name].to_list() for name in frame.columns}
+    columns |= {name: pandas.Categorical(columns[name], categories=kinds) for name, kinds in zip(coded, levels)}
+    return pandas.DataFrame(columns)

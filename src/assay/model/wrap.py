@@ -21,7 +21,7 @@ def wrap(
     device: str | None = None,
 ) -> Model:
     """Make a ``Model`` of a torch module, a scikit-learn estimator or Pipeline, an XGBoost or LightGBM
-    estimator, or a function.
+    estimator or booster, or a function.
 
     ``output`` picks the scores out of what a net returns (a function). For a plain function it must say what the
     outputs are: ``"logits"``, ``"margin"``, ``"probabilities"`` or ``"values"``; of a scikit-learn classifier it may

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from assay.nouns.result import Breach, Certificate, Explanation, Finding, Refusal, Repair, Score
+from assay.nouns.result import Breach, Certificate, Explanation, Finding, Refusal, Score
+from assay.words.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,73 @@ class NotRun:
     enable: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Mending:
-    """A repair with the same findings before and after it."""
+    """A repair: what was changed, what it cost on the rows at hand, and the same findings before and after it."""
 
-    repair: Repair
+    method: str
+    change: str
+    meaning: str
+    measured_before: Mapping[str, float]
+    measured_after: Mapping[str, float]
     before: tuple[Finding, ...]
     after: tuple[Finding, ...]
 
 
+@dataclass(frozen=True)
+class Gallery:
+    """Rows worth looking at for one reason; ``rows`` are places among the rows explained, ``of`` how many qualified."""
+
+    name: str
+    why: str
+    rows: tuple[int, ...]
+    of: int
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A failing check that somebody answers for until a day (included); afterwards it fails again.
+
+    ``code`` may be the beginning of a code; an empty ``subject`` stands for all.
+    """
+
+    code: str
+    owner: str
+    reason: str
+    until: str
+    subject: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.code and self.owner.strip() and self.reason.strip()):
+            raise InputError(f"a waiver names code, owner and reason; got {self.code!r}, {self.owner!r}.")
+        try:
+            datetime.date.fromisoformat(self.until)
+        except ValueError as error:
+            raise InputError(
+                f"until={self.until!r} of the waiver for {self.code} is no day like 2027-01-31."
+            ) from error
+
+    def covers(self, finding: Finding, day: str) -> bool:
+        """Whether the finding is accepted on this day (2027-01-31)."""
+        return (
+            finding.code.startswith(self.code)
+            and self.subject in ("", finding.subject)
+            and datetime.date.fromisoformat(day) <= datetime.date.fromisoformat(self.until)
+        )
+
+
+def waived(finding: Finding, waivers: Sequence[Waiver], day: str) -> Waiver | None:
+    """The first waiver that covers a finding on this day."""
+    return next((waiver for waiver in waivers if waiver.covers(finding, day)), None)
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
-    """One audit. ``scores`` is keyed (explainer, score); reference explainers are listed in ``references``."""
+    """One audit. ``scores`` is keyed (explainer, score); reference explainers are listed in ``references``.
+
+    ``level`` is the confidence that holds for all verdicts of pass and fail together. ``predictions`` and ``truth``
+    name each explained row's predicted and true class. ``times`` holds what differs when the same audit runs again.
+    """
 
     title: str
     about: Mapping[str, str]
@@ -70,4 +127,9 @@ class Record:
     not_run: tuple[NotRun, ...] = ()
     limits: tuple[str, ...] = ()
     predictions: tuple[str, ...] = ()
+    truth: tuple[str, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    level: float = 0.95
     reproduce: str = ""
+    times: Mapping[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import numpy as np
 from assay.nouns.features import Features
 from assay.words.errors import InputError
 from assay.words.seed import Seed
-from assay.words.stats import Interval, bootstrap
+from assay.words.stats import Basis, Interval, bootstrap
 from assay.words.types import Floats, Masks, PerPart, PerRow, RowMasks
 
 if TYPE_CHECKING:
@@ -290,6 +290,9 @@ class Finding:
     """One check's outcome: an estimate, the interval it was judged by, and the threshold it was held to.
 
     ``direction`` says on which side of ``threshold`` is passing. ``evidence`` is small JSON-able data for the page.
+    ``basis`` makes the interval again at another level; where many checks are judged together, ``interval`` is at the
+    level that the verdict used and ``alone`` what the check by itself would have had. ``more`` estimates how many
+    further rows would decide an undecided check.
     """
 
     code: str
@@ -305,6 +308,9 @@ class Finding:
     meaning: str = ""
     advice: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    basis: Basis | None = field(default=None, compare=False, repr=False)
+    alone: Interval | None = None
+    more: int | None = None
 
 
 def judge(

@@ -11,7 +11,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,44 @@ from safetensors.numpy import save as write_arrays
 
 from assay.nouns.features import Features
 from assay.nouns.frames import Table, is_frame
-from assay.nouns.result import Breach, Certificate, Explanation, Made, Note, Repair, Result, Score
+from assay.nouns.record import Gallery, Mending, NotRun, Reason, Reasons, Record, Waiver
+from assay.nouns.result import (
+    Breach,
+    Certificate,
+    Explanation,
+    Finding,
+    Made,
+    Note,
+    Refusal,
+    Repair,
+    Score,
+)
 from assay.words.digest import digest
 from assay.words.errors import InputError
 from assay.words.seed import Seed
+from assay.words.stats import Basis, Interval
 
 SCHEMA = 1
 """Number of the file's layout; a file of another number is refused."""
 
-KINDS: dict[str, type[Result]] = {kind.__name__: kind for kind in (Explanation, Score, Breach, Certificate)}
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Several things kept in one file: results, findings, numbers and text, by name."""
+
+    held: Mapping[str, Any]
+
+
+KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Explanation, Score, Breach, Certificate, Record, Bundle)}
+PARTS: dict[str, Any] = KINDS | {
+    kind.__name__: kind
+    for kind in (
+        Made, Note, Seed, Features, Finding, Interval, Basis,
+        Refusal, NotRun, Reason, Reasons, Mending, Gallery, Waiver,
+    )
+}  # fmt: skip
+"""What a file may hold at its top, and what may lie within."""
+
 WORDS, NUMBERS = "result.json", "arrays.safetensors"
 DAMAGE = (
     zipfile.BadZipFile,
@@ -51,7 +80,7 @@ DAMAGE = (
 """What reading a damaged file can raise in the zip, JSON and safetensors readers."""
 
 
-def save(result: Result, path: str | Path) -> Path:
+def save(result: Any, path: str | Path) -> Path:
     """Write a result to one file, whole or not at all; the path is given back.
 
     Options that hold data (a background, a start) are kept as their mark alone.
@@ -63,14 +92,29 @@ def save(result: Result, path: str | Path) -> Path:
         )
     if type(result).__name__ not in KINDS:
         raise InputError(f"save takes {', '.join(KINDS)}; got {type(result).__name__}.")
-    arrays: dict[str, Any] = {}
-    told = {item.name: _packed(getattr(result, item.name), item.name, arrays) for item in fields(result)}
-    words = {"schema": SCHEMA, "type": type(result).__name__, "fields": told}
     target = Path(path)
     if not target.parent.is_dir():
         raise InputError(f"the folder {target.parent} does not exist. Make it first.")
-    _write(target, {WORDS: _text(words), NUMBERS: write_arrays(dict(sorted(arrays.items())))})
+    arrays = _Arrays({}, {})
+    told = {item.name: _packed(getattr(result, item.name), item.name, arrays) for item in fields(result)}
+    words = {"schema": SCHEMA, "type": type(result).__name__, "fields": told}
+    _write(target, {WORDS: _text(words), NUMBERS: write_arrays(dict(sorted(arrays.named.items())))})
     return target
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """Arrays by the place they were first met; equal ones are kept once."""
+
+    named: dict[str, Any]
+    seen: dict[str, str]
+
+    def keep(self, array: Any, name: str) -> str:
+        mark = digest(array)
+        if mark not in self.seen:
+            self.seen[mark] = name
+            self.named[name] = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+        return self.seen[mark]
 
 
 def load(path: str | Path) -> Any:
@@ -162,7 +206,7 @@ def _text(words: Any) -> bytes:
     return json.dumps(words, allow_nan=False, ensure_ascii=False, sort_keys=True, indent=1).encode()
 
 
-def _packed(value: Any, name: str, arrays: dict[str, Any] | None) -> Any:
+def _packed(value: Any, name: str, arrays: _Arrays | None) -> Any:
     """A field as JSON that ``_unpacked`` turns back. Arrays go to ``arrays`` under the field's name.
 
     Without ``arrays`` the field is a method's option: small nouns keep their numbers, data leaves its mark.
@@ -178,19 +222,24 @@ def _packed(value: Any, name: str, arrays: dict[str, Any] | None) -> Any:
     if isinstance(value, tuple):
         return {"kind": "tuple", "items": _packed(list(value), name, arrays)}
     if isinstance(value, Mapping):
-        return {"kind": "mapping", "items": [[str(k), _packed(v, f"{name}/{k}", arrays)] for k, v in value.items()]}
+        items = [[_named(k), _packed(v, f"{name}/{_key(k)}", arrays)] for k, v in value.items()]
+        return {"kind": "mapping", "items": items}
     if arrays is None:
         return _packed(plainly(value) or described(value), name, None)
-    if isinstance(value, Made | Note | Seed | Features):
+    if type(value).__name__ in PARTS:
         held = {}
         for item in fields(value):
             place = None if item.name == "options" else arrays
             held[item.name] = _packed(getattr(value, item.name), f"{name}/{item.name}", place)
         return {"kind": type(value).__name__, "held": held}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        arrays[name] = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
-        return {"kind": "array", "name": name}
+        return {"kind": "array", "name": arrays.keep(value, name)}
     raise InputError(f"{name} is {type(value).__name__}, which has no place in a result file.")
+
+
+def _named(key: Any) -> Any:
+    """A mapping's key: text, or several texts."""
+    return list(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
 def _unpacked(told: Any, arrays: Mapping[str, Any]) -> Any:
@@ -204,11 +253,10 @@ def _unpacked(told: Any, arrays: Mapping[str, Any]) -> Any:
     if kind == "tuple":
         return tuple(_unpacked(told["items"], arrays))
     if kind == "mapping":
-        return {key: _unpacked(item, arrays) for key, item in told["items"]}
+        return {tuple(key) if isinstance(key, list) else key: _unpacked(item, arrays) for key, item in told["items"]}
     if kind == "array":
         return arrays[told["name"]]
-    noun: Any = {"Made": Made, "Note": Note, "Seed": Seed, "Features": Features}[kind]
-    return noun(**{name: _unpacked(value, arrays) for name, value in told["held"].items()})
+    return PARTS[kind](**{name: _unpacked(value, arrays) for name, value in told["held"].items()})
 
 
 def _write(target: Path, members: Mapping[str, bytes]) -> None:

@@ -17,6 +17,9 @@ from assay.report.words import counted, number, places, signed
 PARTS = 8
 """Bars of a chart; the other parts are added up in one more."""
 
+FEW = 5
+"""Bars of a small chart in a gallery."""
+
 Z = 1.959964
 """Standard errors on each side of a 95 % interval."""
 
@@ -31,17 +34,21 @@ class Line:
     bounds: str
     figure: Markup
     rest: bool = False
+    rival_value: str = ""
+    rival_figure: Markup | None = None
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Bars on one axis; ``zero`` is where 0 stands on it."""
+    """Bars on one axis; ``zero`` is where 0 stands on it. ``label`` and ``rival`` name what two columns explain."""
 
     title: str
     lines: tuple[Line, ...]
     zero: str
     balance: Markup
     foot: str
+    label: str = ""
+    rival: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,29 @@ def local(explanation: Explanation, row: int) -> Chart:
     else:
         foot, drawn = f"output {number(output)} · no base: these values need not add up to the output", Markup("")
     return _chart(explanation.made.method, bars, drawn, foot)
+
+
+def paired(explanation: Explanation, rival: Explanation | None, row: int) -> Chart:
+    """One row's largest parts, and what the same parts say of the runner-up, all on one axis; no whiskers."""
+    values = explanation.values[row]
+    other = rival.values[row] if rival is not None else None
+    order = np.argsort(-np.abs(values), kind="stable")
+    shown = explanation.shown[row] if explanation.shown else ("",) * len(values)
+    bars = [(explanation.features.names[i], shown[i], [i]) for i in order[:FEW]]
+    if len(order) > FEW:
+        bars.append((f"rest of {counted(len(order) - FEW, 'part')}", "", list(order[FEW:])))
+    sides = [[float(v[parts].sum()) for _, _, parts in bars] for v in (values, other) if v is not None]
+    axis = Axis.of([0.0, *(v for side in sides for v in side)], 0.02)
+    decimals = places(*(v for side in sides for v in side))
+    told = [[(signed(v, decimals), bar(v, v, v, axis)) for v in side] for side in sides]
+    lines = tuple(
+        Line(name, cell, told[0][n][0], "", told[0][n][1], n == FEW, *beside)
+        for n, (name, cell, _) in enumerate(bars)
+        for beside in [told[1][n] if other is not None else ("", None)]
+    )
+    label = explanation.labels[row] if explanation.labels else "the output"
+    against = "" if rival is None else rival.labels[row] if rival.labels else "the runner-up"
+    return Chart(explanation.made.method, lines, axis.at(0.0), Markup(""), "", label, against)
 
 
 def leftover(residual: float, base: float, output: float) -> str:

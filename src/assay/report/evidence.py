@@ -9,10 +9,13 @@ from typing import Any
 from markupsafe import Markup
 
 from assay.report.figures import curve
-from assay.report.words import VERDICTS, chip, number
+from assay.report.words import VERDICTS, chip, cut, number
 
 MOST = 20
 """Lines of a table and items of a list that are shown; more are counted."""
+
+CELL = 200
+"""Characters of a text that are shown in one cell."""
 
 
 def evidence(data: Mapping[str, Any]) -> Markup:
@@ -20,7 +23,8 @@ def evidence(data: Mapping[str, Any]) -> Markup:
     plain = {key: value for key, value in data.items() if _plain(value)}
     nested = [_nested(str(key), value) for key, value in data.items() if not _plain(value)]
     facts = [
-        Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(key, shown(value)) for key, value in plain.items()
+        Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(cut(key), shown(value))
+        for key, value in plain.items()
     ]
     table = Markup('<table class="facts">{}</table>').format(Markup("").join(facts)) if facts else Markup("")
     return table + Markup("").join(nested)
@@ -37,11 +41,11 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         return number(value)
     if isinstance(value, str):
-        return chip(value) if value in VERDICTS else value
+        return chip(value) if value in VERDICTS else cut(value, CELL)
     if isinstance(value, Sequence) and all(map(_scalar, value)):
         rest = f" … and {len(value) - MOST:,} more" if len(value) > MOST else ""
-        return ", ".join(str(shown(item)) if not isinstance(item, str) else item for item in value[:MOST]) + rest
-    return str(value)[:200]
+        return Markup(", ").join(cut(item) if isinstance(item, str) else shown(item) for item in value[:MOST]) + rest
+    return cut(value, CELL)
 
 
 def _scalar(value: Any) -> bool:
@@ -56,7 +60,7 @@ def _nested(key: str, value: Any) -> Markup:
     points = roc(key, value)
     if points is not None:
         drawn = curve(points, "false positives", "true positives", f"{key}: {len(points)} points")
-        return Markup('<figure class="plot"><figcaption>{}</figcaption>{}</figure>').format(key, drawn)
+        return Markup('<figure class="plot"><figcaption>{}</figcaption>{}</figure>').format(cut(key), drawn)
     if isinstance(value, Mapping) and value and all(isinstance(line, Mapping) for line in value.values()):
         return _table(key, [{"": name, **line} for name, line in value.items()])
     if isinstance(value, Mapping):
@@ -92,7 +96,7 @@ def _rates(pairs: Sequence[Any]) -> list[tuple[float, float]] | None:
 
 def _table(caption: str, lines: Sequence[Mapping[Any, Any]], *, named: bool = True) -> Markup:
     columns = list(dict.fromkeys(column for line in lines for column in line))
-    head = Markup("").join(Markup('<th scope="col">{}</th>').format(column) for column in columns)
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(cut(column)) for column in columns)
     body = Markup("").join(
         Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(shown(line.get(c))) for c in columns))
         for line in lines[:MOST]
@@ -102,4 +106,4 @@ def _table(caption: str, lines: Sequence[Mapping[Any, Any]], *, named: bool = Tr
     return Markup(
         '<div class="wide" tabindex="0" role="region" aria-label="{0}">'
         '<table class="small"><caption>{0}{1}</caption>{2}<tbody>{3}</tbody></table></div>'
-    ).format(caption, rest, top, body)
+    ).format(caption if len(caption) <= CELL else f"{caption[: CELL - 1]}…", rest, top, body)

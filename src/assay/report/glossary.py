@@ -42,4 +42,4 @@ def _entries(record: Record) -> Iterator[tuple[str, str, str, str]]:
     for name, certificate in record.certificates.items():
         yield name, "certificate", certificate.meaning, ""
     for mending in record.mendings:
-        yield mending.repair.method, "repair", mending.repair.meaning, ""
+        yield mending.method, "repair", mending.meaning, ""

@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from assay.nouns.record import Record
 from assay.nouns.result import Score, Verdict
 from assay.report.verdict import TRUST
 from assay.report.words import number, places
-from assay.words.stats import student
+from assay.words.stats import Interval, student
 
 CHANCE = "random"
 """The reference explainer that all others are compared with."""
+
+MANY = 300
+"""Rows beyond which drawing them again thousands of times costs the page more than it tells."""
+
+ROUNDING = 1e-12
+"""Gaps up to here are the rounding of sums, and tell no explanation from another."""
 
 ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
 
@@ -39,10 +47,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The table: (score, direction, arrow) a column, explainers first, then references."""
+    """The table: (score, direction, arrow) a column, explainers first, then references.
+
+    ``best`` names for each column the explainer whose interval lies apart from all others', or those that are tied;
+    nothing where the score has no direction or there are fewer than two explainers.
+    """
 
     columns: tuple[tuple[str, str, str], ...]
     lines: tuple[Line, ...]
+    best: tuple[tuple[str, ...], ...] = ()
 
 
 def matrix(record: Record) -> Matrix:
@@ -52,23 +65,55 @@ def matrix(record: Record) -> Matrix:
     explainers = list(dict.fromkeys([*record.explanations, *(name for name, _ in record.scores)]))
     explainers.sort(key=lambda name: name in record.references)
     verdicts = {f.subject: f.verdict for f in record.findings if f.code.startswith(TRUST)}
+    bounds = {key: interval(score) for key, score in record.scores.items()}
     lines = tuple(
-        Line(name, name in record.references, verdicts.get(name), tuple(_cell(record, name, score) for score in names))
+        Line(
+            name,
+            name in record.references,
+            verdicts.get(name),
+            tuple(_cell(record, (name, kind), bounds.get((name, kind))) for kind in names),
+        )
         for name in explainers
     )
-    return Matrix(tuple((name, better[name], ARROWS[better[name]]) for name in names), lines)
+    own = [name for name in explainers if name not in record.references]
+    best = tuple(
+        leaders({e: (record.scores[e, kind], bounds[e, kind]) for e in own if (e, kind) in record.scores})
+        for kind in names
+    )
+    return Matrix(tuple((name, better[name], ARROWS[better[name]]) for name in names), lines, best)
 
 
-def _cell(record: Record, explainer: str, name: str) -> Cell | None:
-    score = record.scores.get((explainer, name))
-    if score is None:
+def interval(score: Score) -> Interval:
+    """The 95 % interval of a mean score: the bootstrap's, beyond ``MANY`` rows Student's, which then says the same."""
+    known = score.values[score.defined]
+    return score.interval() if len(known) <= MANY else student(known)
+
+
+def leaders(scores: Mapping[str, tuple[Score, Interval]]) -> tuple[str, ...]:
+    """Best explainers of one score, best first: one if its interval lies apart from the runner-up's, else the tied."""
+    known = {n: s for n, s in scores.items() if s[0].better != "neither" and math.isfinite(s[0].mean)}
+    if len(known) < 2:
+        return ()
+    means, lows, highs = {}, {}, {}
+    for name, (score, bounds) in known.items():
+        sign = 1 if score.better == "higher" else -1
+        means[name] = sign * score.mean
+        lows[name], highs[name] = sorted((sign * bounds.low, sign * bounds.high))
+    first, *others = sorted(known, key=lambda name: -means[name])
+    return first, *(name for name in others if not lows[first] - highs[name] > ROUNDING)
+
+
+def _cell(record: Record, key: tuple[str, str], bounds: Interval | None) -> Cell | None:
+    score = record.scores.get(key)
+    if score is None or bounds is None:
         return None
-    defined, interval = int(score.defined.sum()), score.interval()
-    decimals = places(score.mean, interval.low, interval.high)
-    known = interval.low == interval.low
+    explainer, name = key
+    defined = int(score.defined.sum())
+    decimals = places(score.mean, bounds.low, bounds.high)
+    known = bounds.low == bounds.low
     return Cell(
         mean=number(score.mean, decimals),
-        bounds=f"[{number(interval.low, decimals)}, {number(interval.high, decimals)}]" if known else "",
+        bounds=f"[{number(bounds.low, decimals)}, {number(bounds.high, decimals)}]" if known else "",
         rows=f"{defined} of {len(score.values)} rows" if defined < len(score.values) else "",
         against="" if explainer in record.references else against(score, record.scores.get((CHANCE, name))),
     )
@@ -82,7 +127,7 @@ def against(score: Score, chance: Score | None) -> str:
     if chance is None or score.better == "neither" or score.values.shape != chance.values.shape:
         return ""
     gain = score.values - chance.values if score.better == "higher" else chance.values - score.values
-    interval = student(gain[gain == gain])
-    if interval.low != interval.low:
+    bounds = student(gain[gain == gain])
+    if bounds.low != bounds.low:
         return ""
-    return "better" if interval.low > 0 else "worse" if interval.high < 0 else "alike"
+    return "better" if bounds.low > 0 else "worse" if bounds.high < 0 else "alike"

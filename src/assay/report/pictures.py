@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,18 +67,22 @@ def pictorial(explanation: Explanation) -> bool:
     return len(shape) == 4 and shape[1] in (1, 3)
 
 
-def album(record: Record) -> Album:
-    """The pictures of a record, at the largest size that fits the budget."""
+def album(record: Record, *, chosen_rows: Sequence[int] = (), spent: int = 0) -> Album:
+    """The pictures of a record, at the largest size that fits what is left of the budget once ``spent`` is gone.
+
+    ``chosen_rows`` are the rows drawn; without any the first ones are.
+    """
     chosen = {n: e for n, e in record.explanations.items() if n not in record.references and pictorial(e)}
     if not chosen:
         return Album()
     shown = dict(list(chosen.items())[:METHODS])
     rows = len(next(iter(chosen.values())).ids)
-    count = min(rows, IMAGES)
+    order = tuple(chosen_rows) or tuple(range(rows))
+    count = min(len(order), IMAGES)
     tries = [(count, *sizes) for sizes in SIZES] + [(fewer, *SIZES[-1]) for fewer in range(count - 1, 0, -1)]
     for number_of, large, small in tries:
-        scenes = tuple(_scene(record, shown, row, large, small) for row in range(number_of))
-        if sum(len(s.picture) + sum(len(p.map) + len(p.rival_map) for p in s.panels) for s in scenes) <= BUDGET:
+        scenes = tuple(_scene(record, shown, row, large, small) for row in order[:number_of])
+        if sum(len(s.picture) + sum(len(p.map) + len(p.rival_map) for p in s.panels) for s in scenes) <= BUDGET - spent:
             break
     return Album(scenes, rows, len(chosen), len(shown), small)
 
@@ -87,7 +91,7 @@ def _scene(record: Record, shown: Mapping[str, Explanation], row: int, large: in
     first = next(iter(shown.values()))
     picture, stretched = picture_of(np.asarray(first.x[row], dtype=np.float64), large)
     labels = record.predictions or first.labels
-    panels = tuple(_panel(name, e, record.rivals.get(name), row, small) for name, e in shown.items())
+    panels = tuple(panel(name, e, record.rivals.get(name), row, small) for name, e in shown.items())
     return Scene(first.ids[row], labels[row] if row < len(labels) else "", picture, stretched, panels)
 
 
@@ -132,7 +136,8 @@ def level_of(*maps: Floats) -> float:
     return float(sizes.min()) if len(sizes) else 0.0
 
 
-def _panel(name: str, explanation: Explanation, rival: Explanation | None, row: int, most: int) -> Panel:
+def panel(name: str, explanation: Explanation, rival: Explanation | None, row: int, most: int) -> Panel:
+    """One method's map of one row, at most ``most`` pixels a side, beside the runner-up's."""
     plane = shrunk(flat(explanation, row), most)
     other = shrunk(flat(rival, row), most) if rival is not None else None
     planes = [plane] if other is None else [plane, other]

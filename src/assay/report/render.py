@@ -15,14 +15,17 @@ from markupsafe import Markup
 from assay.nouns.record import Mending, Reasons, Record
 from assay.nouns.result import Breach, Certificate, Explanation, Finding
 from assay.report import colours
+from assay.report.acceptance import day_of, risks
 from assay.report.bars import PARTS, Chart, local, overall, reasoned
-from assay.report.evidence import evidence
 from assay.report.figures import coverage, moved, strip
+from assay.report.findings import listing
+from assay.report.galleries import rooms
 from assay.report.glossary import glossary
-from assay.report.matrix import matrix
+from assay.report.matrix import MANY, matrix
 from assay.report.pictures import album, pictorial
-from assay.report.verdict import summary, worst_first
-from assay.report.words import VERDICTS, advice, breakable, chip, counted, figures_of, icon, listed, number, places
+from assay.report.tiles import command, scope, tiles
+from assay.report.verdict import summary
+from assay.report.words import VERDICTS, advice, breakable, chip, counted, cut, figures_of, icon, listed, number, places
 from assay.words.types import Floats
 
 ROWS = 3
@@ -32,27 +35,44 @@ OPEN = ("error", "fail", "undecided", "not run")
 """Verdicts whose findings are unfolded when the page is opened."""
 
 
+UNSEEN = dict.fromkeys(
+    [*(c for c in range(0x20) if c not in (0x09, 0x0A, 0x0D)), 0x7F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)],
+    "\ufffd",
+)
+"""Characters that no reader sees and that could turn a line around: controls, and overrides of the reading order."""
+
+
 def render(record: Record) -> str:
     """The page of a record."""
-    return (
+    hung = rooms(record)
+    page = (
         _environment()
         .get_template("page.html")
         .render(
             record=record,
             summary=summary(record),
-            groups=_groups(record),
+            command=command(record),
+            tiles=tiles(record),
+            scope=scope(record),
+            listing=listing(record),
             matrix=matrix(record),
-            album=album(record),
+            rooms=hung,
+            album=album(record, chosen_rows=_one_of_each(record), spent=hung.size),
             tables=_tables(record),
             reasons=_by_row(record.reasons),
             attacks=[_attack(subject, breach) for subject, breach in record.breaches.items()],
             certificates=[_certified(name, c) for name, c in record.certificates.items()],
             mendings=[(mending, _pairs(mending)) for mending in record.mendings],
             terms=glossary(record),
-            reproduced=_versions(record),
+            versions=_versions(record),
+            marks=_marks(record),
+            settings={name: record.about[name] for name in ("profile", "seed") if name in record.about},
+            risks=risks(record),
+            day=day_of(record),
             notes=_notes(record),
         )
     )
+    return page.translate(UNSEEN)
 
 
 @functools.cache
@@ -66,16 +86,16 @@ def _environment() -> Environment:
     )
     tools: dict[str, Any] = {
         "chip": chip, "advice": advice, "icon": icon, "number": number, "counted": counted, "breakable": breakable,
-        "strip": strip, "figures_of": figures_of, "evidence": evidence,
-        "VERDICTS": VERDICTS, "OPEN": OPEN, "PARTS": PARTS, "colours": colours,
+        "strip": strip, "figures_of": figures_of, "cut": cut,
+        "VERDICTS": VERDICTS, "OPEN": OPEN, "PARTS": PARTS, "MANY": MANY, "colours": colours,
     }  # fmt: skip
     environment.globals.update(tools)
     return environment
 
 
-def _groups(record: Record) -> list[tuple[str, list[Finding]]]:
-    ordered = worst_first(record)
-    return [(verdict, found) for verdict in VERDICTS if (found := [f for f in ordered if f.verdict == verdict])]
+def _one_of_each(record: Record) -> tuple[int, ...]:
+    """The first row of every gallery, each once: what all methods are drawn for."""
+    return tuple(dict.fromkeys(gallery.rows[0] for gallery in record.galleries if gallery.rows))
 
 
 @dataclass(frozen=True)
@@ -94,7 +114,7 @@ def _tables(record: Record) -> _Tables:
     ids = chosen[0].ids
     rows = [
         (ids[row], _prediction(record, chosen[0], row), tuple(local(e, row) for e in chosen if row < len(e.ids)))
-        for row in range(min(ROWS, len(ids)))
+        for row in range(0 if record.galleries else min(ROWS, len(ids)))
     ]
     return _Tables(tuple(map(overall, chosen)), tuple(rows), len(ids))
 
@@ -171,6 +191,15 @@ def _pairs(mending: Mending) -> list[tuple[Finding | None, Finding | None]]:
 def _versions(record: Record) -> Mapping[str, str]:
     results = (*record.explanations.values(), *record.scores.values(), *record.breaches.values())
     return dict(results[0].made.versions) if results else {}
+
+
+def _marks(record: Record) -> dict[str, str]:
+    """Digests of what went in: model, rows and the cut into parts."""
+    results = (*record.explanations.values(), *record.scores.values(), *record.breaches.values())
+    if not results:
+        return {}
+    made = results[0].made
+    return {"model": made.model_mark, "rows explained": made.rows_mark, "parts": made.features_mark}
 
 
 def _notes(record: Record) -> list[tuple[str, str]]:

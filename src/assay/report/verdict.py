@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.nouns.record import Record
 from assay.nouns.result import Finding, Verdict
+from assay.report.acceptance import accepted
 from assay.report.words import VERDICTS, counted, listed
 
 TRUST = "TRU"
 """Codes that start so are verdicts on an explanation as a whole."""
+
+
+SAID = 3
+"""Findings of one kind that are told in the verdict; all are listed below it."""
 
 
 @dataclass(frozen=True)
@@ -45,31 +51,64 @@ class Summary:
 def summary(record: Record) -> Summary:
     """Headline, one sentence a verdict, counts, and the advice of the worst finding."""
     trust = [f for f in record.findings if f.code.startswith(TRUST)]
-    model = [f for f in record.findings if not f.code.startswith(TRUST) and f.subject not in record.explanations]
-    faults = [f for f in model if f.verdict == "fail"]
-    ordered = worst_first(record)
-    advised = [f for f in ordered if f.verdict in ("error", "fail", "undecided") and f.advice]
+    model = faults(record)
+    failed = [f for f in worst_first(record) if f in model and f.verdict == "fail"]
+    held = [f for f in failed if accepted(record, f)]
+    standing = [f for f in worst_first(record) if not accepted(record, f)]
+    first = pressing(record)
+    told = _several("fail", [_cited(f) for f in failed if f not in held])
     return Summary(
-        tone=VERDICTS[ordered[0].verdict].tone if ordered else "skipped",
-        headline=_headline(trust, model, faults),
-        sayings=(*_trusted(trust), *(Saying("fail", _cited(f)) for f in faults), *_open(model)),
+        tone=VERDICTS[standing[0].verdict].tone if standing else "skipped",
+        headline=_headline(trust, model, len(failed), len(held)),
+        sayings=(*_trusted(trust), *told, *_several("told", [f"Accepted: {_cited(f)}" for f in held]), *_open(model)),
         counts=_counts(record),
-        following=f"{advised[0].advice} ({advised[0].code}, {advised[0].subject})" if advised else "",
+        following=f"{first.advice} ({first.code}, {first.subject})" if first is not None and first.advice else "",
     )
 
 
+def faults(record: Record) -> list[Finding]:
+    """What was asked about the model itself, not about its explanations."""
+    return [f for f in record.findings if not f.code.startswith(TRUST) and f.subject not in record.explanations]
+
+
+def not_run(record: Record) -> int:
+    """Checks not run: findings that say so, steps left out, and refused steps that no finding tells."""
+    told = sum(f.verdict == "not run" for f in record.findings)
+    claims = [f.claim for f in record.findings if f.verdict in ("error", "not applicable")]
+    silent = sum(not any(c.startswith(f"{refusal.method} could not") for c in claims) for refusal in record.refusals)
+    return told + len(record.not_run) + silent
+
+
+def excess(finding: Finding) -> float:
+    """How far the estimate lies beyond its threshold, in thresholds; below 0 on the passing side, −∞ if unknown."""
+    if finding.threshold is None or not math.isfinite(finding.estimate) or not finding.direction:
+        return -math.inf
+    beyond = finding.estimate - finding.threshold
+    return (beyond if finding.direction == "at most" else -beyond) / (abs(finding.threshold) or 1.0)
+
+
 def worst_first(record: Record) -> list[Finding]:
-    """Findings by verdict; within one, faults of the model before verdicts on explanations before single tests."""
+    """Findings by verdict; within one, what nobody accepted first, and the largest excess first.
+
+    Faults of the model stand before verdicts on explanations, and those before single tests of explanations.
+    """
     ranks = list(VERDICTS)
 
-    def key(finding: Finding) -> tuple[int, int, str, str]:
+    def key(finding: Finding) -> tuple[int, bool, int, float, str, str]:
         kind = 1 if finding.code.startswith(TRUST) else 2 if finding.subject in record.explanations else 0
-        return ranks.index(finding.verdict), kind, finding.code, finding.subject
+        held = accepted(record, finding)
+        return ranks.index(finding.verdict), held, kind, -excess(finding), finding.code, finding.subject
 
     return sorted(record.findings, key=key)
 
 
-def _headline(trust: Sequence[Finding], model: Sequence[Finding], faults: Sequence[Finding]) -> str:
+def pressing(record: Record) -> Finding | None:
+    """What to look at first: the worst finding that says what to do, else the worst; nothing if all is well."""
+    bad = [f for f in worst_first(record) if f.verdict in ("error", "fail", "undecided") and not accepted(record, f)]
+    return next((f for f in bad if f.advice), bad[0] if bad else None)
+
+
+def _headline(trust: Sequence[Finding], model: Sequence[Finding], failed: int, held: int) -> str:
     relied = sum(f.verdict == "pass" for f in trust)
     if not trust:
         first = "No explanation was judged"
@@ -79,8 +118,9 @@ def _headline(trust: Sequence[Finding], model: Sequence[Finding], faults: Sequen
         first = f"All {len(trust)} explanations can be relied on" if relied > 1 else "The explanation can be relied on"
     else:
         first = f"{relied} of {len(trust)} explanations can be relied on"
-    if faults:
-        second = f"{counted(len(faults), 'fault was', 'faults were')} found in the model"
+    if failed:
+        known = f" ({held} accepted)" if held else ""
+        second = f"{counted(failed, 'fault was', 'faults were')} found in the model{known}"
     elif any(f.verdict in ("pass", "undecided", "informative") for f in model):
         second = "no fault was found in the model by the checks that ran"
     else:
@@ -106,7 +146,14 @@ def _trusted(trust: Sequence[Finding]) -> list[Saying]:
 
 
 def _open(model: Sequence[Finding]) -> list[Saying]:
-    return [Saying("undecided", f"Not decided: {_cited(f)}") for f in model if f.verdict == "undecided"]
+    return _several("undecided", [f"Not decided: {_cited(f)}" for f in model if f.verdict == "undecided"])
+
+
+def _several(tone: str, texts: Sequence[str]) -> list[Saying]:
+    """The first few sentences of a kind, and how many more there are."""
+    left = len(texts) - SAID
+    more = [Saying(tone, f"And {left:,} more of the kind, listed under Findings.")] if left > 0 else []
+    return [*(Saying(tone, text) for text in texts[:SAID]), *more]
 
 
 def _cited(finding: Finding) -> str:
@@ -115,7 +162,7 @@ def _cited(finding: Finding) -> str:
 
 def _counts(record: Record) -> tuple[Count, ...]:
     found: dict[Verdict, int] = {verdict: sum(f.verdict == verdict for f in record.findings) for verdict in VERDICTS}
-    found["not run"] += len(record.not_run) + len(record.refusals)
+    found["not run"] = not_run(record)
     always: tuple[Verdict, ...] = ("fail", "undecided", "pass", "informative", "not run")
     shown: list[Verdict] = [*always, *(verdict for verdict in VERDICTS if verdict not in always and found[verdict])]
     return tuple(Count(VERDICTS[verdict].tone, found[verdict], VERDICTS[verdict].many) for verdict in shown)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from assay.nouns.result import Finding, Verdict
 
@@ -122,6 +122,19 @@ def figures_of(finding: Finding) -> tuple[str, str, str]:
 def listed(names: Sequence[str], last: str = "and") -> str:
     """a, b and c."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else ""
+
+
+LONG = 64
+"""Characters of a name that are shown where there is little room."""
+
+
+def cut(text: object, most: int = LONG) -> Markup:
+    """The text, or its beginning and end with the whole of it in ``title``."""
+    whole = str(text)
+    if len(whole) <= most:
+        return escape(whole)
+    end = most // 4
+    return Markup('<span title="{}">{}…{}</span>').format(whole, whole[: most - end - 1], whole[-end:])
 
 
 SOFT_HYPHEN = "\u00ad"

@@ -26,12 +26,16 @@ SOURCES: dict[str, str] = {
     "axiomatic attribution priors and expected gradients. Nature Machine Intelligence 3, 2021.",
     "feldman2015": "Feldman, Friedler, Moeller, Scheidegger and Venkatasubramanian: Certifying and Removing Disparate "
     "Impact. KDD 2015.",
+    "geirhos2020": "Geirhos, Jacobsen, Michaelis, Zemel, Brendel, Bethge and Wichmann: Shortcut Learning in Deep "
+    "Neural Networks. Nature Machine Intelligence 2, 2020.",
     "ghorbani2019": "Ghorbani, Abid and Zou: Interpretation of Neural Networks Is Fragile. AAAI 2019.",
     "goodfellow2015": "Goodfellow, Shlens and Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
     "hardt2016": "Hardt, Price and Srebro: Equality of Opportunity in Supervised Learning. NeurIPS 2016.",
     "hedstrom2024": "Hedström, Weber, Lapuschkin and Höhne: A Fresh Look at Sanity Checks for Saliency Maps. xAI 2024.",
     "jin2025": "Jin, Xue, You, Goel and Wong: Probabilistic Stability Guarantees for Feature Attributions. "
     "NeurIPS 2025.",
+    "kaufman2012": "Kaufman, Rosset, Perlich and Stitelman: Leakage in Data Mining: Formulation, Detection, and "
+    "Avoidance. ACM TKDD 6, 2012.",
     "lundberg2017": "Lundberg and Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017.",
     "madry2018": "Madry, Makelov, Schmidt, Tsipras and Vladu: Towards Deep Learning Models Resistant to Adversarial "
     "Attacks. ICLR 2018.",

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intervals, correlations and corrections, each in float64 and each with its undefined cases as NaN."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats as scipy_stats
+from scipy.optimize import brentq
 
 from assay.words.errors import InputError
 from assay.words.seed import Seed
-from assay.words.types import Floats
+from assay.words.types import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -135,3 +137,119 @@ def student(values: Floats, level: float = 0.95) -> Interval:
         return Interval(np.nan, np.nan, level, "undefined")
     half = float(scipy_stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
     return Interval(float(values.mean()) - half, float(values.mean()) + half, level, "student")
+
+
+def bounded(values: Floats, least: float, most: float, level: float = 0.95) -> Interval:
+    """Student's interval for the mean of values that lie between two bounds, cut there.
+
+    One more value is put at each bound, so that equal values leave a doubt that shrinks with their number: six zeros
+    of a share give [0, 0.42] at 95 %, where the exact interval of six failures gives [0, 0.46].
+    """
+    values = np.asarray(values, dtype=np.float64)
+    plain = student(np.concatenate([values, [least, most]]), level)
+    if len(values) == 0:
+        return Interval(least, most, level, "bounded student")
+    return Interval(max(plain.low, least), min(plain.high, most), level, "bounded student")
+
+
+def largest_gap(hits: Ints, trials: Ints, level: float = 0.95) -> Interval:
+    """Interval for the largest |difference| of rates among groups: Newcombe's for every pair, corrected for them all.
+
+    ``hits`` and ``trials`` (group,). With all pairs' intervals holding at once, it lies between their largest limits.
+    """
+    pairs = [(i, j) for i in range(len(hits)) for j in range(i)]
+    each = 1 - (1 - level) / len(pairs)
+    found = [newcombe(int(hits[i]), int(trials[i]), int(hits[j]), int(trials[j]), each) for i, j in pairs]
+    low = max(max(gap.low, -gap.high, 0.0) for gap in found)
+    high = max(max(gap.high, -gap.low) for gap in found)
+    return Interval(low, high, level, f"newcombe, {len(pairs)} pair(s)")
+
+
+def least_mean(values: Floats, level: float = 0.95) -> Interval:
+    """Interval for the least of several means, ``values`` (row, column): honest though the column was chosen by them.
+
+    Student's interval for every column, corrected for their number; with all holding at once, the least mean lies
+    between their least limits.
+    """
+    columns = np.asarray(values, dtype=np.float64).T
+    each = 1 - (1 - level) / len(columns)
+    found = [student(column, each) for column in columns]
+    low, high = (float(np.min([getattr(limit, side) for limit in found])) for side in ("low", "high"))
+    return Interval(low, high, level, f"student, {len(columns)} column(s)")
+
+
+def best_balanced(hits: Ints, trials: Ints, level: float = 0.95) -> Interval:
+    """Interval for the largest of several mean rates, ``hits`` (column, class) of ``trials`` (class,).
+
+    Of every column the exact limits of each class's rate, joined for their mean as Newcombe joins those of a
+    difference, at a level corrected for the number of columns; the largest mean lies between the largest limits.
+    """
+    each = 1 - (1 - level) / len(hits)
+    lows, highs = [], []
+    for column in hits:
+        rates = np.asarray(column) / np.asarray(trials)
+        limits = [clopper_pearson(int(hit), int(trial), each) for hit, trial in zip(column, trials)]
+        lows.append(rates.mean() - np.linalg.norm(rates - [limit.low for limit in limits]) / len(rates))
+        highs.append(rates.mean() + np.linalg.norm([limit.high for limit in limits] - rates) / len(rates))
+    return Interval(float(max(lows)), float(max(highs)), level, f"mean of clopper-pearson, {len(hits)} column(s)")
+
+
+def auc(inside: Floats, outside: Floats) -> float:
+    """Chance that a number from ``inside`` is below one from ``outside``, ties counted half."""
+    ranks = np.asarray(scipy_stats.rankdata(np.concatenate([inside, outside])))
+    below = ranks[len(inside) :].sum() - len(outside) * (len(outside) + 1) / 2
+    return float(below / (len(inside) * len(outside)))
+
+
+def auc_interval(area: float, count: int, other: int, level: float = 0.95) -> Interval:
+    """Score-type interval for an area under the ROC curve (Newcombe 2006, method 5): no zero width at 0 or 1."""
+    z = float(scipy_stats.norm.ppf((1 + level) / 2))
+    spare = (count + other) / 2 - 1
+
+    def beyond(true: float) -> float:
+        spread = 1 + spare * (1 - true) / (2 - true) + spare * true / (1 + true)
+        return float((area - true) ** 2 - z**2 * true * (1 - true) * spread / (count * other))
+
+    inner = min(max(area, 1e-12), 1 - 1e-12)  # at 0 and at 1 the area itself is a root, but not the limit
+    low = float(brentq(beyond, 0.0, inner)) if area > 0 else 0.0
+    high = float(brentq(beyond, inner, 1.0)) if area < 1 else 1.0
+    return Interval(low, high, level, "newcombe-auc")
+
+
+def _rate(hits: Ints, trials: Ints, level: float) -> Interval:
+    return clopper_pearson(int(hits), int(trials), level)
+
+
+def _rates(hits: Ints, trials: Ints, level: float) -> Interval:
+    return newcombe(int(hits[0]), int(trials[0]), int(hits[1]), int(trials[1]), level)
+
+
+def _bounded(values: Floats, bounds: Floats, level: float) -> Interval:
+    return bounded(values, float(bounds[0]), float(bounds[1]), level)
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """What an interval is made from, so that it can be made again at any level; ``how`` names one of ``WAYS``."""
+
+    how: str
+    data: Mapping[str, Any]
+
+    def at(self, level: float) -> Interval:
+        """The interval at this level."""
+        return WAYS[self.how](**self.data, level=level)
+
+
+WAYS: dict[str, Callable[..., Interval]] = {
+    "student": student,
+    "bounded": _bounded,
+    "rate": _rate,
+    "rates": _rates,
+    "pairs": largest_gap,
+    "least": least_mean,
+    "balanced": best_balanced,
+    "area": auc_interval,
+}
+"""Mean of ``values``; the same between ``bounds`` (2,); a rate, ``hits`` of ``trials``; the difference of two rates,
+(2,) each; the largest gap between groups, (group,) each; the least of the means of ``values`` (row, column); the
+largest of mean rates, ``hits`` (column, class) of ``trials`` (class,); an ``area`` of ``count`` and ``other`` rows."""

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two audits beside each other: which checks changed, and whether explanations of the same rows did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from assay.auditing.run import Run
+from assay.diagnose.explanation_trust import CRITERIA, read
+from assay.nouns.comparison import Change, Comparison, Course, Drift
+from assay.nouns.record import Record
+from assay.nouns.result import Explanation, Finding
+from assay.words.errors import InputError
+from assay.words.seed import Seed
+from assay.words.stats import Interval, clopper_pearson, spearman, student
+from assay.words.types import Floats, Ints
+
+DRAWS = 200
+"""Pairs of explanations drawn within their standard errors to see how alike two runs of one method are."""
+
+TOP = 0.2
+"""Share of the parts that count as the top."""
+
+
+def compare(before: Run | str | Path, after: Run | str | Path, *, level: float = 0.95) -> Comparison:
+    """What became of each check from one audit to another, and whether explanations of the same rows drifted.
+
+    ``before`` and ``after`` are runs or their folders: two runs of one model, or audits of two models on the same rows.
+    Checks that are means over rows are compared row by row (Student's interval of the differences) where both audits
+    scored the same rows, and by the distance of their two intervals otherwise (Zou and Donner 2008), which assumes
+    independent audits and is too wide where they share rows. All intervals of change hold together at ``level``.
+
+    Drift compares the explanations of rows both audits explained, for the same class: rank correlation, the overlap of
+    the top fifth of the parts, and cosine. Sampled explanations differ from run to run anyway; the band says by how
+    much, from their own standard errors, and drift is claimed only beyond it.
+    """
+    one, two = (run if isinstance(run, Run) else Run.load(run) for run in (before, after))
+    if not 0 < level < 1:
+        raise InputError(f"level={level}; a confidence lies between 0 and 1.")
+    found = _aligned(one, two)
+    shared = [pair for pair in found.values() if pair[0] is not None and pair[1] is not None]
+    each = 1 - (1 - level) / max(len(shared), 1)
+    changes = [_change(key, pair, one.record, two.record, each) for key, pair in found.items()]
+    order = ("newly failing", "worse", "gone", "new", "no change shown", "better", "mended")
+    common = _common(one.record.predictions, _ids(one.record), two.record.predictions, _ids(two.record))
+    moved = sum(a != b for a, b in common)
+    return Comparison(
+        before=f"{one.record.title}, {one.record.about.get('model mark', '')}",
+        after=f"{two.record.title}, {two.record.about.get('model mark', '')}",
+        changes=tuple(sorted(changes, key=lambda c: (order.index(c.course), c.code, c.subject))),
+        drifts=tuple(_drifts(one.record, two.record, level)),
+        moved=clopper_pearson(moved, len(common), level) if common else None,
+        moved_rows=moved,
+        rows=len(common),
+        level=level,
+        notes=tuple(_doubts(one.record, two.record)),
+    )
+
+
+Pair = tuple[Finding | None, Finding | None]
+
+
+def _aligned(one: Run, two: Run) -> dict[tuple[str, str], Pair]:
+    """Each check by code and subject in both audits; a subject that is the model's own name is the same check."""
+    first, second = _keyed(one), _keyed(two)
+    return {key: (first.get(key), second.get(key)) for key in dict.fromkeys([*first, *second])}
+
+
+def _keyed(run: Run) -> dict[tuple[str, str], Finding]:
+    named: dict[tuple[str, str], Finding] = {}
+    model = run.record.about.get("model", "")
+    for finding in run.findings:
+        detail = str(finding.evidence.get("column", "")) if finding.code == "SHC202" else ""
+        subject = "the model" if finding.subject == model else finding.subject
+        named.setdefault((finding.code, subject + (f" {detail}" if detail else "")), finding)
+    return named
+
+
+def _change(key: tuple[str, str], pair: Pair, one: Record, two: Record, level: float) -> Change:
+    before, after = pair
+    code, subject = key
+    if before is None or after is None:
+        return Change(code, subject, "gone" if after is None else "new", before, after, math.nan, None, False, 0)
+    rows = _row_by_row(before, one, two)
+    if rows is None:
+        change, interval = after.estimate - before.estimate, _apart(before, after, level)
+    else:
+        change, interval = float(rows.mean()), student(rows, level)
+    paired, count = rows is not None, 0 if rows is None else len(rows)
+    return Change(code, subject, _course(before, after, interval), before, after, change, interval, paired, count)
+
+
+def _row_by_row(finding: Finding, one: Record, two: Record) -> Floats | None:
+    """After − before of the number the check is a mean of, for each row that both audits scored."""
+    criterion = next((c for c in CRITERIA if c.code == finding.code), None)
+    if criterion is None:
+        return None
+    key = finding.subject, criterion.score
+    if key not in one.scores or key not in two.scores:
+        return None
+    values = [read(criterion, record.scores[key], record.scores) for record in (one, two)]
+    places = [{name: place for place, name in enumerate(record.scores[key].ids)} for record in (one, two)]
+    if one.about.get("data") != two.about.get("data"):
+        return None  # rows of other data may bear the same ids
+    names = [name for name in places[0] if name in places[1]]
+    rows = np.array([values[1][places[1][name]] - values[0][places[0][name]] for name in names])
+    known = rows[np.isfinite(rows)] if len(rows) else rows
+    return known if len(known) > 1 else None
+
+
+def _apart(before: Finding, after: Finding, level: float) -> Interval | None:
+    """Interval for after − before from the interval of each, for independent estimates."""
+    one, two = (f.basis.at(level) if f.basis is not None else f.interval for f in (before, after))
+    if one is None or two is None:
+        return None
+    a, b = before.estimate, after.estimate
+    low = b - a - math.hypot(b - two.low, one.high - a)
+    high = b - a + math.hypot(two.high - b, a - one.low)
+    return Interval(low, high, level, "zou-donner")
+
+
+def _course(before: Finding, after: Finding, interval: Interval | None) -> Course:
+    broken = ("fail", "error")
+    if after.verdict in broken and before.verdict not in broken:
+        return "newly failing"
+    if before.verdict in broken and after.verdict == "pass":
+        return "mended"
+    if interval is None or math.isnan(interval.low) or 0.0 in interval or not after.direction:
+        return "no change shown"
+    rose = interval.low > 0
+    return "better" if rose == (after.direction == "at least") else "worse"
+
+
+def _ids(record: Record) -> tuple[str, ...]:
+    return next((explanation.ids for explanation in record.explanations.values()), ())
+
+
+def _common(
+    one: tuple[str, ...], one_ids: tuple[str, ...], two: tuple[str, ...], two_ids: tuple[str, ...]
+) -> list[tuple[str, str]]:
+    """The predicted classes of the rows that both audits explained."""
+    known = dict(zip(two_ids, two))
+    return [(label, known[name]) for name, label in zip(one_ids, one) if name in known]
+
+
+def _drifts(one: Record, two: Record, level: float) -> list[Drift]:
+    if one.about.get("data") != two.about.get("data"):
+        return []
+    found = []
+    for name in one.explanations:
+        if name in two.explanations and name not in (*one.references, *two.references):
+            found += _drift(one.explanations[name], two.explanations[name], level)
+    return found
+
+
+def _drift(one: Explanation, two: Explanation, level: float) -> list[Drift]:
+    if one.features.names != two.features.names:
+        return []
+    places = {name: place for place, name in enumerate(two.ids)}
+    both = np.array([(i, places[name]) for i, name in enumerate(one.ids) if name in places], dtype=np.int64)
+    if not len(both):
+        return []
+    same = np.array([_label(one, i) == _label(two, j) for i, j in both])
+    a, b = both[same].T
+    if len(a) < 2:
+        return []
+    noise = _noise(one, a), _noise(two, b)
+    seed = Seed(one.made.seed.root).child("compare", one.method)
+    drifts = []
+    for measure, alike in ALIKE.items():
+        values = alike(one.values[a], two.values[b])
+        values = values[np.isfinite(values)]
+        band = _band(one.values[a], noise, measure, seed, level)
+        interval = student(values, level)
+        drifted = bool(interval.high < band[0])
+        mean = float(values.mean()) if len(values) else math.nan
+        drifts.append(Drift(one.method, measure, mean, interval, band, drifted, len(values), int((~same).sum())))
+    return drifts
+
+
+def _label(explanation: Explanation, row: int) -> str:
+    return explanation.labels[row] if explanation.labels else ""
+
+
+def _noise(explanation: Explanation, rows: Ints) -> Floats:
+    """The standard errors (row, part), 0 where nothing was drawn or none is known."""
+    if explanation.stderr is None:
+        return np.zeros((len(rows), explanation.values.shape[1]))
+    return np.nan_to_num(explanation.stderr[rows])
+
+
+def _band(values: Floats, noise: tuple[Floats, Floats], measure: str, seed: Seed, level: float) -> tuple[float, float]:
+    """Where the mean likeness lies when both sides draw anew around the same values."""
+    if not (noise[0].any() or noise[1].any()):
+        return 1.0, 1.0
+    generator = seed.child(measure).generator()
+    means = []
+    for _ in range(DRAWS):
+        sides = [values + error * generator.standard_normal(values.shape) for error in noise]
+        likeness = ALIKE[measure](*sides)
+        means.append(float(np.nanmean(likeness)) if np.isfinite(likeness).any() else math.nan)
+    low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _top_overlap(one: Floats, two: Floats) -> Floats:
+    """Share of the top fifth of the parts by |value| that both have, (row,)."""
+    count = max(1, math.ceil(TOP * one.shape[1] - 1e-9))
+    tops = [np.argsort(-np.abs(values), axis=1, kind="stable")[:, :count] for values in (one, two)]
+    return np.array([len(set(a) & set(b)) / count for a, b in zip(tops[0].tolist(), tops[1].tolist())])
+
+
+def _cosine(one: Floats, two: Floats) -> Floats:
+    size = np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1)
+    return np.divide((one * two).sum(axis=1), size, out=np.full(len(one), np.nan), where=size > 0)
+
+
+ALIKE = {"rank correlation": spearman, "top overlap": _top_overlap, "cosine": _cosine}
+"""Measures of likeness of two explanations (row, part), one number a row, 1 is equal."""
+
+
+def _doubts(one: Record, two: Record) -> list[str]:
+    told: list[str] = []
+    same: Mapping[str, str] = {"data": "rows", "asked": "question", "profile": "profile", "seed": "seed"}
+    for name, word in same.items():
+        if one.about.get(name) != two.about.get(name):
+            told.append(f"The {word} differ(s): {one.about.get(name)} against {two.about.get(name)}.")
+    if one.about.get("data") != two.about.get("data"):
+        told.append("Without common rows nothing is compared row by row, and no drift can be told.")
+    return told

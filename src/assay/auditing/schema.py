@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON Schemas of ``assay.toml`` and of ``result.json``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from assay.auditing.config import Config
+from assay.nouns.result import Verdict
+from assay.words.errors import InputError
+
+Number = float | Literal["Infinity", "-Infinity"] | None
+"""JSON knows no infinity; a number that is not defined is null."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IntervalPart(_Part):
+    """A two-sided interval, its confidence, and how it was made."""
+
+    low: Number
+    high: Number
+    level: float
+    method: str
+
+
+class FindingPart(_Part):
+    """One check's outcome."""
+
+    code: str
+    verdict: Verdict
+    claim: str
+    subject: str
+    estimate: Number
+    interval: IntervalPart | None = Field(description="At the level that the verdict used, all checks held together.")
+    alone: IntervalPart | None = Field(description="What the check by itself would have had.")
+    threshold: Number
+    direction: Literal["at most", "at least", ""] = Field(description="On which side of the threshold is passing.")
+    null: Number = Field(description="What chance alone gives.")
+    n: int
+    meaning: str
+    advice: str
+    evidence: dict[str, Any]
+    basis: None
+    more: int | None = Field(description="About how many further rows would decide an undecided check.")
+
+
+class ScorePart(_Part):
+    """One score of one explanation: its mean over the rows where it is defined."""
+
+    explainer: str
+    score: str
+    mean: Number
+    interval: IntervalPart
+    better: Literal["higher", "lower", "neither"]
+    rows: int
+    defined: int
+
+
+class ReasonPart(_Part):
+    """How much a part pushed this row's target away from the comparison group."""
+
+    part: str
+    shown: str
+    effect: Number
+    low: Number
+    high: Number
+
+
+class ReasonsPart(_Part):
+    """Why one row got its output, against one comparison group."""
+
+    row: str
+    group: str
+    question: str
+    output: Number
+    base: Number
+    lines: list[ReasonPart]
+
+
+class RepairPart(_Part):
+    """What a repair changed, and what was measured before and after it."""
+
+    method: str
+    change: str
+    before: dict[str, Number]
+    after: dict[str, Number]
+
+
+class GalleryPart(_Part):
+    """Rows worth looking at for one reason, by their places among the rows explained."""
+
+    name: str
+    why: str
+    rows: list[int]
+    of: int
+
+
+class RefusalPart(_Part):
+    """A step that was planned and could not be done."""
+
+    method: str
+    verb: str
+    reason: str
+    kind: str
+
+
+class NotRunPart(_Part):
+    """What was not done, why, and what would enable it."""
+
+    what: str
+    why: str
+    enable: str
+
+
+class WaiverPart(_Part):
+    """A failing check that somebody answers for until a day."""
+
+    code: str
+    owner: str
+    reason: str
+    until: str
+    subject: str
+
+
+class ResultFile(_Part):
+    """An audit's ``result.json``. ``times`` alone differs when the same audit runs again."""
+
+    schema_number: int = Field(alias="schema", description="Number of this layout.")
+    title: str
+    about: dict[str, str]
+    cost: dict[str, int]
+    level: float
+    passed: bool = Field(description="Whether nothing failed or broke, waivers not looked at.")
+    findings: list[FindingPart]
+    scores: list[ScorePart]
+    reasons: list[ReasonsPart]
+    repairs: list[RepairPart]
+    galleries: list[GalleryPart]
+    refusals: list[RefusalPart]
+    not_run: list[NotRunPart]
+    waivers: list[WaiverPart]
+    limits: list[str]
+    reproduce: str
+    times: dict[str, str]
+
+
+FILES: dict[str, type[BaseModel]] = {"config": Config, "result": ResultFile}
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of ``config`` (assay.toml) or ``result`` (result.json)."""
+    if name not in FILES:
+        raise InputError(f"no schema {name!r}; there are {', '.join(FILES)}.")
+    return {"$schema": DIALECT} | FILES[name].model_json_schema(by_alias=True)

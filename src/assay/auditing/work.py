@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps being done, one after another, each kept in the ledger when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from assay.auditing.ledger import Ledger
+from assay.auditing.plan import CODES, RIVAL, Plan, Step
+from assay.auditing.setting import Setting
+from assay.cases.case import Case
+from assay.engine.masks import LEADING
+from assay.nouns.method import find
+from assay.nouns.result import Breach, Certificate, Explanation, Finding, Refusal, Score
+from assay.words.digest import digest
+from assay.words.errors import AssayError, CapabilityError, MissingExtra
+
+Tell = Callable[[str, str, float], None]
+"""Called as tell(event, text, share): "plan" once, "step" before each step, "end"; share of the price already paid."""
+
+
+def silent(event: str, text: str, share: float) -> None:
+    """Tell nobody."""
+
+
+@dataclass
+class Work:
+    """What has been made so far."""
+
+    explanations: dict[str, Explanation] = field(default_factory=dict)
+    rivals: dict[str, Explanation] = field(default_factory=dict)
+    scores: dict[tuple[str, str], Score] = field(default_factory=dict)
+    breaches: dict[str, Breach] = field(default_factory=dict)
+    certificates: dict[str, Certificate] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def put(self, step: Step, outcome: Any) -> None:
+        """Put an outcome in its place."""
+        if isinstance(outcome, Refusal):
+            self.refusals.append(outcome)
+        elif step.verb == "explain":
+            (self.rivals if step.subject == RIVAL else self.explanations)[step.method] = outcome
+        elif step.verb == "evaluate":
+            self.scores[step.subject, step.method] = outcome
+        elif step.verb == "attack":
+            self.breaches[step.subject] = outcome
+        else:
+            self.certificates[step.method] = outcome
+
+
+def investigate(laid: Plan, setting: Setting, ledger: Ledger, tell: Tell) -> Work:
+    """Explain, score, attack and certify as planned; a step that is refused becomes a refusal, and the rest go on."""
+    work = Work()
+    for done, step in enumerate(laid.steps):
+        if step.verb not in ("diagnose", "repair"):
+            tell("step", step.key, laid.paid(done))
+            perform(step, setting, work, ledger)
+    return work
+
+
+def perform(step: Step, setting: Setting, work: Work, ledger: Ledger) -> None:
+    """Do one step, or find it done."""
+    subject = work.explanations.get(step.subject)
+    if step.subject not in ("", RIVAL) and subject is None:
+        return  # its explanation was refused, and the refusal is told
+    depends = {"case": depends_on(setting.case), "options": step.options, "of": _mark(subject)}
+
+    def make() -> Any:
+        try:
+            return _called(step, setting, subject)
+        except AssayError as error:
+            return Refusal(step.key, step.verb, str(error), type(error).__name__)
+
+    outcome = ledger.once(step.key, depends, make, setting.case.game(setting.remove))
+    if isinstance(outcome, Explanation):  # a result from the disk knows its data options by their marks alone
+        outcome = replace(outcome, made=replace(outcome.made, options={**outcome.made.options, **step.options}))
+    work.put(step, outcome)
+
+
+def _called(step: Step, setting: Setting, subject: Explanation | None) -> Any:
+    method, asked = find(step.verb, step.method), setting.case
+    if step.verb == "explain":
+        return method.call(asked.asking(label="runner_up") if step.subject == RIVAL else asked, **step.options)
+    assert subject is not None
+    if step.verb == "evaluate":
+        return method.call(subject, asked, **step.options)
+    if step.verb == "attack":
+        return method.call(subject, asked, setting.ball, **step.options)
+    return method.call(asked, subject.top(LEADING), **step.options)
+
+
+def depends_on(case: Case) -> dict[str, Any]:
+    """Everything about a case that a result depends on."""
+    return {
+        "model": case.model.mark,
+        "rows": case.rows.mark,
+        "ids": digest(list(case.rows.ids)),
+        "parts": case.features.mark,
+        "target": repr(case.target),
+        "labels": digest(np.asarray(case.label)),
+        "seed": [case.seed.root, *case.seed.path],
+    }
+
+
+def _mark(explanation: Explanation | None) -> str:
+    if explanation is None:
+        return ""
+    return digest(explanation.method, explanation.values)
+
+
+def broken(refusals: Sequence[Refusal], steps: Sequence[Step]) -> list[Finding]:
+    """Checks that could not be made although the plan had them: verdict "error", or "not applicable".
+
+    The plan asks every method what it needs; what is refused later was refused for a reason in the numbers.
+    """
+    findings = []
+    for refusal in refusals:
+        step = next(step for step in steps if step.key == refusal.method)
+        mild = refusal.kind in (CapabilityError.__name__, MissingExtra.__name__)
+        for code in CODES.get((step.verb, step.method), ("RUN001",)):
+            findings.append(
+                Finding(
+                    code=code,
+                    verdict="not applicable" if mild else "error",
+                    claim=f"{step.key} could not be done: {refusal.reason}",
+                    subject=step.subject or step.method,
+                    meaning="The check was planned and its step refused; nothing is known about what it asks.",
+                    advice="Mend what the reason names, and run the audit again: finished steps are not repeated.",
+                )
+            )
+    return findings

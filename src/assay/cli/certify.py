@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``assay certify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.cli.wanted import Wanted
+
+
+def certify(
+    model: str,
+    method: str,
+    /,
+    *,
+    wanted: Wanted,
+    explanation: Path | None = None,
+    of: str = "",
+    of_option: tuple[str, ...] = (),
+    share: float = 0.2,
+    save: Path | None = None,
+) -> int:
+    """Certify what cannot move a prediction, for the leading parts of an explanation.
+
+    Parameters
+    ----------
+    model
+        A model file, or FILE.py:FUNCTION that returns the trained model.
+    method
+        The certificate: mus, soft_stability. See: assay list certify.
+    explanation
+        A saved explanation of the same rows.
+    of
+        The method that makes the explanation now, instead of a saved one.
+    of_option
+        NAME=VALUE, an option of that method; may be repeated.
+    share
+        Share of the parts, highest values first, that count as the explained ones.
+    save
+        File for the result.
+    """
+    from assay.cli.printing import result_shown
+    from assay.cli.wanted import explanation_of, method_of
+
+    chosen = method_of("certify", method)
+    asked = wanted.case(wanted.model(model), wanted.table())
+    leading = explanation_of(wanted, asked, explanation, of, of_option).top(share)
+    found = chosen.call(asked, leading, **wanted.options(chosen))
+    if save is not None:
+        found.save(save)
+    result_shown(found, wanted.format)
+    return 0

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``assay explain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.cli.wanted import Wanted
+
+
+def explain(model: str, method: str, /, *, wanted: Wanted, save: Path | None = None) -> int:
+    """Explain rows with one method.
+
+    Parameters
+    ----------
+    model
+        A model file, or FILE.py:FUNCTION that returns the trained model.
+    method
+        The method: shapley, integrated_gradients, … See: assay list explain.
+    save
+        File for the result, such as shapley.assay.
+    """
+    from assay.cli.printing import result_shown
+    from assay.cli.wanted import method_of
+
+    chosen = method_of("explain", method)
+    asked = wanted.case(wanted.model(model), wanted.table())
+    found = chosen.call(asked, **wanted.options(chosen))
+    if save is not None:
+        found.save(save)
+    result_shown(found, wanted.format)
+    return 0

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A method's options from words of the command line, by the types the method declares."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from assay.words.errors import InputError
+
+if TYPE_CHECKING:
+    from assay.engine.ball import Ball
+    from assay.nouns.method import Method
+
+FORMS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "float | Fraction": "a number, or a fraction such as 1/8",
+    "tuple[float, ...]": "numbers with commas between them",
+    "tuple[str, ...]": "words with commas between them",
+    "Sequence[str]": "words with commas between them",
+    "Removal": "constant:0, mean, blur:10, or marginal (needs --background)",
+    "Ball": "linf:0.03 or l2:1, with bounds linf:0.03:0:1",
+    "Any": "a number",
+}
+"""How a value of each type is written."""
+
+
+def kind_of(annotation: Any) -> str:
+    """A type as one would write it."""
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return re.sub(r"\b(?:assay|typing|collections|numpy|fractions)\.(?:\w+\.)*(?=\w)", "", text)
+
+
+def parsed(method: Method, words: Sequence[str], background: Any = None) -> dict[str, Any]:
+    """``NAME=VALUE`` words as the options of a method."""
+    options: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"--option {word}: write NAME=VALUE, such as {next(iter(method.options), 'budget')}=512.")
+        if name not in method.options:
+            near = difflib.get_close_matches(name, method.options, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(method.options) or 'none'}."
+            raise InputError(f"{method.verb}.{method.name} has no option {name!r}; {hint}")
+        options[name] = _value(f"{name}={value}", kind_of(method.options[name].annotation), value, background)
+    return options
+
+
+def _value(told: str, kind: str, text: str, background: Any) -> Any:
+    if kind not in FORMS:
+        raise InputError(f"--option {told}: a {kind} cannot be written on the command line; call it in Python.")
+    try:
+        if kind == "Removal":
+            return removal(text, background)
+        return ball(text) if kind == "Ball" else PARSERS[kind](text)
+    except (ValueError, ZeroDivisionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"--option {told}: {text!r} is not {FORMS[kind]}.") from error
+
+
+def _truth(text: str) -> bool:
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in known:
+        raise ValueError(text)
+    return known[text.lower()]
+
+
+def _part(text: str) -> Any:
+    from fractions import Fraction
+
+    return Fraction(text) if "/" in text else float(text)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "bool": _truth,
+    "float | Fraction": _part,
+    "tuple[float, ...]": lambda text: tuple(map(float, _words(text))),
+    "tuple[str, ...]": _words,
+    "Sequence[str]": _words,
+    "Any": float,
+}
+
+
+def ball(text: str) -> Ball:
+    """``linf:0.03`` or ``l2:1.5:0:255`` as a ball."""
+    from assay.engine.ball import Ball
+
+    norm, *numbers = text.split(":")
+    if norm not in ("linf", "l2") or len(numbers) not in (1, 3):
+        raise InputError(f"{text!r} is no ball; write {FORMS['Ball']}.")
+    try:
+        return Ball("linf" if norm == "linf" else "l2", *map(float, numbers))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{text!r} is no ball; write {FORMS['Ball']}.") from error
+
+
+def removal(text: str, background: Any) -> Any:
+    """``constant:0``, ``mean``, ``blur:10`` or ``marginal`` as a removal."""
+    from assay.cases.removals import Blur, Constant, Marginal, Mean
+
+    name, _, number = text.partition(":")
+    if name in ("marginal", "mean") and background is None:
+        raise InputError(f"remove={text} fills from other rows; give them with --background FILE.")
+    if name == "marginal":
+        return Marginal(background)
+    if name == "mean":
+        return Mean(background)
+    if name in ("constant", "blur"):
+        return Constant(float(number or 0)) if name == "constant" else Blur(float(number))
+    raise InputError(f"remove={text!r} is no removal; write {FORMS['Removal']}.")
+
+
+def split(words: Sequence[str]) -> tuple[str, ...]:
+    """Words given one by one or with commas between them."""
+    return tuple(part.strip() for word in words for part in word.split(",") if part.strip())

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The input as its own explanation, for reference."""
+
+from array_api_compat import array_namespace
+
+from assay.cases.case import Case
+from assay.engine.declare import explainer
+from assay.engine.price import free
+from assay.words.types import Array
+
+
+@explainer(source="assay2026", needs={"numbers"}, claims={"reference"}, price=free)
+def input_itself(case: Case) -> Array:
+    """The size of the input, whatever the model: |x|, in input units; parts of several elements get the sum.
+
+    A reference: an explanation that scores no better shows the input and not the model.
+    """
+    return array_namespace(case.rows.x).abs(case.rows.x)

@@ -1,0 +1,148 @@
+"""Two audits beside each other: courses of checks, paired where rows are shared, and drift beyond noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+import assay
+from assay.auditing.run import Run
+from assay.nouns.record import Record
+from assay.nouns.result import Finding
+from assay.words.errors import InputError
+from assay.words.stats import Basis, student
+
+
+def rows() -> tuple[np.ndarray, np.ndarray]:
+    x, y = load_breast_cancer(return_X_y=True)
+    return ((x - x.mean(axis=0)) / x.std(axis=0))[:, :10], y
+
+
+def audited(model: object, seed: int = 0, count: int = 120) -> Run:
+    x, y = rows()
+    return assay.audit(
+        model, x[300 : 300 + count], y[300 : 300 + count], train=(x[:300], y[:300]), profile="quick", seed=seed
+    )
+
+
+@pytest.fixture(scope="module")
+def honest() -> Run:
+    x, y = rows()
+    return audited(LogisticRegression().fit(x[:300], y[:300]))
+
+
+@pytest.fixture(scope="module")
+def memorising() -> Run:
+    x, y = rows()
+    noisy = np.where(np.random.default_rng(0).random(300) < 0.3, 1 - y[:300], y[:300])
+    model = RandomForestClassifier(20, bootstrap=False, random_state=0).fit(x[:300], noisy)
+    return assay.audit(model, x[300:420], y[300:420], train=(x[:300], noisy), profile="quick")
+
+
+def test_an_audit_compared_with_itself_shows_no_change(honest: Run) -> None:
+    found = assay.compare(honest, honest)
+    assert {change.course for change in found.changes} == {"no change shown"}
+    assert all(change.change == 0 for change in found.changes if not np.isnan(change.change))
+    assert not any(drift.drifted for drift in found.drifts)
+    assert (found.moved_rows, found.rows, found.worse) == (0, 60, False)
+
+
+def test_a_fault_that_came_is_newly_failing_and_one_that_went_is_mended(honest: Run, memorising: Run) -> None:
+    forth, back = assay.compare(honest, memorising), assay.compare(memorising, honest)
+    assert "PRV101" in {change.code for change in forth.of("newly failing")}
+    assert "PRV101" in {change.code for change in back.of("mended")}
+    assert forth.worse
+    assert forth.changes[0].course == "newly failing"
+
+
+def test_scores_of_the_same_rows_are_compared_row_by_row(honest: Run, memorising: Run) -> None:
+    found = assay.compare(honest, memorising)
+    (change,) = [c for c in found.changes if (c.code, c.subject) == ("EXP203", "shapley")]
+    values = [run.record.scores["shapley", "faithfulness_correlation"].values for run in (honest, memorising)]
+    difference = values[1] - values[0]
+    shared = sum(c.before is not None and c.after is not None for c in found.changes)
+    oracle = student(difference[np.isfinite(difference)], 1 - 0.05 / shared)
+    assert change.paired
+    assert change.interval is not None
+    assert_allclose((change.interval.low, change.interval.high), (oracle.low, oracle.high))
+
+
+def test_another_model_drifts_and_another_seed_of_the_same_model_does_not(honest: Run, memorising: Run) -> None:
+    x, y = rows()
+    model = LogisticRegression().fit(x[:300], y[:300])
+    one, two = (audited(model, seed=seed, count=60) for seed in (1, 2))
+    noise = [d for d in assay.compare(one, two).drifts if d.method == "permutation_shapley"]
+    assert len(noise) == 3
+    assert not any(drift.drifted for drift in noise)
+    assert max(drift.band[0] for drift in noise) < 1  # sampling alone moves it
+    moved = {d.measure: d for d in assay.compare(honest, memorising).drifts if d.method == "shapley"}
+    assert moved["rank correlation"].drifted
+
+
+def test_rows_now_explained_for_another_class_are_left_out_and_counted(honest: Run, memorising: Run) -> None:
+    found = assay.compare(honest, memorising)
+    labels = [run.record.explanations["shapley"].labels for run in (honest, memorising)]
+    different = sum(a != b for a, b in zip(*labels))
+    drift = next(d for d in found.drifts if d.method == "shapley")
+    assert different > 0
+    assert (drift.changed, drift.rows) == (different, 60 - different)
+    assert found.moved_rows == different
+
+
+def test_a_check_that_only_one_audit_has_is_new_or_gone(honest: Run) -> None:
+    fewer = replace(honest.record, findings=tuple(f for f in honest.record.findings if f.code != "PRV101"))
+    gone, new = assay.compare(honest, Run(fewer)), assay.compare(Run(fewer), honest)
+    assert [c.code for c in gone.of("gone")] == ["PRV101"]
+    assert gone.worse  # it had been decided
+    assert [c.code for c in new.of("new")] == ["PRV101"]
+    assert not new.worse
+
+
+def test_audits_of_other_rows_are_compared_by_their_intervals_and_told_so(honest: Run) -> None:
+    x, y = rows()
+    other = audited(LogisticRegression().fit(x[:300], y[:300]), count=80)
+    found = assay.compare(honest, other)
+    assert not any(change.paired for change in found.changes)
+    assert found.drifts == ()
+    assert any("Without common rows" in note for note in found.notes)
+
+
+def test_the_distance_of_two_rates_covers_their_difference() -> None:
+    generator, covered = np.random.default_rng(3), 0
+
+    def run_of(hits: int) -> Run:
+        basis = Basis("rate", {"hits": np.array(hits), "trials": np.array(80)})
+        finding = Finding("DAT101", "pass", "", "m", hits / 80, basis.at(0.95), 0.5, "at most", n=80, basis=basis)
+        return Run(replace(EMPTY, findings=(finding,)))
+
+    for _ in range(400):
+        (change,) = assay.compare(run_of(generator.binomial(80, 0.2)), run_of(generator.binomial(80, 0.5))).changes
+        assert change.interval is not None
+        covered += 0.3 in change.interval
+    assert covered >= 380
+
+
+def test_runs_are_found_in_their_folders(honest: Run, tmp_path: Path) -> None:
+    honest.save(tmp_path / "a")
+    assert repr(assay.compare(tmp_path / "a", tmp_path / "a" / "run.assay")) == repr(assay.compare(honest, honest))
+    with pytest.raises(InputError, match="there is no file"):
+        assay.compare(tmp_path / "b", honest)
+
+
+EMPTY = Record(
+    title="",
+    about={},
+    cost={},
+    findings=(),
+    explanations={},
+    rivals={},
+    scores={},
+    references=(),
+)

@@ -1,0 +1,86 @@
+"""What an audit says it will ask, and what it then asks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+
+import assay
+from assay.auditing.audit import prepared, told
+from assay.model.model import Model
+from assay.words.errors import InputError
+
+
+def table() -> tuple[Model, np.ndarray, np.ndarray]:
+    x, y = load_breast_cancer(return_X_y=True)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    return assay.wrap(LogisticRegression().fit(x[:300, :8], y[:300])), x[:, :8], y
+
+
+def pictures() -> tuple[Model, torch.Tensor]:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(4 * 196, 3)
+    )
+    return assay.wrap(net.eval()), torch.rand((3, 3, 14, 14), generator=torch.Generator().manual_seed(1))
+
+
+def test_planning_asks_the_model_nothing() -> None:
+    model, x, y = table()
+    asked = prepared(model, x[300:], y[300:], train=(x[:300], y[:300]), suspects=("0",))
+    assert asked.plan.price.forwards > 0
+    assert asked.subject.model.meter.forwards == 0
+
+
+def test_a_table_is_asked_exactly_what_was_planned() -> None:
+    model, x, y = table()
+    run = assay.audit(model, x[300:], y[300:], train=(x[:300], y[:300]), suspects=("0", "1"), profile="quick")
+    assert run.record.cost["forwards asked"] == run.record.cost["forwards asked, planned"]
+    assert {"SHC201", "SHC202", "DAT101", "PRV101"} <= {finding.code for finding in run.findings}
+
+
+def test_pictures_are_asked_exactly_what_was_planned_forwards_and_backwards() -> None:
+    model, x = pictures()
+    run = assay.audit(model, x, profile="quick")
+    cost = run.record.cost
+    assert cost["forwards asked"] == cost["forwards asked, planned"]
+    assert cost["backwards"] == cost["backwards, planned"] > 0
+    assert {"top_k", "mus", "soft_stability"} <= {b.method for b in run.record.breaches.values()} | set(
+        run.record.certificates
+    )
+
+
+def test_groups_and_repairs_cost_at_most_what_is_said() -> None:
+    model, x, y = table()
+    group = np.where(x[300:, 0] > 0.5, "a", "b")
+    asked = prepared(model, x[300:], y[300:], sensitive={"group": group}, profile="quick")
+    most = asked.plan.price.forwards + asked.plan.at_most.forwards
+    assert asked.plan.at_most.forwards > 0
+    assert "more as groups and repairs turn out" in told(asked.plan)
+    assert asked.plan.price.forwards < asked.run().record.cost["forwards asked"] <= most
+
+
+def test_selected_checks_alone_are_made_and_judged() -> None:
+    model, x, y = table()
+    run = assay.audit(model, x[300:], y[300:], train=(x[:300], y[:300]), select=("DAT", "EXP20"), profile="quick")
+    assert {finding.code for finding in run.findings} == {
+        "DAT101", "DAT102", "DAT103", "DAT104", "EXP201", "EXP202", "EXP203",
+    }  # fmt: skip
+    assert not run.record.certificates
+    assert run.record.cost["forwards asked"] == run.record.cost["forwards asked, planned"]
+
+
+def test_ignored_checks_are_not_made() -> None:
+    model, x, y = table()
+    run = assay.audit(model, x[300:], y[300:], train=(x[:300], y[:300]), ignore=("DAT", "PRV1"), profile="quick")
+    assert not {finding.code for finding in run.findings if finding.code[:3] in ("DAT", "PRV")}
+    assert "EXP201" in {finding.code for finding in run.findings}
+
+
+def test_labels_must_be_as_many_as_rows() -> None:
+    model, x, y = table()
+    with pytest.raises(InputError, match="9 labels for 10 rows"):
+        prepared(model, x[:10], y[:9])

@@ -1,0 +1,31 @@
+"""An audit that is killed goes on; ``make judge`` kills twenty of the standard profile."""
+
+from pathlib import Path
+
+import pytest
+from bench import killed
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
+    folder = tmp_path_factory.mktemp("whole")
+    assert killed.started(folder, "quick").wait() == 0
+    return killed.result(folder)
+
+
+def test_an_audit_killed_midway_ends_as_if_it_had_not_been(whole: tuple[str, bytes], tmp_path: Path) -> None:
+    process = killed.started(tmp_path, "quick")
+    while process.poll() is None and len(list(tmp_path.glob("??/*.assay"))) < 12:
+        continue
+    process.kill()
+    process.wait()
+    kept = {place: place.stat().st_mtime_ns for place in tmp_path.glob("??/*.assay")}
+    assert killed.started(tmp_path, "quick").wait() == 0
+    assert killed.result(tmp_path) == whole
+    assert {place: place.stat().st_mtime_ns for place in kept} == kept
+
+
+def test_two_audits_on_one_store_do_each_other_no_harm(whole: tuple[str, bytes], tmp_path: Path) -> None:
+    processes = [killed.started(tmp_path, "quick") for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert killed.result(tmp_path) == whole

@@ -1,0 +1,88 @@
+"""A small project on disk, and the command called in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from assay.cli.main import answered
+
+MINE = """
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+def build():
+    frame = pd.read_csv('train.csv')
+    return LogisticRegression().fit(frame[['a', 'b']], frame['y'])
+
+def fit(x, y, seed, strength):
+    return LogisticRegression(C=1 / (1 + strength)).fit(x, y)
+
+def recipe():
+    import assay
+    frame = pd.read_csv('train.csv')
+    return assay.Recipe(fit, frame[['a', 'b']], frame['y'], regularises=True)
+
+def net():
+    import torch
+    layer = torch.nn.Linear(2, 2)
+    layer.weight.data = torch.tensor([[1.0, 0.5], [-1.0, 0.0]])
+    return layer.eval()
+
+def stopped():
+    raise KeyboardInterrupt
+
+def broken():
+    return [][1]
+
+def refuses():
+    import assay
+    def ask(x):
+        raise RuntimeError('no answer today')
+    return assay.wrap(ask, output='values')
+"""
+
+
+def rows(start: int) -> str:
+    lines = []
+    for i in range(start, start + 60):
+        label = int(i % 7 > 3)
+        lines.append(f"r{i},{i % 7 + i / 1000:.3f},{(i % 3) + (i * i % 11) / 10:.1f},{'fm'[i % 2]},{label}")
+    return "id,a,b,sex,y\n" + "\n".join(lines) + "\n"
+
+
+@dataclass
+class Answer:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("NO_COLOR", "CI"):
+        monkeypatch.setitem(os.environ, name, "1")
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "train.csv").write_text(rows(0))
+    (tmp_path / "test.csv").write_text(rows(500))
+    (tmp_path / "plain.csv").write_text(
+        "\n".join(",".join(line.split(",")[i] for i in (1, 2, 4)) for line in rows(500).splitlines()) + "\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def assay(project, capsys):
+    """The command, called in the project; a line of words or a list of them."""
+
+    def call(words):
+        capsys.readouterr()
+        code = answered(words.split() if isinstance(words, str) else words)
+        told = capsys.readouterr()
+        return Answer(code, told.out, told.err)
+
+    return call

@@ -1,0 +1,154 @@
+"""explain, evaluate, attack, certify, diagnose, repair."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import assay as package
+from assay.nouns.result import Explanation
+
+ROWS = "--data plain.csv --target y --rows 3 --background plain.csv"
+
+
+def test_explain_prints_and_keeps_what_python_gives(assay, project):
+    done = assay(f"explain mine.py:build shapley {ROWS} --option budget=64 --save kept.assay")
+    assert done.code == 0, done.err
+    assert "Explanation shapley" in done.out
+    frame = pd.read_csv("train.csv")
+    from sklearn.linear_model import LogisticRegression
+
+    model = package.wrap(LogisticRegression().fit(frame[["a", "b"]], frame["y"]))
+    other = pd.read_csv("plain.csv")[["a", "b"]]
+    mine = package.explain.shapley(package.case(model, other[:3]), budget=64, remove=package.Marginal(other))
+    kept = package.load("kept.assay")
+    assert isinstance(kept, Explanation)
+    np.testing.assert_array_equal(kept.values, mine.values)
+
+
+def test_explain_as_json(assay):
+    told = json.loads(assay(f"explain mine.py:build occlusion {ROWS} --format json").out)
+    assert np.shape(told["values"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("budgt=3", "did you mean 'budget'?"),
+        ("budget=many", "'many' is not a whole number"),
+        ("budget", "write NAME=VALUE"),
+        ("remove=nothing", "is no removal; write constant:0"),
+    ],
+)
+def test_a_wrong_option_is_told(assay, option, told):
+    done = assay(f"explain mine.py:build shapley {ROWS} --option {option}")
+    assert done.code == 2
+    assert told in done.err
+
+
+def test_a_removal_that_fills_needs_a_background(assay):
+    done = assay("explain mine.py:build shapley --data plain.csv --target y --option remove=marginal")
+    assert done.code == 2
+    assert "--background" in done.err
+
+
+def test_evaluate_takes_a_saved_explanation_or_makes_one(assay):
+    assay(f"explain mine.py:build shapley {ROWS} --save kept.assay")
+    saved = assay(f"evaluate mine.py:build deletion {ROWS} --explanation kept.assay --format json")
+    made = assay(f"evaluate mine.py:build deletion {ROWS} --of shapley --format json")
+    assert json.loads(saved.out)["values"] == json.loads(made.out)["values"]
+
+
+@pytest.mark.parametrize("which", ["", "--of shapley --explanation kept.assay"])
+def test_evaluate_needs_one_explanation(assay, which):
+    done = assay(f"evaluate mine.py:build deletion {ROWS} {which}")
+    assert done.code == 2
+    assert "--explanation FILE.assay, or --of METHOD" in done.err
+
+
+def test_pgd_attacks_a_prediction(assay):
+    done = assay("attack mine.py:net pgd --data plain.csv --target y --rows 3 --ball linf:0.3 --option steps=2")
+    assert done.code == 0, done.err
+    assert "Breach pgd" in done.out
+
+
+def test_top_k_attacks_an_explanation(assay):
+    words = "attack mine.py:net top_k --data plain.csv --target y --rows 2 --ball l2:0.3:-9:9 --option steps=2"
+    assert "Breach top_k" in assay(f"{words} --of saliency").out
+    assert "say which explanation" in assay(words).err
+
+
+@pytest.mark.parametrize("ball", ["lnf:0.3", "linf", "linf:x", "linf:-1"])
+def test_a_ball_that_is_none_is_told(assay, ball):
+    done = assay(f"attack mine.py:net pgd --data plain.csv --target y --rows 2 --ball {ball}")
+    assert done.code == 2
+    assert "ball" in done.err
+
+
+def test_certify_speaks_of_the_leading_parts(assay):
+    done = assay(f"certify mine.py:build soft_stability {ROWS} --of shapley --share 0.5 --option draws=9")
+    assert done.code == 0, done.err
+    assert "Certificate soft_stability" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [
+        ("membership --data plain.csv --target y --train train.csv --ids id --sensitive sex", {"PRV101", "PRV103"}),
+        ("data --data plain.csv --target y --train plain.csv", {"DAT101", "DAT104"}),
+        ("shortcut --data plain.csv --target y --train plain.csv --suspects a", {"SHC201", "SHC202"}),
+        ("disparity --data test.csv --target y --ids id --sensitive sex", {"FAI101", "FAI102", "FAI110"}),
+    ],
+)
+def test_diagnose_gives_findings(assay, words, codes, project):
+    if "membership" in words:
+        words = words.replace("plain.csv", "test.csv", 1)
+    done = assay(f"diagnose mine.py:build {words} --format json")
+    assert done.code in (0, 1), done.err
+    found = json.loads(done.out)
+    assert codes <= {finding["code"] for finding in found}
+    assert done.code == int(any(finding["verdict"] == "fail" for finding in found))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("membership --data plain.csv --target y", "--train FILE"),
+        ("membership --data plain.csv --train plain.csv", "--target COLUMN"),
+        ("disparity --data test.csv --target y --ids id", "--sensitive COLUMN"),
+        ("explanation_trust --data plain.csv", "run assay audit"),
+    ],
+)
+def test_diagnose_says_what_it_lacks(assay, words, told):
+    done = assay(f"diagnose mine.py:build {words}")
+    assert done.code == 2
+    assert told in done.err
+
+
+def test_refit_tells_before_and_after(assay):
+    done = assay("repair mine.py:build refit --data plain.csv --target y --recipe mine.py:recipe --option without=b")
+    assert done.code == 0, done.err
+    assert "without b" in done.out
+    assert "accuracy: " in done.out
+
+
+@pytest.mark.parametrize(("recipe", "told"), [("", "--recipe FILE.py:FUNCTION"), ("mine.py:build", "assay.Recipe")])
+def test_refit_needs_a_recipe(assay, recipe, told):
+    words = ["repair", "mine.py:build", "refit", "--data", "plain.csv", "--target", "y"]
+    done = assay([*words, *(["--recipe", recipe] if recipe else [])])
+    assert done.code == 2
+    assert told in done.err
+
+
+def test_smoothing_tells_agreement(assay):
+    done = assay("repair mine.py:net smoothing --data plain.csv --target y --option sigma=0.1 --format json")
+    assert set(json.loads(done.out)["after"]) == {"agreement", "mean confidence"}
+
+
+def test_a_method_that_does_not_exist_is_told_with_its_neighbour(assay):
+    done = assay(f"explain mine.py:build shaply {ROWS}")
+    assert done.code == 2
+    assert "did you mean shapley" in done.err

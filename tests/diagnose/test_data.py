@@ -1,0 +1,266 @@
+"""Faults of the split: planted ones named, honest data left alone, numbers done by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+import assay
+from assay import diagnose
+from assay.diagnose.data import _copies, _sides
+from assay.nouns.result import Finding, judge
+from assay.nouns.store import Bundle, load, save
+from assay.words.errors import InputError
+from assay.words.stats import Basis, clopper_pearson
+
+
+def told() -> Any:
+    return assay.model.function(lambda x: x[:, 0], gives="margin", classes=("no", "yes"), name="told")
+
+
+def drawn(seed: int, rows: int, columns: int = 3) -> tuple[Any, Any]:
+    """Independent normals and labels that follow the first of them."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(rows, columns))
+    return x, (generator.random(rows) < 1 / (1 + np.exp(-x[:, 0]))).astype(int)
+
+
+def found(held: Any, own: Any, train: Any, fitted: Any, **options: Any) -> dict[str, Finding]:
+    return {f.code: f for f in diagnose.data(assay.case(told(), held), own, train, fitted, **options)}
+
+
+def halves(x: Any, y: Any, **options: Any) -> dict[str, Finding]:
+    """Findings where the second half of the rows is held out."""
+    middle = len(x) // 2
+    return found(x[middle:], y[middle:], x[:middle], y[:middle], **options)
+
+
+def framed(seed: int = 0, rows: int = 400) -> tuple[Any, Any, Any]:
+    """A frame with text columns, labels by name, and a pipeline fitted on the first half."""
+    x, y = drawn(seed, rows)
+    generator = np.random.default_rng(seed + 1000)
+    frame = pd.DataFrame({"income": x[:, 0], "age": np.round(40 + 10 * x[:, 1])})
+    frame["purpose"] = generator.choice(["car", "house", "study"], size=rows)
+    frame["town"] = [f"town {i}" for i in generator.integers(300, size=rows)]
+    coder = make_column_transformer((OneHotEncoder(), ["purpose"]), ("passthrough", ["income", "age"]))
+    label = np.where(y == 1, "paid", "late")
+    net = make_pipeline(coder, LogisticRegression()).fit(frame[: rows // 2], label[: rows // 2])
+    return assay.wrap(net), frame, label
+
+
+def of_frame(model: Any, frame: Any, label: Any, **options: Any) -> dict[str, Finding]:
+    middle = len(frame) // 2
+    case = assay.case(model, frame[middle:], ids=[f"row {i}" for i in range(middle, len(frame))])
+    return {f.code: f for f in diagnose.data(case, label[middle:], frame[:middle], label[:middle], **options)}
+
+
+def test_honest_frames_and_tables_pass_all_three_checks() -> None:
+    for findings in (of_frame(*framed()), halves(*drawn(1, 600))):
+        assert list(findings) == ["DAT101", "DAT102", "DAT103", "DAT104"]
+        assert [f.verdict for f in findings.values()] == ["pass", "pass", "pass", "informative"]
+
+
+def test_rows_copied_across_the_split_of_a_frame_are_named() -> None:
+    model, frame, label = framed()
+    frame, label = frame.copy(), label.copy()
+    frame.iloc[200:230] = frame.iloc[:30].to_numpy()
+    finding = of_frame(model, frame, label)["DAT101"]
+    assert finding.verdict == "fail"
+    assert finding.evidence["rows"] == [f"row {i}" for i in range(200, 220)]
+    assert finding.estimate == 30 / 200
+    assert finding.interval == clopper_pearson(30, 200)
+
+
+def test_rows_copied_before_the_split_fail_where_no_chance_repeats_a_row() -> None:
+    x, y = drawn(2, 200)
+    order = np.random.default_rng(0).permutation(400)
+    finding = halves(np.concatenate([x, x])[order], np.concatenate([y, y])[order])["DAT101"]
+    assert finding.verdict == "fail"
+    assert not finding.evidence["few-valued"]
+    assert finding.evidence["copies within training rows"] > 0.3
+
+
+@pytest.mark.parametrize(("values", "columns"), [(2, 2), (3, 3), (2, 8), (12, 2), (60, 1), (40, 2)])
+def test_honest_few_valued_tables_never_fail_for_copies(values: int, columns: int) -> None:
+    verdicts = []
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        x = np.floor(values * generator.random((120, columns)) ** 1.5)
+        # DAT101 without the rest, which would cost a forest a call
+        held = _sides(assay.case(told(), x[60:]), x[:60])
+        verdicts.append(_copies(held, 0.95, 0.02).verdict)
+    assert verdicts.count("fail") <= 1
+
+
+def test_a_few_valued_table_still_fails_if_the_split_copied_rows() -> None:
+    generator = np.random.default_rng(0)
+    x = generator.integers(4, size=(400, 8)).astype(float)
+    x[200:300] = x[:100]
+    finding = halves(x, generator.integers(2, size=400))["DAT101"]
+    assert finding.evidence["few-valued"]
+    assert finding.verdict == "fail"
+
+
+def test_a_text_column_that_holds_the_label_is_named() -> None:
+    model, frame, label = framed()
+    case_frame = frame.assign(purpose=np.where(label == "paid", "car", "house"))
+    finding = of_frame(model, case_frame, label)["DAT102"]
+    assert finding.verdict == "fail"
+    assert "`purpose`" in finding.claim
+    assert finding.estimate == 1.0
+
+
+def test_a_number_that_tells_the_label_is_named_though_the_relation_is_no_line() -> None:
+    x, y = drawn(3, 800)
+    x[:, 2] = np.where(y == 1, 0.0, np.sign(x[:, 2])) + 0.1 * x[:, 1]  # class 1 lies between the halves of class 0
+    finding = halves(x, y)["DAT102"]
+    assert (finding.verdict, finding.evidence["column"]) == ("fail", "2")
+
+
+def test_a_column_of_ids_does_not_tell_the_label() -> None:
+    model, frame, label = framed()
+    frame = frame.assign(town=[f"id {i}" for i in range(len(frame))])
+    findings = of_frame(model, frame, label)
+    towns = next(line for line in findings["DAT102"].evidence["columns"] if line["name"] == "town")
+    assert towns["balanced accuracy"] == 0.0  # no level was seen before
+    assert findings["DAT104"].evidence["columns that differ in every row"] == ["town"]
+
+
+def test_balanced_accuracy_is_the_mean_of_the_classes_shares() -> None:
+    # the rule is x > 0; of three rows of class 0 two obey it, of two rows of class 1 one
+    train, fitted = np.array([[-1.0]] * 20 + [[1.0]] * 20), np.repeat([0, 1], 20)
+    held, own = np.array([[-1.0], [-1.0], [1.0], [1.0], [-1.0]]), np.array([0, 0, 0, 1, 1])
+    assert_allclose(found(held, own, train, fitted)["DAT102"].estimate, (2 / 3 + 1 / 2) / 2)
+
+
+def test_the_best_of_many_useless_columns_is_not_taken_for_better_than_a_guess() -> None:
+    beyond = 0
+    for seed in range(100):
+        hits = np.random.default_rng(seed).binomial(40, 0.5, size=(10, 2))
+        beyond += Basis("balanced", {"hits": hits, "trials": np.array([40, 40])}).at(0.95).low > 0.5
+    assert beyond <= 6
+
+
+def test_an_interval_of_perfect_rates_has_a_width_that_shrinks_with_rows() -> None:
+    few, many = (
+        Basis("balanced", {"hits": np.full((1, 2), n), "trials": np.full(2, n)}).at(0.95).low for n in (10, 1000)
+    )
+    assert few < 0.85
+    assert 0.99 < many < 1.0
+
+
+def test_the_interval_of_one_class_is_the_exact_one() -> None:
+    one = Basis("balanced", {"hits": np.array([[7]]), "trials": np.array([20])}).at(0.9)
+    plain = clopper_pearson(7, 20, 0.9)
+    assert_allclose([one.low, one.high], [plain.low, plain.high])
+
+
+def test_shifted_rows_fail_and_the_column_is_named() -> None:
+    x, y = drawn(4, 600)
+    x[300:, 1] += 1.5
+    finding = halves(x, y)["DAT103"]
+    assert finding.verdict == "fail"
+    assert "`1`" in finding.claim
+
+
+def test_a_shift_of_text_is_found_in_a_frame() -> None:
+    model, frame, label = framed()
+    late = np.arange(len(frame)) >= 200
+    moved = frame.assign(purpose=np.where(late, "study", frame["purpose"]))
+    assert of_frame(model, moved, label)["DAT103"].verdict == "fail"
+
+
+def test_a_column_of_many_texts_is_not_taken_for_a_shift() -> None:
+    # the codes of levels first seen among training rows are higher: their order must not be read
+    areas = []
+    for seed in range(4):
+        model, frame, label = framed(seed, rows=300)
+        towns = [f"town {i}" for i in np.random.default_rng(seed).integers(10_000, size=len(frame))]
+        areas.append(of_frame(model, frame.assign(town=towns), label)["DAT103"].estimate)
+    assert max(areas) < 0.7  # read in order of first sight they would be 0.99
+
+
+def test_honest_splits_rarely_fail() -> None:
+    fails = 0
+    for seed in range(20):
+        fails += sum(f.verdict == "fail" for f in halves(*drawn(seed, 120)).values())
+    assert fails <= 1
+
+
+def test_a_side_is_cut_to_a_thousand_rows_and_says_so() -> None:
+    x, y = drawn(5, 2400, 2)
+    evidence = halves(x, y)["DAT103"].evidence
+    assert (evidence["held-out rows used"], evidence["held-out rows"]) == (1000, 1200)
+
+
+def test_every_judged_finding_can_be_judged_again_at_another_level_and_from_a_file(tmp_path: Path) -> None:
+    findings = list(halves(*drawn(6, 100)).values())
+    kept = load(save(Bundle({"found": findings}), tmp_path / "f.assay")).held["found"]
+    for one, again in zip(findings[:3], kept):
+        assert one.basis is not None
+        assert one.threshold is not None
+        assert one.interval == one.basis.at(0.95) == again.basis.at(0.95)
+        assert one.verdict == judge(one.basis.at(0.95), one.threshold, "at most")
+        assert one.basis.at(0.999).high > one.basis.at(0.95).high
+
+
+def test_the_same_seed_finds_the_same() -> None:
+    one, two = (halves(*drawn(7, 100)) for _ in range(2))
+    assert one == two
+
+
+def test_counts_name_the_rarest_class_and_constant_columns() -> None:
+    x, y = drawn(8, 200)
+    x[:, 2] = 5.0
+    y[:100] = np.arange(100) < 10
+    finding = halves(x, y)["DAT104"]
+    assert finding.evidence["constant columns"] == ["2"]
+    assert finding.estimate == 0.1
+    assert finding.claim == (
+        "The rarest class, yes, has 10.0% of the training rows; 1 column(s) are constant, 0 differ in every row."
+    )
+
+
+def test_a_number_is_no_id_because_it_never_repeats() -> None:
+    assert halves(*drawn(9, 60))["DAT104"].evidence["columns that differ in every row"] == []
+
+
+def test_a_regression_has_copies_and_a_shift_but_no_column_that_tells_a_class() -> None:
+    x, _ = drawn(10, 100)
+    case = assay.case(assay.wrap(LinearRegression().fit(x, x[:, 0])), x[50:])
+    verdicts = [f.verdict for f in diagnose.data(case, x[50:, 0], x[:50], x[:50, 0])]
+    assert verdicts == ["undecided", "not applicable", verdicts[2], "informative"]
+
+
+def test_labels_of_one_class_leave_the_column_check_undefined() -> None:
+    x, y = drawn(11, 60)
+    assert found(x[30:], np.ones(30, int), x[:30], y[:30])["DAT102"].verdict == "not applicable"
+
+
+def test_a_few_rows_are_not_looked_at_for_a_shift() -> None:
+    x, y = drawn(12, 40)
+    assert found(x[:5], [0, 1, 0, 1, 1], x[5:], y[5:])["DAT103"].verdict == "not run"
+
+
+def test_columns_and_labels_that_do_not_fit_are_refused_by_name() -> None:
+    model, frame, label = framed()
+    case = assay.case(model, frame[200:])
+    with pytest.raises(InputError, match="'town'"):
+        diagnose.data(case, label[200:], frame[:200].drop(columns="town"), label[:200])
+    with pytest.raises(InputError, match="row 3"):
+        diagnose.data(case, label[200:], frame[:200], ["paid"] * 3 + ["lost"] + ["late"] * 196)
+
+
+@pytest.mark.parametrize("option", [{"level": 0.0}, {"copies": 1.0}, {"alone": 0.0}, {"shift": 0.4}])
+def test_bad_options_are_refused_by_name(option: dict[str, float]) -> None:
+    x, y = drawn(13, 40)
+    name, value = next(iter(option.items()))
+    with pytest.raises(InputError, match=f"{name}={value}"):
+        halves(x, y, **option)

@@ -1,0 +1,408 @@
+"""Models from files: what is read, and what is refused because it could run code."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import lightgbm
+import numpy as np
+import pytest
+import safetensors.torch
+import skops.io
+import torch
+import xgboost
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+import assay
+from assay.model.files import TRUSTED, load_model
+from assay.words.errors import CapabilityError, InputError, Refused, Unreadable
+
+DRAWN = np.random.default_rng(0)
+X = DRAWN.normal(size=(60, 3))
+Y = (X[:, 0] + X[:, 1] > 0).astype(int)
+THREE = np.digitize(X[:, 0], [-0.5, 0.5])
+
+CODE = """
+import torch
+
+class Small(torch.nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.first = torch.nn.Linear(3, hidden)
+        self.last = torch.nn.Linear(hidden, 2)
+
+    def forward(self, x):
+        return self.last(torch.tanh(self.first(x)))
+
+def build():
+    return Small(4)
+
+def wide():
+    return Small(5)
+
+def number():
+    return 3
+"""
+
+
+class Payload:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.marker}",)
+
+
+def outputs(model: assay.Model, x: Any = X) -> np.ndarray:
+    return np.asarray(assay.case(model, x, target="logit" if model.gives == "logits" else None).prediction)
+
+
+def forest() -> RandomForestClassifier:
+    return RandomForestClassifier(3, random_state=0).fit(X, Y)
+
+
+def zipped(data: bytes, name: str = "inner.bin", **others: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, data)
+        for other, content in others.items():
+            archive.writestr(other.replace("_", "."), content)
+    return stream.getvalue()
+
+
+def dumped(thing: Any, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    joblib.dump(thing, stream, **options)
+    return stream.getvalue()
+
+
+def saved(thing: Any, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    torch.save(thing, stream, **options)
+    return stream.getvalue()
+
+
+def objects(thing: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.array(thing, dtype=object), allow_pickle=True)
+    return stream.getvalue()
+
+
+PAYLOADS: dict[str, tuple[str, Callable[[Payload], bytes]]] = {
+    "protocol 0": ("model.pkl", lambda p: pickle.dumps(p, protocol=0)),
+    "protocol 4": ("model.pkl", lambda p: pickle.dumps(p, protocol=4)),
+    "joblib, zlib": ("model.joblib", lambda p: dumped(p, compress=("zlib", 3))),
+    "joblib, gzip": ("model.joblib", lambda p: dumped(p, compress=("gzip", 3))),
+    "joblib, bz2": ("model.joblib", lambda p: dumped(p, compress=("bz2", 3))),
+    "joblib, lzma": ("model.joblib", lambda p: dumped(p, compress=("lzma", 3))),
+    "joblib, xz": ("model.joblib", lambda p: dumped(p, compress=("xz", 3))),
+    "behind arrays": ("model.joblib", lambda p: dumped([X, np.array(["a", None], dtype=object), Y > 0, p])),
+    "whole torch file": ("model.pt", saved),
+    "old torch file": ("model.pt", lambda p: saved(p, _use_new_zipfile_serialization=False)),
+    "renamed to skops": ("model.skops", pickle.dumps),
+    "renamed to safetensors": ("model.safetensors", pickle.dumps),
+    "renamed to onnx": ("model.onnx", pickle.dumps),
+    "renamed to json": ("model.json", lambda p: pickle.dumps(p, protocol=1)),
+    "hidden in a zip": ("model.zip", lambda p: zipped(pickle.dumps(p))),
+    "hidden in a skops file": ("model.skops", lambda p: zipped(pickle.dumps(p), schema_json=b"{}")),
+    "a second pickle": ("model.pkl", lambda p: pickle.dumps(3) + pickle.dumps(p)),
+}
+
+
+@pytest.mark.parametrize(("name", "made"), PAYLOADS.values(), ids=PAYLOADS)
+def test_a_payload_is_refused_named_and_never_run(tmp_path: Path, name: str, made: Callable[[Payload], bytes]) -> None:
+    marker, file = tmp_path / "ran", tmp_path / name
+    file.write_bytes(made(Payload(marker)))
+    with pytest.raises(Refused, match=r"can run code(.|\n)*posix\.system.* ← not on the allow-list") as caught:
+        load_model(file, architecture="a.py:b")
+    assert caught.value.exit == 4
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("make", [pickle.dumps, dumped, saved], ids=["pickle", "joblib", "torch"])
+def test_the_payload_would_run_if_it_were_loaded(tmp_path: Path, make: Callable[[Payload], bytes]) -> None:
+    file = tmp_path / "model.bin"
+    file.write_bytes(make(Payload(tmp_path / "ran")))
+    with pytest.raises(CapabilityError, match="no model assay knows"):
+        load_model(file, unsafe_pickle=True)
+    assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("model.npy", objects([os.system, 1]), "numpy file that holds Python objects"),
+        ("model.h5", b"\x89HDF\r\n\x1a\n" + bytes(64), "HDF5 file"),
+        ("model.keras", zipped(b"\x89HDF", "model.weights.h5"), "Keras archive"),
+    ],
+)
+def test_other_files_that_may_hold_code_are_refused(tmp_path: Path, name: str, data: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(Refused, match=rf"{told}(.|\n)*loading it can run code(.|\n)*safer:.*export"):
+        load_model(tmp_path / name)
+
+
+def test_the_refusal_has_the_form_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("credit.pkl").write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
+    with pytest.raises(Refused) as caught:
+        load_model("credit.pkl")
+    assert str(caught.value).splitlines() == [
+        "credit.pkl is a pickle; loading it can run code",
+        "  it imports: posix.system   ← not on the allow-list",
+        "  safer:  python -c \"import skops.io as s, joblib; s.dump(joblib.load('credit.pkl'), 'credit.skops')\""
+        "   (where you trust it)",
+        "  or, if you trust this file:  assay audit credit.pkl --unsafe-pickle",
+    ]
+
+
+def test_the_safer_line_is_quoted_for_the_shell_and_works(tmp_path: Path) -> None:
+    file = tmp_path / "my $(touch ran) 'best' model.pkl"
+    joblib.dump(forest(), file)
+    with pytest.raises(Refused) as caught:
+        load_model(file)
+    line = next(line for line in str(caught.value).splitlines() if "safer:" in line)
+    command = line.partition("safer:  python -c ")[2].rpartition("   (where")[0]
+    shell = ["sh", "-c", f"printf %s {command}"]
+    exec(subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=True).stdout, {})
+    assert not (tmp_path / "ran").exists()
+    assert_array_equal(outputs(load_model(file.with_suffix(".skops"))), forest().predict_proba(X))
+
+
+def test_names_in_a_pickle_cannot_write_on_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(b"\x80\x02cos\x1b[31m\nsystem\n.")
+    with pytest.raises(Refused, match=r"os\\x1b\[31m\.system"):
+        load_model(tmp_path / "model.pkl")
+
+
+@pytest.mark.parametrize("made", [pickle.dumps, dumped], ids=["pickle", "joblib"])
+def test_an_honest_forest_is_refused_with_nothing_marked(tmp_path: Path, made: Callable[[Any], bytes]) -> None:
+    (tmp_path / "model.pkl").write_bytes(made(forest()))
+    with pytest.raises(Refused, match=r"sklearn\.ensemble\._forest\.RandomForestClassifier") as caught:
+        load_model(tmp_path / "model.pkl")
+    assert "not on the allow-list" not in str(caught.value)
+    assert "could not be followed" not in str(caught.value)
+
+
+@pytest.mark.parametrize("made", [pickle.dumps, dumped], ids=["pickle", "joblib"])
+def test_where_the_user_says_so_an_honest_pickle_is_loaded(tmp_path: Path, made: Callable[[Any], bytes]) -> None:
+    (tmp_path / "model.pkl").write_bytes(made(forest()))
+    assert_array_equal(outputs(load_model(tmp_path / "model.pkl", unsafe_pickle=True)), forest().predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        forest(),
+        make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y),
+        HistGradientBoostingClassifier(max_iter=3).fit(X, Y),
+        KNeighborsClassifier().fit(X, Y),
+        make_pipeline(StandardScaler(), MLPClassifier((3,), solver="lbfgs", random_state=0)).fit(X, Y),
+    ],
+    ids=["forest", "pipeline", "histogram", "neighbours", "net"],
+)
+def test_a_skops_file_gives_the_estimators_outputs(tmp_path: Path, estimator: Any) -> None:
+    skops.io.dump(estimator, tmp_path / "model.bin")
+    assert_array_equal(outputs(load_model(tmp_path / "model.bin")), outputs(assay.wrap(estimator)))
+
+
+def test_the_allow_list_holds_what_an_isolation_forest_needs() -> None:
+    data = skops.io.dumps(IsolationForest(n_estimators=2).fit(X))
+    assert set(skops.io.get_untrusted_types(data=data)) <= set(TRUSTED)
+
+
+def strange(tmp_path: Path) -> Path:
+    skops.io.dump(
+        make_pipeline(FunctionTransformer(np.tanh), FunctionTransformer(outputs), LogisticRegression()),
+        tmp_path / "model.skops",
+    )
+    return tmp_path / "model.skops"
+
+
+def test_a_type_beyond_the_allow_list_is_refused_with_the_flag(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"model\.skops names types(.|\n)*--trust [\w.]*test_files\.outputs") as caught:
+        load_model(strange(tmp_path))
+    assert all(kind in str(caught.value) for kind in TRUSTED)
+
+
+def test_a_type_that_is_trusted_is_loaded(tmp_path: Path) -> None:
+    model = make_pipeline(FunctionTransformer(np.linalg.norm), LogisticRegression())
+    named = skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    skops.io.dump(model, tmp_path / "model.skops")
+    with pytest.raises(InputError, match="not fitted"):  # read, and then judged as an estimator
+        load_model(tmp_path / "model.skops", trust=named)
+
+
+@pytest.mark.parametrize("ending", ["json", "ubj"])
+@pytest.mark.parametrize("labels", [Y, THREE], ids=["two", "three"])
+def test_a_native_xgboost_file_gives_the_estimators_margins(tmp_path: Path, ending: str, labels: np.ndarray) -> None:
+    estimator = xgboost.XGBClassifier(n_estimators=4, n_jobs=1).fit(X, labels)
+    estimator.save_model(tmp_path / f"model.{ending}")
+    model = load_model(tmp_path / f"model.{ending}", classes=[f"c{i}" for i in range(labels.max() + 1)])
+    assert (model.gives, model.classes[0]) == ("margin", "c0")
+    assert_array_equal(outputs(model), estimator.predict(X, output_margin=True).reshape(len(X), -1))
+
+
+@pytest.mark.parametrize("labels", [Y, THREE], ids=["two", "three"])
+def test_a_native_lightgbm_file_gives_the_estimators_margins(tmp_path: Path, labels: np.ndarray) -> None:
+    estimator = lightgbm.LGBMClassifier(n_estimators=4, n_jobs=1, verbose=-1).fit(X, labels)
+    estimator.booster_.save_model(tmp_path / "model.txt")
+    model = load_model(tmp_path / "model.txt")
+    assert model.gives == "margin"
+    assert_array_equal(outputs(model), estimator.predict(X, raw_score=True).reshape(len(X), -1))
+
+
+def test_column_names_come_from_the_file(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=["age", "income", "debt"])
+    xgboost.XGBClassifier(n_estimators=2, n_jobs=1).fit(frame, Y).save_model(tmp_path / "model.ubj")
+    lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(frame, Y).booster_.save_model(tmp_path / "model.txt")
+    names = [load_model(tmp_path / name).columns for name in ("model.ubj", "model.txt")]
+    assert names == [("age", "income", "debt")] * 2
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(CODE)
+    return tmp_path
+
+
+def net() -> Any:
+    """A net of the architecture in mine.py, with weights from a fixed formula."""
+    small = load_model("mine.py:build").net
+    with torch.no_grad():
+        for number, weight in enumerate(small.parameters()):
+            weight.copy_(torch.sin(torch.arange(weight.numel()) + number).reshape(weight.shape))
+    return small
+
+
+def test_a_function_of_ones_own_gives_the_model(project: Path) -> None:
+    assert load_model("mine.py:build").name == "Small"
+
+
+def test_a_function_of_an_installed_module_gives_the_model(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(project))
+    assert load_model("mine:build", output="values").gives == "values"
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("mine.py:absent", r"mine\.py has no function 'absent'; it has Small, build, number, wide"),
+        ("mine.py", r"mine\.py:FUNCTION.*It has build, wide, number"),
+        ("other.py:build", "there is no file other.py"),
+        ("no.such:build", "there is no module no.such.*PYTHONPATH"),
+        ("absent.skops", "there is no file absent.skops"),
+        (".", "is a folder"),
+    ],
+)
+def test_a_place_that_is_wrong_is_told_with_what_there_is(project: Path, place: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        load_model(place)
+
+
+def weights(kind: str) -> str:
+    state = net().state_dict()
+    if kind == "safetensors":
+        safetensors.torch.save_file(state, "weights.bin")
+    else:
+        torch.save(state, "weights.bin", _use_new_zipfile_serialization=kind == "torch")
+    return "weights.bin"
+
+
+KINDS = pytest.mark.parametrize("kind", ["safetensors", "torch", "old torch"])
+
+
+@KINDS
+def test_weights_in_a_named_architecture_give_the_nets_logits(project: Path, kind: str) -> None:
+    model = load_model(weights(kind), architecture="mine.py:build")
+    rows = X.astype("float32")
+    assert_allclose(outputs(model, rows), net()(torch.as_tensor(rows)).detach().numpy(), rtol=0, atol=0)
+
+
+@KINDS
+def test_weights_without_an_architecture_say_what_to_give(project: Path, kind: str) -> None:
+    with pytest.raises(InputError, match=r"4 tensors.*--architecture FILE.py:FUNCTION"):
+        load_model(weights(kind))
+
+
+@KINDS
+def test_weights_of_another_net_are_named(project: Path, kind: str) -> None:
+    with pytest.raises(
+        InputError, match=r"do not fit mine.py:wide; of another|of another shape: first.weight \(4, 3\)"
+    ):
+        load_model(weights(kind), architecture="mine.py:wide")
+
+
+def test_missing_and_surplus_weights_are_named(project: Path) -> None:
+    torch.save({"first.weight": torch.zeros(4, 3), "more": torch.zeros(1)}, "weights.pt")
+    with pytest.raises(InputError, match=r"the file lacks: first.bias, last.weight, last.bias; the net lacks: more"):
+        load_model("weights.pt", architecture="mine.py:build")
+
+
+def test_a_training_checkpoint_says_what_to_save(project: Path) -> None:
+    torch.save({"epoch": 3, "model": net().state_dict()}, "weights.pt")
+    with pytest.raises(InputError, match=r"holds epoch, model.*torch.save\(net.state_dict"):
+        load_model("weights.pt", architecture="mine.py:build")
+
+
+def test_an_architecture_that_is_no_net_is_told(project: Path) -> None:
+    with pytest.raises(InputError, match=r"mine.py:number returns int; needed is the untrained torch module"):
+        load_model(weights("torch"), architecture="mine.py:number")
+
+
+def test_a_whole_net_is_refused_and_loaded_where_it_is_trusted(project: Path) -> None:
+    whole = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    torch.save(whole, "net.pt")
+    with pytest.raises(Refused, match=r"net\.pt is a torch file with more than weights(.|\n)*save_model"):
+        load_model("net.pt")
+    rows = torch.as_tensor(X, dtype=torch.float32)
+    loaded = load_model("net.pt", unsafe_pickle=True)
+    assert_array_equal(outputs(loaded, rows), whole(rows).detach().numpy())
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"col,age\n1,2\n", b'{"a": 1}', b"PK\x03\x04", zipped(b"x")])
+def test_a_file_of_no_known_kind_says_which_there_are(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "model.bin").write_bytes(data)
+    with pytest.raises(
+        Unreadable, match=r"model\.bin is no model file assay knows. Give skops, ONNX, safetensors"
+    ) as e:
+        load_model(tmp_path / "model.bin", unsafe_pickle=True)
+    assert e.value.exit == 4
+
+
+def test_damaged_files_are_unreadable_and_say_what_to_do(tmp_path: Path) -> None:
+    estimator = xgboost.XGBClassifier(n_estimators=2, n_jobs=1).fit(X, Y)
+    estimator.save_model(tmp_path / "model.json")
+    whole = {
+        "xgboost": (tmp_path / "model.json").read_bytes()[:-40],
+        "skops": zipped(b"x", schema_json=b'{"__class__": "A"}'),
+        "safetensors": safetensors.torch.save({"a": torch.zeros(8)})[:-4],
+        "torch": zipped(b"\x80\x02}.", "archive/data.pkl"),
+    }
+    for kind, data in whole.items():
+        (tmp_path / kind).write_bytes(data)
+        with pytest.raises(Unreadable, match=rf"{kind}.*[Ss]ave it again"):
+            load_model(tmp_path / kind, architecture="a.py:b")
+
+
+def test_the_model_says_which_file_it_came_from(tmp_path: Path) -> None:
+    skops.io.dump(forest(), tmp_path / "credit.skops")
+    assert load_model(tmp_path / "credit.skops").about["file"] == "credit.skops (skops)"

@@ -1,0 +1,201 @@
+"""ONNX files as black boxes."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from onnx import TensorProto, helper
+
+import assay
+from assay import Constant, explain
+from assay.model.files import load_model
+from assay.model.onnx import onnx as black_box
+from assay.nouns.rows import Rows
+from assay.words.errors import CapabilityError, InputError, Unreadable
+
+X = np.random.default_rng(0).normal(size=(7, 4)).astype("float32")
+WEIGHTS = np.arange(8, dtype="float32").reshape(4, 2) / 7 - 0.4
+
+
+def exported(net: Any, example: Any, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(net, (example,), stream, dynamo=False, input_names=["x"], **options)
+    return stream.getvalue()
+
+
+def net() -> Any:
+    made = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3))
+    with torch.no_grad():
+        for number, weight in enumerate(made.parameters()):
+            weight.copy_(torch.sin(torch.arange(weight.numel()) + number).reshape(weight.shape))
+    return made.eval()
+
+
+def of_net(output: str = "logits", dynamic: bool = True) -> bytes:
+    axes = {"dynamic_axes": {"x": {0: "row"}, output: {0: "row"}}} if dynamic else {}
+    return exported(net(), torch.zeros(3, 4), output_names=[output], **axes)
+
+
+def product(
+    outputs: dict[str, int],
+    *,
+    kind: int = TensorProto.FLOAT,
+    inputs: tuple[str, ...] = ("x",),
+    shape: tuple[Any, ...] = ("row", 4),
+) -> bytes:
+    """A file that multiplies its rows by ``WEIGHTS``; each output is that, in the type asked for."""
+    dtype = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.INT64: "int64"}[kind]
+    nodes = [helper.make_node("MatMul", [inputs[0], "w"], ["product"])]
+    nodes += [helper.make_node("Cast", ["product"], [name], to=to) for name, to in outputs.items()]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, kind, shape) for name in inputs],
+        [helper.make_tensor_value_info(name, to, ("row", 2)) for name, to in outputs.items()],
+        [onnx.numpy_helper.from_array((WEIGHTS * 100).astype(dtype), "w")],
+    )
+    return made(graph)
+
+
+def made(graph: Any) -> bytes:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)])
+    model.ir_version = 9
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("explainer", [explain.shapley, explain.occlusion])
+def test_the_exported_net_gives_the_same_removal_results_as_the_net(tmp_path: Path, explainer: Any) -> None:
+    (tmp_path / "net.onnx").write_bytes(of_net())
+    boxed = assay.case(load_model(tmp_path / "net.onnx"), X, label=1)
+    live = assay.case(assay.wrap(net()), X, label=1)
+    found, wanted = (explainer(case, remove=Constant(0.0)).values for case in (boxed, live))
+    assert np.abs(np.asarray(wanted)).max() > 0.1
+    assert_allclose(np.asarray(found), np.asarray(wanted), rtol=0, atol=1e-5)
+
+
+def test_a_picture_net_gives_its_logits() -> None:
+    layers = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 2)).eval()
+    axes = {"x": {0: "row"}, "logits": {0: "row"}}
+    data = exported(layers, torch.zeros(1, 1, 4, 4), output_names=["logits"], dynamic_axes=axes)
+    x = np.arange(48, dtype="float32").reshape(3, 1, 4, 4) / 48
+    wanted = layers(torch.as_tensor(x)).detach().numpy()
+    assert_allclose(assay.case(black_box(data), x).prediction, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_a_fixed_batch_gives_what_the_free_one_gives(rows: int) -> None:
+    fixed, free = black_box(of_net(dynamic=False)), black_box(of_net())
+    assert [note.code for note in fixed.notes] == ["fixed-batch"]
+    wanted = assay.case(free, X[:rows]).prediction
+    assert_allclose(assay.case(fixed, X[:rows]).prediction, wanted, rtol=0, atol=1e-6)
+
+
+def test_a_method_of_gradients_says_what_to_use_instead(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(of_net())
+    model = load_model(tmp_path / "net.onnx")
+    assert model.about["black box"] == "no gradients"
+    with pytest.raises(CapabilityError, match=r"saliency needs gradients; net\.onnx gives none\. Use shapley"):
+        explain.saliency(assay.case(model, X))
+
+
+def test_what_the_output_gives_must_be_said_where_its_name_does_not_tell() -> None:
+    data = of_net("y")
+    with pytest.raises(InputError, match=r"gives y \(tensor\(float\)\), and not what that means. Say output='logits'"):
+        black_box(data)
+    assert black_box(data, output="margin").gives == "margin"
+
+
+def test_of_several_outputs_the_first_or_the_one_named_is_read() -> None:
+    data = product({"a": TensorProto.FLOAT, "b": TensorProto.DOUBLE})
+    assert black_box(data, output="values").about["output"] == "a, read as values"
+    assert black_box(data, output="b=logits").about["output"] == "b, read as logits"
+
+
+@pytest.mark.parametrize("output", ["scores", "c=logits", "a=scores", "=", "units"])
+def test_an_output_that_is_not_there_is_told_with_what_there_is(output: str) -> None:
+    with pytest.raises(InputError, match=r"gives a \(tensor\(float\)\), b .*as in output='b=logits'"):
+        black_box(product({"a": TensorProto.FLOAT, "b": TensorProto.FLOAT}), output=output)
+
+
+def test_probabilities_beside_labels_are_found_by_name() -> None:
+    model = black_box(product({"label": TensorProto.INT64, "probabilities": TensorProto.FLOAT}))
+    assert (model.gives, model.about["output"]) == ("probabilities", "probabilities, read as probabilities")
+
+
+def test_labels_alone_are_no_scores() -> None:
+    with pytest.raises(InputError, match=r"output 'label' of model\.onnx is tensor\(int64\), no scores"):
+        black_box(product({"label": TensorProto.INT64}), output="values")
+
+
+def test_a_zipmap_says_how_to_export_without_it() -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("ZipMap", ["p"], ["output_probability"], domain="ai.onnx.ml", classlabels_int64s=[0, 1]),
+    ]
+    mapped = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (None, 4))],
+        [helper.make_value_info("output_probability", helper.make_sequence_type_proto(mapped))],
+        [onnx.numpy_helper.from_array(WEIGHTS, "w")],
+    )
+    with pytest.raises(CapabilityError, match=r"as a ZipMap.*options=\{'zipmap': False\}"):
+        black_box(made(graph), output="probabilities")
+
+
+def test_doubles_are_given_as_doubles() -> None:
+    model = black_box(product({"values": TensorProto.DOUBLE}, kind=TensorProto.DOUBLE))
+    x = np.full((2, 4), 1 / 3)
+    wanted = x @ (WEIGHTS * 100).astype(float)
+    assert_allclose(model.values(Rows(x, ("a", "b"))), wanted, rtol=1e-14)
+
+
+def test_several_inputs_and_inputs_of_integers_say_how_to_export() -> None:
+    with pytest.raises(CapabilityError, match=r"has 2 inputs \(x: .*FloatTensorType"):
+        black_box(product({"values": TensorProto.FLOAT}, inputs=("x", "z")))
+    with pytest.raises(CapabilityError, match=r"takes x: tensor\(int64\).*Export it with a float input"):
+        black_box(product({"values": TensorProto.INT64}, kind=TensorProto.INT64))
+
+
+def test_rows_of_another_shape_are_told() -> None:
+    with pytest.raises(InputError, match=r"the rows have shape \(3,\); the file's input 'x' takes \(4,\)"):
+        assay.case(black_box(of_net()), X[:, :3])
+
+
+def test_the_mark_follows_the_bytes_and_the_reading() -> None:
+    data = of_net()
+    assert black_box(data).mark == black_box(data).mark
+    assert len({black_box(data).mark, black_box(of_net("margin")).mark, black_box(data, output="margin").mark}) == 3
+
+
+def test_the_same_rows_give_the_same_bytes() -> None:
+    rows = assay.case(black_box(of_net()), X).rows
+    assert_array_equal(black_box(of_net()).values(rows), black_box(of_net()).values(rows))
+
+
+def test_class_names_are_kept() -> None:
+    assert black_box(of_net(), classes=["a", "b", "c"]).classes == ("a", "b", "c")
+
+
+def test_weights_in_another_file_say_how_to_make_one(tmp_path: Path) -> None:
+    graph = onnx.load_model_from_string(product({"values": TensorProto.FLOAT}))
+    onnx.save(graph, tmp_path / "big.onnx", save_as_external_data=True, location="big.data", size_threshold=0)
+    with pytest.raises(Unreadable, match=r"onnx\.save\(onnx\.load\('big\.onnx'\), 'one\.onnx'\)"):
+        load_model(tmp_path / "big.onnx")
+
+
+def test_a_damaged_file_is_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(of_net()[:80])
+    with pytest.raises(Unreadable, match=r"onnxruntime could not read net\.onnx"):
+        load_model(tmp_path / "net.onnx")

@@ -1,0 +1,140 @@
+"""The page in a real browser: nothing that a name says runs or is fetched, and nobody is shut out from reading it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.report.browser import Browser, browser, missing
+from tests.report.record import credit, empty, hostile, hung, photographs, wide
+
+from assay.nouns.record import Record
+from assay.report.render import UNSEEN, render
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}"),
+]
+
+PAYLOADS = {
+    "a script": "<script>document.title='ran'</script>",
+    "an image's error": '"><img src=x onerror="document.title=\'ran\'">',
+    "a drawing's load": "</title></svg><svg onload=\"document.title='ran'\"><animate onbegin=document.title='ran'>",
+    "a script's address": "<a href=\"javascript:document.title='ran'\">javascript:document.title='ran'</a>",
+    "the end of the style": "</style><script>document.title='ran'</script><style>@import 'http://127.0.0.1:9/x'",
+    "the end of the title": "</title><script>document.title='ran'</script><base href='http://127.0.0.1:9/'>",
+    "another attribute": "' autofocus tabindex=1 onfocus=\"document.title='ran'\" style='background:url(//x)' x=\"",
+    "unseen characters": "\u202e\uff1cscript\uff1e\u2028<scr\x00ipt>document.title='ran'</scr\x00ipt>\u2066\ufeff",
+    "a template": "{{ 7*7 }}{% include 'style.css' %}${7*7}#{7*7}<%= 7*7 %>{{''.__class__.__mro__}}",
+    "a page of data": "<iframe src=\"data:text/html,<script>parent.document.title='ran'</script>\"></iframe>"
+    "<meta http-equiv=refresh content='0;url=data:text/html,x'><link rel=stylesheet href=//127.0.0.1:9/x.css>",
+}
+RECORDS = {
+    "tables": lambda: hung(credit()),
+    "images": lambda: hung(photographs()),
+    "nothing": empty,
+    "a thousand columns": wide,
+}
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Browser]:
+    with browser() as opened:
+        yield opened
+
+
+def written(record: Record, folder: Path) -> Path:
+    return placed(render(record), folder)
+
+
+@functools.cache
+def rendered(kind: str) -> str:
+    return render(RECORDS[kind]())
+
+
+def placed(page: str, folder: Path) -> Path:
+    path = folder / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+def test_nothing_that_a_name_says_runs_or_is_fetched(payload: str, window: Browser, tmp_path: Path) -> None:
+    window.open(written(hostile(payload), tmp_path))
+    title = window.run("document.querySelectorAll('details').forEach(d => d.open = true); return document.title")
+    assert title == re.sub("[ \t\n\r\f]+", " ", payload.translate(UNSEEN)).strip()
+    assert window.run("return performance.getEntriesByType('resource').length") == 0
+    assert (
+        window.run("return document.querySelectorAll('script, iframe, link, base, object, form, animate').length") == 0
+    )
+    assert window.run("return document.querySelectorAll('meta[http-equiv]').length") == 1
+    assert (
+        window.run("return [...document.all].flatMap(e => [...e.attributes]).filter(a => /^on/i.test(a.name)).length")
+        == 0
+    )
+    assert window.run("return document.querySelector('h1').innerText").strip()[:20] == title[:20]
+    assert window.log() == []
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+def test_a_hostile_page_is_as_readable_as_any(payload: str, window: Browser, tmp_path: Path) -> None:
+    window.shown_as()
+    window.open(written(hostile(payload), tmp_path))
+    assert window.faults() == []
+
+
+def test_hostile_file_and_class_names_of_images_do_nothing(window: Browser, tmp_path: Path) -> None:
+    payload = PAYLOADS["an image's error"]
+    record = hung(photographs(8))
+    shown = {
+        name: replace(e, ids=(payload,) * 8, labels=(payload,) * 8)
+        for name, e in record.explanations.items()
+        if name in ("shapley", "lime")
+    }
+    rivals = {"shapley": replace(record.rivals["shapley"], labels=(payload,) * 8)}
+    window.open(written(replace(record, explanations=shown, rivals=rivals, predictions=(payload,) * 8), tmp_path))
+    assert window.run("return document.title") != "ran"
+    assert window.run("return [...document.images].filter(i => !i.src.startsWith('data:image/png')).length") == 0
+    assert window.faults() == []
+    assert window.log() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", RECORDS)
+def test_everybody_can_read_the_page(kind: str, scheme: str, window: Browser, tmp_path: Path) -> None:
+    window.shown_as(scheme=scheme)
+    window.open(placed(rendered(kind), tmp_path))
+    assert window.faults() == []
+    assert window.run("return performance.getEntriesByType('resource').length") == 0
+    assert window.log() == []
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_the_page_fits_a_window_of_320_pixels(kind: str, window: Browser, tmp_path: Path) -> None:
+    window.shown_as(width=320)
+    window.open(placed(rendered(kind), tmp_path))
+    assert window.faults() == []
+
+
+def test_on_paper_everything_is_unfolded_and_dark_on_white(window: Browser, tmp_path: Path) -> None:
+    window.shown_as(scheme="dark", media="print", width=794)
+    window.open(placed(rendered("tables"), tmp_path))
+    folded = "[...document.querySelectorAll('details:not([open]) > :not(summary)')].filter(e => !e.checkVisibility())"
+    assert window.run(f"return {folded}.length") == 0
+    assert window.faults() == []
+
+
+def test_the_checks_find_what_is_planted(window: Browser, tmp_path: Path) -> None:
+    window.shown_as()
+    window.open(written(empty(), tmp_path))
+    window.run(
+        "document.querySelector('main').innerHTML += '<h5>x</h5><img src=\"data:,\"><table><tr><th>a</th></tr></table>"
+        '<a href="#gone">x</a><p style="color:#999">pale</p><p tabindex="3" id="verdict">y</p>\''
+    )
+    found = " / ".join(window.faults())
+    for word in ("no text for", "heading 5", "without a scope", "nowhere", "contrast", "out of order", "id twice"):
+        assert word in found
