@@ -50,6 +50,7 @@ docs: .venv/.ready
 # OPENBLAS_CORETYPE is set on some machines for old packages' sake and slows a current numpy
 bench: .venv/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/run.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/promises.py
 
 peers: .venv-peers/.ready
 	OMP_NUM_THREADS=1 $(PEERS)/python -m pytest tests/peers -m peer -rs
@@ -58,6 +59,8 @@ peers: .venv-peers/.ready
 judge: .venv/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/judge -m judge -rs
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/judge.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/audits.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/killed.py
 
 clean:
 	rm -rf .venv .venv-peers demo docs/_build docs/methods docs/reference dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -80,11 +80,13 @@ def test_all_faults_are_told_at_once(folder):
 def test_paths_are_relative_to_the_file(folder):
     (folder / "deep").mkdir()
     (folder / "deep" / "assay.toml").write_text(
-        '[model]\nfile = "mine.py:build"\narchitecture = "package.net:build"\n[data]\ntest = "t.csv"\n'
+        '[model]\nfile = "mine.py:build"\narchitecture = "package.net:build"\n'
+        'recipe = "mine.py:recipe"\n[data]\ntest = "t.csv"\n'
     )
     found = configured(Path("deep/assay.toml"))
     assert found.model.file == "deep/mine.py:build"
     assert found.model.architecture == "package.net:build"
+    assert found.model.recipe == "deep/mine.py:recipe"
     assert found.data.test == "deep/t.csv"
     assert found.audit.store == "deep/.assay/store"
 

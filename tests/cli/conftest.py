@@ -26,6 +26,22 @@ def recipe():
     frame = pd.read_csv('train.csv')
     return assay.Recipe(fit, frame[['a', 'b']], frame['y'], regularises=True)
 
+def forest(x, y, seed=0, strength=0.0):
+    from sklearn.ensemble import RandomForestClassifier
+    leaf = 12 if strength else 1
+    return RandomForestClassifier(10, bootstrap=False, min_samples_leaf=leaf, random_state=0).fit(x, y)
+
+def noisy():
+    frame = pd.read_csv('noisy.csv')
+    return frame[['a', 'b']], frame['y']
+
+def memorising():
+    return forest(*noisy())
+
+def mending():
+    import assay
+    return assay.Recipe(lambda x, y, seed, strength: forest(x, y, seed, strength), *noisy(), regularises=True)
+
 def net():
     import torch
     layer = torch.nn.Linear(2, 2)
@@ -54,6 +70,12 @@ def rows(start: int) -> str:
     return "id,a,b,sex,y\n" + "\n".join(lines) + "\n"
 
 
+def noise():
+    """Rows whose labels nothing in them tells: whoever is right about them has learnt them by heart."""
+    lines = [f"{i % 7 + i / 1000:.3f},{(i % 3) + (i * i % 11) / 10:.1f},{(i * i * i // 7) % 2}" for i in range(60)]
+    return "a,b,y\n" + "\n".join(lines) + "\n"
+
+
 @dataclass
 class Answer:
     code: int
@@ -69,6 +91,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "train.csv").write_text(rows(0))
     (tmp_path / "test.csv").write_text(rows(500))
+    (tmp_path / "noisy.csv").write_text(noise())
     (tmp_path / "plain.csv").write_text(
         "\n".join(",".join(line.split(",")[i] for i in (1, 2, 4)) for line in rows(500).splitlines()) + "\n"
     )

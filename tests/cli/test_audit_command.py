@@ -223,3 +223,36 @@ def test_progress_is_told_in_lines_unless_quiet(assay):
     assert "explain.shapley" in loud.err
     assert "\r" not in loud.err
     assert quiet.err == ""
+
+
+def test_what_fails_is_mended_by_the_recipe_and_the_page_tells_before_and_after(assay, project):
+    words = "audit mine.py:memorising --data plain.csv --train noisy.csv --target y --profile quick -q --select PRV"
+    assert assay(words).code == 1
+    assert "Nothing was repaired" in (project / "audit" / "report.html").read_text(encoding="utf-8")
+    assert assay(f"{words} --recipe mine.py:mending").code == 1
+    (mending,) = Run.load("audit").record.mendings
+    before, after = (next(f for f in found if f.code == "PRV101") for found in (mending.before, mending.after))
+    assert before.verdict == "fail"
+    assert after.estimate < before.estimate
+    page = (project / "audit" / "report.html").read_text(encoding="utf-8")
+    assert before.claim in page
+    assert after.claim in page
+
+
+def test_a_recipe_may_stand_in_the_file_and_is_planned(assay, project):
+    (project / "assay.toml").write_text('[model]\nrecipe = "mine.py:recipe"\n')
+    assert "repair.refit" in assay(f"{LEAK} --dry-run").out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (f"{LEAK} --recipe mine.py:build", "mine.py:build returns LogisticRegression; an assay.Recipe(fit, x, y)"),
+        (f"{LEAK} --recipe mine.py", "say which function gives the recipe: mine.py:FUNCTION"),
+        ("audit mine.py:build --data plain.csv --recipe mine.py:recipe", "--recipe needs --target COLUMN"),
+    ],
+)
+def test_what_is_no_recipe_is_told(assay, words, told):
+    done = assay(words)
+    assert done.code == 2
+    assert told in " ".join(done.err.split())

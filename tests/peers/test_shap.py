@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.contract.subjects import ROWS, curved, plain
+from tests.contract.subjects import ROWS, curved, lenders, plain
 
 import assay
 from assay import explain
@@ -66,3 +66,47 @@ def test_a_result_becomes_an_explanation_of_theirs(ours: Any) -> None:
     assert isinstance(theirs, shap.Explanation)
     assert_allclose(theirs.values, ours.values)
     assert_allclose(theirs.base_values, ours.base)
+
+
+@pytest.fixture(scope="module")
+def lent() -> Any:
+    """Shapley values, sampled, of a frame of numbers and words."""
+    frame, pipeline = lenders()
+    case = assay.case(assay.wrap(pipeline), frame.iloc[:30], label=1)
+    return explain.permutation_shapley(case, remove=assay.Marginal(frame.iloc[40:50]), budget=26)
+
+
+@pytest.mark.parametrize("name", ["bar", "beeswarm", "heatmap", "violin", "scatter"])
+def test_shaps_plots_of_many_rows_accept_our_explanations(lent: Any, name: str) -> None:
+    given = lent.to_shap()
+    picture = _drawn(name, given[:, "age"] if name == "scatter" else given)
+    assert len(picture.axes) >= 1
+
+
+def test_shaps_waterfall_shows_words_as_words(lent: Any) -> None:
+    picture = _drawn("waterfall", lent.to_shap()[0])
+    told = " ".join(label.get_text() for axis in picture.axes for label in axis.get_yticklabels())
+    assert lent.shown[0][lent.features.names.index("purpose")] in told
+
+
+def test_errors_and_bounds_go_along(lent: Any) -> None:
+    given = lent.to_shap()
+    assert_allclose(given.error_std, lent.stderr)
+    assert_allclose(given.upper_bounds - given.lower_bounds, 2 * 1.959964 * lent.stderr, atol=1e-12)
+    assert_allclose(given.base_values + given.values.sum(axis=1), lent.output, atol=1e-9)
+
+
+def _drawn(name: str, given: Any) -> Any:
+    """The figure that one of shap's plots makes, off screen; its own warnings are not ours."""
+    import warnings
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        getattr(shap.plots, name)(given, show=False)
+    return plt.gcf()

@@ -45,6 +45,9 @@ class ModelSection(Section):
     architecture: StrictStr = Field(
         default="", description="Code that returns the untrained net whose weights the file holds."
     )
+    recipe: StrictStr = Field(
+        default="", description="Code that returns an assay.Recipe: how the model was trained; it enables repairs."
+    )
     output: StrictStr = Field(default="", description="What the scores are: logits, margin, probabilities or values.")
     classes: Texts = Field(default=(), description="Names of the classes, in the order of the model's outputs.")
     trust: Texts = Field(default=(), description="Further types that a skops file may name.")
@@ -207,7 +210,7 @@ def _beside(config: Config, folder: Path) -> Config:
         file, colon, _ = place.rpartition(":")
         return place if colon and not file.endswith(".py") else at(place)
 
-    model = {"file": code(config.model.file), "architecture": code(config.model.architecture)}
+    model = {name: code(getattr(config.model, name)) for name in ("file", "architecture", "recipe")}
     data = {name: at(getattr(config.data, name)) for name in ("test", "train", "background")}
     audit = {name: at(getattr(config.audit, name)) for name in ("store", "out")}
     return config.model_copy(

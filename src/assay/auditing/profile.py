@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from assay.words.errors import InputError
@@ -113,6 +113,44 @@ PROFILES: dict[tuple[str, str], Profile] = {
     ("image", "standard"): _image(steps=16, budget=256, curve=14, draws=80),
     ("image", "deep"): _image(steps=64, budget=2048, curve=49, draws=400),
 }
+
+
+WIDE = 50
+"""Columns up to which a table is explained with the profile as it is."""
+
+
+def widened(profile: Profile, parts: int) -> tuple[Profile, tuple[str, ...]]:
+    """The profile for a table of so many columns, and what was changed.
+
+    Coalition methods need at least four evaluations a column; curves get at most ``WIDE`` steps. So that a wide table
+    costs no more than the square of its width would, fewer rows are explained, against a smaller background.
+    """
+    if parts <= WIDE:
+        return profile, ()
+    least = 4 * parts + 2
+    rows, background = max(12, profile.rows * WIDE // parts), max(4, profile.background * WIDE // parts)
+    explainers = {
+        name: {**given, "budget": max(given["budget"], least)} if "budget" in given else given
+        for name, given in profile.explainers.items()
+    }
+    scores = {
+        name: {**given, "steps": WIDE} if name in ("deletion", "insertion") else given
+        for name, given in profile.scores.items()
+    }
+    told = (
+        f"{parts:,} columns: {rows} rows are explained against {background} background rows, with at least {least:,} "
+        f"coalitions a row, and curves take {WIDE} steps."
+    )
+    wide = replace(
+        profile,
+        rows=rows,
+        background=background,
+        group_rows=max(4, profile.group_rows * WIDE // parts),
+        fault_rows=max(60, profile.fault_rows * WIDE // parts),
+        explainers=explainers,
+        scores=scores,
+    )
+    return wide, (told,)
 
 
 def profile_named(kind: str, name: str) -> Profile:

@@ -96,12 +96,16 @@ class Run:
         """The findings, scores and costs with a schema number; numbers that are not defined are null."""
         return json.dumps(plain(self.record), indent=1, sort_keys=True, allow_nan=False)
 
-    def to_frame(self, backend: Any = "pandas") -> Any:
-        """One line a finding (code, verdict, subject, estimate, low, high, level, threshold, direction, n, claim)."""
+    def to_frame(self, backend: Any = None) -> Any:
+        """One line a finding (code, verdict, subject, estimate, low, high, level, threshold, direction, n, claim).
+
+        A frame of the kind audited, or of ``backend``; pandas where arrays were audited.
+        """
         import narwhals as nw
 
         lines = [_line(finding) for finding in self.findings]
-        return nw.from_dict({name: [line[name] for line in lines] for name in LINE}, backend=backend).to_native()
+        kind = backend or next((e.backend for e in self.record.explanations.values() if e.backend), "pandas")
+        return nw.from_dict({name: [line[name] for line in lines] for name in LINE}, backend=kind).to_native()
 
     def save(self, folder: str | Path) -> Path:
         """Write ``run.assay`` (everything), ``result.json`` (for other programs) and the page, whose path is given."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.auditing.profile import Profile
+from assay.auditing.profile import Profile, widened
 from assay.cases.case import Case
 from assay.cases.removals import Blur, Marginal, Removal
 from assay.engine.ball import Ball
@@ -32,11 +32,13 @@ class Setting:
 
 def setting_of(whole: Case, depth: Profile, x: Any, train: Any = None, background: Any = None) -> Setting:
     """The setting for images or for a table; rows are cut to the profile's number by the seed."""
+    pictures = len(whole.rows.shape) == 3
+    depth, told = (depth, ()) if pictures else widened(depth, len(whole.features))
     chosen, limits = _chosen(whole, depth)
     asked = whole.take(chosen) if limits else whole
-    if len(asked.rows.shape) == 3:
+    if pictures:
         return _pictures(asked, depth, chosen, limits)
-    return _table(asked, depth, x, train, background, chosen, limits)
+    return _table(asked, depth, x, train, background, chosen, (*told, *limits))
 
 
 def _chosen(whole: Case, depth: Profile) -> tuple[Ints, tuple[str, ...]]:

@@ -26,6 +26,7 @@ def audit(
     train: Path | None = None,
     background: Path | None = None,
     architecture: str = "",
+    recipe: str = "",
     output: str = "",
     classes: tuple[str, ...] = (),
     trust: tuple[str, ...] = (),
@@ -68,6 +69,8 @@ def audit(
         File of rows that stand in for columns taken away; by default the training rows.
     architecture
         FILE.py:FUNCTION that returns the untrained net whose weights the model file holds.
+    recipe
+        FILE.py:FUNCTION that returns an assay.Recipe, how the model was trained; what fails is then mended.
     output
         What the model's scores are: logits, margin, probabilities or values.
     classes
@@ -120,6 +123,7 @@ def audit(
         "model": {
             "file": model,
             "architecture": architecture,
+            "recipe": recipe,
             "output": output,
             "classes": split(classes),
             "trust": split(trust),
@@ -175,7 +179,7 @@ def audited(
         raise InputError(f"there is nothing to resume in {store}. Run the audit without --resume, or give its --store.")
     laid = prepared_from(config)
     if not any(step.verb != "explain" for step in laid.plan.steps):
-        return _nothing(laid)
+        return nothing(laid)
     if dry_run:
         plan_of(laid.plan)
         return 0
@@ -196,6 +200,7 @@ def prepared_from(config: Config) -> Prepared:
     """The audit, planned and priced; the files are read, and the model is not asked anything."""
     from assay.auditing.audit import prepared
     from assay.cli.reading import rows_from
+    from assay.model.own_code import recipe_from
 
     said, file = config.data, config.model.file
     if not file or not said.test:
@@ -206,6 +211,8 @@ def prepared_from(config: Config) -> Prepared:
         )
     if said.train and not said.target:
         raise InputError(f"--train {said.train} needs --target COLUMN: the tests on training rows need their labels.")
+    if config.model.recipe and not said.target:
+        raise InputError("--recipe needs --target COLUMN: a repair is measured on rows held out with their labels.")
     model = _model(config)
     table = rows_from(Path(said.test), said.target, said.ids)
     strange = [name for name in said.sensitive if model.columns is not None and name not in model.columns]
@@ -213,6 +220,7 @@ def prepared_from(config: Config) -> Prepared:
     aside = [*strange, *([said.ids] if said.ids else [])]
     train = rows_from(Path(said.train), said.target).without(aside) if said.train else None
     other = rows_from(Path(said.background)).without([*aside, said.target]) if said.background else None
+    how = recipe_from(config.model.recipe) if config.model.recipe else None
     return prepared(
         model,
         table.without(strange).rows,
@@ -222,6 +230,7 @@ def prepared_from(config: Config) -> Prepared:
         sensitive=groups,
         favourable=said.favourable,
         suspects=said.suspects,
+        recipe=how,
         ids=table.ids,
         profile=config.audit.profile,
         select=config.audit.select,
@@ -244,7 +253,7 @@ def _model(config: Config) -> Model:
     )
 
 
-def _nothing(laid: Prepared) -> int:
+def nothing(laid: Prepared) -> int:
     """Tell that no check is left to be made, and why; exit code 5."""
     from assay.auditing.gate import NOTHING
     from assay.cli.printing import left_out

@@ -92,12 +92,12 @@ def left_out(item: NotRun) -> str:
 
 def opening(laid: Prepared) -> None:
     """What is audited, and which tests for faults cannot be made and why; on standard error."""
-    from assay import __version__
+    from importlib.metadata import version
 
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     subject, rows = laid.subject, laid.subject.held_out.rows
     shape = " × ".join(map(str, (f"{len(rows):,} rows", *rows.shape)))
-    named = f"assay {__version__} · {subject.model.name} ({subject.model.mark[:8]}) · {shape}"
+    named = f"assay {version('assay')} · {subject.model.name} ({subject.model.mark[:8]}) · {shape}"
     console.print(printable(f"{named} · profile {laid.profile} · seed {subject.seed.root}"), soft_wrap=True)
     for item in laid.plan.skipped:
         if item.what.startswith("diagnose."):

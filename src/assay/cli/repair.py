@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import sys
 from json import dumps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from assay.cli.wanted import Wanted
 from assay.words.errors import InputError
 
 if TYPE_CHECKING:
+    from assay.nouns.recipe import Recipe
     from assay.nouns.result import Repair
 
 
@@ -44,16 +45,12 @@ def repair(model: str, method: str, /, *, wanted: Wanted, recipe: str = "") -> i
     return 0
 
 
-def _recipe(place: str) -> Any:
-    from assay.model.own_code import called
-    from assay.nouns.recipe import Recipe
+def _recipe(place: str) -> Recipe:
+    from assay.model.own_code import recipe_from
 
     if not place:
         raise InputError("repair refit needs to know how to train: --recipe FILE.py:FUNCTION, returning assay.Recipe.")
-    found = called(place)
-    if not isinstance(found, Recipe):
-        raise InputError(f"{place} returns {type(found).__name__}; an assay.Recipe(fit, x, y) is needed.")
-    return found
+    return recipe_from(place)
 
 
 def _shown(found: Repair, format: str) -> None:

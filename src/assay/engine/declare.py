@@ -112,6 +112,7 @@ def explainer(
             shown=case.shown(),
             extra={name: to_floats(array) for name, array in estimate.extra.items()},
             meaning=method.meaning,
+            backend=case.rows.table.backend if case.rows.table is not None else "",
         )
 
     return _declare("explain", pack, source, needs, claims, "neither", status, price)

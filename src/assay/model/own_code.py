@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models that a function of the user's own returns."""
+"""Models, and recipes to train them, that a function of the user's own returns."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from assay.nouns.recipe import Recipe
 from assay.words.digest import digest
 from assay.words.errors import InputError
 
@@ -24,17 +25,25 @@ def is_code(place: str) -> bool:
     )
 
 
-def called(place: str) -> Any:
+def called(place: str, gives: str = "the model") -> Any:
     """What FILE.py:FUNCTION or package.module:function returns. The file, or the module, is run."""
     before, _, name = place.rpartition(":")
     if place.endswith(".py") or not before:
-        raise InputError(f"{place}: say which function gives the model: {place}:FUNCTION. {_listed(Path(place))}")
+        raise InputError(f"{place}: say which function gives {gives}: {place}:FUNCTION. {_listed(Path(place))}")
     module = _file(Path(before)) if before.endswith(".py") else _module(before)
     function: Callable[[], Any] | None = getattr(module, name, None)
     if not callable(function):
         own = sorted(key for key, value in vars(module).items() if _is_own(value, module))
         raise InputError(f"{before} has no function {name!r}; it has {', '.join(own)[:200] or 'none'}.")
     return function()
+
+
+def recipe_from(place: str) -> Recipe:
+    """The recipe that FILE.py:FUNCTION or package.module:function returns."""
+    found = called(place, "the recipe")
+    if not isinstance(found, Recipe):
+        raise InputError(f"{place} returns {type(found).__name__}; an assay.Recipe(fit, x, y) is needed.")
+    return found
 
 
 def _file(path: Path) -> ModuleType:

@@ -72,7 +72,7 @@ class Table:
         odd = [name for name in names if not isinstance(name, str)]
         if odd:
             raise InputError(f"column names must be text; found {odd[:5]!r}. Rename them first.")
-        dtypes = tuple(wrapped.schema[name] for name in names)
+        dtypes = tuple(wrapped.schema.values())  # asking for one column's type reads them all
         levels = tuple(None if dtype.is_numeric() else Levels() for dtype in dtypes)
         return Table(names, dtypes, wrapped[:0].to_native(), levels)
 
@@ -111,6 +111,8 @@ class Table:
     def decode(self, matrix: Floats) -> Any:
         """A frame of the caller's kind with these rows."""
         empty = opened(self.native)
+        if self.names and all(dtype == nw.Float64 for dtype in self.dtypes):
+            return self._plain(matrix, empty)
         columns = []
         for name, dtype, level, values in zip(self.names, self.dtypes, self.levels, matrix.T):
             if level is None:
@@ -122,6 +124,14 @@ class Table:
                 series = kinds[values.astype(np.int64)]
             columns.append(series)
         return nw.concat([nw.from_dict({s.name: s for s in columns})]).to_native() if columns else self.native
+
+    def _plain(self, matrix: Floats, empty: nw.DataFrame[Any]) -> Any:
+        """The matrix as it is: a wide table is not taken apart."""
+        frame = nw.from_numpy(matrix, list(self.names), backend=empty.implementation)
+        native = frame.to_native()
+        if empty.implementation.is_pandas() and not native.dtypes.equals(self.native.dtypes):
+            return native.astype(self.native.dtypes)  # pandas has two types that narwhals calls Float64
+        return native
 
     def show(self, position: int, value: float) -> str:
         """A cell as text."""
@@ -144,6 +154,11 @@ class Table:
             matrix[:, i] if level is None else [str(level.values[int(code)]) for code in matrix[:, i]]
             for i, level in enumerate(self.levels)
         )
+
+    @property
+    def backend(self) -> str:
+        """The library of the frame: pandas, polars, pyarrow, …"""
+        return str(opened(self.native).implementation.value)
 
     def settings(self) -> Mapping[str, str]:
         """Column names and types, for printing."""

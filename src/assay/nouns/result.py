@@ -58,6 +58,10 @@ class Estimate:
     extra: Mapping[str, Floats] = field(default_factory=dict)
 
 
+SHOWN = 12
+"""Parts of an explanation that a notebook's cell shows."""
+
+
 def frozen(array: Any, kind: Any = np.float64) -> Any:
     """A private read-only copy, float64 unless ``kind`` says otherwise."""
     copy = np.array(array, dtype=kind)
@@ -109,7 +113,8 @@ class Explanation(Result):
     ``values`` (row, part) in units of the target unless the method's page says otherwise; ``stderr`` (row, part)
     where values were sampled, else ``None``. ``output`` (row,) is the target at the rows, ``base`` (row,) the
     target the values start from (NaN where the method has none), ``residual`` = output − base − Σ values.
-    ``dense`` (row, *shape) keeps values finer than the parts, where the method gives them.
+    ``dense`` (row, *shape) keeps values finer than the parts, where the method gives them. ``backend`` is the library
+    of the frame that was explained (pandas, polars, …).
     """
 
     values: PerPart
@@ -124,6 +129,7 @@ class Explanation(Result):
     shown: tuple[tuple[str, ...], ...] = ()
     extra: Mapping[str, Floats] = field(default_factory=dict)
     meaning: str = ""
+    backend: str = ""
 
     @property
     def residual(self) -> PerRow:
@@ -148,20 +154,32 @@ class Explanation(Result):
         return chosen
 
     def to_shap(self) -> Any:
-        """A ``shap.Explanation`` that shap's own plots accept; needs shap."""
+        """A ``shap.Explanation`` that shap's own plots accept, errors as ``error_std`` and 95 % bounds; needs shap.
+
+        The values are those of one class a row. Where the method has no base, shap's base values are NaN, and plots
+        that start from a base (waterfall, force) mean nothing.
+        """
         from assay.words.optional import need
 
+        values, kinds = np.array(self.values), set(self.labels)
+        half = None if self.stderr is None else 1.959964 * np.array(self.stderr)
         return need("shap", extra="shap").Explanation(
-            values=np.array(self.values),
+            values=values,
             base_values=np.array(self.base),
             data=self.features.pool(np.asarray(self.x)) / np.maximum(self.features.sizes, 1),
             display_data=np.array(self.shown, dtype=object) if self.shown else None,
             feature_names=list(self.features.names),
+            output_names=kinds.pop() if len(kinds) == 1 else None,
+            lower_bounds=None if half is None else values - half,
+            upper_bounds=None if half is None else values + half,
             error_std=None if self.stderr is None else np.array(self.stderr),
         )
 
-    def to_frame(self, backend: Any = "pandas") -> Any:
-        """One line per row and part (row, part, value, stderr) as a frame of ``backend``."""
+    def to_frame(self, backend: Any = None) -> Any:
+        """One line per row and part (row, part, value, stderr), as a frame of the kind explained, or of ``backend``.
+
+        Of arrays and tensors it is a pandas frame, unless another library is named.
+        """
         import narwhals as nw
 
         rows, parts = self.values.shape
@@ -172,8 +190,25 @@ class Explanation(Result):
                 "value": self.values.ravel(),
                 "stderr": (np.full(self.values.shape, np.nan) if self.stderr is None else self.stderr).ravel(),
             },
-            backend=backend,
+            backend=backend or self.backend or "pandas",
         ).to_native()
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        mean, size = self.values.mean(axis=0), np.abs(self.values).mean(axis=0)
+        order = np.argsort(-size, kind="stable")[:SHOWN]
+        lines = "".join(
+            f"<tr><td>{escape(self.features.names[i])}</td><td style='text-align:right'>{mean[i]:+.4g}</td>"
+            f"<td style='text-align:right'>{size[i]:.4g}</td></tr>"
+            for i in order
+        )
+        left = len(size) - len(order)
+        more = f"<p>… and {left} more parts; to_frame() has all.</p>" if left > 0 else ""
+        return (
+            f"<p><b>{escape(self._head())}</b></p><table><thead><tr><th>part</th><th>mean value</th>"
+            f"<th>mean |value|</th></tr></thead><tbody>{lines}</tbody></table>{more}<p>{escape(self.meaning)}</p>"
+        )
 
     def __repr__(self) -> str:
         rows, parts = self.values.shape
