@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.auditing.run import Run
+from assay.auditing.run import Run, written
 from assay.diagnose.explanation_trust import CRITERIA, read
 from assay.nouns.comparison import Change, Comparison, Course, Drift
 from assay.nouns.record import Record
@@ -59,6 +59,13 @@ def compare(before: Run | str | Path, after: Run | str | Path, *, level: float =
         level=level,
         notes=tuple(_doubts(one.record, two.record)),
     )
+
+
+def to_html(comparison: Comparison, path: str | Path) -> Path:
+    """Write the comparison as a page: one file, nothing outside it needed."""
+    from assay.report.compared import compared
+
+    return written(Path(path), compared(comparison))
 
 
 Pair = tuple[Finding | None, Finding | None]
@@ -225,10 +232,15 @@ ALIKE = {"rank correlation": spearman, "top overlap": _top_overlap, "cosine": _c
 
 def _doubts(one: Record, two: Record) -> list[str]:
     told: list[str] = []
-    same: Mapping[str, str] = {"data": "rows", "asked": "question", "profile": "profile", "seed": "seed"}
+    same: Mapping[str, str] = {
+        "data": "rows differ",
+        "asked": "question differs",
+        "profile": "profile differs",
+        "seed": "seed differs",
+    }
     for name, word in same.items():
         if one.about.get(name) != two.about.get(name):
-            told.append(f"The {word} differ(s): {one.about.get(name)} against {two.about.get(name)}.")
+            told.append(f"The {word}: {one.about.get(name)} against {two.about.get(name)}.")
     if one.about.get("data") != two.about.get("data"):
         told.append("Without common rows nothing is compared row by row, and no drift can be told.")
     return told

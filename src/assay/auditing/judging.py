@@ -64,7 +64,10 @@ def _held_to(finding: Finding, each: float, level: float) -> Finding:
 
 
 def rows_missing(finding: Finding) -> int | None:
-    """How many further rows would decide the check, if the estimate stayed: intervals shrink with the root of n."""
+    """How many further rows would decide the check, if the estimate stayed: intervals shrink with the root of n.
+
+    ``None`` where that is unknown, or more than a thousand times the rows there are: the estimate is the threshold.
+    """
     interval, threshold = finding.interval, finding.threshold
     if interval is None or threshold is None or not finding.n:
         return None
@@ -73,4 +76,4 @@ def rows_missing(finding: Finding) -> int | None:
     if not (math.isfinite(reach) and math.isfinite(distance)) or distance == 0 or reach <= 0:
         return None
     missing = finding.n * ((reach / distance) ** 2 - 1)
-    return max(1, math.ceil(missing)) if missing < 1e9 else None
+    return max(1, math.ceil(missing)) if missing < 1000 * finding.n else None

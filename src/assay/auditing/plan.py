@@ -101,7 +101,11 @@ def plan(setting: Setting, faults: Sequence[Step] = (), wanted: Wanted = lambda 
         layout.add("explain", name, "", {})
     explained = [step.method for step in layout.steps]
     for name in [name for name in RIVALS if name in explained][:2] if classifier else []:
-        layout.add("explain", name, RIVAL, profile.explainers[name])
+        if _mirrored(setting):
+            reason = "of two classes the runner-up's values are these with the sign turned"
+            layout.leave_out(f"explain.{name} of {RIVAL}", reason, "three classes or more")
+        else:
+            layout.add("explain", name, RIVAL, profile.explainers[name])
     for name, given in profile.scores.items():
         for subject in explained:
             reason = _why_not(name, subject, setting)
@@ -156,6 +160,11 @@ def _explaining(name: str, setting: Setting) -> Price:
     """What making this explanation once more asks for."""
     method = find("explain", name)
     return price_of(method, setting.case, filled(method, setting.profile.explainers.get(name, {}), setting))
+
+
+def _mirrored(setting: Setting) -> bool:
+    """Whether the target of one class is that of the other turned round: a chance or a margin of two classes."""
+    return len(setting.case.model.classes) == 2 and setting.case.target.name in ("probability", "margin", "log_odds")
 
 
 def _why_not(score: str, subject: str, setting: Setting) -> str:

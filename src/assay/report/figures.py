@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from assay.nouns.comparison import Drift
 from assay.nouns.result import Finding
 from assay.report.words import VERDICTS, figures_of, number
 
@@ -128,6 +129,35 @@ def moved(before: float, after: float, random: float) -> Markup:
         '<svg class="strip attack" width="100%" height="28" role="img">'
         "<title>before {}, after {}, after random moves {}</title>{}</svg>"
     ).format(number(before), number(after), number(random), Markup("").join(parts))
+
+
+def likeness(drift: Drift) -> Markup:
+    """How alike two explanations are: mean (dot), interval (bar), and the grey band where re-running alone lies."""
+    interval, (low, high) = drift.interval, drift.band
+    if not math.isfinite(drift.mean):
+        return Markup("")
+    axis = Axis.of((drift.mean, interval.low, interval.high, low, high, 0.0, 1.0), 0.03)
+    parts = [Markup('<line class="rail" x1="0" x2="100%" y1="14" y2="14"/>')]
+    if math.isfinite(low) and math.isfinite(high):
+        parts.append(
+            Markup('<line class="null" x1="{0}" x2="{0}" y1="4" y2="24"/>').format(axis.at(low))
+            if high == low
+            else Markup('<rect class="rerun" x="{}" width="{}" y="4" height="20"/>').format(
+                axis.at(low), axis.span(low, high)
+            )
+        )
+    if math.isfinite(interval.low) and math.isfinite(interval.high):
+        bar = Markup('<line class="interval" x1="{}" x2="{}" y1="14" y2="14"/>')
+        parts.append(bar.format(axis.at(interval.low), axis.at(interval.high)))
+    parts.append(Markup('<circle class="dot" cx="{}" cy="14" r="5"/>').format(axis.at(drift.mean)))
+    return Markup(
+        '<svg class="strip {}" width="100%" height="28" role="img">'
+        "<title>mean {}, interval {} to {}; re-running alone {} to {}</title>{}</svg>"
+    ).format(
+        "attack" if drift.drifted else "told",
+        *(number(value) for value in (drift.mean, interval.low, interval.high, low, high)),
+        Markup("").join(parts),
+    )
 
 
 SIDE = 150

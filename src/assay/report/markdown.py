@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An audit as a comment on a change, in the Markdown that GitHub and GitLab read."""
+"""An audit, or two compared, as a comment on a change, in the Markdown that GitHub and GitLab read."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from assay.nouns.comparison import Change, Comparison, Drift
 from assay.nouns.record import Record
 from assay.nouns.result import Finding
+from assay.report import courses
 from assay.report.acceptance import acceptance
+from assay.report.compared import change_told, drift_told, how
 from assay.report.tiles import scope
 from assay.report.verdict import summary, worst_first
 from assay.report.words import VERDICTS, counted, figures_of
@@ -18,8 +22,12 @@ MOST = 65_000
 TEXT = 300
 """Characters of a claim that are shown."""
 
+MEASURES = 60
+"""Lines about drift that a comment has; an audit has three a method."""
+
 SIGNS = {
     "error": "⚠️", "fail": "❌", "undecided": "❔", "skipped": "⏭️", "pass": "✅", "told": "ℹ️",
+    "better": "🔼", "worse": "🔽",
 }  # fmt: skip
 
 _PUNCTUATION = str.maketrans({sign: f"&#{ord(sign)};" for sign in "\\`*_{}[]<>#!|~$&"})
@@ -38,16 +46,60 @@ def markdown(record: Record) -> str:
     if ordered:
         head += ["| verdict | check | claim | estimate | needs |", "|---|---|---|---|---|"]
     lines = [_line(record, finding) for finding in ordered]
-    room = MOST - len("\n".join(head)) - 200
+    kept = _fitting(lines, head)
+    left = len(lines) - len(kept)
+    tail = ["", f"… and {counted(left, 'more finding')}; report.html has all of them."] if left else []
+    return "\n".join([*head, *kept, *tail]).rstrip() + "\n"
+
+
+def _fitting(lines: Sequence[str], beside: Sequence[str]) -> list[str]:
+    """As many of the lines as fit into a comment that also holds what stands beside them."""
+    room = MOST - len("\n".join(beside)) - 200
     kept: list[str] = []
     for line in lines:
         room -= len(line) + 1
         if room < 0:
             break
         kept.append(line)
-    left = len(lines) - len(kept)
-    tail = ["", f"… and {counted(left, 'more finding')}; report.html has all of them."] if left else []
-    return "\n".join([*head, *kept, *tail]).rstrip() + "\n"
+    return kept
+
+
+def compared_markdown(comparison: Comparison) -> str:
+    """The sentence, counts, drift, notes, and the checks that changed, worst first, as many as fit."""
+    counts = " · ".join(f"{SIGNS[count.tone]} {count.count} {count.word}" for count in courses.counts(comparison))
+    head = [f"## {plain(comparison.before)} → {plain(comparison.after)}", ""]
+    head += [f"**{plain(courses.headline(comparison), 600)}**", "", counts, ""]
+    head += [f"{plain(courses.moved(comparison))}", ""] if courses.moved(comparison) else []
+    changed = [c for course in courses.COURSES if course != "no change shown" for c in comparison.of(course)]
+    below = [*_drifts(comparison.drifts[:MEASURES]), *(f"- {plain(note, 600)}" for note in comparison.notes)]
+    if changed:
+        head += ["| course | check | subject | before | after | change |", "|---|---|---|---|---|---|"]
+    kept = _fitting([_changed(change) for change in changed], [*head, *below])
+    left = len(changed) - len(kept)
+    tail = ["", f"… and {counted(left, 'more check')} that changed."] if left else []
+    return "\n".join([*head, *kept, *tail, "", *below]).rstrip() + "\n"
+
+
+def _changed(change: Change) -> str:
+    sides = [
+        "–" if f is None else plain(f"{f.verdict} {' '.join(figures_of(f)[:2])}") for f in (change.before, change.after)
+    ]
+    figures = plain(" ".join(filter(None, (*change_told(change), f"({how(change)})"))))
+    sign = SIGNS[courses.COURSES[change.course].icon]
+    told = f"{plain(change.code, 40)} | {plain(change.subject, TEXT)} | {' | '.join(sides)}"
+    return f"| {sign} {change.course} | {told} | {figures} |"
+
+
+def _drifts(drifts: Sequence[Drift]) -> list[str]:
+    if not drifts:
+        return []
+    lines = ["| explanation | likeness | mean | re-running | drifted | rows |", "|---|---|---|---|---|---|"]
+    for drift in drifts:
+        mean, bounds, band = drift_told(drift)
+        rows = f"{drift.rows:,}" + (f" ({drift.changed:,} left out: another class now)" if drift.changed else "")
+        cells = (drift.method, drift.measure, f"{mean} {bounds}", band, "yes" if drift.drifted else "no", rows)
+        lines.append(f"| {' | '.join(plain(cell) for cell in cells)} |")
+    return [*lines, ""]
 
 
 def _line(record: Record, finding: Finding) -> str:

@@ -46,10 +46,11 @@ def render(record: Record) -> str:
     """The page of a record."""
     hung = rooms(record)
     page = (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             record=record,
+            title=record.title or "Audit",
             summary=summary(record),
             command=command(record),
             tiles=tiles(record),
@@ -76,8 +77,9 @@ def render(record: Record) -> str:
 
 
 @functools.cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates of this package, with all text escaped, and the words and drawings they use."""
+    made = Environment(
         loader=PackageLoader("assay.report", "fragments"),
         autoescape=True,
         trim_blocks=True,
@@ -89,8 +91,8 @@ def _environment() -> Environment:
         "strip": strip, "figures_of": figures_of, "cut": cut,
         "VERDICTS": VERDICTS, "OPEN": OPEN, "PARTS": PARTS, "MANY": MANY, "colours": colours,
     }  # fmt: skip
-    environment.globals.update(tools)
-    return environment
+    made.globals.update(tools)
+    return made
 
 
 def _one_of_each(record: Record) -> tuple[int, ...]:

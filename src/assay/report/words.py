@@ -128,6 +128,11 @@ LONG = 64
 """Characters of a name that are shown where there is little room."""
 
 
+def cut_off(text: str, most: int = LONG) -> str:
+    """The text, or its beginning and an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def cut(text: object, most: int = LONG) -> Markup:
     """The text, or its beginning and end with the whole of it in ``title``."""
     whole = str(text)
