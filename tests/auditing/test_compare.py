@@ -13,6 +13,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 import assay
+from assay.auditing.compare import to_html
 from assay.auditing.run import Run
 from assay.nouns.record import Record
 from assay.nouns.result import Finding
@@ -134,6 +135,11 @@ def test_runs_are_found_in_their_folders(honest: Run, tmp_path: Path) -> None:
     assert repr(assay.compare(tmp_path / "a", tmp_path / "a" / "run.assay")) == repr(assay.compare(honest, honest))
     with pytest.raises(InputError, match="there is no file"):
         assay.compare(tmp_path / "b", honest)
+
+
+def test_a_comparison_is_written_as_a_page(honest: Run, tmp_path: Path) -> None:
+    page = to_html(assay.compare(honest, honest), tmp_path / "deep" / "compared.html").read_text(encoding="utf-8")
+    assert "No check is newly failing or shown to be worse" in page
 
 
 EMPTY = Record(

@@ -80,7 +80,19 @@ def test_ignored_checks_are_not_made() -> None:
     assert "EXP201" in {finding.code for finding in run.findings}
 
 
-def test_labels_must_be_as_many_as_rows() -> None:
-    model, x, y = table()
-    with pytest.raises(InputError, match="9 labels for 10 rows"):
-        prepared(model, x[:10], y[:9])
+WRONG = {
+    "too few labels": ({"y": [0] * 9}, "9 labels for 10 rows"),
+    "a label that is no class": ({"y": [0] * 9 + [7]}, "label 7 does not exist"),
+    "a training label that is no class": ({"y": [0] * 10, "train": (np.zeros((2, 8)), [0, 9])}, "label 9 does not"),
+    "a favourable class that is none": ({"favourable": "gold"}, "favourable='gold' is no class"),
+    "too few groups": ({"sensitive": {"age": ["a"] * 9}}, "9 groups of 'age' for 10 rows"),
+    "a suspect that is no column": ({"suspects": ("branch",)}, r"suspects names \['branch'\]"),
+}
+
+
+@pytest.mark.parametrize(("given", "told"), WRONG.values(), ids=WRONG)
+def test_what_does_not_fit_is_refused_before_the_model_is_asked(given: dict[str, object], told: str) -> None:
+    model, x, _ = table()
+    with pytest.raises(InputError, match=told):
+        prepared(model, x[:10], **given)  # type: ignore[arg-type]  # wrong on purpose
+    assert model.meter.forwards == 0

@@ -149,7 +149,7 @@ def test_a_dry_run_tells_what_is_asked_and_runs_nothing(assay, project):
     assert not (project / ".assay").exists()
     assay(LEAK)
     cost = Run.load("audit").record.cost
-    assert f"ask for {cost['forwards asked']:,} forward and 0 backward passes" in told.out
+    assert f"ask for exactly {cost['forwards asked']:,} forward and 0 backward passes" in told.out
 
 
 def test_a_finished_audit_resumes_without_asking_again(assay):

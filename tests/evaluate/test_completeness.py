@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 from numpy.testing import assert_allclose
 from tests.evaluate.settings import curved, digits, saying
@@ -29,6 +31,12 @@ def test_the_share_is_undefined_where_the_target_does_not_rise() -> None:
     score = evaluate.completeness(explain.integrated_gradients(case), case)
     assert_allclose(score.values, [0.0], atol=1e-12)
     assert np.isnan(score.extra["relative"]).all()
+
+
+def test_a_rise_that_is_only_rounding_has_no_share() -> None:
+    e = explain.integrated_gradients(examples.linear((2.0, -1.0)))
+    rounded = replace(e, output=e.base + 3.0 + 1e-9, base=e.base + 3.0)
+    assert np.isnan(evaluate.completeness(rounded, examples.linear((2.0, -1.0))).extra["relative"]).all()
 
 
 def test_without_a_base_it_is_undefined_and_says_for_which_rows() -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from tests.report.browser import Browser, browser, missing
+from tests.report.comparison import comparison, evil, same
 from tests.report.record import credit, empty, hostile, hung, photographs, wide
 
 from assay.nouns.record import Record
+from assay.report.compared import compared
 from assay.report.render import UNSEEN, render
 
 pytestmark = [
@@ -33,11 +35,13 @@ PAYLOADS = {
     "a page of data": "<iframe src=\"data:text/html,<script>parent.document.title='ran'</script>\"></iframe>"
     "<meta http-equiv=refresh content='0;url=data:text/html,x'><link rel=stylesheet href=//127.0.0.1:9/x.css>",
 }
-RECORDS = {
-    "tables": lambda: hung(credit()),
-    "images": lambda: hung(photographs()),
-    "nothing": empty,
-    "a thousand columns": wide,
+PAGES = {
+    "tables": lambda: render(hung(credit())),
+    "images": lambda: render(hung(photographs())),
+    "nothing": lambda: render(empty()),
+    "a thousand columns": lambda: render(wide()),
+    "a comparison": lambda: compared(comparison()),
+    "nothing to compare": lambda: compared(same()),
 }
 
 
@@ -53,7 +57,7 @@ def written(record: Record, folder: Path) -> Path:
 
 @functools.cache
 def rendered(kind: str) -> str:
-    return render(RECORDS[kind]())
+    return PAGES[kind]()
 
 
 def placed(page: str, folder: Path) -> Path:
@@ -65,8 +69,24 @@ def placed(page: str, folder: Path) -> Path:
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
 def test_nothing_that_a_name_says_runs_or_is_fetched(payload: str, window: Browser, tmp_path: Path) -> None:
     window.open(written(hostile(payload), tmp_path))
-    title = window.run("document.querySelectorAll('details').forEach(d => d.open = true); return document.title")
-    assert title == re.sub("[ \t\n\r\f]+", " ", payload.translate(UNSEEN)).strip()
+    title = nothing_runs(window, payload)
+    assert window.run("return document.querySelector('h1').innerText").strip()[:20] == title[:20]
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+def test_nothing_that_a_name_says_in_a_comparison_runs_or_is_fetched(
+    payload: str, window: Browser, tmp_path: Path
+) -> None:
+    window.shown_as()
+    window.open(placed(compared(evil(payload)), tmp_path))
+    nothing_runs(window, f"{payload}, {payload} → {payload}")
+    assert window.faults() == []
+
+
+def nothing_runs(window: Browser, told: str) -> str:
+    """The title, which is what was told and nothing that it says; no element, address or handler came of it."""
+    title: str = window.run("document.querySelectorAll('details').forEach(d => d.open = true); return document.title")
+    assert title == re.sub("[ \t\n\r\f]+", " ", told.translate(UNSEEN)).strip()
     assert window.run("return performance.getEntriesByType('resource').length") == 0
     assert (
         window.run("return document.querySelectorAll('script, iframe, link, base, object, form, animate').length") == 0
@@ -76,8 +96,8 @@ def test_nothing_that_a_name_says_runs_or_is_fetched(payload: str, window: Brows
         window.run("return [...document.all].flatMap(e => [...e.attributes]).filter(a => /^on/i.test(a.name)).length")
         == 0
     )
-    assert window.run("return document.querySelector('h1').innerText").strip()[:20] == title[:20]
     assert window.log() == []
+    return title
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
@@ -104,7 +124,7 @@ def test_hostile_file_and_class_names_of_images_do_nothing(window: Browser, tmp_
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", RECORDS)
+@pytest.mark.parametrize("kind", PAGES)
 def test_everybody_can_read_the_page(kind: str, scheme: str, window: Browser, tmp_path: Path) -> None:
     window.shown_as(scheme=scheme)
     window.open(placed(rendered(kind), tmp_path))
@@ -113,16 +133,17 @@ def test_everybody_can_read_the_page(kind: str, scheme: str, window: Browser, tm
     assert window.log() == []
 
 
-@pytest.mark.parametrize("kind", RECORDS)
+@pytest.mark.parametrize("kind", PAGES)
 def test_the_page_fits_a_window_of_320_pixels(kind: str, window: Browser, tmp_path: Path) -> None:
     window.shown_as(width=320)
     window.open(placed(rendered(kind), tmp_path))
     assert window.faults() == []
 
 
-def test_on_paper_everything_is_unfolded_and_dark_on_white(window: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["tables", "a comparison"])
+def test_on_paper_everything_is_unfolded_and_dark_on_white(kind: str, window: Browser, tmp_path: Path) -> None:
     window.shown_as(scheme="dark", media="print", width=794)
-    window.open(placed(rendered("tables"), tmp_path))
+    window.open(placed(rendered(kind), tmp_path))
     folded = "[...document.querySelectorAll('details:not([open]) > :not(summary)')].filter(e => !e.checkVisibility())"
     assert window.run(f"return {folded}.length") == 0
     assert window.faults() == []

@@ -3,9 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.report.comparison import changed, comparison, evil
 from tests.report.record import PROXY, credit, empty, hostile, hung
 
-from assay.report.markdown import MOST, markdown, plain
+from assay.report.markdown import MOST, compared_markdown, markdown, plain
 
 NASTY = (
     "| a\n\n# b <img src=x onerror=1> [l](http://evil.example) `c` **d** @ada #12 GH-3 www.evil.example \u202e ~~e~~"
@@ -57,3 +58,26 @@ def test_nothing_that_github_would_link_stays_whole(text: str) -> None:
 
 def test_an_accepted_failure_says_so() -> None:
     assert "accepted until 2027-01-31 by Ada Lovelace" in markdown(hung(credit()))
+
+
+def test_a_comparison_has_its_sentence_what_changed_and_drift() -> None:
+    text = compared_markdown(comparison())
+    assert "**1 check is newly failing; 1 is shown to be worse" in text
+    kinds = tokens(text)
+    assert (kinds.count("table_open"), kinds.count("tr_open")) == (2, 1 + 7 + 1 + 3)
+    assert "DAT104" not in text  # nothing was shown to have changed there
+    assert "The seed differs: 0 against 1." in text
+
+
+def test_a_comparison_stays_below_the_limit_and_counts_what_it_left_out() -> None:
+    long = changed("mended", replace(PROXY, subject="|" * 300), PROXY)
+    text = compared_markdown(replace(comparison(), changes=(long,) * 900))
+    listed = text.count("| ✅ mended |")
+    assert len(text) <= MOST
+    assert f"and {900 - listed} more checks that changed" in text
+
+
+def test_hostile_names_in_a_comparison_make_no_markup_and_no_new_cell() -> None:
+    kinds = tokens(compared_markdown(evil(NASTY)))
+    assert not {"html_block", "html_inline", "link_open", "image", "code_inline", "em_open", "s_open"} & set(kinds)
+    assert kinds.count("td_open") == 3 * 6 + 3 * 6

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from assay import attack, certify, diagnose, evaluate, explain, repair
-from assay.auditing.faults import Mended, Subject, fault_steps, found_faults, mended
+from assay.auditing.faults import Mended, Subject, fault_steps, found_faults, mended, refuse_early
 from assay.auditing.gallery import galleries
 from assay.auditing.judging import judged_together
 from assay.auditing.ledger import Ledger
@@ -168,12 +168,11 @@ def prepared(
     """The audit that ``audit`` would do with these arguments, planned and priced; the model is not asked anything."""
     wrapped = replace(wrap(model), meter=Meter())  # a meter of its own tells what this audit costs and nothing else
     whole = case(wrapped, x, label=None, ids=ids, seed=Seed(seed))
-    if y is not None and len(y) != len(whole):
-        raise InputError(f"{len(y)} labels for {len(whole)} rows. Give one label a row.")
     kind = "image" if len(whole.rows.shape) == 3 else "table"
     depth = profile_named(kind, profile)
     setting = setting_of(whole, depth, x, train[0] if train else None, background)
     subject = Subject(wrapped, x, y, train, sensitive, favourable, suspects, setting, Seed(seed))
+    refuse_early(subject)
     steps, skipped = fault_steps(subject, recipe)
 
     def wanted(code: str) -> bool:
@@ -192,7 +191,8 @@ def told(laid: Plan) -> str:
         if most.forwards or most.backwards
         else ""
     )
-    return f"{len(laid.steps)} steps ask for {sure.forwards:,} forward and {sure.backwards:,} backward passes{open_end}"
+    asked = f"exactly {sure.forwards:,} forward and {sure.backwards:,} backward passes"
+    return f"{len(laid.steps)} steps ask for {asked}{open_end}; what a game remembers is not made again"
 
 
 @dataclass

@@ -17,6 +17,7 @@ from assay.auditing.plan import Step
 from assay.auditing.setting import Setting
 from assay.cases.case import Case, case
 from assay.cases.removals import content_mark
+from assay.engine.labelled import truth
 from assay.model.model import Model
 from assay.nouns.frames import is_frame
 from assay.nouns.method import Price
@@ -179,6 +180,26 @@ DIAGNOSES = (
     Diagnosis("membership", _needs_train, _membership_price, _membership),
     Diagnosis("disparity", _lacks_for_disparity, _disparity_price, _disparity, lambda subject: False),
 )
+
+
+def refuse_early(subject: Subject) -> None:
+    """Raise ``InputError`` for what would only be found after much work: labels, groups and names that do not fit."""
+    model, rows = subject.model, len(subject.held_out)
+    if subject.y is not None and len(subject.y) != rows:
+        raise InputError(f"{len(subject.y)} labels for {rows} rows. Give one label a row.")
+    if model.classes or model.gives == "values":
+        for labels in (subject.y, *(subject.train[1:] if subject.train is not None else ())):
+            if labels is not None:
+                truth(model, labels, len(labels), np.empty((0, 0)))
+    if subject.favourable and model.classes and subject.favourable not in model.classes:
+        raise InputError(f"favourable={subject.favourable!r} is no class; there are {', '.join(model.classes[:8])}.")
+    for name, labels in subject.groups.items():
+        if len(labels) != rows:
+            raise InputError(f"{len(labels)} groups of {name!r} for {rows} rows. Give one group a row.")
+    columns = subject.setting.case.features.names
+    strange = [name for name in subject.suspects if name not in columns]
+    if strange:
+        raise InputError(f"suspects names {strange[:5]}, which are not among the columns {list(columns[:8])}.")
 
 
 def fault_steps(subject: Subject, recipe: Recipe | None) -> tuple[list[Step], list[NotRun]]:

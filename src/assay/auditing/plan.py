@@ -108,11 +108,11 @@ def plan(setting: Setting, faults: Sequence[Step] = (), wanted: Wanted = lambda 
             layout.add("explain", name, RIVAL, profile.explainers[name])
     for name, given in profile.scores.items():
         for subject in explained:
-            reason = _why_not(name, subject, setting)
+            reason, enable = _why_not(name, subject, setting)
             if not reason:
                 layout.add("evaluate", name, subject, given)
             elif subject not in setting.references:
-                layout.leave_out(f"evaluate.{name} of {subject}", reason, "profile='deep', or call it yourself")
+                layout.leave_out(f"evaluate.{name} of {subject}", reason, enable)
     for name, given in profile.attacks.items():
         for subject in explained:
             if subject in profile.attacked and setting.ball is not None:
@@ -167,19 +167,19 @@ def _mirrored(setting: Setting) -> bool:
     return len(setting.case.model.classes) == 2 and setting.case.target.name in ("probability", "margin", "log_odds")
 
 
-def _why_not(score: str, subject: str, setting: Setting) -> str:
-    """Why this explanation is not put to this score; empty where it is."""
+def _why_not(score: str, subject: str, setting: Setting) -> tuple[str, str]:
+    """Why this explanation is not put to this score, and what would enable it; two empty texts where it is."""
     method, net = find("explain", subject), setting.case.model.net
     if score == "completeness" and "complete" not in method.claims:
-        return "the method does not claim that its values add up"
+        return "the method does not claim that its values add up", "a method that does"
     if score == "parameter_randomisation" and net is None:
-        return "the model has no weights to draw afresh; refitting on permuted labels needs a recipe"
+        return "the model has no weights to draw afresh", "a torch net"
     if score == "max_sensitivity" and setting.ball is None:
-        return "there is no ball: columns have units of their own"
+        return "columns have units of their own, so there is no ball", "call it yourself with ball=…"
     dear = {"parameter_randomisation": setting.profile.randomised, "max_sensitivity": setting.profile.moved}
     if score in dear and subject not in dear[score] and "reference" not in method.claims:
-        return "re-explaining by removal costs too many forward passes at this profile"
-    return ""
+        return "re-explaining by removal costs too many forward passes", "call it yourself"
+    return "", ""
 
 
 def filled(method: Method, given: Mapping[str, Any], setting: Setting) -> dict[str, Any]:

@@ -57,13 +57,13 @@ class Game:
         """v for each query: row ``which`` (query,) with parts ``keep`` (query, part)."""
         keep, which = self._checked(keep), np.asarray(which)
         keys = [(int(row), mask.tobytes()) for row, mask in zip(which, np.packbits(keep, axis=1))]
-        fresh: dict[tuple[int, bytes], int] = {}
+        first: dict[tuple[int, bytes], int] = {}
         for position, key in enumerate(keys):
-            if key not in self.known and key not in fresh:
-                fresh[key] = position
+            first.setdefault(key, position)
+        fresh = {key: position for key, position in first.items() if key not in self.known}
         places = np.fromiter(fresh.values(), dtype=np.int64)
         answers = dict(zip(fresh, self._ask(which, keep, places)))
-        saved = int((~keep.all(axis=1)).sum()) - int((~keep[places].all(axis=1)).sum())
+        saved = self._dear(keep, np.fromiter(first.values(), dtype=np.int64)) - self._dear(keep, places)
         self.case.model.meter.remembered += saved * self.remove.fills * self.case.model.passes
         values = np.array([answers[key] if key in answers else self.known[key] for key in keys])
         self._remember(answers)
@@ -147,6 +147,11 @@ class Game:
         size = max(1, self.case.model.batch)
         for start in range(0, queries, size):
             yield slice(start, start + size)
+
+    @staticmethod
+    def _dear(keep: Masks, places: Ints) -> int:
+        """How many of these masks ask the model: with all parts kept the answer is known."""
+        return int((~keep[places].all(axis=1)).sum())
 
     def _checked(self, keep: Masks) -> Masks:
         keep = np.asarray(keep)

@@ -22,7 +22,7 @@ COMMANDS = {
     "report": ("report", "Write a finished audit in another format."),
     "show": ("show", "Show what a check, a method or a saved result means."),
     "list": ("listing", "List methods, checks, profiles, formats."),
-    "compare": ("compare", "Compare two audits."),
+    "compare": ("compare", "Compare two audits, or two models on the same rows."),
     "gate": ("gate", "Judge a finished audit; fails closed."),
     "inspect": ("inspect", "Tell what a model file holds; nothing is loaded."),
     "doctor": ("doctor", "Tell versions, extras, and what is missing."),

@@ -51,10 +51,11 @@ def per_row(forwards: Callable[[Given], int], backwards: Callable[[Given], int] 
 
 
 def coalitions(chosen: Callable[[Case, Given], Design]) -> Priced:
-    """One design for all rows; the full set costs nothing."""
+    """One design for all rows, each coalition once; the full set costs nothing."""
 
     def priced(case: Case, o: Given, again: Price) -> Price:
-        masks = chosen(case, o).masks
+        masks = np.unique(np.packbits(chosen(case, o).masks, axis=1), axis=0)
+        masks = np.unpackbits(masks, axis=1, count=len(case.features)).astype(bool)
         return Price(int((~masks.all(axis=1)).sum())) * (len(case) * o.remove.fills * case.model.passes)
 
     return priced
@@ -109,5 +110,5 @@ def anew(case: Case, again: Price) -> Price:
 
 
 def _moved(case: Case, o: Given, gone: np.ndarray, held: np.ndarray, insert: bool) -> Price:
-    whole = gone == held[:, None] if insert else gone == 0
-    return Price(int((~whole).sum()) * o.remove.fills * case.model.passes)
+    points = sum(len(set(row) - {int(parts) if insert else 0}) for row, parts in zip(gone.tolist(), held))
+    return Price(points * o.remove.fills * case.model.passes)

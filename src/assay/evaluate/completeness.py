@@ -8,14 +8,18 @@ from assay.engine.declare import scorer
 from assay.engine.price import free
 from assay.nouns.result import Estimate, Explanation
 
+ROUNDING = 1e-6
+"""Share of the target's size below which a rise cannot be told from rounding in float32."""
+
 
 @scorer(source="sundararajan2017", better="lower", price=free)
 def completeness(explanation: Explanation, case: Case) -> Estimate:
     """How much of the target's rise over its base the values leave unexplained.
 
     |Σφ − (f(x) − base)| in units of the target, 0 is best; extra["relative"] is its share of |f(x) − base|, undefined
-    where the target does not rise. Undefined where the explanation has no base (gradients, RISE): such values are not
-    meant to add up. Costs no model call. A complete explanation need not be faithful: its values may be shuffled.
+    where the target does not rise by more than a millionth of its size, which is rounding. Undefined where the
+    explanation has no base (gradients, RISE): such values are not meant to add up. Costs no model call. A complete
+    explanation need not be faithful: its values may be shuffled.
 
     quantus.Completeness differs: exact equality of floating-point numbers, after normalising the values.
 
@@ -25,5 +29,6 @@ def completeness(explanation: Explanation, case: Case) -> Estimate:
     array([0.])
     """
     gap, rise = np.abs(explanation.residual), np.abs(explanation.output - explanation.base)
-    relative = np.divide(gap, rise, out=np.full(gap.shape, np.nan), where=rise > 0)
+    size = np.maximum(np.abs(explanation.output), np.abs(explanation.base))
+    relative = np.divide(gap, rise, out=np.full(gap.shape, np.nan), where=rise > ROUNDING * size)
     return Estimate(gap, extra={"relative": relative})

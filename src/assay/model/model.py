@@ -20,7 +20,7 @@ class Meter:
     """Counts rows that went forwards and backwards; models made from one another share it.
 
     ``remembered`` counts the forward passes that a game's memory saved: forwards + remembered is what was asked for,
-    and does not depend on what had been asked before.
+    each mask once a call, and does not depend on what had been asked before.
     """
 
     forwards: int = 0

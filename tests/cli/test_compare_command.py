@@ -1,0 +1,91 @@
+"""assay compare: two audits, or two models on the same rows, in every format."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from assay.auditing.run import Run
+
+DATA = "--data plain.csv --train noisy.csv --target y --profile quick -q --select PRV"
+
+
+@pytest.fixture
+def audits(assay, project):
+    """The folders of an audit of a model that knows nothing by heart, and of one that does."""
+    for model, out in (("build", "one"), ("memorising", "two")):
+        assay(f"audit mine.py:{model} {DATA} --out {out}")
+    return project
+
+
+def test_a_comparison_is_written_in_every_format(assay, audits):
+    told = {name: assay(f"compare one two --format {name}") for name in ("text", "json", "html", "md")}
+    assert {done.code for done in told.values()} == {1}
+    assert "newly failing: PRV101 the model" in told["text"].out
+    assert json.loads(told["json"].out)["changes"][0]["course"] == "newly failing"
+    assert told["html"].out.startswith("<!doctype html>")
+    assert told["md"].out.startswith("## Audit of LogisticRegression")
+
+
+@pytest.mark.parametrize("name", ["text", "json", "html", "md"])
+def test_a_comparison_goes_to_a_file(assay, audits, name):
+    done = assay(f"compare one two --format {name} --out there/compared")
+    assert done.code == 1
+    assert done.out == f"{name}: there/compared\n"
+    assert Path("there/compared").read_text(encoding="utf-8") == assay(f"compare one two --format {name}").out
+
+
+def test_two_models_are_audited_on_the_same_rows_as_assay_audit_does_and_compared(assay, audits):
+    done = assay(f"compare mine.py:build mine.py:memorising {DATA} --format json")
+    told = json.loads(done.out)
+    found = {change["code"]: change for change in told["changes"]}
+    for side, folder in (("before", "one"), ("after", "two")):
+        audited = {f.code: f.estimate for f in Run.load(folder).findings if f.code.startswith("PRV")}
+        assert {code: found[code][side]["estimate"] for code in audited} == audited
+        assert told[side].endswith(Run.load(folder).record.about["model mark"])
+    assert done.code == 1
+    assert told["before"].startswith("mine.py:build, ")
+    assert told["notes"] == []
+
+
+def test_two_models_take_what_is_not_given_from_the_file_and_mend_nothing(assay, project):
+    (project / "assay.toml").write_text(
+        '[model]\nrecipe = "mine.py:absent"\n[data]\ntest = "plain.csv"\ntrain = "noisy.csv"\ntarget = "y"\n'
+        '[audit]\nprofile = "quick"\nselect = ["DAT"]\nstore = "kept"\n'
+    )
+    done = assay("compare mine.py:build mine.py:build -q --format json")
+    assert (done.code, done.err) == (0, "")
+    assert {change["code"] for change in json.loads(done.out)["changes"]} == {"DAT101", "DAT102", "DAT103", "DAT104"}
+    assert any((project / "kept").rglob("*.assay"))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("one mine.py:build", "one is an audit and mine.py:build a model"),
+        ("mine.py:build one --data plain.csv", "assay audit mine.py:build --data FILE --target COLUMN --out FOLDER"),
+        ("mine.py:build mine.py:memorising", "assay compare mine.py:build mine.py:memorising --data FILE"),
+        ("one one --data plain.csv --unsafe-pickle", "--unsafe-pickle, --data: two finished audits are compared"),
+        ("absent.skops mine.py:build --data plain.csv", "there is no file absent.skops"),
+        ("absent one", "there is no audit in absent"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(assay, project, words, told):
+    (project / "one").mkdir()
+    done = assay(f"compare {words}")
+    assert done.code == 2
+    assert told in " ".join(done.err.split())
+
+
+def test_a_selection_that_leaves_nothing_exits_with_5(assay, project):
+    done = assay("compare mine.py:build mine.py:build --data plain.csv --target y --select ZZZ -q")
+    assert done.code == 5
+    assert "nothing selected" in done.err
+
+
+def test_an_audit_of_any_name_is_known_by_what_it_holds(assay, audits):
+    shutil.copy("one/run.assay", "kept.zip")
+    assert assay("compare kept.zip one").code == 0
