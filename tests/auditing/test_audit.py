@@ -76,6 +76,22 @@ def test_a_memorising_forest_is_caught_and_its_repair_leaks_less(cancer):
     assert {"TRU001", "EXP101", "EXP201", "EXP202", "EXP203"} <= judged
 
 
+def test_a_repair_that_is_refused_is_told_and_ends_nothing(cancer):
+    x, y, held, truth = cancer
+    noisy = np.where(np.random.default_rng(0).random(len(y)) < 0.3, 1 - y, y)
+
+    def fit(rows, labels, seed, strength):
+        forest = RandomForestClassifier(20, bootstrap=False, random_state=0)
+        return forest.fit(rows, labels if strength == 0 else labels + 1)  # other classes than the model's
+
+    recipe = assay.Recipe(fit, x, noisy, regularises=True)
+    run = assay.audit(fit(x, noisy, None, 0.0), held, truth, train=(x, noisy), recipe=recipe, profile="quick")
+    assert run["PRV101"].verdict == "fail"
+    (refusal,) = [r for r in run.record.refusals if r.verb == "repair"]
+    assert refusal.kind == "CapabilityError"
+    assert run.record.mendings == ()
+
+
 def test_the_price_printed_before_is_what_is_asked(cancer):
     x, y, held, _truth = cancer
     told = []

@@ -73,6 +73,16 @@ def test_selected_checks_alone_are_made_and_judged() -> None:
     assert run.record.cost["forwards asked"] == run.record.cost["forwards asked, planned"]
 
 
+def test_a_repair_is_planned_and_made_only_for_checks_that_are_wanted() -> None:
+    model, x, y = table()
+    recipe = assay.Recipe(lambda rows, labels, *_: LogisticRegression().fit(rows, labels), x[:300], y[:300])
+    given = {"train": (x[:300], y[:300]), "recipe": recipe, "profile": "quick"}
+    assert prepared(model, x[300:], y[300:], **given, select=("PRV",)).plan.at_most.forwards > 0
+    without = prepared(model, x[300:], y[300:], **given, select=("EXP",))
+    assert without.plan.at_most.forwards == 0
+    assert without.run().record.mendings == ()
+
+
 def test_ignored_checks_are_not_made() -> None:
     model, x, y = table()
     run = assay.audit(model, x[300:], y[300:], train=(x[:300], y[:300]), ignore=("DAT", "PRV1"), profile="quick")

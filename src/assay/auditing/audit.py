@@ -30,7 +30,7 @@ from assay.model.model import Meter, Model
 from assay.model.wrap import wrap
 from assay.nouns.recipe import Recipe
 from assay.nouns.record import Reasons, Record, Waiver
-from assay.nouns.result import Finding
+from assay.nouns.result import Finding, Refusal
 from assay.words.errors import InputError
 from assay.words.seed import Seed
 from assay.words.types import Ints
@@ -281,7 +281,8 @@ class _Audit:
         candidates = [name for name in work.explanations if name not in setting.references]
         findings = [*_trust(setting, work), *faults, *broken(work.refusals, laid.steps)]
         findings = self._judged(findings, candidates)
-        mendings = self._mended(subject, findings, faults)
+        mendings, refused = self._mended(subject, findings, faults)
+        work.refusals += refused
         return _Outcome(self.asked, asked, work, findings, mendings, self.ledger.total(), self.level)
 
     def _judged(self, findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
@@ -289,10 +290,12 @@ class _Audit:
         held = judged_together([f for f in findings if f.code != "TRU001" and self.asked.wanted(f.code)], self.level)
         return [*held, *(concluded(held, names) if self.asked.wanted("TRU001") else [])]
 
-    def _mended(self, subject: Subject, findings: Sequence[Finding], faults: Sequence[Finding]) -> list[Mended]:
-        if self.asked.recipe is None or subject.y is None:
-            return []
+    def _mended(
+        self, subject: Subject, findings: Sequence[Finding], faults: Sequence[Finding]
+    ) -> tuple[list[Mended], list[Refusal]]:
         laid = self.asked.plan
+        if self.asked.recipe is None or not any(step.verb == "repair" for step in laid.steps):
+            return [], []
         self.tell("step", "repair, and audit again", laid.paid(len(laid.steps) - 1))
         known = {(f.code, f.subject) for f in faults}
         return mended(

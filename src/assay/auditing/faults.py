@@ -294,7 +294,7 @@ def mended(
     trust: Trust,
     judged: Callable[[Sequence[Finding]], list[Finding]],
     ledger: Ledger,
-) -> list[Mended]:
+) -> tuple[list[Mended], list[Refusal]]:
     """One repair for each kind of fault found, each followed by the same diagnoses on the repaired model.
 
     ``trust`` is asked about the model before and after, and ``judged`` holds all findings of one model together. Models
@@ -302,11 +302,16 @@ def mended(
     """
     wanted = list(_wanted(subject, recipe, before))
     first = trust(subject.model) if wanted else []
-    found = []
+    found: list[Mended] = []
+    refused: list[Refusal] = []
     for options in wanted:
         named = f" {options}"
         refit = partial(repair.refit, subject.setting.case, recipe=recipe, held_out=(subject.x, subject.y), **options)
-        made: Repair = ledger.anew(f"repair.refit{named}", refit)
+        try:
+            made: Repair = ledger.anew(f"repair.refit{named}", refit)
+        except AssayError as error:
+            refused.append(Refusal(f"repair.refit{named}", "repair", str(error), type(error).__name__))
+            continue
         after, _ = found_faults(replace(subject, model=made.model), steps, ledger, lambda place: None)
         mending = Mending(
             method=made.method,
@@ -318,7 +323,7 @@ def mended(
             after=tuple(judged([*after, *trust(made.model)])),
         )
         found.append(Mended(mending, made.model))
-    return found
+    return found, refused
 
 
 def _wanted(subject: Subject, recipe: Recipe, before: Sequence[Finding]) -> list[dict[str, Any]]:

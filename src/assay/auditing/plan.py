@@ -31,8 +31,9 @@ CODES: dict[tuple[str, str], tuple[str, ...]] = {
     ("diagnose", "disparity"): ("FAI101", "FAI102", "FAI103", "FAI110"),
     ("diagnose", "shortcut"): ("SHC201", "SHC202"),
     ("diagnose", "data"): ("DAT101", "DAT102", "DAT103", "DAT104"),
+    ("repair", "refit"): ("PRV101", "PRV102", "FAI101", "FAI102", "FAI103", "SHC201", "SHC202"),
 }
-"""The checks each step serves."""
+"""The checks each step serves; of a repair, those it answers to."""
 
 
 @dataclass(frozen=True)
