@@ -15,8 +15,8 @@ from assay.nouns.method import Method, Price, Verb, find
 from assay.nouns.record import NotRun
 from assay.words.errors import CapabilityError, MissingExtra
 
-RIVALS = ("integrated_gradients", "saliency", "shapley")
-"""Explanations that are also asked about the runner-up class: the first two that the case can have."""
+RIVALS = ("integrated_gradients", "shapley")
+"""Explanations that are also asked about the runner-up class."""
 
 RIVAL = "the runner-up"
 """Subject of an explanation that is asked about each row's second class."""
@@ -101,7 +101,7 @@ def plan(setting: Setting, faults: Sequence[Step] = (), wanted: Wanted = lambda 
     for name in setting.references:
         layout.add("explain", name, "", {})
     explained = [step.method for step in layout.steps]
-    for name in [name for name in RIVALS if name in explained][:2] if classifier else []:
+    for name in [name for name in RIVALS if name in explained] if classifier else []:
         if _mirrored(setting):
             reason = "of two classes the runner-up's values are these with the sign turned"
             layout.leave_out(f"explain.{name} of {RIVAL}", reason, "three classes or more")

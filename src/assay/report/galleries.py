@@ -70,11 +70,16 @@ class Rooms:
 
 
 def trusted(record: Record) -> tuple[str, bool]:
-    """The first explanation that may be relied on, else the first there is; and whether it may be relied on."""
+    """The explanation that galleries draw, and whether it may be relied on.
+
+    The first that may be relied on and speaks of the runner-up, too; else the first that may be relied on; else the
+    first there is.
+    """
     relied = {f.subject for f in record.findings if f.code.startswith(TRUST) and f.verdict == "pass"}
     own = [name for name in record.explanations if name not in record.references]
     passed = [name for name in own if name in relied]
-    return (passed or own or [""])[0], bool(passed)
+    both = [name for name in passed if name in record.rivals]
+    return (both or passed or own or [""])[0], bool(passed)
 
 
 def rooms(record: Record) -> Rooms:
