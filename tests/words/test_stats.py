@@ -9,7 +9,20 @@ from scipy import stats as scipy_stats
 
 from assay.words.errors import InputError
 from assay.words.seed import Seed
-from assay.words.stats import bootstrap, clopper_pearson, holm, newcombe, pearson, spearman, wilson
+from assay.words.stats import (
+    Basis,
+    Interval,
+    bootstrap,
+    bounded,
+    clopper_pearson,
+    holm,
+    largest_gap,
+    newcombe,
+    pearson,
+    spearman,
+    student,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("hits", "trials"), [(0, 10), (10, 10), (1, 7), (37, 200), (5, 10)])
@@ -124,3 +137,44 @@ def test_holm_on_an_example_done_by_hand() -> None:
 def test_holm_does_not_count_undefined_tests_and_stops_at_one() -> None:
     assert_allclose(holm(np.array([0.04, np.nan, 0.9])), [0.08, np.nan, 0.9])
     assert holm(np.array([0.7, 0.8])).max() == 1.0
+
+
+def test_a_bounded_mean_keeps_a_doubt_where_all_values_are_equal() -> None:
+    six, sixty = (bounded(np.zeros(rows), 0.0, 1.0) for rows in (6, 60))
+    assert six.low == 0.0
+    assert six.high == pytest.approx(1 / 8 + scipy_stats.t.ppf(0.975, 7) * np.std([0] * 7 + [1], ddof=1) / np.sqrt(8))
+    assert sixty.high < six.high
+    assert (bounded(np.empty(0), -1.0, 1.0).low, bounded(np.empty(0), -1.0, 1.0).high) == (-1.0, 1.0)
+
+
+def test_a_bounded_mean_covers_also_with_few_values() -> None:
+    generator = np.random.default_rng(0)
+    held = sum(0.3 in bounded(generator.binomial(1, 0.3, 12).astype(float), 0.0, 1.0) for _ in range(2000))
+    assert held / 2000 >= 0.93
+
+
+def test_the_largest_gap_of_two_groups_is_newcombes_without_its_sign() -> None:
+    two, plain = largest_gap(np.array([3, 18]), np.array([20, 30])), newcombe(18, 30, 3, 20)
+    assert (two.low, two.high) == pytest.approx((plain.low, plain.high))
+
+
+def test_the_largest_gap_of_equal_groups_rarely_leaves_zero_out() -> None:
+    generator = np.random.default_rng(1)
+    trials = np.full(4, 60)
+    wrong = sum(largest_gap(generator.binomial(60, 0.4, 4), trials).low > 0 for _ in range(1000))
+    assert wrong / 1000 <= 0.06
+
+
+@pytest.mark.parametrize(
+    ("basis", "direct"),
+    [
+        (Basis("rate", {"hits": np.array(3), "trials": np.array(20)}), clopper_pearson(3, 20, 0.9)),
+        (Basis("rates", {"hits": np.array([3, 9]), "trials": np.array([20, 30])}), newcombe(3, 20, 9, 30, 0.9)),
+        (Basis("student", {"values": np.array([1.0, 2.0, 4.0])}), student(np.array([1.0, 2.0, 4.0]), 0.9)),
+    ],
+)
+def test_a_basis_makes_the_interval_it_was_told_of_at_any_level(basis: Basis, direct: Interval) -> None:
+    assert basis.at(0.9) == direct
+    wide, narrow = basis.at(0.99), basis.at(0.5)
+    assert wide.low <= direct.low <= narrow.low
+    assert narrow.high <= direct.high <= wide.high

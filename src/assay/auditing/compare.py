@@ -12,7 +12,7 @@ import numpy as np
 from assay.auditing.run import Run, written
 from assay.diagnose.explanation_trust import CRITERIA, read
 from assay.nouns.comparison import Change, Comparison, Course, Drift
-from assay.nouns.record import Record
+from assay.nouns.record import Record, check_of
 from assay.nouns.result import Explanation, Finding
 from assay.words.errors import InputError
 from assay.words.seed import Seed
@@ -78,12 +78,10 @@ def _aligned(one: Run, two: Run) -> dict[tuple[str, str], Pair]:
 
 
 def _keyed(run: Run) -> dict[tuple[str, str], Finding]:
+    """Each check by what makes it the same in two audits, the worst finding of it."""
     named: dict[tuple[str, str], Finding] = {}
-    model = run.record.about.get("model", "")
     for finding in run.findings:
-        detail = str(finding.evidence.get("column", "")) if finding.code == "SHC202" else ""
-        subject = "the model" if finding.subject == model else finding.subject
-        named.setdefault((finding.code, subject + (f" {detail}" if detail else "")), finding)
+        named.setdefault(check_of(run.record, finding), finding)
     return named
 
 

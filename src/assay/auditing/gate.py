@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assay.auditing.run import WORST_FIRST, Run
-from assay.nouns.record import waived
+from assay.nouns.record import check_of, waived
 from assay.nouns.result import Finding
 
 FailOn = Literal["fail", "undecided", "never"]
@@ -65,7 +65,7 @@ def gated(
     counting = {"never": (), "fail": ("fail",), "undecided": ("fail", "undecided")}[fail_on]
     known = _known(baseline)
     faults = [f for f in standing if f.verdict in counting]
-    new = [f for f in faults if known.get(_key(f, run)) not in (f.verdict, "fail")]
+    new = [f for f in faults if known.get(check_of(run.record, f)) not in (f.verdict, "fail")]
     old = [_said(f, f"{f.verdict}, as in the baseline") for f in faults if f not in new]
     ended = [_said(f, f.verdict) + end for f in new if (end := _ended(f, run, today))]
     plain = [_said(f, f.verdict) for f in new if not _ended(f, run, today)]
@@ -80,15 +80,9 @@ def _said(finding: Finding, what: str) -> str:
     return f"{finding.code}{about} {what}: {finding.claim}"
 
 
-def _key(finding: Finding, run: Run) -> tuple[str, str, str]:
-    """What makes two findings of two runs the same check: code, subject (the model whatever its name), and column."""
-    subject = "" if finding.subject == run.record.about.get("model") else finding.subject
-    return finding.code, subject, str(finding.evidence.get("column", "")) if finding.code == "SHC202" else ""
-
-
-def _known(baseline: Run | None) -> dict[tuple[str, str, str], str]:
+def _known(baseline: Run | None) -> dict[tuple[str, str], str]:
     """The verdict of each check of the baseline, the worst where there are several."""
-    return {} if baseline is None else {_key(f, baseline): f.verdict for f in reversed(baseline.findings)}
+    return {} if baseline is None else {check_of(baseline.record, f): f.verdict for f in reversed(baseline.findings)}
 
 
 def _unmet(findings: Sequence[Finding], require: Sequence[str]) -> list[str]:
@@ -108,12 +102,12 @@ def _unmet(findings: Sequence[Finding], require: Sequence[str]) -> list[str]:
 
 def _lost(kept: Sequence[Finding], run: Run, baseline: Run, ignore: Sequence[str]) -> list[str]:
     """Checks that the baseline decided and this run did not make."""
-    made = {_key(f, run) for f in kept if f.verdict not in UNMADE}
+    made = {check_of(run.record, f) for f in kept if f.verdict not in UNMADE}
     decided = [f for f in baseline.findings if f.verdict in DECIDED and not any(map(f.code.startswith, ignore))]
     return [
         f"{f.code} ({f.subject}) was decided in the baseline ({f.verdict}) and not in this run"
         for f in decided
-        if _key(f, baseline) not in made
+        if check_of(baseline.record, f) not in made
     ]
 
 

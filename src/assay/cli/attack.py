@@ -51,7 +51,5 @@ def attack(
     if "explanation" in signature(chosen.body).parameters:
         attacked.append(explanation_of(wanted, asked, explanation, of, of_option))
     found = chosen.call(*attacked, asked, ball_of(ball), **wanted.options(chosen))
-    if save is not None:
-        found.save(save)
-    result_shown(found, wanted.format)
+    result_shown(found, wanted.format, save)
     return 0

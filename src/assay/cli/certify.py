@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.cli.wanted import Wanted
+from assay.engine.masks import LEADING
 
 
 def certify(
@@ -17,7 +18,7 @@ def certify(
     explanation: Path | None = None,
     of: str = "",
     of_option: tuple[str, ...] = (),
-    share: float = 0.2,
+    share: float = LEADING,
     save: Path | None = None,
 ) -> int:
     """Certify what cannot move a prediction, for the leading parts of an explanation.
@@ -46,7 +47,5 @@ def certify(
     asked = wanted.case(wanted.model(model), wanted.table())
     leading = explanation_of(wanted, asked, explanation, of, of_option).top(share)
     found = chosen.call(asked, leading, **wanted.options(chosen))
-    if save is not None:
-        found.save(save)
-    result_shown(found, wanted.format)
+    result_shown(found, wanted.format, save)
     return 0

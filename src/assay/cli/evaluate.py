@@ -50,7 +50,5 @@ def evaluate(
         options["ball"] = ball_of(ball)
     judged = explanation_of(wanted, asked, explanation, of, of_option)
     found = chosen.call(judged, asked, **options)
-    if save is not None:
-        found.save(save)
-    result_shown(found, wanted.format)
+    result_shown(found, wanted.format, save)
     return 0

@@ -26,7 +26,5 @@ def explain(model: str, method: str, /, *, wanted: Wanted, save: Path | None = N
     chosen = method_of("explain", method)
     asked = wanted.case(wanted.model(model), wanted.table())
     found = chosen.call(asked, **wanted.options(chosen))
-    if save is not None:
-        found.save(save)
-    result_shown(found, wanted.format)
+    result_shown(found, wanted.format, save)
     return 0

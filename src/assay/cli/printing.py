@@ -125,8 +125,10 @@ def plan_of(laid: Plan) -> None:
     console.print(f"plan: {told(laid)}", soft_wrap=True)
 
 
-def result_shown(result: Any, format: Literal["text", "json"]) -> None:
-    """A result as text that fits on a screen, or as JSON."""
+def result_shown(result: Any, format: Literal["text", "json"], save: Path | None = None) -> None:
+    """A result as text that fits on a screen, or as JSON; kept in a file where one is named."""
+    if save is not None:
+        result.save(save)
     from assay.nouns.result import Explanation
     from assay.nouns.store import to_jsonable
 

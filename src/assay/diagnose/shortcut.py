@@ -246,7 +246,7 @@ def _swayed(case: Case, leaning: _Leaning, remove: Removal, part: int, level: fl
         code="SHC202",
         verdict=verdict,
         claim=(f"The decision changes in {changed / len(case):.1%} of rows when `{name}` gets another row's value."),
-        subject=case.model.name,
+        subject=name,
         estimate=changed / len(case),
         interval=interval,
         threshold=flips,

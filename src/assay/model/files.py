@@ -250,10 +250,7 @@ def _named(file: File, most: int = 12) -> list[str]:
     """The lines of a refusal that list what the file would import, what is not allowed first."""
     if file.format in ("hdf5", "keras", "numpy"):
         return []
-    try:
-        names, whole = imports(file.data)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
-        names, whole = [], False
+    names, whole = imports(file.data)
     strange = [name for name in names if not ordinary(name)]
     usual = [name for name in names if ordinary(name)]
     lines: list[str] = []

@@ -10,7 +10,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.model.pickles import is_pickle, unpacked
+from assay.model.pickles import BROKEN_ZIP, is_pickle, unpacked
 from assay.words.errors import InputError
 
 SAFE = {"skops", "safetensors", "onnx", "xgboost", "lightgbm", "torch"}
@@ -86,7 +86,7 @@ def _archive(data: bytes) -> str:
             if any(map(is_pickle, members(archive).values())):
                 return "zip of pickles"
             return "skops" if "schema.json" in names else "unknown"
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
+    except BROKEN_ZIP:
         return "unknown"
 
 

@@ -59,10 +59,7 @@ def _code(place: str) -> dict[str, Any]:
 
 
 def _pickle(data: bytes) -> dict[str, Any]:
-    try:
-        names, whole = imports(data)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
-        names, whole = [], False
+    names, whole = imports(data)
     return {"imports": names, "not_allowed": [name for name in names if not ordinary(name)], "followed_to_end": whole}
 
 

@@ -34,6 +34,9 @@ ORDINARY = re.compile(
 )
 """The allow-list of imports: what honest pickles of numbers and estimators name. It marks; it never admits a file."""
 
+BROKEN_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError)
+"""What reading a zip's members can raise: damage, a packing nobody here knows, a password, a cut end."""
+
 TEXT = {"STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
 PUT = {"PUT", "BINPUT", "LONG_BINPUT"}
 GET = {"GET", "BINGET", "LONG_BINGET"}
@@ -164,7 +167,11 @@ def imports(data: bytes) -> tuple[list[str], bool]:
     """What a file's pickles would import, each once, in order; and whether all of it could be followed."""
     names: list[str] = []
     whole = True
-    for part in _pickles(data):
+    try:
+        parts = _pickles(data)
+    except BROKEN_ZIP:
+        return [], False
+    for part in parts:
         stream = io.BytesIO(part)
         while stream.tell() < len(part):
             start = stream.tell()

@@ -133,3 +133,8 @@ class Record:
     level: float = 0.95
     reproduce: str = ""
     times: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_of(record: Record, finding: Finding) -> tuple[str, str]:
+    """What makes findings of two audits the same check: code and subject, the model whatever its name."""
+    return finding.code, "the model" if finding.subject == record.about.get("model") else finding.subject
