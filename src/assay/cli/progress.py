@@ -22,7 +22,7 @@ class Progress:
         if event == "plan":
             self.console.print(f"plan: {text}", markup=False, soft_wrap=True)
         elif event == "step":
-            left = f", about {spent / share * (1 - share):.0f} s left" if 0.02 < share < 1 else ""
+            left = f", about {spent / share * (1 - share):.0f} s left" if 0.1 < share < 1 else ""
             line = f"{share:4.0%}  {text} ({spent:.0f} s{left})"
             if self.console.is_terminal:
                 self.console.print(f"{line:<100.100}", end="\r", markup=False)
