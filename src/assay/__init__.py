@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from assay.cases.removals import Blur, Conditional, Constant, Marginal, Mean, Removal
     from assay.engine.ball import Ball
     from assay.engine.declare import remake
-    from assay.engine.influence import Gaussian, Line, Lines, Point, Uniform
+    from assay.engine.distributions import BlurPath, Gaussian, Line, Lines, Path, Point, Uniform
     from assay.model.model import Model
     from assay.model.wrap import wrap
     from assay.nouns.features import Features, columns, elements, grid, groups, integer_map, superpixels
@@ -31,24 +31,26 @@ _PACKAGES = ("attack", "certify", "diagnose", "evaluate", "examples", "explain",
 _PLACES = {
     "Ball": "engine.ball",
     "Blur": "cases.removals",
+    "BlurPath": "engine.distributions",
     "Case": "cases.case",
     "Conditional": "cases.removals",
     "Constant": "cases.removals",
     "Features": "nouns.features",
     "Game": "cases.game",
-    "Gaussian": "engine.influence",
-    "Line": "engine.influence",
-    "Lines": "engine.influence",
+    "Gaussian": "engine.distributions",
+    "Line": "engine.distributions",
+    "Lines": "engine.distributions",
     "Marginal": "cases.removals",
     "Mean": "cases.removals",
     "Model": "model.model",
-    "Point": "engine.influence",
+    "Path": "engine.distributions",
+    "Point": "engine.distributions",
     "Recipe": "nouns.recipe",
     "Removal": "cases.removals",
     "Run": "auditing.run",
     "Seed": "words.seed",
     "Target": "nouns.target",
-    "Uniform": "engine.influence",
+    "Uniform": "engine.distributions",
     "Waiver": "nouns.record",
     "audit": "auditing.audit",
     "case": "cases.case",

@@ -24,6 +24,7 @@ from tests.contract.subjects import (
     first_explanation,
     judged,
     net,
+    offered,
     options,
     slope,
 )
@@ -197,9 +198,12 @@ LAWS: dict[str, Law] = {
 
 def complete(method: Method) -> None:
     """Σ values = output − base."""
-    for name in ("smooth", "neural"):
+    asked = [name for name in ("smooth", "neural", "visual") if offered(method, name)]
+    assert asked
+    finely = {"steps": 64} if "steps" in method.options else {}
+    for name in asked:
         case = SUBJECTS[name]()
-        result = explained(method, case)
+        result = explained(method, case, **finely)
         assert np.isfinite(result.base).all()
         assert_allclose(result.values.sum(axis=1), result.output - result.base, atol=1e-6)
 

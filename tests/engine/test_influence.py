@@ -12,7 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.oracles.paths import integrated
 
 from assay import examples
-from assay.engine.influence import Gaussian, Line, Lines, Point, Uniform, gauss_legendre, influence, noises
+from assay.engine.distributions import Gaussian, Line, Lines, Node, Point, Uniform, gauss_legendre, noises
+from assay.engine.influence import influence
 from assay.examples import analytic
 from assay.words.errors import InputError
 
@@ -103,13 +104,13 @@ def test_the_error_of_a_part_is_that_of_its_sum() -> None:
 
 def test_noise_may_have_a_size_for_each_row() -> None:
     case = examples.linear((1.0, 1.0), x=np.array([[1.0, 1.0], [1.0, 1.0]]))
-    points = [point for point, _ in Gaussian(np.array([[0.0], [2.0]]), 3).nodes(case)]
+    points = [node.point for node in Gaussian(np.array([[0.0], [2.0]]), 3).nodes(case)]
     assert all((point[0] == 1.0).all() and (point[1] != 1.0).all() for point in points)
 
 
 def test_uniform_points_stay_in_the_cube() -> None:
     case = examples.linear((1.0, 1.0))
-    points = np.stack([point for point, _ in Uniform(0.1, 50).nodes(case)])
+    points = np.stack([node.point for node in Uniform(0.1, 50).nodes(case)])
     assert 0.05 < np.abs(points - 1.0).max() <= 0.1
 
 
@@ -124,9 +125,9 @@ class Two:
 
     draws: int = 0
 
-    def nodes(self, case: Any) -> Iterator[tuple[Any, Any]]:
-        yield case.rows.x, 1.0
-        yield 2 * case.rows.x, 10.0
+    def nodes(self, case: Any) -> Iterator[Node]:
+        yield Node(case.rows.x, 1.0)
+        yield Node(2 * case.rows.x, 10.0)
 
     def base(self, case: Any) -> None:
         return None

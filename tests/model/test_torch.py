@@ -187,7 +187,7 @@ def test_a_layer_that_returns_several_things_is_refused() -> None:
     class Recurrent(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.cell = nn.LSTM(1, 2, batch_first=True)
+            self.cell = nn.GRU(1, 2, batch_first=True)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.cell(x[..., None])[0][:, -1]

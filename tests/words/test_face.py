@@ -5,8 +5,8 @@ import pytest
 import assay
 
 NAMES = """
-    Ball Blur Case Conditional Constant Features Game Gaussian Line Lines Marginal Mean Model Point Recipe Removal
-    Run Seed Target Uniform Waiver attack audit case certify columns compare diagnose elements evaluate examples
+    Ball Blur BlurPath Case Conditional Constant Features Game Gaussian Line Lines Marginal Mean Model Path Point
+    Recipe Removal Run Seed Target Uniform Waiver attack audit case certify columns compare diagnose elements evaluate examples
     explain grid groups integer_map load model remake repair superpixels unit wrap
 """
 

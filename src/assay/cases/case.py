@@ -13,8 +13,9 @@ from array_api_compat import array_namespace, is_torch_array
 
 from assay.cases.game import Game
 from assay.cases.removals import Removal
-from assay.model.model import Model
-from assay.nouns.features import Features, elements
+from assay.model.model import Model, Slope
+from assay.model.slices import OWN, held
+from assay.nouns.features import Features, elements, units
 from assay.nouns.frames import Table, check_columns, is_frame, some
 from assay.nouns.result import Note
 from assay.nouns.rows import Rows, refuse_gaps, to_floats, to_numpy
@@ -59,17 +60,45 @@ class Case:
     def value(self, x: Array, which: Ints | None = None) -> Any:
         """The target (row,) at ``x``, in float64."""
         which = np.arange(len(self)) if which is None else which
-        read = self.target.read
 
         def ask(rows: Rows, labels: Ints) -> Array:
-            out = self.model.forward(rows) if self.live else self.model.values(rows)
-            return read(_double(out), _labels_like(labels, out), self.model.gives)
+            return self._read(labels)(self.model.forward(rows) if self.live else self.model.values(rows))
 
         chunks = list(self._batches(x, which, ask))
         return _concatenate(chunks) if self.live else np.concatenate([to_floats(c) for c in chunks])
 
     def gradient(self, x: Array, which: Ints | None = None) -> Array:
         """Derivative of the target with respect to ``x``, shaped and typed like ``x``."""
+        self._differentiable()
+        which = np.arange(len(self)) if which is None else which
+        chunks = self._batches(
+            x, which, lambda rows, labels: self.model.gradient(self._read(labels), rows, self.live), backwards=True
+        )
+        return _concatenate(list(chunks))
+
+    def slope(self, x: Array, layer: str, which: Ints | None = None, along: Array | None = None) -> Slope:
+        """Derivative of the target with respect to the activations of ``layer`` at ``x``, and those activations.
+
+        With ``along``, directions shaped like ``x``, also how the activations move when the rows move so.
+        """
+        self._differentiable()
+        which = np.arange(len(self)) if which is None else which
+        found: list[Slope] = []
+
+        def ask(rows: Rows, labels: Ints) -> Any:
+            start = sum(len(one.gradient) for one in found)
+            moved = None if along is None else along[start : start + len(rows)]
+            return self.model.slope_at(self._read(labels), rows, layer, moved)
+
+        found.extend(self._batches(x, which, ask, backwards=True))
+        return Slope(
+            _concatenate([one.gradient for one in found]),
+            _concatenate([one.activation for one in found]),
+            None if along is None else _concatenate([one.pushed for one in found]),
+        )
+
+    def _differentiable(self) -> None:
+        """Raise ``CapabilityError`` where the target has no gradient worth the name."""
         if not self.model.has_gradient:
             raise CapabilityError(
                 f"gradients are needed; {self.model.name} gives none. Use a removal method (shapley, occlusion), or a "
@@ -84,15 +113,10 @@ class Case:
             raise CapabilityError(
                 f"target {self.target.name!r} is a step: its gradient is zero. Ask for logit or log_odds."
             )
-        which = np.arange(len(self)) if which is None else which
 
-        def ask(rows: Rows, labels: Ints) -> Array:
-            def read(out: Array) -> Array:
-                return self.target.read(_double(out), _labels_like(labels, out), self.model.gives)
-
-            return self.model.gradient(read, rows, self.live)
-
-        return _concatenate(list(self._batches(x, which, ask, backwards=True)))
+    def _read(self, labels: Ints) -> Callable[[Array], Array]:
+        """The target as a function of outputs in float64, for rows with these labels."""
+        return lambda out: self.target.read(_double(out), _labels_like(labels, out), self.model.gives)
 
     def game(self, remove: Removal) -> Game:
         """The game v(S) = target with all parts outside S removed by ``remove``; one per removal, it remembers."""
@@ -153,6 +177,26 @@ class Case:
     def at(self, x: Array) -> Case:
         """The same question, same labels, with the rows moved to ``x``."""
         return replace(self, rows=replace(self.rows, x=x))
+
+    def since(self, layer: str, features: Features | None = None) -> Case:
+        """The same question asked from ``layer`` on: the rows are its activations, the parts its units.
+
+        Any method can then be put to the layer: gradients, integrated gradients, games with units as players. Parts
+        are the units: the channels of a map (channel, height, width), else the last axis. The layer ``""`` is the
+        net's own input, after ``preprocess``. What lies beneath the layer is computed once and carried along.
+        """
+        until, since = self.model.until(layer), self.model.since(layer)
+        if layer == OWN:  # no pass of the net
+            activation = until.values(self.rows)
+        else:
+            everyone = np.arange(len(self))
+            activation = _concatenate(list(self._batches(self.rows.x, everyone, lambda rows, _: until.values(rows))))
+        carried = {**self.rows.carried, held(self.model.place): self.rows.x}
+        rows = replace(self.rows, x=activation, carried=carried, table=None)
+        cut = features if features is not None else units(rows.shape)
+        if layer == OWN and features is None and rows.shape == self.rows.shape:
+            cut = self.features
+        return self._knowing(replace(self, model=since, rows=rows, features=cut))
 
     @property
     def classes(self) -> tuple[str, ...]:

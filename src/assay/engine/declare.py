@@ -21,7 +21,8 @@ import numpy as np
 from assay.cases.case import Case
 from assay.cases.removals import Blur, Constant
 from assay.engine.ball import Ball
-from assay.engine.influence import Gaussian, Line, Point, Uniform
+from assay.engine.distributions import Gaussian, Line, Point, Uniform
+from assay.nouns.features import Features
 from assay.nouns.frames import some
 from assay.nouns.method import Method, Price, Verb, enter, find
 from assay.nouns.result import (
@@ -95,7 +96,8 @@ def explainer(
 
     def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> Explanation:
         estimate = answer if isinstance(answer, Estimate) else Estimate(answer)
-        values, dense = _pooled(case, to_floats(estimate.values), method)
+        features = case.features if estimate.features is None else estimate.features
+        values, dense = _pooled(features, to_floats(estimate.values), method)
         base = np.full(len(case), np.nan) if estimate.base is None else to_floats(estimate.base)
         return Explanation(
             made=made,
@@ -104,12 +106,12 @@ def explainer(
             stderr=None if estimate.stderr is None else to_floats(estimate.stderr),
             base=base,
             output=case.output,
-            features=case.features,
+            features=features,
             ids=case.rows.ids,
-            x=_readonly(to_numpy(case.rows.x)),
+            x=_readonly(to_numpy(case.rows.x if estimate.x is None else estimate.x)),
             labels=case.classes if case.model.gives not in ("values", "units") else (),
             dense=dense,
-            shown=case.shown(),
+            shown=case.shown() if estimate.features is None else (),
             extra={name: to_floats(array) for name, array in estimate.extra.items()},
             meaning=method.meaning,
             backend=case.rows.table.backend if case.rows.table is not None else "",
@@ -353,17 +355,17 @@ def _fitting(explanation: Explanation | None, case: Case) -> None:
         )
 
 
-def _pooled(case: Case, values: Floats, method: Method) -> tuple[Floats, Floats | None]:
-    parts, shape = (len(case), len(case.features)), (len(case), *case.rows.shape)
-    if case.features.elementwise and values.shape == shape:
-        return case.features.pool(values), None
+def _pooled(features: Features, values: Floats, method: Method) -> tuple[Floats, Floats | None]:
+    parts, shape = (len(values), len(features)), (len(values), *features.shape)
+    if features.elementwise and values.shape == shape:
+        return features.pool(values), None
     if values.shape == parts:
         return values, None
     if values.shape != shape:
         raise InputError(
             f"{method.name} returned shape {values.shape}; expected {parts} (row, part) or {shape} (row, *shape)."
         )
-    return case.features.pool(values), values
+    return features.pool(values), values
 
 
 def _undefined(values: Floats, case: Case, what: str) -> tuple[Note, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from assay.cases.case import Case
+from assay.engine.distributions import Distribution
 from assay.engine.masks import present
 from assay.engine.ordered import cuts
 from assay.engine.summary import Design, Summary
@@ -46,6 +47,17 @@ def per_row(forwards: Callable[[Given], int], backwards: Callable[[Given], int] 
 
     def priced(case: Case, o: Given, again: Price) -> Price:
         return Price(forwards(o), backwards(o)) * (len(case) * case.model.passes)
+
+    return priced
+
+
+def of_influence(chosen: Callable[[Given], Distribution] = lambda o: o.over, *, along: bool = True) -> Priced:
+    """The nodes of a distribution; at a layer one more pass, which reads the activations."""
+
+    def priced(case: Case, o: Given, again: Price) -> Price:
+        over = chosen(o)
+        looked = 1 if getattr(o, "layer", None) is not None else 0
+        return Price(over.count + looked + (over.starts if along else 0), over.count) * (len(case) * case.model.passes)
 
     return priced
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from assay.cases.case import Case
 from assay.engine.declare import explainer
-from assay.engine.influence import Lines, influence
+from assay.engine.distributions import Lines
+from assay.engine.influence import influence
 from assay.engine.price import per_row
 from assay.nouns.result import Estimate
 

@@ -3,7 +3,8 @@
 
 from assay.cases.case import Case
 from assay.engine.declare import explainer
-from assay.engine.influence import Point, influence
+from assay.engine.distributions import Point
+from assay.engine.influence import influence
 from assay.engine.price import per_row
 from assay.words.types import Array
 

@@ -5,7 +5,8 @@ from array_api_compat import array_namespace
 
 from assay.cases.case import Case
 from assay.engine.declare import explainer
-from assay.engine.influence import Point, influence
+from assay.engine.distributions import Point
+from assay.engine.influence import influence
 from assay.engine.price import per_row
 from assay.nouns.result import Estimate
 from assay.words.types import Array

@@ -3,17 +3,14 @@
 
 from dataclasses import replace
 
-import numpy as np
 from array_api_compat import array_namespace
 
 from assay.cases.case import Case
 from assay.engine.declare import explainer
-from assay.engine.influence import Gaussian, influence
+from assay.engine.influence import influence
+from assay.engine.noise import around
 from assay.engine.price import per_row
-from assay.nouns.frames import some
-from assay.nouns.result import Estimate, Note
-from assay.nouns.rows import to_floats
-from assay.words.errors import InputError
+from assay.nouns.result import Estimate
 
 
 @explainer(
@@ -35,18 +32,9 @@ def smooth_grad(case: Case, *, noise: float = 0.15, draws: int = 16, signed: boo
 
     captum.NoiseTunnel takes σ in input units, and over its Saliency averages absolute gradients.
     """
-    if noise < 0:
-        raise InputError(f"noise={noise}; a fraction of the row's range is at least 0.")
-    x = case.rows.x
-    xp = array_namespace(x)
-    flat = xp.reshape(x, (len(case), -1))
-    spread = xp.max(flat, axis=1) - xp.min(flat, axis=1)
-    sigma = xp.reshape(noise * spread, (-1, *(1,) * len(case.rows.shape)))
-    mean = influence(case, Gaussian(sigma, draws))
-    still = np.flatnonzero(to_floats(spread) == 0)
-    if len(still):
-        text = f"no noise for {len(still)} rows whose elements are all equal: {some(still)}"
-        mean = replace(mean, notes=(Note("no-noise", text, tuple(case.rows.ids[i] for i in still)),))
+    cloud, notes = around(case, noise, draws)
+    mean = replace(influence(case, cloud), notes=notes)
     if signed:
         return mean
+    xp = array_namespace(mean.values)
     return replace(mean, values=xp.abs(mean.values), stderr=mean.stderr if case.features.elementwise else None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from assay.model.curvature import live_slope
+from assay.model.slices import ROWS
 from assay.nouns.result import Note
 from assay.nouns.rows import Rows
 from assay.nouns.target import Gives
@@ -42,12 +43,29 @@ class Meter:
 
 
 @dataclass(frozen=True, eq=False)
+class Slope:
+    """A gradient at a layer (row, *unit), the activations there, and their derivative along a direction of the rows."""
+
+    gradient: Array
+    activation: Array
+    pushed: Array | None = None
+
+
+class Inside(Protocol):
+    """The inside of a torch net, for those who look at its layers."""
+
+    def slope(self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None) -> Slope:
+        """The gradient of ``read(outputs)`` at a layer, and how the layer moves when the rows move ``along``."""
+
+
+@dataclass(frozen=True, eq=False)
 class Model:
     """A function from rows to outputs, with what is known about it.
 
     ``forward(rows)`` gives outputs (row, out) in the model's namespace. A torch model is ``differentiable`` when
     autograd can follow ``forward``; a numpy model may give its ``slope`` with respect to the rows in closed form.
     ``mark`` changes when the weights change. ``net`` is the private torch module, ``None`` for other models.
+    ``place`` is the slice the rows are of: the model's own rows, or a layer (``since``).
     ``passes`` is how many passes of the underlying model one row costs (a smoothed model: its draws).
     Anything that changes a model gives another ``Model`` and shares its meter.
     """
@@ -70,14 +88,32 @@ class Model:
     default_target: str = "probability"
     net: Any = field(default=None, repr=False)
     remade: Callable[[Any, str, str], Model] | None = field(default=None, repr=False)
-    cut: Callable[[str], Model] | None = field(default=None, repr=False)
+    cut: Callable[[str], tuple[Model, Model]] | None = field(default=None, repr=False)
+    inside: Inside | None = field(default=None, repr=False)
+    place: str = ROWS
     about: Mapping[str, str] = field(default_factory=dict)
 
     def until(self, layer: str) -> Model:
         """The model up to ``layer``: its outputs are that layer's activations."""
+        return self._cut(layer)[0]
+
+    def since(self, layer: str) -> Model:
+        """The model from ``layer`` on: its rows are that layer's activations; what lies beneath is carried along.
+
+        The layer ``""`` is the net's own input, after ``preprocess``.
+        """
+        return self._cut(layer)[1]
+
+    def _cut(self, layer: str) -> tuple[Model, Model]:
         if self.cut is None:
             raise CapabilityError(f"{self.name} has no layers to cut at; only torch nets have.")
         return self.cut(layer)
+
+    def slope_at(self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None) -> Slope:
+        """Derivative of ``read(outputs)`` by the activations of ``layer``; along a direction of the rows, too."""
+        if self.inside is None:
+            raise CapabilityError(f"{self.name} has no layers to look at; only torch nets have.")
+        return self.inside.slope(read, rows, layer, along)
 
     def with_net(self, net: Any, mark: str, name: str) -> Model:
         """The same model around another torch module (scrambled, softened, retrained weights)."""

@@ -74,5 +74,6 @@ def smoothed(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None =
         passes=model.passes * draws,
         remade=None,
         cut=None,
+        inside=None,
         net=None,
     )

@@ -38,6 +38,7 @@ def softened(model: Model, *, sharpness: float = 20.0) -> Model:
         mark=digest(model.mark, "softened", sharpness),
         remade=None,
         cut=None,
+        inside=None,
     )
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from assay.model.model import Model
+from assay.model.model import Model, Slope
+from assay.model.slices import OWN, ROWS, Visit, address, held, visited
 from assay.nouns.result import Note
 from assay.nouns.rows import Rows
 from assay.nouns.target import Gives
 from assay.words.digest import digest
-from assay.words.errors import CapabilityError, InputError
+from assay.words.errors import CapabilityError
 from assay.words.optional import need
+from assay.words.types import Array
 
 if TYPE_CHECKING:
     import torch as pt
@@ -45,25 +48,75 @@ def torch(
     private = copy.deepcopy(net).eval().requires_grad_(False)
     if device is not None:
         private = private.to(device)
-    kept = _Net(private, preprocess, output)
+    pictures = any(p.ndim == 4 for p in private.parameters())
+    if pictures:
+        _laid(private, need("torch", extra="torch").channels_last)
+    kept = _Net(private, preprocess, output, _Layout(pictures))
     return _model(kept, _mark(kept, gives), name or type(net).__name__, gives, tuple(classes or ()), batch, notes)
+
+
+@dataclass
+class _Layout:
+    """Whether pictures lie channels last in memory, which is faster; a net that cannot read them so unsets it."""
+
+    last: bool
 
 
 @dataclass(frozen=True, eq=False)
 class _Net:
-    """A module, what goes before it, what comes after, and the layer whose activations are wanted."""
+    """A module, what goes before it and comes after, and where it is cut.
+
+    ``until`` is the layer whose activations are wanted. ``since`` are layers whose activations are given instead of
+    computed: the rows are those of the last, what lies beneath is carried along.
+    """
 
     module: pt.nn.Module
     preprocess: Callable[[pt.Tensor], pt.Tensor] | None
     output: Callable[[Any], pt.Tensor] | None
-    layer: str | None = None
+    layout: _Layout
+    until: str | None = None
+    since: tuple[str, ...] = ()
 
     def __call__(self, rows: Rows) -> pt.Tensor:
-        x = rows.x.clone()  # a net or a preprocess that works in place must not reach the rows
-        x = x if self.preprocess is None else self.preprocess(x)
-        if self.layer is not None:
-            return self._activation(x, rows)
-        out = self.module(x, **rows.carried)
+        if self.until is None:
+            return self.scores(self.run(rows), rows)
+        return self.reached(rows, self.until)[0]
+
+    def run(self, rows: Rows, visits: Mapping[str, Visit] | None = None) -> Any:
+        """Whatever the module returns; ``visits`` see layers' outputs pass by."""
+        carried = dict(rows.carried)
+        *beneath, last = (ROWS, *self.since)
+        given = {place: carried.pop(held(place)) for place in beneath} | {last: rows.x}
+        x = given.pop(ROWS)
+        if OWN in given:
+            x = given.pop(OWN).clone()
+        elif self.preprocess is not None:
+            x = self.preprocess(x.clone())
+        else:
+            x = x.clone()  # a net that works in place must not reach the rows
+        taken = {place: replacing(activation) for place, activation in given.items()}
+        for place, visit in (visits or {}).items():
+            taken[place] = visit if place not in taken else then(taken[place], visit)
+        with visited(self.module, taken):
+            return self.called(x, carried)
+
+    def called(self, x: pt.Tensor, carried: Mapping[str, Any]) -> Any:
+        """The module itself, channels last as long as it can read pictures so."""
+        import torch as pt
+
+        if not self.layout.last or x.ndim != 4:
+            return self.module(x, **carried)
+        try:
+            return self.module(x.contiguous(memory_format=pt.channels_last), **carried)
+        except RuntimeError as error:
+            if "view size is not compatible" not in str(error):
+                raise
+        self.layout.last = False
+        _laid(self.module, pt.contiguous_format)
+        return self.called(x, carried)
+
+    def scores(self, out: Any, rows: Rows) -> pt.Tensor:
+        """What the module returned as scores (row, class)."""
         if self.output is not None:
             out = self.output(out)
         pt = need("torch", extra="torch")
@@ -74,42 +127,85 @@ class _Net:
             )
         if out.ndim == 1:
             out = out[:, None]
-        if out.ndim != 2 or len(out) != len(x):
+        if out.ndim != 2 or len(out) != len(rows):
             raise CapabilityError(
-                f"the net returns shape {tuple(out.shape)} for {len(x)} rows; one row of scores per input is needed. "
-                f"Pick it with output=…"
+                f"the net returns shape {tuple(out.shape)} for {len(rows)} rows; one row of scores per input is "
+                f"needed. Pick it with output=…"
             )
         return out
 
-    def _activation(self, x: pt.Tensor, rows: Rows) -> pt.Tensor:
+    def reached(self, rows: Rows, layer: str) -> tuple[pt.Tensor, Any]:
+        """A layer's activations, row first, and what the module returned."""
+        if layer == OWN:
+            x = rows.x.clone()
+            return (x if self.preprocess is None or self.since else self.preprocess(x)), None
         seen: list[pt.Tensor] = []
-        assert self.layer is not None
-        module = submodule(self.module, self.layer)
 
-        def keep(module: pt.nn.Module, args: Any, out: Any) -> None:
-            if not isinstance(out, need("torch", extra="torch").Tensor):
-                raise CapabilityError(f"layer {self.layer!r} returns {type(out).__name__}, not a tensor.")
+        def keep(out: pt.Tensor) -> None:
+            if out.ndim < 2 or len(out) != len(rows):
+                raise CapabilityError(
+                    f"layer {layer!r} gives shape {tuple(out.shape)} for {len(rows)} rows; its first axis must be the "
+                    f"row. Choose a layer whose output is one line a row."
+                )
             seen.append(out.clone())  # the next layer may work in place
 
-        handle = module.register_forward_hook(keep)
-        try:
-            self.module(x, **rows.carried)
-        finally:
-            handle.remove()
-        if not seen:
-            raise CapabilityError(f"layer {self.layer!r} was not reached by the forward pass.")
-        return seen[-1]
+        out = self.run(rows, {layer: keep})
+        return seen[-1], out
+
+    def slope(self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None) -> Slope:
+        """The gradient of ``read(outputs)`` at a layer, in one pass, and how the layer moves when rows move along."""
+        import torch as pt
+        from torch.autograd import forward_ad
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        leaf: list[pt.Tensor] = []
+        pushed: list[pt.Tensor] = []
+
+        def open_here(out: pt.Tensor) -> pt.Tensor:
+            moved = forward_ad.unpack_dual(out) if along is not None else None  # type: ignore[no-untyped-call]  # torch gives it no types
+            if moved is not None:
+                pushed.append(pt.zeros_like(out) if moved.tangent is None else moved.tangent.detach().clone())
+            primal = out if moved is None else moved.primal
+            if len(primal) != len(rows):
+                raise CapabilityError(
+                    f"layer {layer!r} gives shape {tuple(out.shape)}; its first axis must be the row."
+                )
+            leaf.append(primal.detach().clone().requires_grad_(True))
+            return leaf[-1].clone()  # the next layer may work in place
+
+        with pt.enable_grad(), ExitStack() as stack:
+            if along is not None:  # fused attention knows no derivative along a direction
+                stack.enter_context(forward_ad.dual_level())
+                stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+                dual = forward_ad.make_dual(rows.x.detach(), along)  # type: ignore[no-untyped-call]  # torch gives it no types
+                rows = replace(rows, x=dual)
+            total = read(self.scores(self.run(rows, {layer: open_here}), rows)).sum()
+            slope = pt.autograd.grad(total, leaf[-1], materialize_grads=True)[0]
+        return Slope(slope, leaf[-1].detach(), pushed[-1] if pushed else None)
 
 
-def submodule(net: pt.nn.Module, layer: str) -> pt.nn.Module:
-    """The layer of this dotted name; raises ``InputError`` with the nearest names."""
-    names = dict(net.named_modules())
-    if layer not in names or layer == "":
-        import difflib
+def _laid(net: pt.nn.Module, layout: Any) -> None:
+    """Lay out a private net's weights for pictures, in place."""
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=layout)
 
-        near = difflib.get_close_matches(layer, list(names), n=4, cutoff=0.3)
-        raise InputError(f"no layer {layer!r}; near names: {', '.join(near) or ', '.join(list(names)[1:6])}.")
-    return names[layer]
+
+def replacing(activation: pt.Tensor) -> Visit:
+    """A visit that puts ``activation`` in the place of what comes by."""
+    return lambda out: activation.to(out.dtype).reshape(out.shape).clone()
+
+
+def then(first: Visit, second: Visit) -> Visit:
+    """Two visits at one layer."""
+
+    def both(out: pt.Tensor) -> pt.Tensor | None:
+        new = first(out)
+        out = out if new is None else new
+        after = second(out)
+        return new if after is None else after
+
+    return both
 
 
 def _mark(net: _Net, gives: Gives) -> str:
@@ -147,10 +243,16 @@ def _model(
     def remade(other: pt.nn.Module, other_mark: str, other_name: str) -> Model:
         return sharing(_model(replace(net, module=other), other_mark, other_name, gives, classes, batch, notes))
 
-    def cut(layer: str) -> Model:
-        submodule(net.module, layer)
-        part = replace(net, layer=layer)
-        return sharing(_model(part, digest(mark, layer), f"{name} up to {layer}", "units", (), batch, notes))
+    def cut(layer: str) -> tuple[Model, Model]:
+        if layer != OWN:
+            address(net.module, layer)
+        until = replace(net, until=layer)
+        since = replace(net, since=(*net.since, layer))
+        place = layer or "the net's own input"
+        return (
+            sharing(_model(until, digest(mark, "until", layer), f"{name} up to {place}", "units", (), batch, notes)),
+            sharing(_model(since, digest(mark, "since", layer), f"{name} from {place}", gives, classes, batch, notes)),
+        )
 
     model = Model(
         forward=net,
@@ -166,6 +268,8 @@ def _model(
         notes=notes,
         default_target={"logits": "logit", "values": "value"}.get(gives, "probability"),
         net=net.module,
+        inside=net,
+        place=net.since[-1] if net.since else ROWS,
         remade=remade,
         cut=cut,
         about={

@@ -112,6 +112,19 @@ def elements(shape: Sequence[int], names: Sequence[str] | None = None) -> Featur
     return Features(np.arange(size).reshape(tuple(shape)), _named(names, size))
 
 
+def units(shape: Sequence[int]) -> Features:
+    """The units of a layer: channels of a map (channel, height, width), else places along the last axis.
+
+    >>> units((2, 8, 8)).names, units((5, 3)).names
+    (('channel 0', 'channel 1'), ('unit 0', 'unit 1', 'unit 2'))
+    """
+    if len(shape) == 3:
+        index = np.broadcast_to(np.arange(shape[0])[:, None, None], tuple(shape))
+        return Features(index.copy(), tuple(f"channel {i}" for i in range(shape[0])))
+    index = np.broadcast_to(np.arange(shape[-1]), tuple(shape))
+    return Features(index.copy(), tuple(f"unit {i}" for i in range(shape[-1])))
+
+
 def columns(names: Sequence[str]) -> Features:
     """Every column of a table is a part."""
     return elements((len(names),), names)

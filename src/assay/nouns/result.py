@@ -49,13 +49,18 @@ class Made:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a method's body may return instead of a bare array."""
+    """What a method's body may return instead of a bare array.
+
+    Values of a layer's units, not of the input, bring the units as ``features`` and the activations as ``x``.
+    """
 
     values: Any
     stderr: Any = None
     base: Any = None
     notes: tuple[Note, ...] = ()
     extra: Mapping[str, Floats] = field(default_factory=dict)
+    features: Features | None = None
+    x: Any = None
 
 
 SHOWN = 12

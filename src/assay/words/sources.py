@@ -2,8 +2,15 @@
 """The bibliography: what a method's ``source`` stands for."""
 
 SOURCES: dict[str, str] = {
+    "abnar2020": "Abnar and Zuidema: Quantifying Attention Flow in Transformers. ACL 2020.",
+    "achtibat2024": "Achtibat, Hatefi, Dreyer, Jain, Wiegand, Lapuschkin and Samek: AttnLRP: Attention-Aware "
+    "Layer-Wise Relevance Propagation for Transformers. ICML 2024.",
     "adebayo2018": "Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim: Sanity Checks for Saliency Maps. NeurIPS 2018.",
+    "adebayo2018local": "Adebayo, Gilmer, Goodfellow and Kim: Local Explanation Methods for Deep Neural Networks "
+    "Lack Sensitivity to Parameter Values. ICLR Workshop 2018.",
     "assay2026": "Defined by this package; the method's page says all there is to know.",
+    "bach2015": "Bach, Binder, Montavon, Klauschen, Müller and Samek: On Pixel-Wise Explanations for Non-Linear "
+    "Classifier Decisions by Layer-Wise Relevance Propagation. PLOS ONE 10, 2015.",
     "banzhaf1965": "Banzhaf: Weighted Voting Doesn't Work: A Mathematical Analysis. Rutgers Law Review 19, 1965.",
     "bhatt2020": "Bhatt, Weller and Moura: Evaluating and Aggregating Feature-based Model Explanations. IJCAI 2020.",
     "breiman2001": "Breiman: Random Forests. Machine Learning 45, 2001.",
@@ -13,37 +20,51 @@ SOURCES: dict[str, str] = {
     "Computers & Operations Research 36, 2009.",
     "chalasani2020": "Chalasani, Chen, Chowdhury, Wu and Jha: Concise Explanations of Neural Networks using "
     "Adversarial Training. ICML 2020.",
+    "chattopadhyay2018": "Chattopadhay, Sarkar, Howlader and Balasubramanian: Grad-CAM++: Generalized Gradient-Based "
+    "Visual Explanations for Deep Convolutional Networks. WACV 2018.",
+    "chefer2021": "Chefer, Gur and Wolf: Generic Attention-Model Explainability for Interpreting Bi-Modal and "
+    "Encoder-Decoder Transformers. ICCV 2021.",
     "clopper1934": "Clopper and Pearson: The Use of Confidence or Fiducial Limits Illustrated in the Case of the "
     "Binomial. Biometrika 26, 1934.",
     "cohen2019": "Cohen, Rosenfeld and Kolter: Certified Adversarial Robustness via Randomized Smoothing. ICML 2019.",
     "datta2016": "Datta, Sen and Zick: Algorithmic Transparency via Quantitative Input Influence. IEEE S&P 2016.",
     "deyoung2020": "DeYoung, Jain, Rajani, Lehman, Xiong, Socher and Wallace: ERASER: A Benchmark to Evaluate "
     "Rationalized NLP Models. ACL 2020.",
+    "dhamdhere2019": "Dhamdhere, Sundararajan and Yan: How Important Is a Neuron? ICLR 2019.",
     "dombrowski2019": "Dombrowski, Alber, Anders, Ackermann, Müller and Kessel: Explanations can be manipulated and "
     "geometry is to blame. NeurIPS 2019.",
     "efron1987": "Efron: Better Bootstrap Confidence Intervals. JASA 82, 1987.",
     "erion2021": "Erion, Janizek, Sturmfels, Lundberg and Lee: Improving performance of deep learning models with "
     "axiomatic attribution priors and expected gradients. Nature Machine Intelligence 3, 2021.",
-    "feldman2015": "Feldman, Friedler, Moeller, Scheidegger and Venkatasubramanian: Certifying and Removing Disparate "
-    "Impact. KDD 2015.",
+    "feldman2015": "Feldman, Friedler, Moeller, Scheidegger and Venkatasubramanian: Certifying and Removing "
+    "Disparate Impact. KDD 2015.",
     "geirhos2020": "Geirhos, Jacobsen, Michaelis, Zemel, Brendel, Bethge and Wichmann: Shortcut Learning in Deep "
     "Neural Networks. Nature Machine Intelligence 2, 2020.",
     "ghorbani2019": "Ghorbani, Abid and Zou: Interpretation of Neural Networks Is Fragile. AAAI 2019.",
     "goodfellow2015": "Goodfellow, Shlens and Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
     "hardt2016": "Hardt, Price and Srebro: Equality of Opportunity in Supervised Learning. NeurIPS 2016.",
     "hedstrom2024": "Hedström, Weber, Lapuschkin and Höhne: A Fresh Look at Sanity Checks for Saliency Maps. xAI 2024.",
-    "jin2025": "Jin, Xue, You, Goel and Wong: Probabilistic Stability Guarantees for Feature Attributions. "
-    "NeurIPS 2025.",
+    "hooker2019": "Hooker, Erhan, Kindermans and Kim: A Benchmark for Interpretability Methods in Deep Neural "
+    "Networks. NeurIPS 2019.",
+    "jain2019": "Jain and Wallace: Attention is not Explanation. NAACL 2019.",
+    "janizek2021": "Janizek, Sturmfels and Lee: Explaining Explanations: Axiomatic Feature Interactions for Deep "
+    "Networks. JMLR 22, 2021.",
+    "jiang2021": "Jiang, Zhang, Hou, Cheng and Wei: LayerCAM: Exploring Hierarchical Class Activation Maps for "
+    "Localization. IEEE TIP 30, 2021.",
+    "jin2025": "Jin, Xue, You, Goel and Wong: Probabilistic Stability Guarantees for Feature Attributions. NeurIPS "
+    "2025.",
     "kaufman2012": "Kaufman, Rosset, Perlich and Stitelman: Leakage in Data Mining: Formulation, Detection, and "
     "Avoidance. ACM TKDD 6, 2012.",
+    "leino2018": "Leino, Sen, Datta, Fredrikson and Li: Influence-Directed Explanations for Deep Convolutional "
+    "Networks. ITC 2018.",
     "lundberg2017": "Lundberg and Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017.",
     "madry2018": "Madry, Makelov, Schmidt, Tsipras and Vladu: Towards Deep Learning Models Resistant to Adversarial "
     "Attacks. ICLR 2018.",
-    "mitchell2022": "Mitchell, Cooper, Frank and Holmes: Sampling Permutations for Shapley Value Estimation. "
-    "JMLR 23, 2022.",
+    "mitchell2022": "Mitchell, Cooper, Frank and Holmes: Sampling Permutations for Shapley Value Estimation. JMLR "
+    "23, 2022.",
     "musco2025": "Musco and Witter: Provably Accurate Shapley Value Estimation via Leverage Score Sampling. ICLR 2025.",
-    "newcombe1998": "Newcombe: Interval Estimation for the Difference between Independent Proportions. "
-    "Statistics in Medicine 17, 1998.",
+    "newcombe1998": "Newcombe: Interval Estimation for the Difference between Independent Proportions. Statistics in "
+    "Medicine 17, 1998.",
     "petsiuk2018": "Petsiuk, Das and Saenko: RISE: Randomized Input Sampling for Explanation of Black-box Models. "
     "BMVC 2018.",
     "ribeiro2016": "Ribeiro, Singh and Guestrin: “Why Should I Trust You?” Explaining the Predictions of Any "
@@ -52,6 +73,8 @@ SOURCES: dict[str, str] = {
     "Inference Attacks and Defenses on Machine Learning Models. NDSS 2019.",
     "samek2017": "Samek, Binder, Montavon, Lapuschkin and Müller: Evaluating the Visualization of What a Deep Neural "
     "Network Has Learned. IEEE TNNLS 28, 2017.",
+    "selvaraju2017": "Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra: Grad-CAM: Visual Explanations from Deep "
+    "Networks via Gradient-based Localization. ICCV 2017.",
     "shapley1953": "Shapley: A Value for n-Person Games. Contributions to the Theory of Games II, 1953.",
     "shokri2017": "Shokri, Stronati, Song and Shmatikov: Membership Inference Attacks Against Machine Learning "
     "Models. IEEE S&P 2017.",
@@ -59,19 +82,30 @@ SOURCES: dict[str, str] = {
     "Differences. ICML 2017.",
     "simonyan2014": "Simonyan, Vedaldi and Zisserman: Deep Inside Convolutional Networks: Visualising Image "
     "Classification Models and Saliency Maps. ICLR workshop 2014.",
-    "smilkov2017": "Smilkov, Thorat, Kim, Viégas and Wattenberg: SmoothGrad: removing noise by adding noise. "
-    "ICML workshop 2017.",
-    "sobel1968": "Sobel and Feldman: A 3 × 3 Isotropic Gradient Operator for Image Processing. Stanford AI "
-    "Project, 1968.",
+    "smilkov2017": "Smilkov, Thorat, Kim, Viégas and Wattenberg: SmoothGrad: removing noise by adding noise. ICML "
+    "workshop 2017.",
+    "sobel1968": "Sobel and Feldman: A 3 × 3 Isotropic Gradient Operator for Image Processing. Stanford AI Project, "
+    "1968.",
+    "springenberg2015": "Springenberg, Dosovitskiy, Brox and Riedmiller: Striving for Simplicity: The All "
+    "Convolutional Net. ICLR Workshop 2015.",
     "sundararajan2017": "Sundararajan, Taly and Yan: Axiomatic Attribution for Deep Networks. ICML 2017.",
+    "vaswani2017": "Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin: Attention Is All You "
+    "Need. NeurIPS 2017.",
+    "wang2020": "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu: Score-CAM: Score-Weighted Visual Explanations "
+    "for Convolutional Neural Networks. CVPR Workshop 2020.",
     "wang2023": "Wang and Jia: Data Banzhaf: A Robust Data Valuation Framework for Machine Learning. AISTATS 2023.",
     "wilson1927": "Wilson: Probable Inference, the Law of Succession, and Statistical Inference. JASA 22, 1927.",
+    "xu2020": "Xu, Venugopalan and Sundararajan: Attribution in Scale and Space. CVPR 2020.",
     "xue2023": "Xue, Alur and Wong: Stability Guarantees for Feature Attributions with Multiplicative Smoothing. "
     "NeurIPS 2023.",
     "yeh2019": "Yeh, Hsieh, Suggala, Inouye and Ravikumar: On the (In)fidelity and Sensitivity of Explanations. "
     "NeurIPS 2019.",
-    "yeom2018": "Yeom, Giacomelli, Fredrikson and Jha: Privacy Risk in Machine Learning: Analyzing the Connection "
-    "to Overfitting. IEEE CSF 2018.",
+    "yeom2018": "Yeom, Giacomelli, Fredrikson and Jha: Privacy Risk in Machine Learning: Analyzing the Connection to "
+    "Overfitting. IEEE CSF 2018.",
     "zeiler2014": "Zeiler and Fergus: Visualizing and Understanding Convolutional Networks. ECCV 2014.",
+    "zhang2018": "Zhang, Bargal, Lin, Brandt, Shen and Sclaroff: Top-Down Neural Attention by Excitation Backprop. "
+    "IJCV 126, 2018.",
+    "zhou2016": "Zhou, Khosla, Lapedriza, Oliva and Torralba: Learning Deep Features for Discriminative "
+    "Localization. CVPR 2016.",
 }
 """Key (first author and year) → authors, title, place."""

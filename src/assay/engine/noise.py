@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Noise of a size that fits each row, for methods that average over noisy copies."""
+
+from __future__ import annotations
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from assay.cases.case import Case
+from assay.engine.distributions import Gaussian
+from assay.nouns.frames import some
+from assay.nouns.result import Note
+from assay.nouns.rows import to_floats
+from assay.words.errors import InputError
+
+
+def around(case: Case, noise: float, draws: int) -> tuple[Gaussian, tuple[Note, ...]]:
+    """Gaussian copies with σ = ``noise`` · (max − min) of each row's elements; rows of equal elements get a note."""
+    if noise < 0:
+        raise InputError(f"noise={noise}; a fraction of the row's range is at least 0.")
+    x = case.rows.x
+    xp = array_namespace(x)
+    flat = xp.reshape(x, (len(case), -1))
+    spread = xp.max(flat, axis=1) - xp.min(flat, axis=1)
+    sigma = xp.reshape(noise * spread, (-1, *(1,) * len(case.rows.shape)))
+    still = np.flatnonzero(to_floats(spread) == 0)
+    if not len(still):
+        return Gaussian(sigma, draws), ()
+    text = f"no noise for {len(still)} rows whose elements are all equal: {some(still)}"
+    return Gaussian(sigma, draws), (Note("no-noise", text, tuple(case.rows.ids[i] for i in still)),)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Internal influence."""
+
+from assay.cases.case import Case
+from assay.engine.declare import explainer
+from assay.engine.distributions import Distribution, Line
+from assay.engine.influence import influence
+from assay.engine.price import of_influence
+from assay.nouns.result import Estimate
+
+
+@explainer(
+    source="leino2018",
+    needs={"gradient", "numbers"},
+    claims={"dummy", "linear", "differentiable"},
+    price=of_influence(along=False),
+)
+def internal_influence(case: Case, *, layer: str | None = None, over: Distribution = Line()) -> Estimate:
+    """How fast the target moves when a unit moves, averaged over a distribution of inputs.
+
+    Σ w · ∂f/∂a(z) over the weighted points z of ``over``, where a are the activations of ``layer`` (its dotted name;
+    ``None`` is the input): in target units per unit of activation. ``over`` is a Point, Line, Lines, Gaussian, Uniform,
+    BlurPath, Path or anything with ``nodes``. Values of a layer are those of its units, a channel's positions summed;
+    ``map()`` keeps every position. It shares nothing out, so there is no base.
+
+    captum.InternalInfluence agrees on a line of equal nodes; the paper's distribution may be any, as here.
+    """
+    return influence(case, over, layer=layer, along=False)

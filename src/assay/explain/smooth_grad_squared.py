@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SmoothGrad squared."""
+
+from dataclasses import replace
+
+from assay.cases.case import Case
+from assay.engine.declare import explainer
+from assay.engine.influence import influence
+from assay.engine.noise import around
+from assay.engine.price import per_row
+from assay.nouns.result import Estimate
+
+
+@explainer(
+    source="hooker2019",
+    needs={"gradient", "numbers"},
+    claims={"dummy"},
+    price=per_row(lambda o: o.draws, lambda o: o.draws),
+)
+def smooth_grad_squared(case: Case, *, noise: float = 0.15, draws: int = 16) -> Estimate:
+    """How large the target's gradient is around the input: its mean square over noisy copies.
+
+    The mean of (∂f/∂x)² over ``draws`` points x + σ·N(0, 1), in squared target units per squared input unit; never
+    negative. σ is the fraction ``noise`` of the row's own range, max − min over all its elements, as in smooth_grad. It
+    is the square of SmoothGrad plus VarGrad, and large wherever the gradient is large on average or merely unsteady.
+    Parts of several elements get the sum.
+
+    captum.NoiseTunnel calls it smoothgrad_sq and takes σ in input units.
+    """
+    cloud, notes = around(case, noise, draws)
+    return replace(influence(case, cloud, power=2), notes=notes)
