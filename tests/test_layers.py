@@ -24,12 +24,13 @@ MAY_KNOW: dict[str, set[str]] = {
     "engine": CORE,
     **dict.fromkeys(VERBS, CORE),
     "examples": CORE - {"engine"},
+    "axioms": CORE | VERBS | {"examples", "data", "axioms"},
     "report": {"words", "nouns", "report"},
     "data": {"words", "nouns", "data"},
     "demos": CORE | VERBS | {"report", "data", "auditing", "demos"},
     "auditing": CORE | VERBS | {"report", "data", "auditing"},
     "testing": CORE | {"auditing", "testing"},
-    "cli": CORE | VERBS | {"report", "data", "auditing", "demos", "cli", "examples"},
+    "cli": CORE | VERBS | {"report", "data", "auditing", "demos", "cli", "examples", "axioms"},
 }
 METHODS = VERBS | {"nouns", "cases", "engine", "words", "report"}
 HEAVY = {"torch", "pandas", "sklearn", "polars", "xgboost", "lightgbm", "transformers", "skimage", "PIL", "matplotlib"}

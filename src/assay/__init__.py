@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from assay.nouns.recipe import Recipe
     from assay.nouns.record import Waiver
     from assay.nouns.store import load
-    from assay.nouns.target import Target, unit
+    from assay.nouns.target import Target, contrast, unit
     from assay.words.seed import Seed
 
 _PACKAGES = ("attack", "certify", "diagnose", "evaluate", "examples", "explain", "model", "repair")
@@ -56,6 +56,7 @@ _PLACES = {
     "case": "cases.case",
     "columns": "nouns.features",
     "compare": "auditing.compare",
+    "contrast": "nouns.target",
     "elements": "nouns.features",
     "grid": "nouns.features",
     "groups": "nouns.features",

@@ -206,3 +206,11 @@ print("audited without torch")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "audited without torch" in done.stdout
+
+
+def test_the_record_holds_the_axioms_of_the_methods_asked(run):
+    told = run.record.axioms
+    assert set(told) == set(run.record.explanations)
+    assert told["shapley"]["completeness"] == "kept"
+    assert told["random"]["completeness"] == "violated"
+    assert json.loads(run.to_json())["axioms"] == {name: dict(found) for name, found in told.items()}

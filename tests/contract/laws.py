@@ -33,6 +33,7 @@ import assay
 from assay.cases.case import Case
 from assay.engine.price import price_of
 from assay.examples import analytic
+from assay.nouns.features import units
 from assay.nouns.method import Method, find
 from assay.nouns.result import Estimate
 from assay.nouns.rows import to_floats
@@ -50,8 +51,12 @@ def ask(method: Method, case: Case) -> Any:
 def has_the_shape_of_its_rows(method: Method, subject: str) -> None:
     case = SUBJECTS[subject]()
     result = ask(method, case)
-    wanted = (len(case), len(case.features)) if method.verb == "explain" else (len(case),)
+    wanted = (len(case), len(result.features)) if method.verb == "explain" else (len(case),)
     assert result.values.shape == wanted
+    if method.verb == "explain":
+        assert result.x.shape == (len(case), *result.features.shape)
+        inside = "layer" in method.options and result.features.mark == units(result.features.shape).mark
+        assert inside or result.features.mark == case.features.mark
     assert result.values.dtype == np.float64
     assert result.ids == case.rows.ids
     assert result.meaning

@@ -25,6 +25,7 @@ from assay.model.gradient_free import function
 from assay.model.model import Model
 from assay.nouns.features import Features, grid
 from assay.nouns.method import VERBS, Method, known
+from assay.words.errors import CapabilityError
 
 MIXING = np.array([[1.0, 0.5, 0.0, -0.3], [0.5, -0.8, 0.2, 0.0], [0.0, 0.2, 0.6, 0.1], [-0.3, 0.0, 0.1, 0.4]])
 TILT = np.array([0.7, -0.4, 0.3, 0.9])
@@ -57,6 +58,38 @@ def picture_net(seed: int = 5) -> torch.nn.Module:
         torch.nn.Linear(16, 3),
     ).double()
     return _filled(module, seed)
+
+
+def pooled_net(seed: int = 6) -> torch.nn.Module:
+    """A small smooth convolutional classifier that ends in global average pooling and one linear layer."""
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, padding=1),
+        torch.nn.Tanh(),
+        torch.nn.Conv2d(4, 5, 3, stride=2, padding=1),
+        torch.nn.Tanh(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(5, 3),
+    ).double()
+    return _filled(module, seed)
+
+
+class Rectified(torch.nn.Module):
+    """Convolutions with rectifiers of every make: module, reused, function, in place; and a functional residual."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 4, 3, padding=1)
+        self.norm = torch.nn.BatchNorm2d(4)
+        self.second = torch.nn.Conv2d(4, 4, 3, padding=1)
+        self.relu = torch.nn.ReLU()
+        self.head = torch.nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = self.relu(self.norm(self.first(x)))
+        b = torch.nn.functional.max_pool2d(a + self.relu(self.second(a)), 2)
+        c = torch.nn.functional.relu_(self.second(b))
+        return self.head(torch.nn.functional.relu6(c + b).mean((2, 3)))
 
 
 def _filled(module: torch.nn.Module, seed: int) -> torch.nn.Module:
@@ -101,6 +134,59 @@ def ragged(seed: int = 0) -> Case:
     return assay.case(assay.wrap(picture_net()), pictures(), label=1, features=cut, seed=seed)
 
 
+def pooled(seed: int = 0) -> Case:
+    """A convolutional net with a pooled end over the pictures, cut into four patches."""
+    return assay.case(assay.wrap(pooled_net()), pictures(), label=1, features=grid((3, 8, 8), 4), seed=seed)
+
+
+def rectified(seed: int = 0) -> Case:
+    """The pictures through a net of rectifiers, a class of positive score explained."""
+    model = assay.wrap(_filled(Rectified().double(), 9))
+    return assay.case(model, pictures(), label="predicted", features=grid((3, 8, 8), 4), seed=seed)
+
+
+class TinyReader(torch.nn.Module):
+    """A small smooth transformer over token ids: embedding, one layer of attention, mean over tokens, linear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = torch.nn.Embedding(len(VOCABULARY), 4)
+        self.layer = torch.nn.TransformerEncoderLayer(
+            4, 2, dim_feedforward=6, dropout=0.0, activation=torch.nn.functional.gelu, batch_first=True
+        )
+        self.head = torch.nn.Linear(4, 3)
+
+    def forward(self, ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        padding = attention_mask == 0
+        states = self.layer(self.embed(ids), src_key_padding_mask=padding).masked_fill(padding[:, :, None], 0.0)
+        return self.head(states.sum(dim=1) / attention_mask.sum(dim=1, keepdim=True))
+
+
+VOCABULARY = ("<pad>", "<start>", "a", "good", "bad", "film", "not", "dull")
+TEXTS = ["not a dull film", "bad film", "a good good"]
+
+
+def whitespace(texts: list[str]) -> assay.model.Tokens:
+    """Words at spaces, after a token of the start."""
+    rows = [["<start>", *text.split()] for text in texts]
+    width = max(map(len, rows))
+    pieces = [row + [""] * (width - len(row)) for row in rows]
+    ids = np.array([[VOCABULARY.index(piece or "<pad>") for piece in row] for row in pieces])
+    word = np.where(ids > 1, np.arange(width) - 1, -1)
+    return assay.model.Tokens(ids, word, {"attention_mask": (ids > 0).astype(np.int64)}, pieces)
+
+
+def reader() -> torch.nn.Module:
+    """The tiny transformer with weights from a private generator."""
+    return _filled(TinyReader().double(), 7)
+
+
+def textual(seed: int = 0) -> Case:
+    """A tiny transformer over three texts of different length, cut into words."""
+    model = assay.model.text(reader(), whitespace, embedding="embed", classes=["x", "y", "z"], read="mean")
+    return assay.case(model, TEXTS, label="y", seed=seed)
+
+
 @cache
 def lenders() -> tuple[Any, Any]:
     """A frame of numbers and words, and a pipeline trained on it."""
@@ -132,6 +218,9 @@ SUBJECTS: dict[str, Callable[..., Case]] = {
     "visual": visual,
     "ragged": ragged,
     "mixed": mixed,
+    "textual": textual,
+    "pooled": pooled,
+    "rectified": rectified,
 }
 
 GIVEN: dict[str, Callable[[Case], Any]] = {
@@ -159,10 +248,19 @@ def methods(verb: str | None = None) -> list[Method]:
     return list(known(verb))
 
 
+@cache
 def offered(method: Method, subject: str) -> bool:
-    """Whether the subject has everything the method needs."""
+    """Whether the subject has everything the method needs: what it declares, and what it finds missing at work."""
     case = SUBJECTS[subject]()
-    return all(NEEDS[need][0](case) for need in method.needs)
+    if not all(NEEDS[need][0](case) for need in method.needs):
+        return False
+    if method.verb != "explain":
+        return True
+    try:
+        explained(method, case)
+    except CapabilityError:
+        return False
+    return True
 
 
 def pairs(verb: str, *, able: bool = True) -> Iterator[tuple[Method, str]]:

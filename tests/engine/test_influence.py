@@ -150,3 +150,17 @@ def test_a_line_costs_one_backward_a_node_and_row() -> None:
     case = examples.product()
     influence(case, Line(0.0, 6))
     assert (case.model.meter.backwards, case.model.meter.forwards) == (6, 7)
+
+
+@pytest.mark.parametrize("start", [0.0, np.full((3, 8, 8), 0.3)])
+def test_elements_of_no_part_keep_their_value_at_the_start(start):
+    from tests.contract.subjects import ragged
+
+    from assay.engine.distributions import started
+
+    case = ragged()
+    begun = started(case, start)
+    held = case.features.index < 0
+    assert held.any()
+    assert np.array_equal(begun.numpy()[held], case.rows.x.numpy()[held])
+    assert np.array_equal(begun.numpy()[~held], np.broadcast_to(start, begun.shape)[~held])

@@ -239,6 +239,11 @@ def credit() -> Record:
         not_run=(NotRun("diagnose.membership", "no training rows were given", "train=(rows, labels)"),),
         limits=("Explanations were made and tested on 40 of 300 rows, drawn by the seed.",),
         predictions=case.classes,
+        axioms={
+            "shapley": {"completeness": "kept", "dummy": "kept", "linear_agreement": "kept"},
+            "lime": {"completeness": "violated", "dummy": "violated", "linear_agreement": "kept"},
+            "random": {"completeness": "violated", "dummy": "undecided", "linear_agreement": "not applicable"},
+        },
         reproduce="assay.audit(model, x, y, profile='standard', seed=0)",
     )
 
@@ -527,6 +532,7 @@ def hostile(text: str) -> Record:
         truth=(f"{text} ",) * len(first.ids),
         rivals={text: evil},
         galleries=(Gallery(text, text, (0, 1), 2), Gallery("again", text, (0,), 1)),
+        axioms={text: {text: "violated", "dummy": text}},
         waivers=(Waiver(text, text, text, "2027-01-31"), Waiver("TRU", text, text, "2020-01-31", text)),
         times={"when": "2026-11-22 04:43 UTC", text: text},
         reproduce=text,

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.report.record import REFERENCES, credit
+from tests.report.record import REFERENCES, credit, hostile
 
 from assay.nouns.result import Score
 from assay.report.matrix import MANY, against, interval, leaders, matrix
+from assay.report.render import render
 
 
 def test_references_stand_apart_after_all_others() -> None:
@@ -94,3 +95,31 @@ def test_no_best_is_named_without_a_direction_or_a_rival() -> None:
 
 def test_references_are_never_called_best() -> None:
     assert {name for names in matrix(credit()).best for name in names} & set(REFERENCES) == set()
+
+
+def test_a_line_counts_the_axioms_its_method_breaks() -> None:
+    lines = {line.name: line for line in matrix(credit()).lines}
+    assert (lines["lime"].broken, lines["lime"].held) == (("completeness", "dummy"), 3)
+    assert (lines["shapley"].broken, lines["shapley"].held) == ((), 3)
+    assert (lines["random"].broken, lines["random"].held) == (("completeness",), 2)
+
+
+def test_a_method_without_a_measured_line_has_none() -> None:
+    record = replace(credit(), axioms={"lime": {"dummy": "kept"}})
+    lines = {line.name: line for line in matrix(record).lines}
+    assert (lines["shapley"].held, lines["lime"].held) == (0, 1)
+    assert matrix(record).axioms
+    assert not matrix(replace(credit(), axioms={})).axioms
+
+
+def test_the_page_names_the_axioms_broken_and_only_where_they_are_known() -> None:
+    page = render(credit())
+    assert 'title="completeness, dummy"' in page
+    assert "axioms broken" in page
+    assert "axioms broken" not in render(replace(credit(), axioms={}))
+
+
+def test_names_of_axioms_are_escaped() -> None:
+    page = render(hostile('"><script>x</script>'))
+    assert "&lt;script&gt;x" in page
+    assert "<script>x" not in page

@@ -5,9 +5,10 @@ import pytest
 import assay
 
 NAMES = """
-    Ball Blur BlurPath Case Conditional Constant Features Game Gaussian Line Lines Marginal Mean Model Path Point
-    Recipe Removal Run Seed Target Uniform Waiver attack audit case certify columns compare diagnose elements evaluate examples
-    explain grid groups integer_map load model remake repair superpixels unit wrap
+    Ball Blur BlurPath Case Conditional Constant Features Game Gaussian Line Lines Marginal Mean Model Path
+    Point Recipe Removal Run Seed Target Uniform Waiver attack audit case certify columns compare contrast
+    diagnose elements evaluate examples explain grid groups integer_map load model remake repair superpixels
+    unit wrap
 """
 
 

@@ -23,6 +23,7 @@ from assay.auditing.run import Run
 from assay.auditing.setting import Setting, setting_of
 from assay.auditing.work import Tell, Work, broken, investigate, silent
 from assay.cases.case import Case, case
+from assay.data.axioms import verdicts
 from assay.diagnose.explanation_trust import concluded
 from assay.engine.declare import versions
 from assay.engine.labelled import truth
@@ -253,6 +254,7 @@ class _Outcome:
             truth=tuple(names[i] for i in classes) if classes is not None and names else (),
             galleries=galleries(self.case, classes, candidates, work.scores),
             waivers=tuple(waivers),
+            axioms={name: verdicts(name) for name in work.explanations if verdicts(name)},
             level=self.level,
             reproduce=f"assay.audit(model, x, y, profile={self.asked.profile!r}, seed={subject.seed.root})",
         )

@@ -170,6 +170,7 @@ def plain(record: Record) -> dict[str, Any]:
         "refusals": [to_jsonable(refusal) for refusal in record.refusals],
         "not_run": [to_jsonable(item) for item in record.not_run],
         "waivers": [to_jsonable(waiver) for waiver in record.waivers],
+        "axioms": {method: dict(found) for method, found in record.axioms.items()},
         "limits": list(record.limits),
         "reproduce": record.reproduce,
         "times": dict(record.times),

@@ -127,6 +127,9 @@ class WaiverPart(_Part):
     subject: str
 
 
+Kept = Literal["kept", "violated", "undecided", "not applicable"]
+
+
 class ResultFile(_Part):
     """An audit's ``result.json``. ``times`` alone differs when the same audit runs again."""
 
@@ -144,6 +147,7 @@ class ResultFile(_Part):
     refusals: list[RefusalPart]
     not_run: list[NotRunPart]
     waivers: list[WaiverPart]
+    axioms: dict[str, dict[str, Kept]] = Field(description="By method and axiom, from the package's measured table.")
     limits: list[str]
     reproduce: str
     times: dict[str, str]

@@ -12,17 +12,21 @@ import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
 from assay.cases.game import Game
+from assay.cases.labels import apart, facing, labels_of, resolve_label
+from assay.cases.reading import read
 from assay.cases.removals import Removal
-from assay.model.model import Model, Slope
+from assay.model.model import Model, Returned, Ruling, Slope
 from assay.model.slices import OWN, held
-from assay.nouns.features import Features, elements, units
-from assay.nouns.frames import Table, check_columns, is_frame, some
+from assay.nouns.features import Features, units
 from assay.nouns.result import Note
-from assay.nouns.rows import Rows, refuse_gaps, to_floats, to_numpy
+from assay.nouns.rows import Rows, to_floats
 from assay.nouns.target import Target, class_scores, target_named
 from assay.words.errors import CapabilityError, InputError
 from assay.words.seed import Seed
 from assay.words.types import Array, Floats, Ints
+
+KEPT = 1
+"""Copies of a row's activations that a gradient keeps; backward rules keep about four, second derivatives eight."""
 
 FULL = ("out of memory", "allocate memory")
 """What torch's errors say when memory runs out, on a graphics card and on a processor."""
@@ -72,7 +76,11 @@ class Case:
         self._differentiable()
         which = np.arange(len(self)) if which is None else which
         chunks = self._batches(
-            x, which, lambda rows, labels: self.model.gradient(self._read(labels), rows, self.live), backwards=True
+            x,
+            which,
+            lambda rows, labels: self.model.gradient(self._read(labels), rows, self.live),
+            backwards=1,
+            kept=KEPT,
         )
         return _concatenate(list(chunks))
 
@@ -90,12 +98,46 @@ class Case:
             moved = None if along is None else along[start : start + len(rows)]
             return self.model.slope_at(self._read(labels), rows, layer, moved)
 
-        found.extend(self._batches(x, which, ask, backwards=True))
+        found.extend(self._batches(x, which, ask, backwards=1, kept=KEPT))
         return Slope(
             _concatenate([one.gradient for one in found]),
             _concatenate([one.activation for one in found]),
             None if along is None else _concatenate([one.pushed for one in found]),
         )
+
+    def curvature(self, x: Array, along: Array, which: Ints | None = None) -> Array:
+        """Second derivative of the target at ``x``, times the directions ``along``, all shaped like ``x``: H · d."""
+        self._differentiable()
+        which = np.arange(len(self)) if which is None else which
+        found: list[Array] = []
+
+        def ask(rows: Rows, labels: Ints) -> Array:
+            start = sum(map(len, found))
+            return self.model.curvature(self._read(labels), rows, along[start : start + len(rows)])
+
+        found.extend(self._batches(x, which, ask, backwards=2, kept=8 * KEPT))
+        return _concatenate(found)
+
+    def backward(
+        self, ruling: Callable[[int], Ruling], start: Array | None = None, *, sides: int = 1
+    ) -> tuple[Array, Floats | None]:
+        """The target sent back to the rows by rules (row, *shape), and what the net's constants absorbed (row,).
+
+        ``start`` has one row each, for rules that compare; ``sides`` is how many forward passes a pass is worth.
+        """
+        self._differentiable()
+        found: list[Returned] = []
+
+        def ask(rows: Rows, labels: Ints) -> Any:
+            place = sum(len(one.values) for one in found)
+            begun = None if start is None else start[place : place + len(rows)]
+            return self.model.backward(self._read(labels), rows, ruling, begun)
+
+        found.extend(self._batches(self.rows.x, np.arange(len(self)), ask, backwards=1, forwards=sides, kept=4 * KEPT))
+        again = sum(one.again for one in found)
+        self.model.meter.count(forwards=again * sides, backwards=again)
+        absorbed = [one.absorbed for one in found if one.absorbed is not None]
+        return _concatenate([one.values for one in found]), to_floats(_concatenate(absorbed)) if absorbed else None
 
     def _differentiable(self) -> None:
         """Raise ``CapabilityError`` where the target has no gradient worth the name."""
@@ -117,6 +159,10 @@ class Case:
     def _read(self, labels: Ints) -> Callable[[Array], Array]:
         """The target as a function of outputs in float64, for rows with these labels."""
         return lambda out: self.target.read(_double(out), _labels_like(labels, out), self.model.gives)
+
+    def room(self, kept: int = 0) -> int:
+        """How many rows go into one pass that keeps so many copies of a row's activations (0: none, for outputs)."""
+        return self.model.room(self.rows, kept)
 
     def game(self, remove: Removal) -> Game:
         """The game v(S) = target with all parts outside S removed by ``remove``; one per removal, it remembers."""
@@ -156,6 +202,7 @@ class Case:
     def asking(self, target: str | Target | None = None, label: Any = None) -> Case:
         """Another question about the same rows: another target, another class."""
         question = self.target if target is None else target_named(target)
+        question = facing(question, self.model, lambda: self.prediction)
         if question.layer is not None and question is not self.target:
             model = self.model.until(question.layer)
             other = replace(self, model=model, target=question)
@@ -164,8 +211,8 @@ class Case:
         if label is None and question is not self.target:
             label = None if question.truth(self.model.gives) == self.target.truth(self.model.gives) else "predicted"
         if label is None:
-            return self._knowing(replace(self, target=question))
-        labels = _labels(label, question, self.model, len(self), lambda: self.prediction)
+            return self._knowing(replace(self, target=question, label=apart(question, self.label)))
+        labels = labels_of(label, question, self.model, len(self), lambda: self.prediction)
         return self._knowing(replace(self, target=question, label=labels))
 
     def _knowing(self, other: Case) -> Case:
@@ -191,11 +238,15 @@ class Case:
         else:
             everyone = np.arange(len(self))
             activation = _concatenate(list(self._batches(self.rows.x, everyone, lambda rows, _: until.values(rows))))
-        carried = {**self.rows.carried, held(self.model.place): self.rows.x}
+        carried = dict(self.rows.carried)
+        if since.place != self.model.place:  # else the rows are that place's activations already
+            carried[held(self.model.place)] = self.rows.x
         rows = replace(self.rows, x=activation, carried=carried, table=None)
         cut = features if features is not None else units(rows.shape)
         if layer == OWN and features is None and rows.shape == self.rows.shape:
             cut = self.features
+        if rows.text is not None and cut is not self.features:
+            rows = replace(rows, text=rows.text.bare)
         return self._knowing(replace(self, model=since, rows=rows, features=cut))
 
     @property
@@ -211,7 +262,9 @@ class Case:
         return f"{self.target.name}{f' of {kinds.pop()}' if len(kinds) == 1 else ''}"
 
     def shown(self) -> tuple[tuple[str, ...], ...]:
-        """Cells of a table as text (row, part), where parts are columns; else empty."""
+        """Cells of a table as text (row, part), where parts are columns; the words of texts; else empty."""
+        if self.rows.text is not None and self.rows.text.words:
+            return tuple((*words, *[""] * (len(self.features) - len(words))) for words in self.rows.text.words)
         if not self.features.elementwise or len(self.rows.shape) != 1:
             return ()
         matrix, table = to_floats(self.rows.x), self.rows.table
@@ -220,9 +273,15 @@ class Case:
         return tuple(tuple(cell(int(j), row[j]) for j in columns) for row in matrix)
 
     def _batches(
-        self, x: Array, which: Ints, ask: Callable[[Rows, Ints], Array], backwards: bool = False
+        self,
+        x: Array,
+        which: Ints,
+        ask: Callable[[Rows, Ints], Array],
+        backwards: int = 0,
+        forwards: int = 1,
+        kept: int = 0,
     ) -> Iterator[Array]:
-        start, size = 0, self.model.batch
+        start, size = 0, self.room(kept)
         while start < len(x):
             part = slice(start, start + size)
             rows = self.rows.holding(x[part], which[part])
@@ -235,7 +294,7 @@ class Case:
                 size = (size + 1) // 2
                 continue
             done = len(rows) * self.model.passes
-            self.model.meter.count(forwards=done, backwards=done if backwards else 0)
+            self.model.meter.count(forwards=done * forwards, backwards=done * backwards)
             start += size
             yield answer
 
@@ -260,7 +319,8 @@ def case(
 ) -> Case:
     """Put a question to a model about rows ``x``.
 
-    ``x`` is a data frame, an array or a tensor, in the units before the model's ``preprocess``. ``target`` defaults
+    ``x`` is a data frame, an array or a tensor, in the units before the model's ``preprocess``; for a model that reads
+    text a list of texts: the rows are then the embeddings of their tokens, the parts their words. ``target`` defaults
     to the logit of nets, the raw score (margin) of boosted trees, the probability of other classifiers and the value
     of regressions. ``label`` is ``"predicted"``, ``"runner_up"``, a class (its name, else its position: 1 is the
     class called "1" where there is one), or one a row; for several outputs of a regression it is the output's
@@ -272,142 +332,22 @@ def case(
     """
     if not isinstance(model, Model):
         raise InputError(f"case needs a Model; got {type(model).__name__}. Make one with assay.wrap(…).")
-    rows = _rows(model, x, ids, carried or {})
-    named = tuple(names) if names is not None else rows.table.names if rows.table is not None else model.columns
+    rows, cut, notes = read(model, x, ids, carried or {}, names, features)
     question = target_named(target if target is not None else model.default_target)
-    notes = model.notes
     if question.layer is not None:
         model = model.until(question.layer)
         label = question.label
-    cut = features if features is not None else _elements(rows, named)
     if cut.shape != rows.shape:
         raise InputError(f"the feature map is for rows of shape {cut.shape}; these rows have shape {rows.shape}.")
     if cut.per_row and len(cut.index) != len(rows):
         raise InputError(f"the feature map cuts {len(cut.index)} rows, one by one; there are {len(rows)} rows.")
     root = seed if isinstance(seed, Seed) else Seed(seed)
-    bare = Case(model, rows, question, cut, np.zeros(len(rows), dtype=np.int64), root, notes)
+    bare = Case(model, rows, question, cut, np.zeros(len(rows), dtype=np.int64), root, (*model.notes, *notes))
+    question = facing(question, model, lambda: bare.prediction)
     if label is None:
-        return bare
-    return bare._knowing(replace(bare, label=_labels(label, question, model, len(rows), lambda: bare.prediction)))
-
-
-def _elements(rows: Rows, named: Sequence[str] | None) -> Features:
-    if named is not None and len(named) != int(np.prod(rows.shape)):
-        raise InputError(f"{len(named)} names for rows of shape {rows.shape} ({int(np.prod(rows.shape))} elements).")
-    return elements(rows.shape, named)
-
-
-def _rows(model: Model, x: Any, ids: Sequence[Any] | None, carried: Mapping[str, Any]) -> Rows:
-    table = None
-    if is_frame(x):
-        table = Table.of(x)
-        if model.columns is not None:
-            check_columns(table.names, model.columns)
-            places = [table.names.index(name) for name in model.columns]
-            import narwhals as nw
-
-            x = nw.from_native(x, eager_only=True)[:, places].to_native()
-            table = Table.of(x)
-        if model.namespace == "torch" and table.coded.any():
-            odd = [name for name, coded in zip(table.names, table.coded) if coded]
-            raise InputError(f"a net takes numbers; column(s) {odd[:5]} hold none. Encode them, or wrap a Pipeline.")
-        array = table.encode(x)
-    else:
-        array = x.detach() if is_torch_array(x) else np.asarray(x)
-        if array.ndim < 2:
-            raise InputError(f"rows have axes (row, …); got shape {tuple(array.shape)}. For one row use x[None].")
-        if model.columns is not None and array.shape[1] != len(model.columns):
-            raise InputError(
-                f"{array.shape[1]} columns for a model of {len(model.columns)}: {list(model.columns)[:8]}."
-            )
-    array = _private(array, model)
-    if len(array) == 0:
-        raise InputError("there are no rows to explain.")
-    refuse_gaps(array, "the rows")
-    labels = tuple(map(str, ids)) if ids is not None else tuple(map(str, range(len(array))))
-    if len(labels) != len(array):
-        raise InputError(f"{len(labels)} ids for {len(array)} rows.")
-    if len(set(labels)) != len(labels):
-        raise InputError("ids repeat; each row needs its own, since random streams follow ids.")
-    return Rows(array, labels, {name: _carry(value, array) for name, value in carried.items()}, table)
-
-
-def _private(array: Array, model: Model) -> Array:
-    """A copy of the caller's numbers in the model's namespace, type and place."""
-    if not is_torch_array(array) and array.dtype.kind not in "biuf":
-        raise InputError(f"rows of {array.dtype} are no numbers; give text and categories as a data frame.")
-    if model.namespace == "torch":
-        import torch
-
-        given = array if is_torch_array(array) else np.array(array, order="C")
-        return torch.as_tensor(given).to(device=model.device, dtype=getattr(torch, model.dtype)).clone()
-    array = np.array(to_numpy(array), dtype=np.float64)
-    array.flags.writeable = False
-    return array
-
-
-def _carry(value: Any, like: Array) -> Array:
-    if len(value) != len(like):
-        raise InputError(f"a carried input has {len(value)} rows; the rows explained are {len(like)}.")
-    return array_namespace(like).asarray(value)
-
-
-def _labels(label: Any, question: Target, model: Model, rows: int, prediction: Callable[[], Floats]) -> Any:
-    """What the target reads beside the outputs: a class a row, or a regression's truth."""
-    if not question.truth(model.gives):
-        return resolve_label(label, model, rows, prediction)
-    if isinstance(label, str):
-        raise InputError("loss of a regression compares with the truth; give label=…, one number a row.")
-    truth = np.asarray(to_numpy(label), dtype=np.float64)
-    if truth.shape not in ((), (rows,)) or not np.isfinite(truth).all():
-        raise InputError(f"the truth has shape {truth.shape}; needed are {rows} finite numbers.")
-    return np.broadcast_to(truth, (rows,)).copy()
-
-
-def resolve_label(label: Any, model: Model, rows: int, prediction: Callable[[], Floats]) -> Ints:
-    """One class (or output) position a row; raises ``InputError`` naming rows and labels that do not fit."""
-    if model.gives in ("values", "units") and isinstance(label, str) and label in ("predicted", "runner_up"):
-        return np.zeros(rows, dtype=np.int64)
-    if isinstance(label, str) and label in ("predicted", "runner_up"):
-        scores = class_scores(prediction(), model.gives)
-        place = 0 if label == "predicted" else 1
-        if model.classes and len(model.classes) != scores.shape[1]:
-            raise InputError(f"{len(model.classes)} class names for a model of {scores.shape[1]} classes.")
-        if scores.shape[1] <= place:
-            raise InputError(f"label={label!r} needs {place + 1} classes; the model has {scores.shape[1]}.")
-        return np.asarray(np.argsort(-scores, axis=1, kind="stable")[:, place])
-    given = [label] * rows if isinstance(label, str) or np.ndim(label) == 0 else to_numpy(label).tolist()
-    if len(given) != rows:
-        raise InputError(f"{len(given)} labels for {rows} rows. Give one label, or one a row.")
-    count = len(model.classes) or prediction().shape[1]
-    if count == 1 and model.gives not in ("values", "units"):
-        count = 2
-    places = {name: i for i, name in enumerate(model.classes)}
-    texts = [class_text(value) for value in given]
-    named = set(texts) <= set(places) or any(isinstance(value, str) for value in given)
-    positions = [places.get(t, -1) for t in texts] if named else [_position(v, row) for row, v in enumerate(given)]
-    found = np.array(positions, dtype=np.int64)
-    wrong = np.flatnonzero((found < 0) | (found >= count))
-    if len(wrong):
-        kind = {"values": "output(s)", "units": "unit(s)"}.get(model.gives, "classes")
-        known = f": {', '.join(model.classes[:8])}" if model.classes else f", numbered 0 … {count - 1}"
-        raise InputError(
-            f"row {some(wrong)}: label {given[int(wrong[0])]!r} does not exist; the model has {count} {kind}{known}."
-        )
-    return found
-
-
-def class_text(label: Any) -> str:
-    """A label as the name of a class would be written: 1 and 1.0 are "1"."""
-    number = isinstance(label, float | np.floating) and float(label).is_integer()
-    return str(int(label)) if number else str(label)
-
-
-def _position(label: Any, row: int) -> int:
-    """A label as a position, −1 for a number that is not whole; raises ``InputError`` for what is no number."""
-    if isinstance(label, int | float | np.number | np.bool_):
-        return int(label) if float(label).is_integer() else -1
-    raise InputError(f"row {row}: label {label!r} does not exist: it is neither a class's name nor its position.")
+        return replace(bare, target=question)
+    labels = labels_of(label, question, model, len(rows), lambda: bare.prediction)
+    return bare._knowing(replace(bare, target=question, label=labels))
 
 
 def _labels_like(labels: Ints, out: Array) -> Array:

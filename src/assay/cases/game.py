@@ -135,7 +135,7 @@ class Game:
     def _versions(self, which: Ints, keep: Masks) -> Iterator[tuple[Array, Ints]]:
         """Filled rows, as many versions at a time as fit one model batch, and whose they are."""
         versions = self.filling.fill(which, self.case.features.spread(keep, which))
-        together = max(1, self.case.model.batch // len(which))
+        together = max(1, self.case.room() // len(which))
         while group := list(islice(versions, together)):
             yield (
                 (group[0] if len(group) == 1 else array_namespace(group[0]).concat(group)),
@@ -144,7 +144,7 @@ class Game:
 
     def _blocks(self, queries: int) -> Iterator[slice]:
         """Blocks of queries that bound the memory: one model batch of filled rows at a time."""
-        size = max(1, self.case.model.batch)
+        size = max(1, self.case.room())
         for start in range(0, queries, size):
             yield slice(start, start + size)
 

@@ -37,7 +37,7 @@ class Removal(Protocol):
 
 @dataclass(frozen=True)
 class Constant:
-    """Absent elements get a constant: a number, an array of a row's shape, one value a channel, or one a column.
+    """Absent elements get a constant: a number, an array of a row's shape, one a channel, a column or a dimension.
 
     Columns of text or categories need a value of their own: ``Constant({"purpose": "car", "age": 35})`` names
     every column.
@@ -72,8 +72,10 @@ class Constant:
         if not np.isfinite(number).all():
             raise InputError("the constant is NaN or infinite; a finite stand-in is needed.")
         a_channel = rows.shape[:1] + (1,) * (len(rows.shape) - 1)
-        if number.ndim and number.shape not in (rows.shape, a_channel):
+        a_token = rows.shape[1:] if len(rows.shape) == 2 else rows.shape
+        if number.ndim and number.shape not in (rows.shape, a_channel, a_token):
             raise InputError(f"the constant has shape {number.shape}; rows have {rows.shape} (or one value a channel).")
+        number = np.broadcast_to(number, rows.shape).copy() if number.shape == a_token else number
         return Painted(rows.x, _written(number, rows)[None])
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ COMMANDS = {
     "repair": ("repair", "Mend a model, and tell what that costs."),
     "report": ("report", "Write a finished audit in another format."),
     "show": ("show", "Show what a check, a method or a saved result means."),
+    "axioms": ("axioms", "Show which axioms each explanation method keeps, or measure it."),
     "list": ("listing", "List methods, checks, profiles, formats."),
     "compare": ("compare", "Compare two audits, or two models on the same rows."),
     "gate": ("gate", "Judge a finished audit; fails closed."),

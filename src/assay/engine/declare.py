@@ -22,6 +22,8 @@ from assay.cases.case import Case
 from assay.cases.removals import Blur, Constant
 from assay.engine.ball import Ball
 from assay.engine.distributions import Gaussian, Line, Point, Uniform
+from assay.model.attention import may_attend
+from assay.model.outline import ends_pooled
 from assay.nouns.features import Features
 from assay.nouns.frames import some
 from assay.nouns.method import Method, Price, Verb, enter, find
@@ -74,6 +76,14 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "table": (
         lambda case: len(case.rows.shape) == 1,
         "needs a table; the rows of {name} have shape {shape}.",
+    ),
+    "attention": (
+        lambda case: may_attend(case.model),
+        "needs a net with attention between tokens; {name} shows none. Use integrated_gradients or shapley.",
+    ),
+    "pooled": (
+        lambda case: ends_pooled(case.model.net),
+        "needs a net that ends in global average pooling and one linear layer; {name} does not. Use grad_cam.",
     ),
 }
 

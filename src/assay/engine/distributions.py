@@ -303,14 +303,61 @@ def gauss_legendre(steps: int) -> list[tuple[float, float]]:
     return [(float(node + 1) / 2, float(weight) / 2) for node, weight in zip(nodes, weights)]
 
 
+def gauss_logarithm(steps: int) -> list[tuple[float, float]]:
+    """Nodes and weights on [0, 1] for the weight −ln t, the density of a product of two uniform numbers.
+
+    ∫₀¹ −ln(t) g(t) dt = ∫₀¹∫₀¹ g(αβ) dα dβ; exact for polynomials g up to degree 2 · steps − 1. Lanczos on the points
+    of a tanh-sinh rule, which takes the singularity at 0, then the eigenvalues of the Jacobi matrix (Golub–Welsch).
+    """
+    from scipy.linalg import eigh_tridiagonal
+
+    if steps < 1:
+        raise InputError(f"steps={steps}; at least 1 is needed.")
+    grid = np.linspace(-4.5, 4.5, 9 * 64 * (1 + steps // 64) + 1)
+    logarithm = np.log1p(np.exp(-np.pi * np.sinh(grid)))  # −ln t
+    points = np.exp(-logarithm)
+    pace = np.pi * np.cosh(grid) * points * np.exp(-np.log1p(np.exp(np.pi * np.sinh(grid))))
+    basis = np.zeros((steps + 1, len(grid)))
+    basis[0] = np.sqrt(logarithm * pace * (grid[1] - grid[0]))
+    total = float(np.sum(basis[0] ** 2))
+    basis[0] /= np.sqrt(total)
+    diagonal, beside = np.zeros(steps), np.zeros(steps)
+    for n in range(steps):
+        diagonal[n] = np.sum(points * basis[n] ** 2)
+        step = points * basis[n]
+        for _ in range(2):  # once leaves traces of the earlier vectors
+            step = step - basis[: n + 1].T @ (basis[: n + 1] @ step)
+        beside[n] = np.linalg.norm(step)
+        basis[n + 1] = step / beside[n]
+    nodes, vectors = eigh_tridiagonal(diagonal, beside[:-1])
+    return [(float(node), float(total * first**2)) for node, first in zip(nodes, vectors[0])]
+
+
 def started(case: Case, start: Any) -> Array:
-    """A start (number, one row, or a row each) as an array like the rows."""
+    """A start (number, one token, one row, or a row each) as an array like the rows.
+
+    Elements of no part (padding, special tokens) keep their own value: they are on no path.
+    """
+    x, index = case.rows.x, case.features.index
+    other = _start(case, start)
+    if index.min() >= 0:
+        return other
+    xp = array_namespace(x)
+    held = xp.asarray(index < 0, device=x.device) if is_torch_array(x) else index < 0
+    return xp.where(held, x, other)
+
+
+def _start(case: Case, start: Any) -> Array:
     x = case.rows.x
     if np.ndim(start) == 0:
         if case.rows.table is not None and case.rows.table.coded.any():
             raise InputError(f"start={start!r} has no meaning for columns of text or categories.")
         return array_namespace(x).zeros_like(x) + float(start)
     shape = tuple(start.shape)
+    if len(case.rows.shape) == 2 and shape == case.rows.shape[1:]:  # one token for all
+        return array_namespace(x).zeros_like(x) + case.rows.like(
+            np.broadcast_to(to_floats(start), (1, *case.rows.shape))
+        )
     if shape not in (case.rows.shape, (len(case), *case.rows.shape)):
         raise InputError(
             f"start has shape {shape}; needed is a number, {case.rows.shape} (one start for all rows) or "
@@ -322,13 +369,19 @@ def started(case: Case, start: Any) -> Array:
 
 
 def noises(case: Case, design: str, draws: int, law: Any) -> Iterator[Array]:
-    """``draws`` noise fields like the rows; row streams follow ids, so each row's noise is its own for good."""
+    """``draws`` noise fields like the rows; row streams follow ids, so each row's noise is its own for good.
+
+    Elements of no part (padding, special tokens) get none, so that noise does not depend on how far a row is padded.
+    """
     if draws < 1:
         raise InputError(f"draws={draws}; at least 1 is needed.")
     x = case.rows.x
     streams = [case.seed.child(design, name).generator() for name in case.rows.ids]
+    moved = np.broadcast_to(case.features.index >= 0, (len(case), *case.rows.shape))
     for _ in range(draws):
-        noise = np.stack([law(stream, case.rows.shape) for stream in streams])
+        noise = np.zeros(moved.shape)
+        for row, where, stream in zip(noise, moved, streams):
+            row[where] = law(stream, (int(where.sum()),))
         yield like(x, noise)
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
-from assay.cases.case import Case
+from assay.cases.case import KEPT, Case
 from assay.engine.distributions import Distribution, Node
 from assay.model.model import Slope
 from assay.nouns.features import units
@@ -56,7 +56,7 @@ def slopes(
 ) -> Iterator[tuple[Node, Slope]]:
     """The gradient at each node of a distribution; as many nodes at a time as fit one model batch."""
     nodes, rows = over.nodes(case), len(case)
-    together = max(1, case.model.batch // rows)
+    together = max(1, case.room(KEPT) // rows)
     while group := list(islice(nodes, together)):
         joined, which = _joined([node.point for node in group]), np.tile(np.arange(rows), len(group))
         if layer is None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from assay.cases.case import Case, resolve_label
+from assay.cases.case import Case
+from assay.cases.labels import resolve_label
 from assay.model.model import Model
 from assay.nouns.frames import some
 from assay.nouns.rows import to_floats, to_numpy

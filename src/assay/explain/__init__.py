@@ -1,44 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
 """Explanations: functions of a case that say how much each part matters."""
 
+from assay.explain.attention_gradient import attention_gradient as attention_gradient
+from assay.explain.attention_rollout import attention_rollout as attention_rollout
+from assay.explain.attn_lrp import attn_lrp as attn_lrp
 from assay.explain.banzhaf import banzhaf as banzhaf
 from assay.explain.blur_integrated_gradients import blur_integrated_gradients as blur_integrated_gradients
+from assay.explain.cam import cam as cam
 from assay.explain.conductance import conductance as conductance
 from assay.explain.constant import constant as constant
+from assay.explain.deconvolution import deconvolution as deconvolution
+from assay.explain.deep_lift import deep_lift as deep_lift
 from assay.explain.edges import edges as edges
+from assay.explain.excitation_backprop import excitation_backprop as excitation_backprop
 from assay.explain.expected_gradients import expected_gradients as expected_gradients
+from assay.explain.grad_cam import grad_cam as grad_cam
+from assay.explain.grad_cam_plus_plus import grad_cam_plus_plus as grad_cam_plus_plus
+from assay.explain.guided_backprop import guided_backprop as guided_backprop
+from assay.explain.guided_grad_cam import guided_grad_cam as guided_grad_cam
+from assay.explain.influential_units import influential_units as influential_units
 from assay.explain.input_itself import input_itself as input_itself
 from assay.explain.input_x_gradient import input_x_gradient as input_x_gradient
 from assay.explain.integrated_gradients import integrated_gradients as integrated_gradients
+from assay.explain.integrated_hessians import integrated_hessians as integrated_hessians
 from assay.explain.internal_influence import internal_influence as internal_influence
+from assay.explain.layer_cam import layer_cam as layer_cam
 from assay.explain.lime import lime as lime
+from assay.explain.lrp import lrp as lrp
 from assay.explain.occlusion import occlusion as occlusion
 from assay.explain.permutation_shapley import permutation_shapley as permutation_shapley
 from assay.explain.random import random as random
+from assay.explain.raw_attention import raw_attention as raw_attention
 from assay.explain.rise import rise as rise
 from assay.explain.saliency import saliency as saliency
+from assay.explain.score_cam import score_cam as score_cam
 from assay.explain.shapley import shapley as shapley
 from assay.explain.smooth_grad import smooth_grad as smooth_grad
 from assay.explain.smooth_grad_squared import smooth_grad_squared as smooth_grad_squared
 from assay.explain.var_grad import var_grad as var_grad
 
 __all__ = [
+    "attention_gradient",
+    "attention_rollout",
+    "attn_lrp",
     "banzhaf",
     "blur_integrated_gradients",
+    "cam",
     "conductance",
     "constant",
+    "deconvolution",
+    "deep_lift",
     "edges",
+    "excitation_backprop",
     "expected_gradients",
+    "grad_cam",
+    "grad_cam_plus_plus",
+    "guided_backprop",
+    "guided_grad_cam",
+    "influential_units",
     "input_itself",
     "input_x_gradient",
     "integrated_gradients",
+    "integrated_hessians",
     "internal_influence",
+    "layer_cam",
     "lime",
+    "lrp",
     "occlusion",
     "permutation_shapley",
     "random",
+    "raw_attention",
     "rise",
     "saliency",
+    "score_cam",
     "shapley",
     "smooth_grad",
     "smooth_grad_squared",

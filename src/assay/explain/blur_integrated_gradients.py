@@ -20,8 +20,8 @@ def blur_integrated_gradients(case: Case, *, sigma: float = 50.0, steps: int = 3
 
     ∫₀¹ ∂f/∂z · dz/dα dα, where z(α) is the picture under Gaussian blur that narrows from ``sigma`` pixels to none, by
     Gauss–Legendre quadrature with ``steps`` nodes; in units of the target. The start holds no detail finer than
-    ``sigma`` but keeps the colours, so nothing hangs on a choice of black. Channels are blurred one by one with mirrored
-    edges; dz/dα is exact. The residual is the quadrature's error.
+    ``sigma`` but keeps the colours, so nothing hangs on a choice of black. Channels are blurred one by one with
+    mirrored edges; dz/dα is exact. The residual is the quadrature's error.
 
     The authors' code cuts the kernel off and takes differences of blurred pictures for dz/dα.
     """

@@ -23,8 +23,8 @@ def conductance(case: Case, *, layer: str | None = None, start: Any = 0.0, steps
     ∫₀¹ ∂f/∂a · da/dα dα, by Gauss–Legendre quadrature with ``steps`` nodes: how much of the integrated gradients flows
     through each unit of ``layer`` (its dotted name; ``None`` is the input, which gives integrated gradients), in units
     of the target. da/dα is exact, taken in forward mode. Where all paths from input to output cross the layer the
-    values add up to f(x) − f(start), and the residual is the quadrature's error; beside a skip connection it is what flows
-    round the layer. Values are those of units, a channel's positions summed; ``map()`` keeps every position.
+    values add up to f(x) − f(start), and the residual is the quadrature's error; beside a skip connection it is what
+    flows round the layer. Values are those of units, a channel's positions summed; ``map()`` keeps every position.
 
     captum.LayerConductance takes differences of activations between nodes for da/dα, which needs more of them.
     """

@@ -1,29 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
 """Integrated gradients."""
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
 
 from assay.cases.case import Case
 from assay.engine.declare import explainer
 from assay.engine.distributions import Line
 from assay.engine.influence import influence
 from assay.engine.price import per_row
+from assay.engine.refining import refined
+from assay.engine.returning import secants
 from assay.nouns.result import Estimate
+from assay.words.errors import InputError
+
+
+def _forwards(o: SimpleNamespace) -> int:
+    if o.rule == "secant":
+        return 2 * (o.steps + o.steps // 2) + 1
+    return o.steps + 1 if o.tolerance is None else 2 * int(o.most)
+
+
+def _backwards(o: SimpleNamespace) -> int:
+    if o.rule == "secant":
+        return o.steps + o.steps // 2
+    return o.steps if o.tolerance is None else int(o.most)
 
 
 @explainer(
     source="sundararajan2017",
     needs={"gradient", "numbers"},
     claims={"complete", "dummy", "linear", "differentiable"},
-    price=per_row(lambda o: o.steps + 1, lambda o: o.steps),
+    price=per_row(_forwards, _backwards),
 )
-def integrated_gradients(case: Case, *, start: Any = 0.0, steps: int = 32) -> Estimate:
+def integrated_gradients(
+    case: Case,
+    *,
+    start: Any = 0.0,
+    steps: int = 32,
+    tolerance: float | None = None,
+    most: int = 1024,
+    rule: Literal["gauss", "secant"] = "gauss",
+) -> Estimate:
     """Share out the target's rise along the straight line from ``start`` to the input.
 
-    (x − s) · ∫₀¹ ∇f(s + α(x − s)) dα by Gauss–Legendre quadrature with ``steps`` nodes, in units of the target. The
-    residual f(x) − f(s) − Σ values is the quadrature's error: near rounding on smooth nets from about ten nodes, about
-    1/steps on kinked (ReLU) ones. ``start`` is a number, one row, or one row each; it should mean "nothing there".
+    (x − s) · ∫₀¹ ∇f(s + α(x − s)) dα, in units of the target. ``start`` is a number, one row, or one row each; it
+    should mean "nothing there". The residual f(x) − f(s) − Σ values is the quadrature's error.
+
+    rule="gauss": Gauss–Legendre with ``steps`` nodes; near rounding on smooth nets from about ten nodes, slow on kinked
+    (ReLU) ones: 2 – 11 % of the rise at 50 nodes for an EfficientNet. With ``tolerance`` each row's line is cut into
+    panels of eight nodes, and those that miss their own rise are halved, until the residual is below that share of the
+    rise, or ``most`` nodes are spent (a note); extra["nodes"] says how many each row took. The plan then prices
+    ``most``.
+
+    rule="secant": ``steps`` panels, shorter near the start, each by DeepLIFT's slopes instead of derivatives, which
+    take every kink at its own place; torch nets only. It converges to the same integral, faster where there are kinks.
+    Every panel adds up by construction, so the residual is rounding and says nothing of the error: extra["unsettled"]
+    does, (row,), Σ|difference to half as many panels| / Σ|values|.
 
     captum.IntegratedGradients agrees with method="gausslegendre", its default.
     """
-    return influence(case, Line(start, steps))
+    if rule == "secant" and case.model.net is not None:
+        return secants(case, start, steps)
+    if rule != "gauss":
+        raise InputError(f"rule={rule!r} with {case.model.name}; 'gauss' takes any gradient, 'secant' a torch net.")
+    return influence(case, Line(start, steps)) if tolerance is None else refined(case, start, tolerance, most)

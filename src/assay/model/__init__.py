@@ -9,7 +9,11 @@ from assay.model.scramble import scrambled as scrambled
 from assay.model.sklearn import sklearn as sklearn
 from assay.model.smooth import smoothed as smoothed
 from assay.model.soften import softened as softened
+from assay.model.text import Tokens as Tokens
+from assay.model.text import text as text
+from assay.model.text import token_embedding as token_embedding
 from assay.model.torch import torch as torch
+from assay.model.transformers import transformers as transformers
 from assay.model.trees import lightgbm as lightgbm
 from assay.model.trees import xgboost as xgboost
 from assay.model.wrap import wrap as wrap
@@ -17,6 +21,7 @@ from assay.model.wrap import wrap as wrap
 __all__ = [
     "Meter",
     "Model",
+    "Tokens",
     "function",
     "layers",
     "lightgbm",
@@ -24,7 +29,10 @@ __all__ = [
     "sklearn",
     "smoothed",
     "softened",
+    "text",
+    "token_embedding",
     "torch",
+    "transformers",
     "wrap",
     "xgboost",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gradients that can be differentiated once more."""
+"""Gradients that can be differentiated once more, and second derivatives along a direction."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ def live_slope(total: Callable[[Array], Array], x: Array, again: Callable[[], No
     """
     slope: Array = _function().apply(x, total, again)
     return slope
+
+
+def bent(total: Callable[[Array], Array], x: Array, along: Array) -> Array:
+    """The Hessian of the number ``total(x)`` times ``along``: how its gradient moves when ``x`` moves so."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
+        x = x.detach().requires_grad_(True)
+        slope = torch.autograd.grad(total(x), x, create_graph=True, materialize_grads=True)[0]
+        if not slope.requires_grad:
+            return torch.zeros_like(x)
+        return torch.autograd.grad(slope, x, along, materialize_grads=True)[0]
 
 
 @cache

@@ -5,15 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from assay.model.curvature import live_slope
+import numpy as np
+
+from assay.model.curvature import bent, live_slope
 from assay.model.slices import ROWS
 from assay.nouns.result import Note
 from assay.nouns.rows import Rows
 from assay.nouns.target import Gives
 from assay.words.errors import CapabilityError
 from assay.words.types import Array
+
+if TYPE_CHECKING:
+    from assay.model.text import Encoder
 
 
 @dataclass
@@ -28,6 +33,7 @@ class Meter:
     backwards: int = 0
     remembered: int = 0
     listener: Callable[[int, int], None] | None = field(default=None, repr=False)
+    weights: dict[tuple[str, tuple[int, ...]], tuple[int, int]] = field(default_factory=dict, repr=False)
 
     def count(self, forwards: int = 0, backwards: int = 0) -> None:
         """Add to the counts and tell whoever listens."""
@@ -51,11 +57,45 @@ class Slope:
     pushed: Array | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Returned:
+    """What came back through backward rules (row, *shape), and what stayed in biases and constants (row,).
+
+    ``again`` is how many passes were made a second time, row by row.
+    """
+
+    values: Array
+    absorbed: Array | None = None
+    again: int = 0
+
+
+class Ruling(Protocol):
+    """A table of backward rules for one pass."""
+
+    @property
+    def mode(self) -> Any:
+        """Open while the net runs."""
+
+    def begin(self, x: Array, start: Array | None) -> tuple[Array, Array]:
+        """What is derived by, and the input made of it."""
+
+    def end(self, values: Array, total: Array) -> Returned | None:
+        """What came back; ``None`` where rows were mixed up and must be asked one by one."""
+
+
 class Inside(Protocol):
     """The inside of a torch net, for those who look at its layers."""
 
     def slope(self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None) -> Slope:
         """The gradient of ``read(outputs)`` at a layer, and how the layer moves when the rows move ``along``."""
+
+    def backward(
+        self, read: Callable[[Array], Array], rows: Rows, ruling: Callable[[int], Ruling], start: Array | None
+    ) -> Returned:
+        """One pass forward, and one back by rules."""
+
+    def weight(self, row: Rows) -> tuple[int, int]:
+        """Bytes that one row takes in passing, and that a graph keeps of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +106,9 @@ class Model:
     autograd can follow ``forward``; a numpy model may give its ``slope`` with respect to the rows in closed form.
     ``mark`` changes when the weights change. ``net`` is the private torch module, ``None`` for other models.
     ``place`` is the slice the rows are of: the model's own rows, or a layer (``since``).
+    ``batch`` bounds the rows of one pass, ``memory`` its bytes (a net's activations; ``None`` for no such bound).
     ``passes`` is how many passes of the underlying model one row costs (a smoothed model: its draws).
+    ``encode`` turns texts into rows, for models that read text.
     Anything that changes a model gives another ``Model`` and shares its meter.
     """
 
@@ -91,6 +133,8 @@ class Model:
     cut: Callable[[str], tuple[Model, Model]] | None = field(default=None, repr=False)
     inside: Inside | None = field(default=None, repr=False)
     place: str = ROWS
+    memory: int | None = None
+    encode: Encoder | None = field(default=None, repr=False)
     about: Mapping[str, str] = field(default_factory=dict)
 
     def until(self, layer: str) -> Model:
@@ -107,7 +151,11 @@ class Model:
     def _cut(self, layer: str) -> tuple[Model, Model]:
         if self.cut is None:
             raise CapabilityError(f"{self.name} has no layers to cut at; only torch nets have.")
-        return self.cut(layer)
+        until, since = self.cut(layer)
+        return (
+            replace(until, batch=self.batch, memory=self.memory),
+            replace(since, batch=self.batch, memory=self.memory),
+        )
 
     def slope_at(self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None) -> Slope:
         """Derivative of ``read(outputs)`` by the activations of ``layer``; along a direction of the rows, too."""
@@ -126,6 +174,20 @@ class Model:
         """Whether the output's derivative with respect to the rows can be had."""
         return self.differentiable or self.slope is not None
 
+    def room(self, rows: Rows, kept: int) -> int:
+        """How many of these rows go into one pass: ``batch``, or fewer where ``memory`` has no place for them.
+
+        ``kept`` is what the pass keeps of each row: 0 nothing (no gradient), 1 the activations, more for rules that
+        keep several of each. What a row takes is measured once for each shape, by a pass of one row not counted.
+        """
+        if self.memory is None or self.inside is None:
+            return self.batch
+        key = (self.mark, rows.shape)
+        if key not in self.meter.weights:
+            self.meter.weights[key] = self.inside.weight(rows.take(np.array([0])))
+        passing, activations = self.meter.weights[key]
+        return max(1, min(self.batch, self.memory // max(1, passing + kept * activations)))
+
     def values(self, rows: Rows) -> Array:
         """Outputs without recording a graph."""
         if self.namespace != "torch":
@@ -141,6 +203,22 @@ class Model:
             return self.slope(rows.x)
         import torch
 
+        total = self._total(read, rows)
+        if live and rows.x.requires_grad:
+            return live_slope(total, rows.x, lambda: self.meter.count(len(rows), len(rows)))
+        with torch.enable_grad():
+            x = rows.x.detach().requires_grad_(True)
+            return torch.autograd.grad(total(x), x, materialize_grads=True)[0]
+
+    def curvature(self, read: Callable[[Array], Array], rows: Rows, along: Array) -> Array:
+        """Second derivative of ``read(outputs)`` by ``rows.x``, each row's times its direction ``along``: H · d."""
+        if not self.differentiable:
+            raise CapabilityError(f"second derivatives are needed; {self.name} is no torch net, which could give them.")
+        return bent(self._total(read, rows), rows.x, along)
+
+    def _total(self, read: Callable[[Array], Array], rows: Rows) -> Callable[[Array], Array]:
+        """``read(outputs)``, summed over rows, as a function of ``rows.x``."""
+
         def total(x: Array) -> Array:
             answer = read(self.forward(replace(rows, x=x))).sum()
             if not answer.requires_grad:
@@ -150,11 +228,15 @@ class Model:
                 )
             return answer
 
-        if live and rows.x.requires_grad:
-            return live_slope(total, rows.x, lambda: self.meter.count(len(rows), len(rows)))
-        with torch.enable_grad():
-            x = rows.x.detach().requires_grad_(True)
-            return torch.autograd.grad(total(x), x, materialize_grads=True)[0]
+        return total
+
+    def backward(
+        self, read: Callable[[Array], Array], rows: Rows, ruling: Callable[[int], Ruling], start: Array | None
+    ) -> Returned:
+        """``read(outputs)`` sent back to the rows by rules; ``ruling(rows)`` makes the table of one pass."""
+        if self.inside is None:
+            raise CapabilityError(f"{self.name} is no torch net, so there is nothing to send back through it.")
+        return self.inside.backward(read, rows, ruling, start)
 
     def __repr__(self) -> str:
         classes = f", {len(self.classes)} classes" if self.classes else ""

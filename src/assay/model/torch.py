@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from assay.model.model import Model, Slope
+import numpy as np
+
+from assay.model.model import Meter, Model, Returned, Ruling, Slope
 from assay.model.slices import OWN, ROWS, Visit, address, held, visited
 from assay.nouns.result import Note
 from assay.nouns.rows import Rows
 from assay.nouns.target import Gives
 from assay.words.digest import digest
-from assay.words.errors import CapabilityError
+from assay.words.errors import CapabilityError, InputError
 from assay.words.optional import need
 from assay.words.types import Array
 
@@ -33,13 +36,15 @@ def torch(
     device: str | None = None,
     gives: Gives = "logits",
     batch: int = 64,
+    memory: int | None = None,
     name: str | None = None,
 ) -> Model:
     """A torch module as a model.
 
     A private copy in evaluation mode is used; the caller's module is never touched. ``preprocess`` is applied to
     tensors in the units of the rows, inside the graph. ``output`` picks the tensor (row, class) out of whatever the
-    module returns. ``gives`` says what that tensor is; one column of logits means two classes.
+    module returns. ``gives`` says what that tensor is; one column of logits means two classes. A pass takes ``batch``
+    rows at most, and fewer where their activations would take more than ``memory`` bytes.
     """
     need("torch", extra="torch")
     notes: tuple[Note, ...] = ()
@@ -52,7 +57,10 @@ def torch(
     if pictures:
         _laid(private, need("torch", extra="torch").channels_last)
     kept = _Net(private, preprocess, output, _Layout(pictures))
-    return _model(kept, _mark(kept, gives), name or type(net).__name__, gives, tuple(classes or ()), batch, notes)
+    if memory is not None and memory <= 0:
+        raise InputError(f"memory={memory}; a number of bytes above 0 is needed.")
+    model = _model(kept, _mark(kept, gives), name or type(net).__name__, gives, tuple(classes or ()), batch, notes)
+    return replace(model, memory=memory)
 
 
 @dataclass
@@ -67,7 +75,8 @@ class _Net:
     """A module, what goes before it and comes after, and where it is cut.
 
     ``until`` is the layer whose activations are wanted. ``since`` are layers whose activations are given instead of
-    computed: the rows are those of the last, what lies beneath is carried along.
+    computed: the rows are those of the last, what lies beneath is carried along. ``read`` is an ``output`` that also
+    sees the rows, and what they carry.
     """
 
     module: pt.nn.Module
@@ -76,6 +85,7 @@ class _Net:
     layout: _Layout
     until: str | None = None
     since: tuple[str, ...] = ()
+    read: Callable[[Any, Rows], pt.Tensor] | None = None
 
     def __call__(self, rows: Rows) -> pt.Tensor:
         if self.until is None:
@@ -117,7 +127,9 @@ class _Net:
 
     def scores(self, out: Any, rows: Rows) -> pt.Tensor:
         """What the module returned as scores (row, class)."""
-        if self.output is not None:
+        if self.read is not None:
+            out = self.read(out, rows)
+        elif self.output is not None:
             out = self.output(out)
         pt = need("torch", extra="torch")
         if not isinstance(out, pt.Tensor):
@@ -175,6 +187,8 @@ class _Net:
 
         with pt.enable_grad(), ExitStack() as stack:
             if along is not None:  # fused attention knows no derivative along a direction
+                stack.enter_context(warnings.catch_warnings())  # torch's own forward mode scripts its decompositions
+                warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
                 stack.enter_context(forward_ad.dual_level())
                 stack.enter_context(sdpa_kernel(SDPBackend.MATH))
                 dual = forward_ad.make_dual(rows.x.detach(), along)  # type: ignore[no-untyped-call]  # torch gives it no types
@@ -183,12 +197,73 @@ class _Net:
             slope = pt.autograd.grad(total, leaf[-1], materialize_grads=True)[0]
         return Slope(slope, leaf[-1].detach(), pushed[-1] if pushed else None)
 
+    def weight(self, row: Rows) -> tuple[int, int]:
+        """Bytes in passing (six of the largest activation: in, out, their gradients, work), and in the graph."""
+        import torch as pt
+        from torch.autograd.graph import saved_tensors_hooks
+
+        own = {parameter.untyped_storage().data_ptr() for parameter in self.module.parameters()}
+        kept: dict[int, int] = {}
+
+        def keep(tensor: pt.Tensor) -> pt.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in own:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with pt.enable_grad(), saved_tensors_hooks(keep, lambda tensor: tensor):
+            out = self(replace(row, x=row.x.detach().clone().requires_grad_(True)))
+        largest = max([_bytes(row.x), _bytes(out), *kept.values()])
+        return 6 * largest, sum(kept.values())
+
+    def backward(
+        self, read: Callable[[Array], Array], rows: Rows, ruling: Callable[[int], Ruling], start: Array | None
+    ) -> Returned:
+        """One pass forward while the rules listen, and one back."""
+        import torch as pt
+
+        table = ruling(len(rows))
+        with pt.enable_grad():
+            leaf, x = table.begin(rows.x.detach(), start)
+            with table.mode:
+                seen = replace(rows, x=x)
+                total = read(self.scores(self.run(seen), seen))
+            if not total.requires_grad:
+                raise CapabilityError("nothing reaches the input: every way from it to the output ends in a constant.")
+            values = pt.autograd.grad(total.sum(), leaf, materialize_grads=True)[0]
+        returned = table.end(values, total.detach())
+        if returned is not None:
+            return returned
+        each = [self.backward(read, row, ruling, begun) for row, begun in _alone(rows, start)]
+        return Returned(
+            pt.cat([one.values for one in each]), pt.cat([pt.as_tensor(one.absorbed) for one in each]), len(rows)
+        )
+
+
+def reading(
+    model: Model, read: Callable[[Any, Rows], pt.Tensor], gives: Gives = "logits", classes: tuple[str, ...] = ()
+) -> Model:
+    """The same net, its scores read by ``read(what the net returned, rows)``."""
+    net: Any = model.forward
+    mark = digest(model.mark, read, gives)
+    return _model(replace(net, read=read), mark, model.name, gives, classes, model.batch, model.notes)
+
 
 def _laid(net: pt.nn.Module, layout: Any) -> None:
     """Lay out a private net's weights for pictures, in place."""
     for parameter in net.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=layout)
+
+
+def _bytes(tensor: pt.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _alone(rows: Rows, start: Array | None) -> Iterator[tuple[Rows, Array | None]]:
+    """Each row by itself."""
+    for place in range(len(rows)):
+        yield rows.take(np.array([place])), None if start is None else start[place : place + 1]
 
 
 def replacing(activation: pt.Tensor) -> Visit:
@@ -234,27 +309,30 @@ def _model(
     classes: tuple[str, ...],
     batch: int,
     notes: tuple[Note, ...],
+    meter: Meter | None = None,
 ) -> Model:
     import torch as pt
 
     first = next((p for p in net.module.parameters() if p.is_floating_point()), None)
     dtype = pt.get_default_dtype() if first is None else first.dtype
+    meter = Meter() if meter is None else meter
 
     def remade(other: pt.nn.Module, other_mark: str, other_name: str) -> Model:
-        return sharing(_model(replace(net, module=other), other_mark, other_name, gives, classes, batch, notes))
+        return _model(replace(net, module=other), other_mark, other_name, gives, classes, batch, notes, meter)
 
     def cut(layer: str) -> tuple[Model, Model]:
         if layer != OWN:
             address(net.module, layer)
         until = replace(net, until=layer)
-        since = replace(net, since=(*net.since, layer))
+        own = layer == OWN and net.since  # the rows are activations already
+        since = net if own else replace(net, since=(*net.since, layer))
         place = layer or "the net's own input"
         return (
-            sharing(_model(until, digest(mark, "until", layer), f"{name} up to {place}", "units", (), batch, notes)),
-            sharing(_model(since, digest(mark, "since", layer), f"{name} from {place}", gives, classes, batch, notes)),
+            _model(until, digest(mark, "until", layer), f"{name} up to {place}", "units", (), batch, notes, meter),
+            _model(since, digest(mark, "since", layer), f"{name} from {place}", gives, classes, batch, notes, meter),
         )
 
-    model = Model(
+    return Model(
         forward=net,
         name=name,
         mark=mark,
@@ -265,6 +343,7 @@ def _model(
         dtype=str(dtype).removeprefix("torch."),
         device=str(first.device) if first is not None else "cpu",
         batch=batch,
+        meter=meter,
         notes=notes,
         default_target={"logits": "logit", "values": "value"}.get(gives, "probability"),
         net=net.module,
@@ -277,8 +356,3 @@ def _model(
             "parameters": f"{sum(p.numel() for p in net.module.parameters()):,}",
         },
     )
-
-    def sharing(other: Model) -> Model:
-        return replace(other, meter=model.meter)
-
-    return model

@@ -108,7 +108,8 @@ class Record:
     """One audit. ``scores`` is keyed (explainer, score); reference explainers are listed in ``references``.
 
     ``level`` is the confidence that holds for all verdicts of pass and fail together. ``predictions`` and ``truth``
-    name each explained row's predicted and true class. ``times`` holds what differs when the same audit runs again.
+    name each explained row's predicted and true class. ``axioms`` holds the verdicts of the measured table for the
+    methods asked, by method and axiom. ``times`` holds what differs when the same audit runs again.
     """
 
     title: str
@@ -130,6 +131,7 @@ class Record:
     truth: tuple[str, ...] = ()
     galleries: tuple[Gallery, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    axioms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     level: float = 0.95
     reproduce: str = ""
     times: Mapping[str, str] = field(default_factory=dict)

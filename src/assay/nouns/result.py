@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from assay.nouns.features import Features
+from assay.nouns.telling import leading, worded
 from assay.words.errors import InputError
 from assay.words.seed import Seed
 from assay.words.stats import Basis, Interval, bootstrap
@@ -183,7 +184,7 @@ class Explanation(Result):
     def to_frame(self, backend: Any = None) -> Any:
         """One line per row and part (row, part, value, stderr), as a frame of the kind explained, or of ``backend``.
 
-        Of arrays and tensors it is a pandas frame, unless another library is named.
+        Texts have a column of words, too. Of arrays and tensors it is a pandas frame, unless another library is named.
         """
         import narwhals as nw
 
@@ -192,6 +193,7 @@ class Explanation(Result):
             {
                 "row": np.repeat(self.ids, parts).tolist(),
                 "part": list(self.features.names) * rows,
+                **worded(self.shown, self.features),
                 "value": self.values.ravel(),
                 "stderr": (np.full(self.values.shape, np.nan) if self.stderr is None else self.stderr).ravel(),
             },
@@ -217,13 +219,10 @@ class Explanation(Result):
 
     def __repr__(self) -> str:
         rows, parts = self.values.shape
-        mean = np.abs(self.values).mean(axis=0)
-        best = ", ".join(f"{self.features.names[i]} {self.values[:, i].mean():+.3g}" for i in np.argsort(-mean)[:3])
+        best = leading(self.values, self.ids, self.shown, self.features)
         gap = np.abs(self.residual)
         residual = f"largest residual {np.nanmax(gap):.2g}" if np.isfinite(gap).any() else "no base, so no residual"
-        return (
-            f"{self._head()}\n  {rows} rows × {parts} parts; mean of the top parts: {best}\n  {residual}{self._tail()}"
-        )
+        return f"{self._head()}\n  {rows} rows × {parts} parts; {best}\n  {residual}{self._tail()}"
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -14,7 +14,27 @@ from array_api_compat import array_namespace, is_torch_array
 from assay.nouns.frames import Table, is_frame, some
 from assay.words.digest import digest
 from assay.words.errors import InputError
-from assay.words.types import Array, Floats, Ints
+from assay.words.types import Array, Floats, Ints, Masks
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """The text behind rows of tokens: the words (row, part), and which positions hold a token (row, token), no padding.
+
+    ``words`` is empty where the parts are not words of the text.
+    """
+
+    words: tuple[tuple[str, ...], ...]
+    real: Masks
+
+    @property
+    def bare(self) -> Text:
+        """Without the words: for parts that are something else."""
+        return Text((), self.real)
+
+    def take(self, which: Ints) -> Text:
+        """Of these rows."""
+        return Text(tuple(self.words[i] for i in which) if self.words else (), self.real[which])
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +43,15 @@ class Rows:
 
     ``x`` has axes (row, *shape) in the model's own namespace: a float64 matrix for tables, a tensor for nets.
     ``carried`` holds further inputs (masks, say) that no method ever perturbs. ``ids`` name the rows; random
-    streams follow them. ``table`` says how a data frame was written as numbers, ``None`` for arrays.
+    streams follow them. ``table`` says how a data frame was written as numbers, ``None`` for arrays; ``text`` holds the
+    words of rows that were texts.
     """
 
     x: Array
     ids: tuple[str, ...]
     carried: Mapping[str, Array] = field(default_factory=dict)
     table: Table | None = None
+    text: Text | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -46,6 +68,7 @@ class Rows:
             x=self.x[which],
             ids=tuple(self.ids[i] for i in which),
             carried={name: array[which] for name, array in self.carried.items()},
+            text=None if self.text is None else self.text.take(which),
         )
 
     def holding(self, x: Array, which: Ints) -> Rows:
@@ -55,6 +78,7 @@ class Rows:
             x=x,
             ids=tuple(self.ids[i] for i in which),
             carried={name: array[which] for name, array in self.carried.items()},
+            text=None if self.text is None else self.text.take(which),
         )
 
     def like(self, data: Any) -> Array:

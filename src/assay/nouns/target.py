@@ -24,7 +24,8 @@ class Target:
 
     ``read(outputs, label, gives)`` takes outputs (row, *out) in any namespace and one label a row, and gives
     one number a row. ``smooth`` says whether its gradient means anything. ``layer`` makes the question one
-    about a layer's activations instead of the model's outputs.
+    about a layer's activations instead of the model's outputs. ``rival`` is the class that the label is compared with,
+    a name until a case finds its position.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Target:
     smooth: bool = True
     layer: str | None = None
     label: int | None = None
+    rival: int | str | None = None
 
     def truth(self, gives: Gives) -> bool:
         """Whether the label is the true number of a regression, not a class."""
@@ -161,6 +163,29 @@ def unit(layer: str, index: int) -> Target:
     )
 
 
+def contrast(rival: int | str, name: str | int | None = None) -> Target:
+    """The label's score less that of class ``rival``: log p − log p of the rival, the log odds between the two.
+
+    For logits and boosted trees' raw scores of several classes it is their difference, for one score of two classes
+    that score, turned to the label. ``rival`` is a class's position, or its name, which ``assay.case`` looks up; a row
+    whose label is the rival is refused. ``name`` is what to call the rival, if not that.
+
+    >>> case(wrap(net), x, label="wolf", target=contrast("husky"))  # doctest: +SKIP
+    """
+    named = rival if name is None else name
+
+    def read(outputs: Array, label: Array, gives: Gives) -> Array:
+        if isinstance(rival, str):
+            raise InputError(f"class {rival!r} has no position yet; put the question with assay.case(…).")
+        if gives in ("values", "units"):
+            raise CapabilityError(f"contrast needs classes; this model gives {gives}. Ask for target='value'.")
+        scores = gives in ("logits", "margin") and not single(outputs, gives)
+        logs = outputs if scores else log_probabilities(outputs, gives)
+        return pick(logs, label) - logs[:, rival]
+
+    return Target(f"contrast with {named}", read, f"log odds of the class against {named}", rival=rival)
+
+
 TARGETS = {
     target.name: target
     for target in (
@@ -180,5 +205,7 @@ def target_named(name: str | Target) -> Target:
     if isinstance(name, Target):
         return name
     if name not in TARGETS:
-        raise InputError(f"no target {name!r}; there are {', '.join(TARGETS)}, and assay.unit(layer, index).")
+        raise InputError(
+            f"no target {name!r}; there are {', '.join(TARGETS)}, assay.unit(layer, index) and assay.contrast(rival)."
+        )
     return TARGETS[name]

@@ -37,12 +37,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One explainer."""
+    """One explainer. ``broken`` names the axioms it violates among the ``held`` that could be measured."""
 
     name: str
     reference: bool
     verdict: Verdict | None
     cells: tuple[Cell | None, ...]
+    broken: tuple[str, ...] = ()
+    held: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Matrix:
     columns: tuple[tuple[str, str, str], ...]
     lines: tuple[Line, ...]
     best: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def axioms(self) -> bool:
+        """Whether any line knows its axioms."""
+        return any(line.held for line in self.lines)
 
 
 def matrix(record: Record) -> Matrix:
@@ -72,6 +79,8 @@ def matrix(record: Record) -> Matrix:
             name in record.references,
             verdicts.get(name),
             tuple(_cell(record, (name, kind), bounds.get((name, kind))) for kind in names),
+            tuple(axiom for axiom, verdict in record.axioms.get(name, {}).items() if verdict == "violated"),
+            sum(verdict != "not applicable" for verdict in record.axioms.get(name, {}).values()),
         )
         for name in explainers
     )

@@ -38,6 +38,8 @@ SOURCES: dict[str, str] = {
     "axiomatic attribution priors and expected gradients. Nature Machine Intelligence 3, 2021.",
     "feldman2015": "Feldman, Friedler, Moeller, Scheidegger and Venkatasubramanian: Certifying and Removing "
     "Disparate Impact. KDD 2015.",
+    "friedman1999": "Friedman and Moulin: Three Methods to Share Joint Costs or Surplus. Journal of Economic Theory "
+    "87, 1999.",
     "geirhos2020": "Geirhos, Jacobsen, Michaelis, Zemel, Brendel, Bethge and Wichmann: Shortcut Learning in Deep "
     "Neural Networks. Nature Machine Intelligence 2, 2020.",
     "ghorbani2019": "Ghorbani, Abid and Zou: Interpretation of Neural Networks Is Fragile. AAAI 2019.",
@@ -55,6 +57,8 @@ SOURCES: dict[str, str] = {
     "2025.",
     "kaufman2012": "Kaufman, Rosset, Perlich and Stitelman: Leakage in Data Mining: Formulation, Detection, and "
     "Avoidance. ACM TKDD 6, 2012.",
+    "kindermans2019": "Kindermans, Hooker, Adebayo, Alber, Schütt, Dähne, Erhan and Kim: The (Un)reliability of "
+    "Saliency Methods. Explainable AI, LNCS 11700, 2019.",
     "leino2018": "Leino, Sen, Datta, Fredrikson and Li: Influence-Directed Explanations for Deep Convolutional "
     "Networks. ITC 2018.",
     "lundberg2017": "Lundberg and Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017.",
@@ -89,6 +93,7 @@ SOURCES: dict[str, str] = {
     "springenberg2015": "Springenberg, Dosovitskiy, Brox and Riedmiller: Striving for Simplicity: The All "
     "Convolutional Net. ICLR Workshop 2015.",
     "sundararajan2017": "Sundararajan, Taly and Yan: Axiomatic Attribution for Deep Networks. ICML 2017.",
+    "sundararajan2020": "Sundararajan and Najmi: The Many Shapley Values for Model Explanation. ICML 2020.",
     "vaswani2017": "Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin: Attention Is All You "
     "Need. NeurIPS 2017.",
     "wang2020": "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu: Score-CAM: Score-Weighted Visual Explanations "

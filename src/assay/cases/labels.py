@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labels and rivals as positions among a model's outputs: names looked up, what does not exist refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from assay.model.model import Model
+from assay.nouns.frames import some
+from assay.nouns.rows import to_numpy
+from assay.nouns.target import Target, class_scores, contrast
+from assay.words.errors import CapabilityError, InputError
+from assay.words.types import Floats, Ints
+
+
+def facing(question: Target, model: Model, prediction: Callable[[], Floats]) -> Target:
+    """The question with its rival class, if it has one, as a position; ``InputError`` for a class that is not there."""
+    if question.rival is None:
+        return question
+    if model.gives in ("values", "units"):
+        raise CapabilityError(f"contrast needs classes; this model gives {model.gives}. Ask for target='value'.")
+    if question.rival in ("predicted", "runner_up") and question.rival not in model.classes:
+        raise InputError(f"contrast needs the name or position of a class; got {question.rival!r}.")
+    try:
+        place = int(resolve_label(question.rival, model, 1, prediction)[0])
+    except InputError as error:
+        raise InputError(f"the rival of the contrast: {error}") from error
+    return question if question.rival == place else contrast(place, question.rival)
+
+
+def apart(question: Target, labels: Ints) -> Ints:
+    """The labels themselves, refused where one is the rival it is to be compared with."""
+    same = np.flatnonzero(labels == question.rival) if question.rival is not None else np.zeros(0)
+    if len(same):
+        raise InputError(
+            f"row {some(same)}: the label is the rival itself ({question.name}). Give another label, or leave out the "
+            f"rows."
+        )
+    return labels
+
+
+def labels_of(label: Any, question: Target, model: Model, rows: int, prediction: Callable[[], Floats]) -> Any:
+    """What the target reads beside the outputs: a class a row, or a regression's truth."""
+    if not question.truth(model.gives):
+        return apart(question, resolve_label(label, model, rows, prediction))
+    if isinstance(label, str):
+        raise InputError("loss of a regression compares with the truth; give label=…, one number a row.")
+    truth = np.asarray(to_numpy(label), dtype=np.float64)
+    if truth.shape not in ((), (rows,)) or not np.isfinite(truth).all():
+        raise InputError(f"the truth has shape {truth.shape}; needed are {rows} finite numbers.")
+    return np.broadcast_to(truth, (rows,)).copy()
+
+
+def resolve_label(label: Any, model: Model, rows: int, prediction: Callable[[], Floats]) -> Ints:
+    """One class (or output) position a row; raises ``InputError`` naming rows and labels that do not fit."""
+    if model.gives in ("values", "units") and isinstance(label, str) and label in ("predicted", "runner_up"):
+        return np.zeros(rows, dtype=np.int64)
+    if isinstance(label, str) and label in ("predicted", "runner_up"):
+        scores = class_scores(prediction(), model.gives)
+        place = 0 if label == "predicted" else 1
+        if model.classes and len(model.classes) != scores.shape[1]:
+            raise InputError(f"{len(model.classes)} class names for a model of {scores.shape[1]} classes.")
+        if scores.shape[1] <= place:
+            raise InputError(f"label={label!r} needs {place + 1} classes; the model has {scores.shape[1]}.")
+        return np.asarray(np.argsort(-scores, axis=1, kind="stable")[:, place])
+    given = [label] * rows if isinstance(label, str) or np.ndim(label) == 0 else to_numpy(label).tolist()
+    if len(given) != rows:
+        raise InputError(f"{len(given)} labels for {rows} rows. Give one label, or one a row.")
+    count = len(model.classes) or prediction().shape[1]
+    if count == 1 and model.gives not in ("values", "units"):
+        count = 2
+    places = {name: i for i, name in enumerate(model.classes)}
+    texts = [class_text(value) for value in given]
+    named = set(texts) <= set(places) or any(isinstance(value, str) for value in given)
+    positions = [places.get(t, -1) for t in texts] if named else [_position(v, row) for row, v in enumerate(given)]
+    found = np.array(positions, dtype=np.int64)
+    wrong = np.flatnonzero((found < 0) | (found >= count))
+    if len(wrong):
+        kind = {"values": "output(s)", "units": "unit(s)"}.get(model.gives, "classes")
+        known = f": {', '.join(model.classes[:8])}" if model.classes else f", numbered 0 … {count - 1}"
+        raise InputError(
+            f"row {some(wrong)}: label {given[int(wrong[0])]!r} does not exist; the model has {count} {kind}{known}."
+        )
+    return found
+
+
+def class_text(label: Any) -> str:
+    """A label as the name of a class would be written: 1 and 1.0 are "1"."""
+    number = isinstance(label, float | np.floating) and float(label).is_integer()
+    return str(int(label)) if number else str(label)
+
+
+def _position(label: Any, row: int) -> int:
+    """A label as a position, −1 for a number that is not whole; raises ``InputError`` for what is no number."""
+    if isinstance(label, int | float | np.number | np.bool_):
+        return int(label) if float(label).is_integer() else -1
+    raise InputError(f"row {row}: label {label!r} does not exist: it is neither a class's name nor its position.")

@@ -1,0 +1,113 @@
+"""Influence-directed explanations."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from tests.contract.subjects import ROWS, neural, visual
+
+import assay
+from assay.cases.case import Case
+from assay.engine.distributions import Line
+from assay.explain import influential_units, internal_influence
+from assay.words.errors import InputError
+
+
+def slowly(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Hidden activations and the gradient of the logit there, of Linear–Tanh–Linear."""
+    first, last = case.model.net[0], case.model.net[2]
+    active = np.tanh(np.asarray(case.rows.x) @ first.weight.numpy().T + first.bias.numpy())
+    return active, np.tile(last.weight.numpy()[1], (len(case), 1))
+
+
+def test_values_are_the_internal_influence_and_the_order_is_that_of_their_means() -> None:
+    case = neural()
+    found = influential_units(case)
+    _, slope = slowly(case)
+    assert_allclose(found.values, slope, atol=1e-12)
+    assert_allclose(found.extra["order"], np.argsort(-slope.mean(axis=0)))
+    assert found.features.names == tuple(f"unit {i}" for i in range(6))
+    assert [note.text for note in found.notes] == ["layer '1' is looked at; layer=… names another"]
+
+
+def test_over_a_line_values_are_the_mean_along_it() -> None:
+    case = visual()
+    found, inner = influential_units(case, over=Line(0.2)), internal_influence(case, layer="1", over=Line(0.2))
+    assert_allclose(found.values, inner.values, atol=1e-12)
+    assert_allclose(found.map(), inner.map(), atol=1e-12)
+
+
+def test_units_are_kept_and_removed_by_setting_the_others_to_zero() -> None:
+    case = neural()
+    found = influential_units(case, top=3)
+    active, slope = slowly(case)
+    bias = float(case.model.net[2].bias[1])
+    order = found.extra["order"].astype(int)
+    for k in range(4):
+        kept = (active * slope)[:, order[:k]].sum(axis=1)
+        assert_allclose(found.extra["kept"][:, k], kept + bias, atol=1e-12)
+        assert_allclose(found.extra["removed"][:, k], case.output - kept, atol=1e-12)
+        share = kept.mean() / (case.output - bias).mean()
+        assert_allclose(found.extra["share_kept"][k], share, atol=1e-12)
+        assert_allclose(found.extra["share_removed"][k], 1 - share, atol=1e-12)
+    assert found.extra["share_kept_interval"].shape == (4, 2)
+
+
+def test_all_units_carry_all_of_it() -> None:
+    found = influential_units(neural(), top=50, regions=50)
+    assert found.extra["kept"].shape == (3, 7)
+    assert_allclose(found.extra["share_kept"][[0, 6]], [0.0, 1.0], atol=1e-12)
+    assert_allclose(found.extra["share_removed"][[0, 6]], [1.0, 0.0], atol=1e-12)
+    assert found.extra["regions"].shape == (6, 3, 4)
+
+
+def test_regions_are_the_influence_of_the_input_on_a_unit() -> None:
+    case = neural()
+    found = influential_units(case, regions=2)
+    first = case.model.net[0]
+    active, _ = slowly(case)
+    for place, unit in enumerate(found.extra["order"][:2].astype(int)):
+        slow = (1 - active[:, unit] ** 2)[:, None] * first.weight.numpy()[unit]
+        assert_allclose(found.extra["regions"][place], slow, atol=1e-12)
+
+
+def test_of_maps_a_unit_is_a_channel_and_its_region_that_of_its_mean() -> None:
+    case = visual()
+    found = influential_units(case, regions=1)
+    assert found.values.shape == (3, 4)
+    best = int(found.extra["order"][0])
+    asked = case.asking(assay.unit("1", best))
+    assert_allclose(found.extra["regions"][0], np.asarray(asked.gradient(case.rows.x)), atol=1e-12)
+
+
+def test_the_ranking_knows_all_rows_and_the_values_one() -> None:
+    case = neural()
+    everyone, alone = influential_units(case), influential_units(case.take([1]))
+    assert_allclose(alone.values, everyone.values[[1]], atol=1e-12)
+    assert np.isnan(alone.extra["share_kept_interval"]).all()  # one row has no interval
+
+
+def test_a_layer_that_does_nothing_carries_no_share() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2)).double()
+    with torch.no_grad():
+        net[2].weight.zero_()
+    found = influential_units(assay.case(assay.wrap(net), torch.as_tensor(ROWS), label=0))
+    assert np.isnan(found.extra["share_kept"]).all()
+    assert "undefined-share" in [note.code for note in found.notes]
+
+
+def test_shares_of_a_trained_net_add_up_and_have_intervals(digits: Callable[..., Case]) -> None:
+    found = influential_units(digits(rows=12), top=10, regions=0)
+    assert "regions" not in found.extra
+    kept, removed = found.extra["share_kept"], found.extra["share_removed"]
+    assert_allclose(kept + removed, 1.0, atol=1e-5)  # the logit is linear in the last hidden units
+    low, high = found.extra["share_kept_interval"][10]
+    assert low < kept[10] < high
+    assert kept[10] > 0.1
+
+
+def test_nonsense_is_refused() -> None:
+    with pytest.raises(InputError, match="top=-1"):
+        influential_units(neural(), top=-1)

@@ -1,0 +1,68 @@
+"""Score-CAM."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from tests.contract.subjects import visual
+from tests.oracles import maps
+
+import assay
+from assay.explain import score_cam
+from assay.words.errors import InputError
+
+
+def slowly(picture: np.ndarray, label: int, start: float) -> np.ndarray:
+    """The paper's algorithm 1 for one picture."""
+    active, scores = maps.activations(picture), []
+    for k in range(2):
+        large = maps.bilinear(active[k], 4, 4)
+        mask = (large - large.min()) / (large.max() - large.min())
+        rise = maps.logits(picture * mask + start * (1 - mask))[label] - maps.logits(np.full((1, 4, 4), start))[label]
+        scores.append(rise)
+    weights = [math.exp(s) / sum(map(math.exp, scores)) for s in scores]
+    return np.asarray(weights[0] * active[0] + weights[1] * active[1])
+
+
+@pytest.mark.parametrize("start", [0.0, 0.4])
+@pytest.mark.parametrize("label", [0, 1])
+def test_it_is_the_papers_algorithm(label: int, start: float) -> None:
+    found = score_cam(maps.handmade(label=label), start=start)
+    slow = np.stack([slowly(picture, label, start) for picture in maps.PICTURES])
+    assert_allclose(found.extra["map"], slow, atol=1e-12)
+    assert_allclose(found.map()[:, 0], [maps.bilinear(one, 4, 4) for one in slow], atol=1e-12)
+
+
+def test_a_channel_that_is_the_same_everywhere_weighs_nothing() -> None:
+    net = maps.net(pooled=False)
+    with torch.no_grad():
+        net[0].weight[1] = 0.0
+    case = assay.case(assay.wrap(net), torch.as_tensor(maps.PICTURES), label=0)
+    active = np.stack([maps.activations(picture)[0] for picture in maps.PICTURES])
+    assert_allclose(score_cam(case).extra["map"], active, atol=1e-12)
+    with torch.no_grad():
+        net[0].weight[0] = 0.0
+    empty = score_cam(assay.case(assay.wrap(net), torch.as_tensor(maps.PICTURES), label=0))
+    assert not empty.values.any()
+    assert "empty" in [note.code for note in empty.notes]
+
+
+def test_fewer_channels_are_said_and_are_the_most_active() -> None:
+    case = maps.handmade()
+    found = score_cam(case, channels=1)
+    active = np.stack([maps.activations(picture) for picture in maps.PICTURES])
+    best = active.mean(axis=(2, 3)).argmax(axis=1)
+    assert_allclose(found.extra["map"], active[np.arange(3), best], atol=1e-12)
+    assert [note.text for note in found.notes if note.code == "channels"] == [
+        "the 1 most active of 2 channels are used, each row its own"
+    ]
+    assert "channels" not in [note.code for note in score_cam(case, channels=2).notes]
+    assert found.made.cost == {"forwards": 1 + 3 + 3}
+    with pytest.raises(InputError, match="channels=0"):
+        score_cam(case, channels=0)
+
+
+def test_it_costs_one_pass_a_channel() -> None:
+    assert score_cam(visual(), layer="1").made.cost == {"forwards": 3 * (4 + 1)}
