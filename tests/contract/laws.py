@@ -139,6 +139,9 @@ def _untouched(case: Case, x: Any, state: dict[str, Any], before: tuple[Any, ...
         assert all(torch.equal(now[name], tensor) for name, tensor in state.items())
         assert not case.model.net.training
         assert not any(p.requires_grad or p.grad is not None for p in case.model.net.parameters())
+        assert not any(hooks for m in case.model.net.modules() for hooks in (m._forward_hooks, m._forward_pre_hooks))
+        assert not any(m._backward_hooks for m in case.model.net.modules())
+    assert not torch.overrides._get_current_function_mode_stack()
 
 
 def says_how_it_was_made(method: Method, subject: str) -> None:

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 import assay
 from assay import examples, explain
 from assay.cases.case import Case
+from assay.words.errors import InputError
 
 
 def test_on_a_linear_model_it_is_weight_times_difference() -> None:
@@ -60,3 +61,76 @@ def test_one_row_alone_gets_what_it_gets_among_others(digits: Callable[..., Case
     assert_allclose(
         explain.integrated_gradients(case.take([2])).values, explain.integrated_gradients(case).values[[2]], atol=1e-6
     )
+
+
+def kinked() -> Case:
+    """Three rows put to a net of rectifiers."""
+    net = torch.nn.Sequential(torch.nn.Linear(6, 40), torch.nn.ReLU(), torch.nn.Linear(40, 20), torch.nn.ReLU())
+    net = torch.nn.Sequential(*net, torch.nn.Linear(20, 2)).double()
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(0.6 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return assay.case(assay.wrap(net), torch.randn((3, 6), generator=generator, dtype=torch.float64), label=0)
+
+
+def exact(case: Case) -> np.ndarray:
+    """The integral by twenty thousand equal steps."""
+    alphas = (np.arange(20_000) + 0.5) / 20_000
+    x = case.rows.x
+    slopes = [case.gradient((torch.as_tensor(alphas)[:, None] * x[i]), np.full(20_000, i)).mean(0) for i in range(3)]
+    return (x * torch.stack(slopes)).numpy()
+
+
+@pytest.mark.parametrize("tolerance", [0.05, 0.005])
+def test_panels_are_halved_until_the_residual_is_below_the_tolerance(tolerance: float) -> None:
+    case = kinked()
+    result = explain.integrated_gradients(case, tolerance=tolerance)
+    rise = np.abs(result.output - result.base)
+    assert (np.abs(result.residual) <= tolerance * rise).all()
+    assert_allclose(result.values, exact(case), atol=2 * tolerance * rise.max())
+    assert not [note for note in result.notes if note.code == "tolerance"]
+
+
+def test_a_finer_tolerance_takes_more_nodes_and_what_is_counted_is_said() -> None:
+    case = kinked()
+    before = case.model.meter.backwards
+    coarse = explain.integrated_gradients(case, tolerance=0.05).extra["nodes"]
+    assert case.model.meter.backwards - before == coarse.sum()
+    assert explain.integrated_gradients(case, tolerance=0.002).extra["nodes"].sum() > coarse.sum()
+
+
+def test_a_row_that_spends_all_its_nodes_is_named() -> None:
+    result = explain.integrated_gradients(kinked(), tolerance=1e-6, most=48)
+    assert (result.extra["nodes"] <= 48).all()
+    (note,) = [note for note in result.notes if note.code == "tolerance"]
+    late = np.abs(result.residual) > 1e-6 * np.abs(result.output - result.base)
+    assert note.rows == tuple(result.ids[i] for i in np.flatnonzero(late))
+
+
+def test_secants_converge_to_the_integral_and_add_up_on_the_way() -> None:
+    case, truth = kinked(), exact(kinked())
+    errors = []
+    for steps in (4, 16, 64):
+        result = explain.integrated_gradients(case, rule="secant", steps=steps)
+        assert np.abs(result.residual).max() < 1e-12
+        errors.append(np.abs(result.values - truth).sum(axis=1) / np.abs(truth).sum(axis=1))
+    assert (errors[2] < errors[0] / 8).all()
+    assert (errors[2] < 0.01).all()
+    assert result.extra["unsettled"].sum() >= 0.5 * errors[2].sum()
+
+
+def test_secants_beat_gauss_nodes_of_the_same_number_on_a_kinked_net() -> None:
+    case, truth = kinked(), exact(kinked())
+    secant = explain.integrated_gradients(case, rule="secant", steps=16).values
+    gauss = explain.integrated_gradients(case, steps=16).values
+    assert np.abs(secant - truth).sum() < np.abs(gauss - truth).sum()
+
+
+def test_rules_and_tolerances_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(InputError, match=r"tolerance=1\.5; a share"):
+        explain.integrated_gradients(kinked(), tolerance=1.5)
+    with pytest.raises(InputError, match="'gauss' takes any gradient, 'secant' a torch net"):
+        explain.integrated_gradients(examples.product(), rule="secant")
+    with pytest.raises(InputError, match="at least 2"):
+        explain.integrated_gradients(kinked(), rule="secant", steps=1)

@@ -116,6 +116,7 @@ def of(kind: Kind, f: Function, x: Any, start: Any, name: str, places: Any = Non
 
 
 _BUILT: dict[Any, Subject] = {}
+"""Subjects by their weights: each is asked by every method, and building nets takes as long as asking them."""
 
 
 def _floats(*arrays: Any) -> list[Floats]:

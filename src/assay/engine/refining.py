@@ -16,7 +16,7 @@ from assay.nouns.frames import some
 from assay.nouns.result import Estimate, Note
 from assay.nouns.rows import to_floats
 from assay.words.errors import InputError
-from assay.words.types import Array, Floats
+from assay.words.types import Array, Floats, Ints
 
 NODES = 8
 """Gauss–Legendre nodes a panel."""
@@ -49,6 +49,8 @@ def refined(case: Case, start: Any, tolerance: float, most: int) -> Estimate:
     line = case.rows.x - begun
     xp = array_namespace(line)
     total = xp.zeros_like(line.double() if is_torch_array(line) else line)
+    if most < NODES * (len(EDGES) - 1):
+        raise InputError(f"most={most}; the first panels take {NODES * (len(EDGES) - 1)} nodes.")
     spent, share, residual = np.zeros(len(case), dtype=int), np.full(len(case), 0.5), rise.copy()
     rows = np.flatnonzero(rise != 0)
     while len(rows):
@@ -56,18 +58,19 @@ def refined(case: Case, start: Any, tolerance: float, most: int) -> Estimate:
         residual[rows] = 0.0
         waiting = _first(case, begun, line, rows, base, rise)
         while waiting:
+            spent += NODES * _each(case, waiting)
             halves: list[Panel] = []
             for panel, term, miss in _asked(case, begun, line, waiting):
-                spent[panel.row] += NODES
-                allowed = share[panel.row] * tolerance * abs(rise[panel.row]) * np.sqrt(panel.high - panel.low)
-                if abs(miss) <= allowed or spent[panel.row] + 2 * NODES * _queued(halves, panel.row) >= most:
-                    total[panel.row] += term
-                    residual[panel.row] += miss
+                row = panel.row
+                allowed = share[row] * tolerance * abs(rise[row]) * np.sqrt(panel.high - panel.low)
+                if abs(miss) <= allowed or spent[row] + 2 * NODES * (1 + _each(case, halves)[row]) > most:
+                    total[row] += term
+                    residual[row] += miss
                 else:
                     halves.append(panel)
             waiting = _halved(case, begun, line, halves)
         missed = np.abs(residual) > tolerance * np.abs(rise)
-        rows = np.flatnonzero(missed & (spent < most))
+        rows = np.flatnonzero(missed & (4 * spent < most))  # the misses had one sign: again, more strictly
         share[rows] /= 4
     late = np.flatnonzero(np.abs(residual) > tolerance * np.abs(rise))
     notes: tuple[Note, ...] = ()
@@ -77,8 +80,9 @@ def refined(case: Case, start: Any, tolerance: float, most: int) -> Estimate:
     return Estimate(total, base=base, notes=notes, extra={"nodes": spent.astype(np.float64)})
 
 
-def _queued(halves: list[Panel], row: int) -> int:
-    return 1 + sum(panel.row == row for panel in halves)
+def _each(case: Case, panels: list[Panel]) -> Ints:
+    """How many panels each row has among these."""
+    return np.bincount([panel.row for panel in panels], minlength=len(case))
 
 
 def _points(begun: Array, line: Array, rows: Any, places: Floats) -> Array:

@@ -22,7 +22,7 @@ def attn_lrp(case: Case, *, epsilon: float = 1e-6) -> Estimate:
     share relevance by halves, softmax passes its linear part at the point and absorbs the rest, norms count as scales,
     activations pass relevance whole. Values are in units of the target; Σ values + extra["absorbed"] = target, and
     extra["conservation"] is what that leaves. The rules meet operations, not modules, so no family of models needs a
-    file of its own. LRP is reported to be patented: see the methods page.
+    file of its own. LRP is reported to be patented: see docs/rules.md.
 
     LXT patches the classes of some model families; it leaves the residual unchecked.
     """

@@ -45,7 +45,7 @@ def lrp(
 
     Σ values + extra["absorbed"] = target: biases, constants and ε absorb the rest, counted step by step;
     extra["conservation"] is what that leaves, rounding unless a step was missed. A step without a rule (exp, a softmax
-    read as probability in a log) is refused by name. LRP is reported to be patented: see the methods page.
+    read as probability in a log) is refused by name. LRP is reported to be patented: see docs/rules.md.
 
     zennit and captum attach to modules and double, leak or lose relevance at functional residuals, gates and norms.
     """

@@ -137,6 +137,7 @@ def text(
     read: Reads | None = None,
     device: str | None = None,
     batch: int = 16,
+    memory: int | None = None,
     name: str | None = None,
 ) -> Model:
     """A torch net that takes token ids, as a model of texts.
@@ -149,7 +150,8 @@ def text(
 
     The net must give a text the same output however far it is padded: mask the padding, or pad to one length.
     """
-    base = wrapped(net, classes=classes, output=output, device=device, gives=gives, batch=batch, name=name)
+    options: dict[str, Any] = {"device": device, "gives": gives, "batch": batch, "memory": memory, "name": name}
+    base = wrapped(net, classes=classes, output=output, **options)
     return of_text(base, tokenize, embedding, parts, read)
 
 

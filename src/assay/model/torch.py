@@ -246,7 +246,8 @@ def reading(
     """The same net, its scores read by ``read(what the net returned, rows)``."""
     net: Any = model.forward
     mark = digest(model.mark, read, gives)
-    return _model(replace(net, read=read), mark, model.name, gives, classes, model.batch, model.notes)
+    other = _model(replace(net, read=read), mark, model.name, gives, classes, model.batch, model.notes)
+    return replace(other, memory=model.memory)
 
 
 def _laid(net: pt.nn.Module, layout: Any) -> None:

@@ -47,6 +47,7 @@ def transformers(
     read: Reads | None = None,
     device: str | None = None,
     batch: int = 16,
+    memory: int | None = None,
     name: str | None = None,
 ) -> Model:
     """A Hugging Face net and its tokenizer, or any module that takes input_ids and attention_mask, as a model of texts.
@@ -60,7 +61,7 @@ def transformers(
     Rows are padded on the right under the attention mask; the tokenizer itself stays as it is. ``embedding`` overrides
     the layer that ``get_input_embeddings`` names, ``read`` what the output is computed from (see ``assay.model.text``).
     """
-    base = wrapped(net, device=device, gives=gives or "logits", batch=batch, name=name)
+    base = wrapped(net, device=device, gives=gives or "logits", batch=batch, memory=memory, name=name)
     private = base.net
     config = getattr(private, "config", None)
     pad = _pad(tokenizer, config)
