@@ -118,9 +118,7 @@ class Case:
         found.extend(self._batches(x, which, ask, backwards=2, kept=8 * KEPT))
         return _concatenate(found)
 
-    def backward(
-        self, ruling: Callable[[int], Ruling], start: Array | None = None, *, sides: int = 1
-    ) -> tuple[Array, Floats | None]:
+    def backward(self, ruling: Callable[[int], Ruling], start: Array | None = None, *, sides: int = 1) -> Returned:
         """The target sent back to the rows by rules (row, *shape), and what the net's constants absorbed (row,).
 
         ``start`` has one row each, for rules that compare; ``sides`` is how many forward passes a pass is worth.
@@ -130,14 +128,19 @@ class Case:
 
         def ask(rows: Rows, labels: Ints) -> Any:
             place = sum(len(one.values) for one in found)
-            begun = None if start is None else start[place : place + len(rows)]
-            return self.model.backward(self._read(labels), rows, ruling, begun)
+            origin = None if start is None else start[place : place + len(rows)]
+            return self.model.backward(self._read(labels), rows, ruling, origin)
 
         found.extend(self._batches(self.rows.x, np.arange(len(self)), ask, backwards=1, forwards=sides, kept=4 * KEPT))
         again = sum(one.again for one in found)
         self.model.meter.count(forwards=again * sides, backwards=again)
         absorbed = [one.absorbed for one in found if one.absorbed is not None]
-        return _concatenate([one.values for one in found]), to_floats(_concatenate(absorbed)) if absorbed else None
+        begun = [one.start for one in found if one.start is not None]
+        return Returned(
+            _concatenate([one.values for one in found]),
+            to_floats(_concatenate(absorbed)) if absorbed else None,
+            to_floats(_concatenate(begun)) if begun else None,
+        )
 
     def _differentiable(self) -> None:
         """Raise ``CapabilityError`` where the target has no gradient worth the name."""

@@ -30,11 +30,12 @@ def returned(
     case: Case, inner: Case, ruling: Callable[[int], Ruling], start: Array | None = None, *, sides: int = 1
 ) -> tuple[Estimate, Floats | None]:
     """Values of the rows' elements (of the net's own input, if ``preprocess`` changes the shape), and what stayed."""
-    values, absorbed = inner.backward(ruling, start, sides=sides)
-    values = values.double() if is_torch_array(values) else values
+    found = inner.backward(ruling, start, sides=sides)
+    values = found.values.double() if is_torch_array(found.values) else found.values
+    absorbed = None if found.absorbed is None else to_floats(found.absorbed)
     if inner.rows.shape == case.rows.shape:
-        return Estimate(values), absorbed
-    return Estimate(values, features=units(inner.rows.shape), x=inner.rows.x), absorbed
+        return Estimate(values, base=found.start), absorbed
+    return Estimate(values, base=found.start, features=units(inner.rows.shape), x=inner.rows.x), absorbed
 
 
 def leftover(case: Case, values: Any, absorbed: Floats | None, base: Floats | float = 0.0) -> Mapping[str, Floats]:
@@ -60,7 +61,7 @@ def rectified(case: Case, who: str, *, guided: bool, allow: Sequence[str]) -> Es
         tables.append(Rectifiers(who, guided, allow))
         return tables[-1]
 
-    values, _ = case.backward(ruling)
+    values = case.backward(ruling).values
     if not any(table.met for table in tables):
         raise CapabilityError(f"{who} needs rectifiers (ReLU) in the net; {case.model.name} has none. Use saliency.")
     return Estimate(values)

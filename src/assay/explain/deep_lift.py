@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """DeepLIFT."""
 
-from dataclasses import replace
 from typing import Any
 
 from assay.cases.case import Case
@@ -15,7 +14,7 @@ from assay.nouns.result import Estimate
     source="shrikumar2017",
     needs={"net", "numbers"},
     claims={"complete"},
-    price=per_row(lambda o: 3, lambda o: 1),
+    price=per_row(lambda o: 2, lambda o: 1),
 )
 def deep_lift(case: Case, *, start: Any = 0.0) -> Estimate:
     """Share out the target's rise from a reference to the input, through the slope of every step between the two.
@@ -35,4 +34,4 @@ def deep_lift(case: Case, *, start: Any = 0.0) -> Estimate:
     inner = at_the_net(case)
     begun = net_start(case, inner, start)
     shares, _ = returned(case, inner, lambda rows: Secant("explain.deep_lift"), begun, sides=2)
-    return replace(shares, base=inner.value(begun))
+    return shares

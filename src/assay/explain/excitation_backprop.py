@@ -28,8 +28,8 @@ def excitation_backprop(case: Case) -> Estimate:
     input (the paper's nets have none) a⁻ · w⁻ counts as excitation. Biases take nothing. Undefined (NaN, with a note)
     where the target is exactly 0. The contrastive variant is not offered.
     """
-    from assay.model.rules.carriers import Rule
     from assay.model.rules.relevance import Composite, Relevance
+    from assay.model.rules.sharing import Rule
 
     walk = Composite(Rule("excitation"), Rule("excitation"))
     shares, _ = returned(case, at_the_net(case), lambda rows: Relevance("explain.excitation_backprop", walk, rows))

@@ -61,11 +61,13 @@ class Slope:
 class Returned:
     """What came back through backward rules (row, *shape), and what stayed in biases and constants (row,).
 
-    ``again`` is how many passes were made a second time, row by row.
+    ``start`` is the target at the reference (row,), where there is one. ``again`` is how many passes were made a second
+    time, row by row.
     """
 
     values: Array
     absorbed: Array | None = None
+    start: Array | None = None
     again: int = 0
 
 
@@ -180,13 +182,14 @@ class Model:
         ``kept`` is what the pass keeps of each row: 0 nothing (no gradient), 1 the activations, more for rules that
         keep several of each. What a row takes is measured once for each shape, by a pass of one row not counted.
         """
+        most = max(1, self.batch // max(1, kept))
         if self.memory is None or self.inside is None:
-            return self.batch
+            return most
         key = (self.mark, rows.shape)
         if key not in self.meter.weights:
             self.meter.weights[key] = self.inside.weight(rows.take(np.array([0])))
         passing, activations = self.meter.weights[key]
-        return max(1, min(self.batch, self.memory // max(1, passing + kept * activations)))
+        return max(1, min(most, self.memory // max(1, passing + kept * activations)))
 
     def values(self, rows: Rows) -> Array:
         """Outputs without recording a graph."""

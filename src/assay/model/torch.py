@@ -231,13 +231,12 @@ class _Net:
             if not total.requires_grad:
                 raise CapabilityError("nothing reaches the input: every way from it to the output ends in a constant.")
             values = pt.autograd.grad(total.sum(), leaf, materialize_grads=True)[0]
-        returned = table.end(values, total.detach())
+        returned = table.end(values, total)
         if returned is not None:
             return returned
         each = [self.backward(read, row, ruling, begun) for row, begun in _alone(rows, start)]
-        return Returned(
-            pt.cat([one.values for one in each]), pt.cat([pt.as_tensor(one.absorbed) for one in each]), len(rows)
-        )
+        absorbed = pt.cat([pt.as_tensor(one.absorbed) for one in each])
+        return Returned(pt.cat([one.values for one in each]), absorbed, again=len(rows))
 
 
 def reading(

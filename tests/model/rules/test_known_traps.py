@@ -147,7 +147,7 @@ def test_other_rows_change_nothing(name: str, method: str) -> None:
 
 @pytest.mark.parametrize(
     "method",
-    ["deep_lift", pytest.param("lrp", marks=pytest.mark.xfail(reason="no rule yet for transposed groups"))],
+    ["deep_lift", "lrp"],
 )
 def test_a_transposed_convolution_in_groups_is_shared_out(method: str) -> None:
     case = assay.case(assay.wrap(nets.filled(nets.grouped_transposed())), nets.drawn(3, 2, 6, 6), label=1)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from assay.model.rules.carriers import Rule
 from assay.model.rules.relevance import Composite
+from assay.model.rules.sharing import Rule
 from assay.words.errors import InputError
 
 SINGLE = ("zero", "epsilon", "gamma", "alpha_beta", "z_plus")

@@ -57,8 +57,8 @@ class Secant:
         return unit, moved
 
     def end(self, values: torch.Tensor, total: torch.Tensor) -> Returned:
-        """Contributions."""
-        return Returned(values.detach())
+        """Contributions, and the target at the reference."""
+        return Returned(values.detach(), start=self.references[total].detach())
 
     def follows(self, tensor: torch.Tensor) -> bool:
         """Whether the tensor has a reference of its own."""
@@ -132,11 +132,11 @@ class Secant:
         s = self.references[x]
         with torch.no_grad():
             value, beside, gap = at(x), at(s), x - s
-            near = x == s
+            slope = (value - beside).div_(gap)
+            near = slope.isnan()  # x = s
             if not kinked:
                 width = torch.finfo(x.dtype).eps ** (1 / 3)
-                near = near | (gap.abs() < width * torch.maximum(x.abs(), torch.ones_like(x)))
-            slope = (value - beside) / torch.where(near, 1, gap)
+                near |= gap.abs_() < width * x.abs().clamp_(min=1)
         if bool(near.any()):
             with torch.enable_grad():
                 middle = torch.where(x == s, x, (x + s) / 2).detach().requires_grad_(True)

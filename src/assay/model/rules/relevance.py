@@ -2,9 +2,10 @@
 """Layer-wise relevance propagation as rules for operations.
 
 What is passed down is g = R / a, relevance over activation: sums of branches, reshapes, copies and reused modules then
-need no rule, since a's derivative rules are theirs. A rule is a *carrier* c(a), homogeneous of degree one, whose
-derivative takes the place of the operation's: R = a · ∂c/∂a · g adds up to c · g. What the operation's value has beyond
-its carrier (biases, stabilisers, constants) is relevance absorbed there, and is counted row by row.
+need no rule, since a's derivative rules are theirs. Weighted sums share relevance by the rules of ``sharing``. Any
+other rule is a *carrier* c(a), homogeneous of degree one, whose derivative takes the place of the operation's:
+R = a · ∂c/∂a · g adds up to c · g. What is not handed down (biases, stabilisers, constants) is relevance absorbed, and
+is counted row by row.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from assay.model.model import Returned
 from assay.model.rules import steps
-from assay.model.rules.carriers import CARRIERS, FIRST, Rule
 from assay.model.rules.interception import Args, Interception, Kwargs, mapped, tensors
+from assay.model.rules.sharing import FIRST, SHARES, Rule
 from assay.model.rules.vocabulary import JOINS, KINKED, POOLS, SILENT, SMOOTH, STRUCTURE, SUMS, WEIGHTED
 from assay.model.rules.weighted import Weighted, weighted
 from assay.words.errors import CapabilityError
@@ -35,6 +36,8 @@ PRODUCTS = (WEIGHTED | {"mul", "multiply"}) - {"addmm"}
 FUSED = frozenset({"addmm", "baddbmm", "addmv"})
 QUOTIENTS = frozenset({"div", "divide", "true_divide"})
 CHOICES = frozenset({"maximum", "minimum", "fmax", "fmin"})
+SUMMED = frozenset({"add", "sub", "subtract", "rsub"})
+STACKED = frozenset({"cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack"})
 APART = frozenset(
     {
         "layer_norm", "native_layer_norm", "rms_norm", "group_norm", "instance_norm", "scaled_dot_product_attention",
@@ -87,6 +90,7 @@ class Relevance:
                 f"{self.who}: the rule for the first layer ({self.composite.first.kind}) found no weighted sum that "
                 f"reads the net's own input. Use a composite without one."
             )
+        total = total.detach()
         shared = values.detach().double().reshape(self.rows, -1)
         left = (total.double() - shared.sum(1) - self.absorbed).abs()
         scale = total.double().abs() + shared.abs().sum(1) + self.absorbed.abs()
@@ -105,10 +109,20 @@ class Relevance:
         """
         if len(leak) != self.rows and leak.ndim > 1 and leak.shape[1] == self.rows:
             leak = leak.transpose(0, 1)
-        if len(leak) % self.rows:
+        if len(leak) == self.rows:
+            self.absorbed += leak.sum(tuple(range(1, leak.ndim)), dtype=torch.float64) if leak.ndim > 1 else leak
+        elif len(leak) % self.rows:
             self.mixed = True
         else:
-            self.absorbed += leak.double().reshape(self.rows, -1).sum(1)
+            self.absorbed += leak.reshape(self.rows, -1).sum(1, dtype=torch.float64)
+
+    def spread(self, g: torch.Tensor, z: torch.Tensor, handed: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Count what a weighted sum kept: g · z less the products handed down."""
+        for sign, (one, other) in ((1, (g, z)), *((-1, pair) for pair in handed)):
+            if len(one) == self.rows:
+                self.absorbed += sign * _by_row(one, other)
+            else:
+                self.account(sign * one * other)
 
     def step(self, name: str, func: Callable[..., Any], args: Args, kwargs: Kwargs, written: bool) -> Any:
         """One operation."""
@@ -149,7 +163,7 @@ class Relevance:
     def _ruled(self, name: str, func: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         following = [place for place, tensor in enumerate(tensors((args, kwargs))) if self.follows(tensor)]
         if name in JOINS:
-            return self._join(func, args, kwargs)
+            return self._join(name, func, args, kwargs)
         if name == "batch_norm":
             return self._batch_norm(*args, **kwargs)
         if name == "softmax":
@@ -179,9 +193,12 @@ class Relevance:
             return out
         raise steps.no_rule(self.who, name, RULES, "Ask for target='logit', or use deep_lift or integrated_gradients.")
 
-    def _join(self, func: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+    def _join(self, name: str, func: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         """A sum or a selection: shares fall out of the derivative, constants absorb theirs."""
         out = func(*args, **kwargs)
+        numbers = name in SUMMED and any(isinstance(one, float | int) for one in args)
+        if name in SUMMED | STACKED and not numbers and all(map(self.follows, tensors(args))):
+            return out  # nothing else is in it
         bare = mapped((tuple(args), dict(kwargs)), lambda t: torch.zeros_like(t) if self.follows(t) else t)
         with torch.no_grad():
             constant = func(*bare[0], **bare[1])
@@ -207,11 +224,12 @@ class Relevance:
         x = next(tensor for tensor in tensors((args, kwargs)) if self.follows(tensor))
         with torch.no_grad():
             value = func(*args, **kwargs)
-            still = x.abs() < torch.finfo(x.dtype).tiny ** 0.5
-            slope = torch.where(still, 0, value / torch.where(still, 1, x))
+            slope = (value / x).nan_to_num_(0.0, 0.0, 0.0)
+            given, options = mapped((tuple(args), dict(kwargs)), lambda t: t.new_zeros(1) if t is x else t)
+            lifted = bool((func(*given, **options) != 0).any())  # f(0) ≠ 0
         out = steps.sloped(x, value, slope)
-        if bool((still & (value != 0)).any()):
-            self._absorbing(out, torch.where(still, value, 0))
+        if lifted:
+            self._absorbing(out, torch.where(slope == 0, value, 0))
         return out
 
     def _product(self, func: Callable[..., Any], args: Args, kwargs: Kwargs) -> torch.Tensor:
@@ -244,12 +262,14 @@ class Relevance:
         """Merged into the weighted sum before it, if there is one; else scale and shift."""
         scale = torch.rsqrt(var + eps) * (1 if weight is None else weight)
         shift = (0 if bias is None else bias) - mean * scale
-        if x in self.made:
-            return self._weighted(self.made[x].scaled(scale, shift))
         wide = (-1, *(1,) * (x.ndim - 2))
-        return self._join(torch.add, (x * scale.reshape(wide), shift.reshape(wide)), {})
+        if x in self.made and self.made[x].axis is not None:
+            with torch.no_grad():
+                value = torch.addcmul(shift.reshape(wide), x, scale.reshape(wide))
+            return self._weighted(self.made[x].scaled(scale, shift), value)
+        return self._join("add", torch.add, (x * scale.reshape(wide), shift.reshape(wide)), {})
 
-    def _weighted(self, found: Weighted) -> torch.Tensor:
+    def _weighted(self, found: Weighted, value: torch.Tensor | None = None) -> torch.Tensor:
         """A weighted sum; its rule runs on the way back."""
         unit = self.units.get(found.a) if self.composite.first is not None else None
         if unit is not None:
@@ -258,26 +278,31 @@ class Relevance:
         else:
             rule = self.composite.convolution if found.convolution else self.composite.dense
         assert rule is not None
-        with torch.no_grad():
-            value = found.apply(found.a, found.weight)
-            value = value if found.bias is None else value + found.bias
+        if value is None:
+            with torch.no_grad():
+                value = found.apply(found.a, found.weight)
+                value = value if found.bias is None else value + found.bias
+        sums = (Held(found.a.detach()), Held(value))
         out: torch.Tensor = Spread.apply(  # type: ignore[no-untyped-call]  # torch gives it no types
-            found.a,
-            unit if rule.kind in FIRST else None,
-            value,
-            (held := Held(found.a.detach())),
-            found,
-            rule,
-            self.account,
+            found.a, unit if rule.kind in FIRST else None, value, sums, replace(found, a=value), rule, self.spread
         )
-        self.held.setdefault(held.a.untyped_storage().data_ptr(), []).append(held)
+        for held in sums:
+            self.held.setdefault(held.a.untyped_storage().data_ptr(), []).append(held)
         self.made[out] = found
         return out
 
 
+def _by_row(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Σ one · other (row,), without writing the products down."""
+    if one.ndim == 4 and all(t.is_contiguous(memory_format=torch.channels_last) for t in (one, other)):
+        one, other = (t.permute(0, 2, 3, 1) for t in (one, other))
+    flat = [t.reshape(len(t), 1, -1) for t in (one, other.expand_as(one))]
+    return torch.bmm(flat[0], flat[1].transpose(1, 2)).double().flatten()
+
+
 @dataclass
 class Held:
-    """The input of a weighted sum until its way back."""
+    """The input, or the value, of a weighted sum until its way back."""
 
     a: torch.Tensor
 
@@ -287,25 +312,17 @@ class Spread(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, a: torch.Tensor, unit: Any, value: torch.Tensor, held: Held, found: Weighted, rule: Rule, account: Any
+        ctx: Any, a: torch.Tensor, unit: Any, value: torch.Tensor, sums: Any, found: Weighted, rule: Rule, spread: Any
     ) -> torch.Tensor:
         """The sum."""
-        ctx.unit, ctx.held, ctx.found, ctx.rule, ctx.account = unit, held, replace(found, a=value), rule, account
+        ctx.first, ctx.sums, ctx.found, ctx.rule, ctx.spread = unit is not None, sums, found, rule, spread
         return value.detach()
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
-        """Along the rule's carrier."""
-        g, rule = grads[0], ctx.rule
-        found = replace(ctx.found, a=ctx.held.a.detach())
-        with torch.enable_grad():
-            if ctx.unit is None:
-                leaf = found.a.requires_grad_(True)
-                carrier, value = CARRIERS[rule.kind](found, rule)
-            else:
-                leaf = ctx.unit.detach().requires_grad_(True)
-                carrier, value = CARRIERS[rule.kind](replace(found, unit=leaf), rule)
-            (down,) = torch.autograd.grad(carrier, leaf, g)
-        ctx.account(g * (value - carrier.detach()))
-        rest = (None,) * 6
-        return (down, None, *rest) if ctx.unit is None else (None, down, *rest)
+        """By the rule."""
+        (g,), (a, z) = grads, (held.a for held in ctx.sums)
+        down, handed = SHARES[ctx.rule.kind](replace(ctx.found, a=a), ctx.rule, z, g)
+        ctx.spread(g, z, handed)
+        rest = (None,) * 5
+        return (None, down, *rest) if ctx.first else (down, None, *rest)

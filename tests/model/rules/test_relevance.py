@@ -1,0 +1,70 @@
+"""What relevance propagation counts as absorbed, operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+import assay
+from assay import explain
+
+
+class Around(torch.nn.Module):
+    """A linear layer, something in the middle, a linear head."""
+
+    def __init__(self, middle: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.a, self.head, self.middle = torch.nn.Linear(4, 4), torch.nn.Linear(4, 2), middle
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.middle(self.a(x))[:, :4])
+
+
+def written(h: torch.Tensor) -> torch.Tensor:
+    out = torch.ones(len(h), 4, dtype=h.dtype)
+    out[:, :2] = h[:, 2:]
+    out[:, 3] += h[:, 0]
+    return out
+
+
+CONSTANT = torch.tensor([0.3, -1.0, 2.0, 0.5], dtype=torch.float64)
+MIDDLES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "a number added": lambda h: h + 0.7,
+    "a number less": lambda h: 0.7 - h,
+    "a constant added": lambda h: h + CONSTANT,
+    "itself added": lambda h: h + h,
+    "joined with a constant": lambda h: torch.cat([CONSTANT[:2].expand(len(h), 2), h], 1),
+    "joined with itself": lambda h: torch.cat([h[:, 2:], h[:, :2]], 1),
+    "stacked with a constant": lambda h: torch.stack([h, CONSTANT.expand_as(h)]).sum(0),
+    "a constant where it is low": lambda h: torch.where(h < 0, CONSTANT, h),
+    "masked": lambda h: h.masked_fill(h < 0, 3.0),
+    "padded": lambda h: torch.nn.functional.pad(h[:, :3], (1, 0), value=2.0),
+    "written into a constant": written,
+    "sigmoid": torch.sigmoid,
+    "sigmoid of zero": lambda h: torch.sigmoid(h * 0),
+    "softplus": torch.nn.functional.softplus,
+    "clamped from above 0": lambda h: h.clamp(min=0.2),
+    "a maximum with a constant": lambda h: torch.maximum(h, CONSTANT),
+    "softmax": lambda h: torch.softmax(h, -1),
+    "masked softmax": lambda h: torch.softmax(h.masked_fill(h < 0, -torch.inf), -1) + h,
+}
+
+
+@pytest.mark.parametrize("middle", MIDDLES.values(), ids=MIDDLES)
+@pytest.mark.parametrize("composite", ["zero", "epsilon", "alpha_beta", "gamma"])
+def test_what_constants_absorb_is_counted(middle: Callable[[torch.Tensor], torch.Tensor], composite: str) -> None:
+    torch.manual_seed(2)
+    net = Around(middle).double()
+    case = assay.case(assay.wrap(net), torch.randn(5, 4, dtype=torch.float64), label=0)
+    found = explain.lrp(case, composite=composite)
+    left = case.output - found.values.sum(axis=1) - found.extra["absorbed"]
+    assert abs(left).max() < 1e-10 * (abs(case.output) + abs(found.extra["absorbed"])).max()
+
+
+def test_a_way_that_ends_in_a_constant_is_refused() -> None:
+    net = Around(lambda h: 1 / (3 + torch.sigmoid(h))).double()
+    case = assay.case(assay.wrap(net), torch.randn(2, 4, dtype=torch.float64), label=0)
+    with pytest.raises(assay.words.errors.CapabilityError, match="nothing reaches the input"):
+        explain.lrp(case)
