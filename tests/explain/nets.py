@@ -32,7 +32,7 @@ def mlp() -> torch.nn.Sequential:
     """Four numbers, two hidden layers, three classes."""
     linear = torch.nn.Linear
     net = torch.nn.Sequential(linear(4, 6), torch.nn.ReLU(), linear(6, 5), torch.nn.ReLU(), linear(5, 3))
-    return filled(net)  # type: ignore[return-value]
+    return filled(net)  # type: ignore[return-value]  # modules are typed loosely
 
 
 def conv(norm: bool = False) -> torch.nn.Sequential:
@@ -40,7 +40,7 @@ def conv(norm: bool = False) -> torch.nn.Sequential:
     between = [torch.nn.BatchNorm2d(2)] if norm else []
     first = torch.nn.Conv2d(1, 2, 3, padding=1)
     net = torch.nn.Sequential(first, *between, torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(32, 3))
-    return filled(net)  # type: ignore[return-value]
+    return filled(net)  # type: ignore[return-value]  # modules are typed loosely
 
 
 def merged() -> torch.nn.Sequential:

@@ -68,3 +68,14 @@ def test_a_way_that_ends_in_a_constant_is_refused() -> None:
     case = assay.case(assay.wrap(net), torch.randn(2, 4, dtype=torch.float64), label=0)
     with pytest.raises(assay.words.errors.CapabilityError, match="nothing reaches the input"):
         explain.lrp(case)
+
+
+@pytest.mark.parametrize("composite", ["flat", "w_square", "box"])
+def test_a_first_layer_behind_a_border_of_zeros_is_still_the_first(composite: str) -> None:
+    torch.manual_seed(4)
+    layers = [torch.nn.ZeroPad2d((0, 1, 2, 0)), torch.nn.Conv2d(2, 3, 3), torch.nn.ReLU(), torch.nn.Flatten()]
+    net = torch.nn.Sequential(*layers, torch.nn.Linear(3 * 5 * 4, 2)).double()
+    case = assay.case(assay.wrap(net), torch.randn(3, 2, 5, 5, dtype=torch.float64), label=1)
+    found = explain.lrp(case, composite=composite, low=-3.0, high=3.0)
+    assert abs(found.extra["conservation"]).max() < 1e-10
+    assert (found.values != 0).mean() > 0.8  # a corner may see rectifiers alone that are off

@@ -37,6 +37,7 @@ FUSED = frozenset({"addmm", "baddbmm", "addmv"})
 QUOTIENTS = frozenset({"div", "divide", "true_divide"})
 CHOICES = frozenset({"maximum", "minimum", "fmax", "fmin"})
 SUMMED = frozenset({"add", "sub", "subtract", "rsub"})
+PADS = frozenset({"pad", "constant_pad_nd"})
 STACKED = frozenset({"cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack"})
 APART = frozenset(
     {
@@ -199,12 +200,24 @@ class Relevance:
         numbers = name in SUMMED and any(isinstance(one, float | int) for one in args)
         if name in SUMMED | STACKED and not numbers and all(map(self.follows, tensors(args))):
             return out  # nothing else is in it
+        if name in PADS:
+            self._pad(func, args, kwargs, out)
         bare = mapped((tuple(args), dict(kwargs)), lambda t: torch.zeros_like(t) if self.follows(t) else t)
         with torch.no_grad():
             constant = func(*bare[0], **bare[1])
         if bool((constant != 0).any()):
             self._absorbing(out, constant)
         return out
+
+    def _pad(self, func: Callable[..., Any], args: Args, kwargs: Kwargs, out: torch.Tensor) -> None:
+        """The net's own input with a border of zeros is still that; what the border gets is absorbed."""
+        unit = self.units.get(args[0])
+        if unit is None:
+            return
+        border = func(torch.ones_like(unit).detach(), *args[1:], **kwargs) == 0
+        padded = func(unit, *args[1:], **kwargs)
+        steps.on_way_back(padded, lambda g: self.account(g * border))
+        self.units[out] = padded
 
     def _absorbing(self, out: torch.Tensor, constant: torch.Tensor) -> None:
         """Count what flows into the constant part of a tensor."""
