@@ -9,7 +9,7 @@ TOOLS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*
 NETS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["dependency-groups"]["nets"])
 DEMO := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*(n for n in t["project"]["optional-dependencies"]["demo"] if n != "torch"))
 
-.PHONY: demo test check bench peers judge docs clean
+.PHONY: demo test check bench localisation peers judge docs clean
 
 # torch comes first and alone; nets in packages (the demonstration's, the tests') come without dependencies: what they
 # ask for is torch, torchvision or whole frameworks that nothing here uses
@@ -55,6 +55,9 @@ docs: .venv/.ready
 bench: .venv/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/run.py
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/promises.py
+
+localisation: .venv/.ready
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=2 $(BIN)/python bench/localisation.py --pictures 24 --dear 8 --threads 2
 
 peers: .venv-peers/.ready
 	OMP_NUM_THREADS=1 $(PEERS)/python -m pytest tests/peers -m peer -rs

@@ -133,11 +133,12 @@ class Secant:
         with torch.no_grad():
             value, beside, gap = at(x), at(s), x - s
             slope = (value - beside).div_(gap)
-            near = slope.isnan()  # x = s
-            if not kinked:
+            same = bool(slope.sum().isnan())  # somewhere x = s; a sum is cheaper than a mask
+            near = slope.isnan() if same or not kinked else None
+            if near is not None and not kinked:
                 width = torch.finfo(x.dtype).eps ** (1 / 3)
                 near |= gap.abs_() < width * x.abs().clamp_(min=1)
-        if bool(near.any()):
+        if near is not None and bool(near.any()):
             with torch.enable_grad():
                 middle = torch.where(x == s, x, (x + s) / 2).detach().requires_grad_(True)
                 derivative = torch.autograd.grad(at(middle).sum(), middle)[0]
