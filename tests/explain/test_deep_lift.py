@@ -111,3 +111,14 @@ def test_each_row_may_have_its_own_start() -> None:
     for place in range(4):
         alone = explain.deep_lift(case.take([place]), start=starts[place])
         assert_allclose(alone.values[0], whole.values[place], atol=1e-12)
+
+
+@pytest.mark.parametrize("target", ["logit", "margin", "log_odds", "probability", "loss"])
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_every_smooth_target_is_shared_out(target: str, outputs: int) -> None:
+    torch.manual_seed(1)
+    net = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.ReLU(), torch.nn.Linear(8, outputs)).double()
+    case = assay.case(assay.wrap(net), torch.randn(3, 5, dtype=torch.float64), target=target, label=1)
+    found = explain.deep_lift(case, start=0.3)
+    assert np.abs(found.residual).max() < 1e-10
+    assert np.abs(found.output - found.base).min() > 1e-6

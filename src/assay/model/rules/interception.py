@@ -41,7 +41,7 @@ class Interception(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, kinds: Any, args: Args = (), kwargs: Kwargs | None = None) -> Any:
         """Run one operation."""
-        kwargs = kwargs or {}
+        kwargs = {NUMPYS.get(key, key): value for key, value in (kwargs or {}).items()}
         name, written = named(func, kwargs)
         if not any(self.table.follows(tensor) for tensor in tensors((args, kwargs))):
             return func(*args, **kwargs)
@@ -52,6 +52,9 @@ class Interception(TorchFunctionMode):
                 return body(*args, **kwargs)
         return self.table.step(name, func, args, kwargs, written)
 
+
+NUMPYS = {"axis": "dim", "keepdims": "keepdim"}
+"""Names that torch takes from numpy for its own."""
 
 OWN_DECOMPOSITION = {"multi_head_attention_forward"}
 """Written in Python by torch, but taken apart here: torch's own way puts the row on the second axis."""
