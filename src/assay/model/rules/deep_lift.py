@@ -218,7 +218,9 @@ def _decomposed(table: Secant) -> dict[str, Callable[..., Any]]:
     """Operations written as simpler ones, which the table meets in turn."""
 
     def top(x: torch.Tensor, dim: Any) -> torch.Tensor:
-        """A shift that keeps exponentials of both sides in range."""
+        """A shift that keeps exponentials in range: each side's own largest, so that neither outgrows the other."""
+        if isinstance(dim, int):
+            return table._extreme(x, dim, True)[0]
         with torch.no_grad(), steps.outside():
             return (torch.amax(x, dim, keepdim=True) + torch.amax(table.references[x], dim, keepdim=True)) / 2
 
