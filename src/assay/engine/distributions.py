@@ -53,6 +53,42 @@ class Distribution(Protocol):
         """The target at the start."""
 
 
+class _Path:
+    """A path at ``steps`` nodes, which begins somewhere."""
+
+    steps: int
+
+    @property
+    def count(self) -> int:
+        """Gradients a row."""
+        return self.steps
+
+    @property
+    def starts(self) -> int:
+        """Forward passes for the base."""
+        return 1
+
+
+class _Cloud:
+    """``draws`` points around the input."""
+
+    draws: int
+
+    @property
+    def count(self) -> int:
+        """Gradients a row."""
+        return self.draws
+
+    @property
+    def starts(self) -> int:
+        """Forward passes for the base."""
+        return 0
+
+    def base(self, case: Case) -> Floats | None:
+        """None: a mean gradient shares nothing out."""
+        return None
+
+
 @dataclass(frozen=True)
 class Point:
     """The input itself."""
@@ -79,7 +115,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Line:
+class Line(_Path):
     """The straight line from ``start`` to the input, at ``steps`` Gauss–Legendre nodes.
 
     ``start`` is a number, one row, or one row for each row explained.
@@ -88,16 +124,6 @@ class Line:
     start: Any = 0.0
     steps: int = 32
     draws: int = 0
-
-    @property
-    def count(self) -> int:
-        """Gradients a row."""
-        return self.steps
-
-    @property
-    def starts(self) -> int:
-        """Forward passes for the base."""
-        return 1
 
     def nodes(self, case: Case) -> Iterator[Node]:
         """Points on the line, which moves by x − start."""
@@ -145,7 +171,7 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class BlurPath:
+class BlurPath(_Path):
     """A picture that clears: Gaussian blur of standard deviation σ = ``sigma`` · (1 − α)³ pixels, at ``steps`` nodes.
 
     The blur works on each channel with mirrored edges, where it is diagonal in the cosine basis:
@@ -156,16 +182,6 @@ class BlurPath:
     sigma: float = 50.0
     steps: int = 32
     draws: int = 0
-
-    @property
-    def count(self) -> int:
-        """Gradients a row."""
-        return self.steps
-
-    @property
-    def starts(self) -> int:
-        """Forward passes for the base."""
-        return 1
 
     def nodes(self, case: Case) -> Iterator[Node]:
         """Points on the path, which moves by dz/dα = −dσ/dα · σ · ω² z in the cosine basis."""
@@ -200,7 +216,7 @@ class BlurPath:
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
+class Path(_Path):
     """Any path: ``at(x, α)`` gives points (row, *shape) for α from 0 to 1, ending at ``x``; ``steps`` nodes.
 
     Its derivative by α is a central difference of half-width ``width``, so the path should bend smoothly.
@@ -210,16 +226,6 @@ class Path:
     steps: int = 32
     width: float = 1e-3
     draws: int = 0
-
-    @property
-    def count(self) -> int:
-        """Gradients a row."""
-        return self.steps
-
-    @property
-    def starts(self) -> int:
-        """Forward passes for the base."""
-        return 1
 
     def nodes(self, case: Case) -> Iterator[Node]:
         """Points on the path, refused unless it ends at the rows."""
@@ -239,7 +245,7 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(_Cloud):
     """``draws`` points around the input with independent Gaussian noise of standard deviation ``sigma``.
 
     ``sigma`` is a number, or an array in the rows' namespace that broadcasts against them: one a row, one an element.
@@ -248,51 +254,23 @@ class Gaussian:
     sigma: Any
     draws: int = 16
 
-    @property
-    def count(self) -> int:
-        """Gradients a row."""
-        return self.draws
-
-    @property
-    def starts(self) -> int:
-        """Forward passes for the base."""
-        return 0
-
     def nodes(self, case: Case) -> Iterator[Node]:
         """Each row's noise follows its id."""
         for noise in noises(case, "gaussian", self.draws, lambda generator, shape: generator.standard_normal(shape)):
             yield Node(case.rows.x + self.sigma * noise, 1.0 / self.draws)
 
-    def base(self, case: Case) -> Floats | None:
-        """None: a mean gradient shares nothing out."""
-        return None
-
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(_Cloud):
     """``draws`` points spread evenly over the cube of half-width ``radius`` around the input."""
 
     radius: float
     draws: int = 16
 
-    @property
-    def count(self) -> int:
-        """Gradients a row."""
-        return self.draws
-
-    @property
-    def starts(self) -> int:
-        """Forward passes for the base."""
-        return 0
-
     def nodes(self, case: Case) -> Iterator[Node]:
         """Each row's noise follows its id."""
         for noise in noises(case, "uniform", self.draws, lambda generator, shape: generator.uniform(-1, 1, shape)):
             yield Node(case.rows.x + self.radius * noise, 1.0 / self.draws)
-
-    def base(self, case: Case) -> Floats | None:
-        """None: a mean gradient shares nothing out."""
-        return None
 
 
 def gauss_legendre(steps: int) -> list[tuple[float, float]]:

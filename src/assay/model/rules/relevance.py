@@ -169,9 +169,8 @@ class Relevance:
             return self._batch_norm(*args, **kwargs)
         if name == "softmax":
             return self._softmax(func, args, kwargs)
-        if name in ("mul", "multiply", *QUOTIENTS) and len(following) == 1 and following != [1]:
-            return func(*args, **kwargs)
-        if name in ("mul", "multiply") and len(following) == 1:
+        scaled = name in ("mul", "multiply") or (name in QUOTIENTS and following == [0])
+        if scaled and len(following) == 1:
             return func(*args, **kwargs)
         if name in PRODUCTS | FUSED and (found := weighted(name, func, args, kwargs, self.follows)) is not None:
             return self._weighted(found)
