@@ -236,3 +236,15 @@ def test_a_language_model_is_asked_for_the_next_token(language):
         assert (np.abs(lines.residual) > 0.1 * np.abs(lines.output - lines.base)).any()
     alone = assay.case(model, texts[:1])
     assert_allclose(alone.output, case.output[:1], atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_deep_lift_adds_up_on_an_unmodified_language_model_in_float32(language):
+    model = assay.model.transformers(*language, answers=[" Paris", " Rome"])
+    case = assay.case(model, ["The capital of France is", "The capital of Italy is"], target="margin")
+    lifted = explain.deep_lift(case, start=assay.model.token_embedding(model, " the"))
+    assert (np.abs(lifted.residual) <= 0.01 * np.abs(lifted.output - lifted.base)).all()
+    from_nothing = explain.deep_lift(case)  # every norm divides by almost 0: told, not hidden
+    undefined = np.isnan(from_nothing.values).any(axis=1)
+    assert (undefined | (np.abs(from_nothing.residual) <= 0.01 * np.abs(from_nothing.output))).all()
+    assert undefined.any() == any(note.code == "undefined" for note in from_nothing.notes)

@@ -127,7 +127,7 @@ def watching(seen: list[Array], rows: Rows) -> AbstractContextManager[Any]:
         ) -> Any:
             options = dict(kwargs or {})
             if func is functional.scaled_dot_product_attention:
-                probabilities, values = _scaled_dot_product(*args, **options)
+                probabilities, values = scaled_dot_product(*args, **options)
                 keep(probabilities)
                 return probabilities @ values
             if func is functional.multi_head_attention_forward:
@@ -140,7 +140,7 @@ def watching(seen: list[Array], rows: Rows) -> AbstractContextManager[Any]:
     return Watching()
 
 
-def _scaled_dot_product(
+def scaled_dot_product(
     query: pt.Tensor,
     key: pt.Tensor,
     value: pt.Tensor,
@@ -156,7 +156,7 @@ def _scaled_dot_product(
     if enable_gqa:
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
         value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
-    scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    scores = pt.matmul(query * (query.shape[-1] ** -0.5 if scale is None else scale), key.transpose(-2, -1))
     hidden = None
     if is_causal:
         hidden = pt.ones(scores.shape[-2:], dtype=pt.bool, device=scores.device).triu(1)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from assay.model.attention import scaled_dot_product
 from assay.words.errors import CapabilityError
 
 outside = torch._C.DisableTorchFunction
@@ -161,17 +162,8 @@ def attention(
     """softmax(q kᵀ · scale + mask) v."""
     if dropout_p:
         raise CapabilityError("the net drops attention at random although it is in evaluation mode.")
-    if enable_gqa:
-        times = query.shape[-3] // key.shape[-3]
-        key, value = key.repeat_interleave(times, -3), value.repeat_interleave(times, -3)
-    scores = torch.matmul(query * (1 / math.sqrt(query.shape[-1]) if scale is None else scale), key.transpose(-2, -1))
-    if is_causal:
-        shut = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
-        scores = scores.masked_fill(shut, -math.inf)
-    if attn_mask is not None:
-        shut_out = attn_mask.dtype == torch.bool
-        scores = scores.masked_fill(~attn_mask, -math.inf) if shut_out else scores + attn_mask
-    return torch.matmul(torch.softmax(scores, -1), value)
+    shares, value = scaled_dot_product(query, key, value, attn_mask, 0.0, is_causal, scale, enable_gqa)
+    return torch.matmul(shares, value)
 
 
 def multi_head_attention(
