@@ -167,18 +167,27 @@ class Case:
         """How many rows go into one pass that keeps so many copies of a row's activations (0: none, for outputs)."""
         return self.model.room(self.rows, kept)
 
-    def game(self, remove: Removal) -> Game:
-        """The game v(S) = target with all parts outside S removed by ``remove``; one per removal, it remembers."""
+    def read(self, outputs: Floats, which: Ints) -> Floats:
+        """The target (row,) of outputs already known: class probabilities (row, class), or a regression's values."""
+        gives = self.model.gives if self.model.gives in ("values", "units") else "probabilities"
+        return to_floats(self.target.read(outputs, self.label[which], gives))
+
+    def game(self, remove: Removal, *, pooled: bool = False) -> Game:
+        """The game v(S) = target with all parts outside S removed by ``remove``; one per removal, it remembers.
+
+        A ``pooled`` game reads the target from the mean of the outputs over the removal's fillings.
+        """
         if isinstance(remove, type) or not isinstance(remove, Removal):
             raise InputError(
                 f"remove={remove!r} is no removal. Give assay.Constant(0.0), Mean, Blur, Marginal or Conditional."
             )
-        if remove.mark not in self._games:
-            self._games[remove.mark] = Game(self, remove, remove.bind(self.rows))
-        return self._games[remove.mark]
+        key = (remove.mark, pooled)
+        if key not in self._games:
+            self._games[key] = Game(self, remove, remove.bind(self.rows), pooled=pooled)
+        return self._games[key]
 
     @cached_property
-    def _games(self) -> dict[str, Game]:
+    def _games(self) -> dict[tuple[str, bool], Game]:
         return {}
 
     @cached_property

@@ -45,12 +45,15 @@ class Game:
 
     Answers are remembered by row and mask, so a mask asked twice, by whichever method, costs the model nothing the
     second time. With all parts kept the answer is the target at the row itself. At most ``memory`` answers are kept.
+    ``pooled`` games read the target from the mean of the model's outputs (class probabilities, or values) over the
+    fillings, not the mean of the target: a loss is then that of the mean prediction, as SAGE has it.
     """
 
     case: Case
     remove: Removal
     filling: Filling
     memory: int = MEMORY
+    pooled: bool = False
     known: OrderedDict[tuple[int, bytes], float] = field(default_factory=OrderedDict, init=False, repr=False)
 
     def __call__(self, which: Which, keep: Queries) -> PerQuery:
@@ -126,6 +129,10 @@ class Game:
         rest = np.flatnonzero(~whole)
         for part in self._blocks(len(rest)):
             asked = fresh[rest[part]]
+            if self.pooled:
+                mean = self.outputs(which[asked], keep[asked])
+                values[rest[part]] = self.case.read(mean, which[asked])
+                continue
             sums = np.zeros(len(asked))
             for filled, owners in self._versions(which[asked], keep[asked]):
                 sums += self.case.value(filled, owners).reshape(-1, len(asked)).sum(axis=0)

@@ -18,6 +18,7 @@ from assay.words.errors import CapabilityError
 from assay.words.types import Array
 
 if TYPE_CHECKING:
+    from assay.model.forest import Parsed
     from assay.model.text import Encoder
 
 
@@ -110,7 +111,7 @@ class Model:
     ``place`` is the slice the rows are of: the model's own rows, or a layer (``since``).
     ``batch`` bounds the rows of one pass, ``memory`` its bytes (a net's activations; ``None`` for no such bound).
     ``passes`` is how many passes of the underlying model one row costs (a smoothed model: its draws).
-    ``encode`` turns texts into rows, for models that read text.
+    ``encode`` turns texts into rows, for models that read text. ``forest`` reads the trees the model is made of.
     Anything that changes a model gives another ``Model`` and shares its meter.
     """
 
@@ -137,6 +138,7 @@ class Model:
     place: str = ROWS
     memory: int | None = None
     encode: Encoder | None = field(default=None, repr=False)
+    forest: Parsed | None = field(default=None, repr=False)
     about: Mapping[str, str] = field(default_factory=dict)
 
     def until(self, layer: str) -> Model:

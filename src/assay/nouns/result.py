@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from assay.nouns.features import Features
-from assay.nouns.telling import leading, worded
+from assay.nouns.overall import Overall, mean_over
+from assay.nouns.telling import for_shap, leading, worded
 from assay.words.errors import InputError
 from assay.words.seed import Seed
 from assay.words.stats import Basis, Interval, bootstrap
@@ -52,7 +53,8 @@ class Made:
 class Estimate:
     """What a method's body may return instead of a bare array.
 
-    Values of a layer's units, not of the input, bring the units as ``features`` and the activations as ``x``.
+    Values of a layer's units, not of the input, bring the units as ``features`` and the activations as ``x``. Values
+    that share out another number than the target at the rows bring it as ``output``. ``told`` is what it says in words.
     """
 
     values: Any
@@ -62,6 +64,8 @@ class Estimate:
     extra: Mapping[str, Floats] = field(default_factory=dict)
     features: Features | None = None
     x: Any = None
+    output: Any = None
+    told: tuple[str, ...] = ()
 
 
 SHOWN = 12
@@ -119,8 +123,9 @@ class Explanation(Result):
     ``values`` (row, part) in units of the target unless the method's page says otherwise; ``stderr`` (row, part)
     where values were sampled, else ``None``. ``output`` (row,) is the target at the rows, ``base`` (row,) the
     target the values start from (NaN where the method has none), ``residual`` = output − base − Σ values.
-    ``dense`` (row, *shape) keeps values finer than the parts, where the method gives them. ``backend`` is the library
-    of the frame that was explained (pandas, polars, …).
+    ``dense`` (row, *shape) keeps values finer than the parts, where the method gives them. ``told`` says in words what
+    numbers alone do not (the rules of a surrogate, a row's reasons). ``backend`` is the library of the frame that was
+    explained (pandas, polars, …).
     """
 
     values: PerPart
@@ -136,6 +141,7 @@ class Explanation(Result):
     extra: Mapping[str, Floats] = field(default_factory=dict)
     meaning: str = ""
     backend: str = ""
+    told: tuple[str, ...] = ()
 
     @property
     def residual(self) -> PerRow:
@@ -159,27 +165,26 @@ class Explanation(Result):
         np.put_along_axis(chosen, self.order()[:, :count], True, axis=1)
         return chosen
 
+    def mean(self, members: Any = None, level: float = 0.95) -> Overall:
+        """What the explanation says of all rows, or of those that ``members`` (row,) marks: the mean of each part."""
+        chosen = np.ones(len(self.ids), dtype=bool) if members is None else members
+        return mean_over(self.values, self.stderr, self.features.names, chosen, None, level)
+
+    def gap(self, members: Any, level: float = 0.95) -> Overall:
+        """What each part adds to the gap in the target's mean between the rows ``members`` (row,) marks and the others.
+
+        For ``shapley``, ``qii`` and their like this is the part's Shapley value (its influence) in the game whose worth
+        is the gap: such values are linear in the game.
+        """
+        return mean_over(self.values, self.stderr, self.features.names, members, ~np.asarray(members), level)
+
     def to_shap(self) -> Any:
         """A ``shap.Explanation`` that shap's own plots accept, errors as ``error_std`` and 95 % bounds; needs shap.
 
         The values are those of one class a row. Where the method has no base, shap's base values are NaN, and plots
         that start from a base (waterfall, force) mean nothing.
         """
-        from assay.words.optional import need
-
-        values, kinds = np.array(self.values), set(self.labels)
-        half = None if self.stderr is None else 1.959964 * np.array(self.stderr)
-        return need("shap", extra="shap").Explanation(
-            values=values,
-            base_values=np.array(self.base),
-            data=self.features.pool(np.asarray(self.x)) / np.maximum(self.features.sizes, 1),
-            display_data=np.array(self.shown, dtype=object) if self.shown else None,
-            feature_names=list(self.features.names),
-            output_names=kinds.pop() if len(kinds) == 1 else None,
-            lower_bounds=None if half is None else values - half,
-            upper_bounds=None if half is None else values + half,
-            error_std=None if self.stderr is None else np.array(self.stderr),
-        )
+        return for_shap(self)
 
     def to_frame(self, backend: Any = None) -> Any:
         """One line per row and part (row, part, value, stderr), as a frame of the kind explained, or of ``backend``.

@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from assay.nouns.features import Features
+from assay.words.optional import need
 from assay.words.types import PerPart
+
+if TYPE_CHECKING:
+    from assay.nouns.result import Explanation
 
 Cells = Sequence[Sequence[str]]
 
@@ -30,3 +35,21 @@ def leading(values: PerPart, ids: Sequence[str], shown: Cells, features: Feature
     names = shown[0] if own else features.names
     best = ", ".join(f"{names[i]} {told[i]:+.3g}" for i in order if names[i])
     return f"top parts of row {ids[0]}: {best}" if own else f"mean of the top parts: {best}"
+
+
+def for_shap(explanation: Explanation) -> Any:
+    """A ``shap.Explanation`` of the same numbers."""
+    values, kinds = np.array(explanation.values), set(explanation.labels)
+    error = None if explanation.stderr is None else np.array(explanation.stderr)
+    half = None if error is None else 1.959964 * error
+    return need("shap", extra="shap").Explanation(
+        values=values,
+        base_values=np.array(explanation.base),
+        data=explanation.features.pool(np.asarray(explanation.x)) / np.maximum(explanation.features.sizes, 1),
+        display_data=np.array(explanation.shown, dtype=object) if explanation.shown else None,
+        feature_names=list(explanation.features.names),
+        output_names=kinds.pop() if len(kinds) == 1 else None,
+        lower_bounds=None if half is None else values - half,
+        upper_bounds=None if half is None else values + half,
+        error_std=error,
+    )
