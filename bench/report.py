@@ -9,7 +9,10 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "captum", "shap", "zennit")
+PACKAGES = (
+    "numpy", "scipy", "scikit-learn", "torch", "xgboost", "onnxruntime",
+    "captum", "shap", "shapiq", "woodelf-explainer", "zennit",
+)  # fmt: skip
 
 
 def machine() -> str:

@@ -41,12 +41,23 @@ def test_explain_as_json(assay):
         ("budget=many", "'many' is not a whole number"),
         ("budget", "write NAME=VALUE"),
         ("remove=nothing", "is no removal; write constant:0"),
+        ("fit=crooked", "there are auto, linear, odd, sparse, trees"),
+        ("tolerance=tight", "'tight' is not a number"),
     ],
 )
 def test_a_wrong_option_is_told(assay, option, told):
     done = assay(f"explain mine.py:build shapley {ROWS} --option {option}")
     assert done.code == 2
     assert told in done.err
+
+
+def test_reasons_against_a_group_are_printed(assay):
+    asked = "--option folds=2 --option group=everybody --option actionable=a"
+    done = assay(f"explain mine.py:build reason_codes {ROWS} {asked}")
+    assert done.code == 0, done.err
+    assert "mean of everybody" in done.out
+    index = assay(f"explain mine.py:build qii {ROWS} --option index=unary --option folds=2 --format json")
+    assert json.loads(index.out)["made"]["options"]["index"] == "unary"
 
 
 def test_a_removal_that_fills_needs_a_background(assay):
@@ -92,6 +103,12 @@ def test_certify_speaks_of_the_leading_parts(assay):
     done = assay(f"certify mine.py:build soft_stability {ROWS} --of shapley --share 0.5 --option draws=9")
     assert done.code == 0, done.err
     assert "Certificate soft_stability" in done.out
+
+
+def test_certify_speaks_of_the_explanation_itself_where_the_certificate_does(assay):
+    done = assay(f"certify mine.py:build shapley_error {ROWS} --of shapley")
+    assert done.code == 0, done.err
+    assert "Certificate shapley_error" in done.out
 
 
 @pytest.mark.parametrize(

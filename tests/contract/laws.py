@@ -206,7 +206,7 @@ LAWS: dict[str, Law] = {
 
 def complete(method: Method) -> None:
     """Σ values = output − base."""
-    asked = [name for name in ("smooth", "neural", "visual") if offered(method, name)]
+    asked = [name for name in ("smooth", "neural", "visual", "wooded") if offered(method, name)]
     assert asked
     finely = {"steps": 64} if "steps" in method.options else {}
     for name in asked:

@@ -211,6 +211,29 @@ def mixed(seed: int = 0) -> Case:
     return assay.case(assay.wrap(pipeline), frame.iloc[:3], label=1, seed=seed)
 
 
+def mistaken(seed: int = 0) -> Case:
+    """The function of four numbers, asked how wrong it is."""
+    model = function(curved, name="plain", mark="plain")
+    return assay.case(model, ROWS, target="loss", label=[1.0, 2.0, 0.5], seed=seed)
+
+
+@cache
+def grown() -> Any:
+    """Boosted trees grown on numbers drawn once."""
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    x = np.random.default_rng(4).normal(size=(200, 4))
+    return GradientBoostingRegressor(n_estimators=8, random_state=0).fit(x, curved(x))
+
+
+def wooded(seed: int = 0) -> Case:
+    """Boosted trees over four numbers."""
+    return assay.case(assay.wrap(grown()), ROWS, seed=seed)
+
+
+RESERVED = {"wooded": "trees", "mistaken": "loss"}
+"""Subjects that only methods with this need are asked about."""
+
 SUBJECTS: dict[str, Callable[..., Case]] = {
     "smooth": smooth,
     "plain": plain,
@@ -221,6 +244,8 @@ SUBJECTS: dict[str, Callable[..., Case]] = {
     "textual": textual,
     "pooled": pooled,
     "rectified": rectified,
+    "mistaken": mistaken,
+    "wooded": wooded,
 }
 
 GIVEN: dict[str, Callable[[Case], Any]] = {
@@ -232,6 +257,7 @@ GIVEN: dict[str, Callable[[Case], Any]] = {
     "window": lambda case: 1,
     "truth": lambda case: np.arange(len(case.features)) < 2,
     "remove": lambda case: assay.Constant(0.0),
+    "comparison": lambda case: np.random.default_rng(2).uniform(-0.5, 0.5, (10, *case.rows.shape)),
 }
 
 
@@ -267,6 +293,8 @@ def pairs(verb: str, *, able: bool = True) -> Iterator[tuple[Method, str]]:
     """Methods with the subjects they can be asked about; with ``able`` False, those they must refuse."""
     for method in methods(verb):
         for subject in SUBJECTS:
+            if subject in RESERVED and RESERVED[subject] not in method.needs:
+                continue
             if offered(method, subject) == able:
                 yield method, subject
 
@@ -279,6 +307,10 @@ def options(method: Method, case: Case) -> dict[str, Any]:
     given = {name: GIVEN[name](case) for name in bare}
     if case.rows.table is not None and "remove" in method.options:
         given["remove"] = assay.Marginal(lenders()[0].iloc[20:22])
+    if case.rows.table is not None and "comparison" in method.options:
+        given["comparison"] = lenders()[0].iloc[20:30]
+    if case.rows.table is not None and "background" in method.options:
+        given["background"] = lenders()[0].iloc[20:26]
     return given
 
 

@@ -11,7 +11,10 @@ from tests.oracles import games
 
 from assay import examples
 from assay.cases.removals import Constant
+from assay.engine.complements import sample_reuse
+from assay.engine.leverage import paired_leverage
 from assay.engine.local_regression import local_regression
+from assay.engine.permutations import permutations
 from assay.engine.summary import (
     Summary,
     all_masks,
@@ -19,10 +22,7 @@ from assay.engine.summary import (
     enumerated,
     exact_banzhaf,
     exact_shapley,
-    paired_leverage,
-    permutations,
     removal,
-    sample_reuse,
 )
 from assay.nouns.features import Features
 from assay.words.errors import InputError

@@ -25,7 +25,7 @@ def test_on_a_forest_it_is_the_mean_gain_over_all_coalitions(tissue: Callable[..
 
 
 def test_sampled_it_is_the_mean_with_less_the_mean_without() -> None:
-    from assay.engine.summary import sample_reuse
+    from assay.engine.complements import sample_reuse
 
     case, _ = examples.random_game(9)
     masks = sample_reuse.design(9, 100, case.seed.child("design", "complements")).masks

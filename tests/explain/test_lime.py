@@ -5,10 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.contract.subjects import reader, whitespace
 from tests.oracles import games
 
+import assay
 from assay import examples, explain
 from assay.cases.case import Case
+from assay.cases.removals import Marginal
 from assay.words.errors import InputError
 
 
@@ -85,3 +88,82 @@ def test_on_a_forest_rows_alone_are_fitted_as_among_others(tissue: Callable[...,
     assert_allclose(
         explain.lime(case.take([3]), budget=200).values, explain.lime(case, budget=200).values[[3]], atol=1e-9
     )
+
+
+def cliff() -> Case:
+    """f = 2x₂² where x₁ > 0, else −x₂²; asked just short of the edge."""
+
+    def slope(x: np.ndarray) -> np.ndarray:
+        return np.stack([np.zeros(len(x)), np.where(x[:, 0] > 0, 4.0, -2.0) * x[:, 1]], axis=1)
+
+    return examples.analytic(
+        lambda x: np.where(x[:, 0] > 0, 2.0, -1.0) * x[:, 1] ** 2, slope, [[-0.001, 2.0]], "a cliff", names=["x1", "x2"]
+    )
+
+
+def test_beside_a_cliff_a_tangent_misleads_and_this_does_not() -> None:
+    """At x = (−.001, 2) a step of .002 takes f from −4 to 8, and the tangent gives x₁ exactly 0.
+
+    With columns from the background (±1, ±1): v(∅) = ½·2 − ½·1 = ½, v(1) = −E b₂² = −1, v(2) = ½·2·4 − ½·4 = 2 and
+    v(12) = −4. The mask that keeps nothing weighs exp(−16) ≈ 10⁻⁷ of the row's own, so the fit passes through the other
+    three: φ₁ = v(12) − v(2) = −6 (x₁ is on the wrong side of the edge), φ₂ = v(12) − v(1) = −3.
+    """
+    background = np.array([[a, b] for a in (-1.0, 1.0) for b in (-1.0, 1.0)])
+    result = explain.lime(cliff(), remove=Marginal(background))
+    assert_allclose(result.values, [[-6.0, -3.0]], atol=1e-4)
+    assert_allclose(result.extra["fidelity"], 1.0, atol=1e-5)
+    assert_allclose(explain.saliency(cliff(), signed=True).values, [[0.0, -4.0]])
+    v = {(): 0.5, (0,): -1.0, (1,): 2.0, (0, 1): -4.0}
+    slopes, intercept, _ = games.lime(lambda s: v[tuple(sorted(s))], 2, 0.25, 0.0)
+    assert_allclose(result.values[0], slopes, atol=1e-9)
+    assert_allclose(result.base, [intercept], atol=1e-9)
+
+
+def ranks_of_halves(case: Case, row: int, budget: int, parts: int) -> float:
+    """Fit every other mask and the rest by their normal equations, and compare ranks."""
+    from scipy.stats import spearmanr
+
+    from assay.engine.local_regression import local_regression
+
+    design = local_regression(0.25, 0.0).design(parts, budget, case.seed.child("design", "bernoulli 0.5"))
+    values = case.game(assay.Constant(0.0)).table(design.masks)[row]
+    fits = []
+    for half in (slice(0, None, 2), slice(1, None, 2)):
+        z = np.concatenate([np.ones((len(design.masks[half]), 1)), design.masks[half]], axis=1)
+        weighted = z.T * design.weight[half]
+        fits.append(np.linalg.solve(weighted @ z, weighted @ values[half])[1:])
+    return float(spearmanr(*fits).statistic)
+
+
+def test_stability_of_tables_is_the_rank_correlation_of_two_fits(tissue: Callable[..., Case]) -> None:
+    case = tissue()
+    stability = explain.lime(case, budget=200).extra["stability"]
+    assert_allclose(stability, [ranks_of_halves(case, row, 200, 10) for row in range(4)], atol=1e-6)
+    assert (stability < 1).any()
+
+
+def test_stability_of_images_rises_with_the_masks(digits: Callable[..., Case]) -> None:
+    few, many = (explain.lime(digits(), budget=budget, width=0.5).extra["stability"] for budget in (60, 1500))
+    assert ((few > -1) & (many < 1)).all()
+    assert many.mean() > few.mean()
+    assert many.mean() > 0.8
+
+
+def test_stability_of_texts_is_over_the_words_a_text_has() -> None:
+    texts = ["not a dull film a good film not bad", "bad bad dull film a good good not"]
+    model = assay.model.text(reader(), whitespace, embedding="embed", classes=["x", "y", "z"], read="mean")
+    case = assay.case(model, texts, label="y")
+    together = explain.lime(case, budget=80).extra["stability"]
+    alone = explain.lime(case.take([1]), budget=80).extra["stability"]
+    assert ((together > 0.5) & (together < 1)).all()
+    assert_allclose(alone, together[1:], atol=1e-6)
+
+
+def test_listed_masks_are_perfectly_stable() -> None:
+    assert_array_equal(explain.lime(examples.random_game(7)[0], budget=128).extra["stability"], 1.0)
+
+
+def test_halves_that_do_not_determine_the_values_leave_stability_open_with_a_note() -> None:
+    result = explain.lime(examples.random_game(12)[0], budget=18)
+    assert np.isnan(result.extra["stability"]).all()
+    assert [(note.code, note.rows) for note in result.notes] == [("unsteady", ("0",))]

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 from tests.oracles.games import value_of
 
 from assay import examples, explain
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Marginal
-from assay.nouns.features import Features
+from assay.nouns.features import Features, grid
+from assay.nouns.rows import to_floats
+from assay.words.errors import CapabilityError, InputError
 
 
 def test_what_needs_a_part_is_lost_with_it() -> None:
@@ -60,3 +63,55 @@ def test_a_part_that_a_row_lacks_gets_zero() -> None:
     cut = Features(np.array([[0, 1], [0, 0]]), ("a", "b"), per_row=True)
     case = examples.linear((2.0, 1.0), x=np.ones((2, 2)), features=cut)
     assert_allclose(explain.occlusion(case).values, [[2.0, 1.0], [3.0, 0.0]])
+
+
+def test_windows_in_a_row_are_averaged_over_those_that_cover_a_part() -> None:
+    case, _ = examples.random_game(5, seed=2)
+    v, whole = value_of(case), frozenset(range(5))
+    falls = [v(whole) - v(whole - {i, i + 1, i + 2}) for i in range(3)]
+    covering = [[0], [0, 1], [0, 1, 2], [1, 2], [2]]
+    expected = [np.mean([falls[w] for w in some]) for some in covering]
+    assert_allclose(explain.occlusion(case, together=3).values, [expected], atol=1e-12)
+
+
+@pytest.mark.parametrize("patch", [1, 2, 3])
+def test_windows_on_a_grid_are_squares(digits: Callable[..., Case], patch: int) -> None:
+    case = digits(rows=1, features=grid((1, 8, 8), patch))
+    side = -(-8 // patch)
+    fall, covered = np.zeros((side, side)), np.zeros((side, side))
+    for top in range(side - 1):
+        for left in range(side - 1):
+            moved = to_floats(case.rows.x).copy()
+            moved[:, :, top * patch : (top + 2) * patch, left * patch : (left + 2) * patch] = 0.0
+            fall[top : top + 2, left : left + 2] += case.output - case.value(moved_like(case, moved))
+            covered[top : top + 2, left : left + 2] += 1
+    result = explain.occlusion(case, together=2)
+    assert_allclose(result.values[0], (fall / covered).ravel(), atol=1e-5)
+    assert np.abs(result.values).max() > 0.1
+
+
+def moved_like(case: Case, x: np.ndarray) -> object:
+    import torch
+
+    return torch.as_tensor(x, dtype=case.rows.x.dtype)
+
+
+def test_one_window_over_everything_gives_all_parts_the_whole_fall(digits: Callable[..., Case]) -> None:
+    case = digits(rows=2)
+    bare = case.game(Constant(0.0)).table(np.zeros((1, 16), dtype=bool))
+    values = explain.occlusion(case, together=99).values
+    assert_allclose(values, np.repeat(case.output[:, None] - bare, 16, axis=1), atol=1e-6)
+
+
+def test_windows_on_superpixels_are_refused(digits: Callable[..., Case]) -> None:
+    index = np.zeros((3, 1, 8, 8), dtype=int)
+    index[:, :, 3:, 2:] = 1
+    case = digits(features=Features(index, ("a", "b"), per_row=True))
+    assert explain.occlusion(case).values.shape == (3, 2)
+    with pytest.raises(CapabilityError, match="parts that lie on a grid"):
+        explain.occlusion(case, together=2)
+
+
+def test_a_window_without_parts_is_refused() -> None:
+    with pytest.raises(InputError, match="together=0"):
+        explain.occlusion(examples.product(), together=0)

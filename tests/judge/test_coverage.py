@@ -8,18 +8,31 @@ from bench import judge
 pytestmark = pytest.mark.judge
 
 
+@pytest.mark.parametrize("fit", ["auto", "linear", "odd"])
+@pytest.mark.parametrize("budget", [budget for budget in judge.LARGE if budget >= 600])
+def test_sampled_shapley_values_of_many_parts_cover_as_often_as_they_say(budget: int, fit: str) -> None:
+    assert 0.93 <= judge.shapley_coverage(fit, budget, judge.MANY, 4).rate <= 0.97
+
+
+@pytest.mark.parametrize("budget", [budget for budget in judge.LARGE if budget < 600])
+def test_small_budgets_cover_nearly_so(budget: int) -> None:
+    assert 0.90 <= judge.shapley_coverage("auto", budget, judge.MANY, 4).rate <= 0.98
+
+
+@pytest.mark.parametrize(("fit", "least"), [("auto", 0.89), ("linear", 0.92)])
 @pytest.mark.parametrize("budget", judge.BUDGETS)
-def test_leverage_sampling_covers(budget: int) -> None:
-    assert 0.92 <= judge.shapley_coverage("shapley", budget).rate <= 0.99
+def test_sampled_shapley_values_of_few_parts_cover(budget: int, fit: str, least: float) -> None:
+    """Below 600 evaluations of so few parts, corrected fits claim up to a tenth too little error (docs/removal.md)."""
+    assert (0.93 if budget >= 600 else least) <= judge.shapley_coverage(fit, budget).rate <= 0.97
 
 
 @pytest.mark.parametrize("budget", judge.BUDGETS[1:])
 def test_permutations_cover_once_there_are_a_dozen_pairs(budget: int) -> None:
-    assert 0.88 <= judge.shapley_coverage("permutation_shapley", budget).rate <= 0.98
+    assert 0.88 <= judge.shapley_coverage("permutation", budget).rate <= 0.98
 
 
 def test_intervals_shrink_with_the_budget() -> None:
-    widths = [judge.shapley_coverage("shapley", budget).width for budget in judge.BUDGETS]
+    widths = [judge.shapley_coverage("auto", budget).width for budget in judge.BUDGETS]
     assert widths == sorted(widths, reverse=True)
 
 

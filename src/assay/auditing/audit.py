@@ -167,7 +167,9 @@ def prepared(
     seed: int = 0,
 ) -> Prepared:
     """The audit that ``audit`` would do with these arguments, planned and priced; the model is not asked anything."""
-    wrapped = replace(wrap(model), meter=Meter())  # a meter of its own tells what this audit costs and nothing else
+    # a meter of its own tells what this audit costs and nothing else; one forward pass for all steps lets them share
+    # a game's answers, which the store keeps; and most checks have no meaning for rows with gaps
+    wrapped = replace(wrap(model), meter=Meter(), fast=False, gaps=False)
     whole = case(wrapped, x, label=None, ids=ids, seed=Seed(seed))
     kind = "image" if len(whole.rows.shape) == 3 else "table"
     depth = profile_named(kind, profile)

@@ -34,7 +34,7 @@ class Painted:
 
     def fill(self, which: Ints, keep: Masks) -> Iterator[Array]:
         """Yield it."""
-        yield chosen(keep, self.x[which], self.other if len(self.other) == 1 else self.other[which])
+        yield chosen(keep, _owned(self.x, which), self.other if len(self.other) == 1 else _owned(self.other, which))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class FromEach:
 
     def fill(self, which: Ints, keep: Masks) -> Iterator[Array]:
         """Yield them in the background's order."""
-        rows = self.x[which]
+        rows = _owned(self.x, which)
         for other in self.background:
             yield chosen(keep, rows, other)
 
@@ -83,7 +83,14 @@ class FromNearest:
 
 
 def chosen(keep: Masks, x: Array, other: Array) -> Array:
-    """``x`` where kept, else ``other``."""
+    """``x`` where kept, else ``other``; either may be one row for all."""
     xp = array_namespace(x)
+    repeats = (slice(None) if step else slice(0, 1) for step in keep.strides[1:])
+    keep = keep[(slice(None), *repeats)]  # what repeats along an axis is read once
     mask = xp.asarray(keep, device=x.device) if is_torch_array(x) else keep
     return xp.where(mask, x, other)
+
+
+def _owned(x: Array, which: Ints) -> Array:
+    """The rows ``which``; one row where all are the same, which stands for as many as there are masks."""
+    return x[which[:1]] if len(which) and (which == which[0]).all() else x[which]

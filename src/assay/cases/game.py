@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 from array_api_compat import array_namespace
 
+from assay.cases.memory import Memory
 from assay.nouns.rows import to_floats
 from assay.nouns.target import probabilities
 from assay.words.errors import InputError
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from assay.cases.removals import Removal
 
 MEMORY = 2_000_000
-"""Answers a game remembers before it forgets the oldest (about 150 bytes each)."""
+"""Answers a game remembers before it forgets the oldest (about 40 bytes each, and the masks)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,29 +55,46 @@ class Game:
     filling: Filling
     memory: int = MEMORY
     pooled: bool = False
-    known: OrderedDict[tuple[int, bytes], float] = field(default_factory=OrderedDict, init=False, repr=False)
+
+    @cached_property
+    def known(self) -> Memory:
+        """The answers so far."""
+        return Memory(len(self.case), self.memory)
 
     def __call__(self, which: Which, keep: Queries) -> PerQuery:
         """v for each query: row ``which`` (query,) with parts ``keep`` (query, part)."""
-        keep, which = self._checked(keep), np.asarray(which)
-        keys = [(int(row), mask.tobytes()) for row, mask in zip(which, np.packbits(keep, axis=1))]
-        first: dict[tuple[int, bytes], int] = {}
-        for position, key in enumerate(keys):
-            first.setdefault(key, position)
-        fresh = {key: position for key, position in first.items() if key not in self.known}
-        places = np.fromiter(fresh.values(), dtype=np.int64)
-        answers = dict(zip(fresh, self._ask(which, keep, places)))
-        saved = self._dear(keep, np.fromiter(first.values(), dtype=np.int64)) - self._dear(keep, places)
-        self.case.model.meter.remembered += saved * self.remove.fills * self.case.model.passes
-        values = np.array([answers[key] if key in answers else self.known[key] for key in keys])
-        self._remember(answers)
-        return values
+        keep, which = self._checked(keep), np.asarray(which, dtype=np.int64)
+        keys = self.known.numbered(keep) * self.known.rows + which
+        return self._answered(keys, np.asarray(keep.all(axis=1)), lambda places: (which[places], keep[places]))
 
     def table(self, keep: MaskSet) -> PerMask:
         """v of the same masks (mask, part) for every row: (row, mask)."""
-        rows, masks = len(self.case), len(keep)
+        keep, rows, masks = self._checked(keep), len(self.case), len(keep)
+        numbers = np.tile(self.known.numbered(keep), rows)
         which = np.repeat(np.arange(rows), masks)
-        return self(which, np.tile(keep, (rows, 1))).reshape(rows, masks)
+        whole = np.tile(keep.all(axis=1), rows)
+        values = self._answered(
+            numbers * self.known.rows + which, whole, lambda places: (which[places], keep[places % max(masks, 1)])
+        )
+        return values.reshape(rows, masks)
+
+    def _answered(self, keys: Ints, whole: Masks, queries: Callable[[Ints], tuple[Ints, Masks]]) -> Floats:
+        """Answers by key; each different key that is not known is asked once, in order of first mention."""
+        found = self.known.find(keys)
+        missing = np.flatnonzero(found < 0)
+        fresh = missing[np.sort(np.unique(keys[missing], return_index=True)[1])]
+        which, keep = queries(fresh)
+        answers = self._ask(which, keep)
+        different = np.flatnonzero((found >= 0) & ~whole)
+        remembered = np.sort(keys[different])  # with all parts kept the answer is known anyway
+        saved = len(remembered) and 1 + int(np.count_nonzero(np.diff(remembered)))
+        self.case.model.meter.remembered += saved * self.remove.fills * self.case.model.passes
+        values = np.empty(len(keys))
+        values[found >= 0] = self.known.values[found[found >= 0]]
+        order = np.argsort(keys[fresh])
+        values[missing] = answers[order[np.searchsorted(keys[fresh][order], keys[missing])]]
+        self.known.add(keys[fresh], answers)
+        return values
 
     def paths(self, keep: Paths) -> PerStep:
         """v of masks (row, step, part) of each row's own: (row, step)."""
@@ -107,36 +125,36 @@ class Game:
 
     def answers(self, since: int = 0) -> dict[str, np.ndarray]:
         """What is remembered, oldest first and without the first ``since``: rows, packed masks and values."""
-        keys = list(islice(self.known, since, None))
-        masks = np.frombuffer(b"".join(mask for _, mask in keys), dtype=np.uint8)
-        return {
-            "rows": np.array([row for row, _ in keys], dtype=np.int64),
-            "masks": masks.reshape(len(keys), -1 if keys else 0),
-            "values": np.array([self.known[key] for key in keys]),
-        }
+        kept = slice(self.known.gone + since, self.known.count)
+        keys = self.known.keys[kept]
+        numbers, places = np.unique(keys // self.known.rows, return_inverse=True)
+        packed = b"".join(self.known.masks[number] for number in numbers.tolist())
+        masks = np.frombuffer(packed, dtype=np.uint8).reshape(len(numbers), -1 if len(numbers) else 0)
+        return {"rows": keys % self.known.rows, "masks": masks[places], "values": self.known.values[kept].copy()}
 
     def learn(self, answers: Mapping[str, np.ndarray]) -> None:
         """Remember ``answers`` given before, by this game in another process."""
-        masks = np.ascontiguousarray(answers["masks"])
-        keys = [(int(row), mask.tobytes()) for row, mask in zip(answers["rows"], masks)]
-        self._remember(dict(zip(keys, answers["values"].tolist())))
+        keys = self.known.numbered_bytes(np.asarray(answers["masks"])) * self.known.rows + answers["rows"]
+        fresh = np.sort(np.unique(keys, return_index=True)[1])
+        fresh = fresh[self.known.find(keys[fresh]) < 0]
+        self.known.add(keys[fresh], np.asarray(answers["values"], dtype=np.float64)[fresh])
 
-    def _ask(self, which: Ints, keep: Masks, fresh: Ints) -> Floats:
-        values = np.empty(len(fresh))
-        whole = keep[fresh].all(axis=1)
+    def _ask(self, which: Ints, keep: Masks) -> Floats:
+        values = np.empty(len(which))
+        whole = keep.all(axis=1)
         if whole.any():
-            values[whole] = self.case.output[which[fresh[whole]]]
+            values[whole] = self.case.output[which[whole]]
         rest = np.flatnonzero(~whole)
         for part in self._blocks(len(rest)):
-            asked = fresh[rest[part]]
+            asked = rest[part]
             if self.pooled:
                 mean = self.outputs(which[asked], keep[asked])
-                values[rest[part]] = self.case.read(mean, which[asked])
+                values[asked] = self.case.read(mean, which[asked])
                 continue
             sums = np.zeros(len(asked))
             for filled, owners in self._versions(which[asked], keep[asked]):
                 sums += self.case.value(filled, owners).reshape(-1, len(asked)).sum(axis=0)
-            values[rest[part]] = sums / self.remove.fills
+            values[asked] = sums / self.remove.fills
         return values
 
     def _versions(self, which: Ints, keep: Masks) -> Iterator[tuple[Array, Ints]]:
@@ -155,18 +173,8 @@ class Game:
         for start in range(0, queries, size):
             yield slice(start, start + size)
 
-    @staticmethod
-    def _dear(keep: Masks, places: Ints) -> int:
-        """How many of these masks ask the model: with all parts kept the answer is known."""
-        return int((~keep[places].all(axis=1)).sum())
-
     def _checked(self, keep: Masks) -> Masks:
         keep = np.asarray(keep)
         if keep.dtype != bool or keep.ndim != 2 or keep.shape[1] != len(self.case.features):
             raise InputError(f"masks are boolean (query, {len(self.case.features)}); got {keep.dtype} {keep.shape}.")
         return keep
-
-    def _remember(self, answers: dict[tuple[int, bytes], float]) -> None:
-        self.known.update(answers)
-        while len(self.known) > self.memory:
-            self.known.popitem(last=False)

@@ -97,7 +97,7 @@ def _rows(model: Model, x: Any, ids: Sequence[Any] | None, carried: Mapping[str,
         if model.namespace == "torch" and table.coded.any():
             odd = [name for name, coded in zip(table.names, table.coded) if coded]
             raise InputError(f"a net takes numbers; column(s) {odd[:5]} hold none. Encode them, or wrap a Pipeline.")
-        array = table.encode(x)
+        array = table.encode(x, gaps=model.gaps)
     else:
         array = x.detach() if is_torch_array(x) else np.asarray(x)
         if array.ndim < 2:
@@ -109,8 +109,9 @@ def _rows(model: Model, x: Any, ids: Sequence[Any] | None, carried: Mapping[str,
     array = _private(array, model)
     if len(array) == 0:
         raise InputError("there are no rows to explain.")
-    refuse_gaps(array, "the rows")
-    return Rows(array, _ids(ids, len(array)), {name: _carry(value, array) for name, value in carried.items()}, table)
+    refuse_gaps(array, "the rows", missing=model.gaps)
+    further = {name: _carry(value, array) for name, value in carried.items()}
+    return Rows(array, _ids(ids, len(array)), further, table, gaps=model.gaps)
 
 
 def _ids(ids: Sequence[Any] | None, rows: int) -> tuple[str, ...]:

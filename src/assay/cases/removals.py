@@ -13,7 +13,7 @@ from array_api_compat import array_namespace, is_torch_array
 
 from assay.cases.fillings import Filling, FromEach, FromNearest, Painted
 from assay.nouns.frames import Table, is_frame
-from assay.nouns.rows import Rows, to_floats, to_numpy
+from assay.nouns.rows import Rows, refuse_gaps, to_floats, to_numpy
 from assay.words.digest import digest
 from assay.words.errors import InputError
 from assay.words.types import Array
@@ -103,7 +103,9 @@ class Mean:
         """The mean of the background, in float64."""
         if rows.table is not None and rows.table.coded.any():
             raise InputError("Mean has no meaning for columns of text or categories. Use Marginal(background).")
-        return Painted(rows.x, _written(to_floats(rows.like(self.background)).mean(axis=0), rows)[None])
+        background = rows.like(self.background)
+        refuse_gaps(background, "the rows whose mean is asked for")
+        return Painted(rows.x, _written(to_floats(background).mean(axis=0), rows)[None])
 
     def __repr__(self) -> str:
         return f"Mean(<{len(self.background)} rows, {self.mark[:8]}>)"
@@ -189,6 +191,8 @@ class Conditional:
                 f"k={self.k} neighbours of a background of {len(self.background)} rows; needed is 1 … its size."
             )
         background = rows.like(self.background)
+        refuse_gaps(background, "the rows to look for neighbours in")
+        refuse_gaps(rows.x, "the rows whose neighbours are looked for")
         spread = to_floats(background).reshape(len(background), -1).std(axis=0)
         coded = rows.table.coded if rows.table is not None else np.zeros(len(spread), dtype=bool)
         return FromNearest(rows.x, background, self.k, coded, np.where(spread > 0, spread, 1.0))

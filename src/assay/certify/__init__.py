@@ -2,6 +2,7 @@
 """Certificates: functions that state what holds, by which theorem, or abstain."""
 
 from assay.certify.mus import mus as mus
+from assay.certify.shapley_error import shapley_error as shapley_error
 from assay.certify.soft_stability import soft_stability as soft_stability
 
-__all__ = ["mus", "soft_stability"]
+__all__ = ["mus", "shapley_error", "soft_stability"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 
 from assay.cli.wanted import Wanted
@@ -21,14 +22,14 @@ def certify(
     share: float = LEADING,
     save: Path | None = None,
 ) -> int:
-    """Certify what cannot move a prediction, for the leading parts of an explanation.
+    """Certify what cannot move a prediction, for the leading parts of an explanation, or the explanation itself.
 
     Parameters
     ----------
     model
         A model file, or FILE.py:FUNCTION that returns the trained model.
     method
-        The certificate: mus, soft_stability. See: assay list certify.
+        The certificate: mus, shapley_error, soft_stability. See: assay list certify.
     explanation
         A saved explanation of the same rows.
     of
@@ -45,7 +46,8 @@ def certify(
 
     chosen = method_of("certify", method)
     asked = wanted.case(wanted.model(model), wanted.table())
-    leading = explanation_of(wanted, asked, explanation, of, of_option).top(share)
-    found = chosen.call(asked, leading, **wanted.options(chosen))
+    given = explanation_of(wanted, asked, explanation, of, of_option)
+    whole = "explanation" in signature(chosen.body).parameters
+    found = chosen.call(*((given, asked) if whole else (asked, given.top(share))), **wanted.options(chosen))
     result_shown(found, wanted.format, save)
     return 0

@@ -17,7 +17,7 @@ NEEDED = ("numpy", "scipy", "scikit-learn", "narwhals", "pydantic", "cyclopts", 
 
 EXTRAS = {
     "torch": {"torch": "torch"},
-    "trees": {"xgboost": "xgboost", "lightgbm": "lightgbm"},
+    "trees": {"xgboost": "xgboost", "lightgbm": "lightgbm", "catboost": "catboost"},
     "files": {"skops": "skops", "onnxruntime": "onnxruntime"},
     "image": {"scikit-image": "skimage", "pillow": "PIL"},
     "shap": {"shap": "shap"},

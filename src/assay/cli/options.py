@@ -19,6 +19,10 @@ FORMS = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
+    "float | None": "a number",
+    "int | None": "a whole number",
+    "str": "a word",
+    "str | None": "a word",
     "float | Fraction": "a number, or a fraction such as 1/8",
     "tuple[float, ...]": "numbers with commas between them",
     "tuple[str, ...]": "words with commas between them",
@@ -52,6 +56,11 @@ def parsed(method: Method, words: Sequence[str], background: Any = None) -> dict
 
 
 def _value(told: str, kind: str, text: str, background: Any) -> Any:
+    if kind.startswith("Literal["):
+        names = re.findall(r"'([^']*)'", kind)
+        if text not in names:
+            raise InputError(f"--option {told}: there are {', '.join(names)}.")
+        return text
     if kind not in FORMS:
         raise InputError(f"--option {told}: a {kind} cannot be written on the command line; call it in Python.")
     try:
@@ -85,6 +94,10 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "int": int,
     "float": float,
     "bool": _truth,
+    "float | None": float,
+    "int | None": int,
+    "str": str,
+    "str | None": str,
     "float | Fraction": _part,
     "tuple[float, ...]": lambda text: tuple(map(float, _words(text))),
     "tuple[str, ...]": _words,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from assay.nouns.result import Explanation, Finding
 
 STYLE = {"fail": "bold red", "undecided": "yellow", "pass": "blue", "error": "bold red"}
-SHOWN, ROWS, PARTS = 20, 5, 8
+SHOWN, ROWS, PARTS, TOLD = 20, 5, 8, 40
 """How many findings, rows and parts fit on a screen."""
 
 
@@ -138,6 +138,10 @@ def result_shown(result: Any, format: Literal["text", "json"], save: Path | None
     terminal().print(repr(result), soft_wrap=True)
     if isinstance(result, Explanation):
         _rows_shown(result)
+        for line in result.told[:TOLD]:
+            terminal().print(printable(line), soft_wrap=True)
+        if len(result.told) > TOLD:
+            terminal().print(f"… {len(result.told) - TOLD} more lines: --format json, or --save FILE.assay")
 
 
 def _rows_shown(explanation: Explanation) -> None:

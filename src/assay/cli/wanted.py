@@ -129,8 +129,8 @@ class Wanted:
 
             if "remove" in method.options:
                 options.setdefault("remove", Marginal(background))
-            if "background" in method.options:
-                options["background"] = background
+            for name in {"background", "comparison"} & set(method.options):
+                options[name] = background
         return options
 
 

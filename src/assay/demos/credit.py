@@ -17,7 +17,6 @@ from assay.auditing.audit import audit
 from assay.auditing.run import Run
 from assay.auditing.work import Tell, silent
 from assay.cases.case import case
-from assay.cases.removals import Marginal
 from assay.data import german_credit
 from assay.model.model import Model
 from assay.model.sklearn import sklearn
@@ -98,16 +97,15 @@ def _table(one: Any, group: Any, name: str, seed: int) -> Reasons:
     chosen = (
         Seed(seed).child("credit", "group", name).generator().choice(len(group), min(GROUP, len(group)), replace=False)
     )
-    e = explain.shapley(one, remove=Marginal(group.iloc[np.sort(chosen)]), budget=1024)
-    assert e.stderr is not None
+    e = explain.reason_codes(one, comparison=group.iloc[np.sort(chosen)], group=name, budget=1024)
     order = np.argsort(e.values[0])
     lines = tuple(
         Reason(
             part=e.features.names[i],
             shown=e.shown[0][i],
             effect=float(e.values[0, i]),
-            low=float(e.values[0, i] - 1.96 * e.stderr[0, i]),
-            high=float(e.values[0, i] + 1.96 * e.stderr[0, i]),
+            low=float(e.extra["low"][0, i]),
+            high=float(e.extra["high"][0, i]),
         )
         for i in order[:8]
     )

@@ -15,7 +15,8 @@ from assay.cases.case import Case
 from assay.cases.removals import Removal
 from assay.engine.declare import diagnostic
 from assay.engine.labelled import class_named, truth
-from assay.engine.summary import enumerated, exact_shapley, paired_leverage
+from assay.engine.leverage import paired_leverage
+from assay.engine.summary import enumerated, exact_shapley
 from assay.nouns.frames import some
 from assay.nouns.result import Finding, judge
 from assay.nouns.rows import to_numpy

@@ -65,6 +65,10 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         lambda case: case.model.gives not in ("values", "units"),
         "needs a classifier; {name} gives {gives}.",
     ),
+    "loss": (
+        lambda case: case.target.name == "loss",
+        "needs target 'loss'; the case asks for {case.target.name!r}. Give case.asking('loss', truth), a label a row.",
+    ),
     "image": (
         lambda case: len(case.rows.shape) == 3,
         "needs images (channel, height, width); the rows of {name} have shape {shape}.",
@@ -77,6 +81,10 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         lambda case: len(case.rows.shape) == 1,
         "needs a table; the rows of {name} have shape {shape}.",
     ),
+    "trees": (
+        lambda case: case.model.forest is not None,
+        "needs a model of trees; {name} shows none. Use shapley with Marginal(background).",
+    ),
     "attention": (
         lambda case: may_attend(case.model),
         "needs a net with attention between tokens; {name} shows none. Use integrated_gradients or shapley.",
@@ -86,7 +94,6 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         "needs a net that ends in global average pooling and one linear layer; {name} does not. Use grad_cam.",
     ),
 }
-
 
 PLAIN: dict[str, Callable[..., Any]] = {
     kind.__name__: kind for kind in (Ball, Blur, Constant, Gaussian, Line, Point, Uniform)
@@ -256,7 +263,7 @@ def check(method: Method, case: Case) -> None:
     for need in sorted(method.needs):
         has, message = NEEDS[need]
         if not has(case):
-            told = message.format(name=case.model.name, gives=case.model.gives, shape=case.rows.shape)
+            told = message.format(name=case.model.name, gives=case.model.gives, shape=case.rows.shape, case=case)
             raise CapabilityError(f"{method.verb}.{method.name} {told}")
 
 

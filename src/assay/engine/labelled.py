@@ -11,20 +11,23 @@ from assay.cases.case import Case
 from assay.cases.labels import resolve_label
 from assay.model.model import Model
 from assay.nouns.frames import some
-from assay.nouns.rows import to_floats, to_numpy
+from assay.nouns.rows import refuse_gaps, to_floats, to_numpy
 from assay.nouns.target import log_probabilities, pick
-from assay.words.errors import CapabilityError, InputError
+from assay.words.errors import CapabilityError, InputError, NumericalError
 from assay.words.types import Array, Floats, Ints
 
 
 def written(case: Case, data: Any) -> Array:
-    """Other rows in the form of the case's own: columns by name, type, device."""
+    """Other rows in the form of the case's own: columns by name, type, device; complete, whatever the model takes."""
     if case.rows.carried:
         raise CapabilityError(
             f"the rows carry {', '.join(case.rows.carried)} along; rows outside the case cannot be asked without. "
             "Bake the carried input into the model."
         )
-    return case.rows.like(data)
+    refuse_gaps(case.rows.x, "the rows")
+    array = case.rows.like(data)
+    refuse_gaps(array, "the other rows")
+    return array
 
 
 def outputs(case: Case, x: Array) -> Floats:
@@ -64,6 +67,18 @@ def losses(outputs: Floats, labels: Ints | Floats, model: Model) -> Floats:
             )
         return np.asarray((outputs[:, 0] - labels) ** 2)
     return np.asarray(-pick(log_probabilities(outputs, model.gives), labels.astype(np.int64)))
+
+
+def finite(case: Case, values: Floats) -> Floats:
+    """Values (row, part) as they are; ``NumericalError`` naming rows where a loss is infinite."""
+    lost = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(lost):
+        names = ", ".join(case.rows.ids[i] for i in lost[:8])
+        raise NumericalError(
+            f"{case.asked} is infinite at or around {len(lost)} row(s): {names}. The model gives the class a "
+            f"probability of exactly 0 there. Smooth its probabilities, or leave these rows out."
+        )
+    return values
 
 
 def shared(x: Array, other: Array) -> Any:

@@ -11,7 +11,8 @@ from assay.engine.summary import Design, Summary, bernoulli, enumerated
 from assay.nouns.result import Estimate
 from assay.words.errors import InputError
 from assay.words.seed import Seed
-from assay.words.types import Floats
+from assay.words.stats import spearman
+from assay.words.types import Floats, Masks
 
 
 def local_regression(width: float, ridge: float) -> Summary:
@@ -32,8 +33,7 @@ def local_regression(width: float, ridge: float) -> Summary:
         drawn = half.design(parts, budget, seed)
         distance = 1.0 - np.sqrt(drawn.masks.mean(axis=1))  # cosine distance of a mask to all ones
         weight = np.exp(-((distance / width) ** 2))
-        columns = np.concatenate([np.ones((len(weight), 1)), drawn.masks], axis=1)
-        if np.linalg.matrix_rank(columns * np.sqrt(weight)[:, None]) < parts + 1:
+        if not _determined(drawn.masks, weight):
             raise InputError(
                 f"budget={budget}, width={width}: the masks that weigh anything do not determine {parts} values. "
                 f"Raise budget or width, or group parts."
@@ -43,9 +43,7 @@ def local_regression(width: float, ridge: float) -> Summary:
     def estimate(design: Design, values: Floats) -> Estimate:
         weight, masks = design.weight, design.masks.astype(np.float64)
         share = weight / weight.sum()
-        centred = masks - share @ masks
-        gram = (centred * weight[:, None]).T @ centred + ridge * np.eye(masks.shape[1])
-        lever = np.linalg.solve(gram, (centred * weight[:, None]).T).T  # φ = values · lever
+        lever = _lever(masks, weight, ridge)
         phi = values @ lever
         intercept = values @ share - phi @ (share @ masks)
         residual = values - intercept[:, None] - phi @ masks.T
@@ -53,6 +51,40 @@ def local_regression(width: float, ridge: float) -> Summary:
         flat = np.ptp(values, axis=1) == 0
         fidelity = 1.0 - np.divide(residual**2 @ share, spread, out=np.full(len(values), np.nan), where=~flat)
         freedom = 0.0 if len(design.population) else len(masks) / (len(masks) - masks.shape[1] - 1)
-        return Estimate(phi, np.sqrt(residual**2 @ lever**2 * freedom), intercept, extra={"fidelity": fidelity})
+        return Estimate(
+            phi,
+            np.sqrt(residual**2 @ lever**2 * freedom),
+            intercept,
+            extra={"fidelity": fidelity, "stability": _stability(design, values, ridge)},
+        )
 
     return Summary(half.name, design, estimate, partial=True)
+
+
+def _lever(masks: Floats, weight: Floats, ridge: float) -> Floats:
+    """(mask, part): φ = values · lever."""
+    centred = masks - (weight / weight.sum()) @ masks
+    gram = (centred * weight[:, None]).T @ centred + ridge * np.eye(masks.shape[1])
+    return np.asarray(np.linalg.solve(gram, (centred * weight[:, None]).T).T)
+
+
+def _determined(masks: Masks, weight: Floats) -> bool:
+    """Whether weighted least squares on these masks has one solution."""
+    columns = np.concatenate([np.ones((len(weight), 1)), masks], axis=1)
+    return bool(np.linalg.matrix_rank(columns * np.sqrt(weight)[:, None]) == columns.shape[1])
+
+
+def _stability(design: Design, values: Floats, ridge: float) -> Floats:
+    """Rank correlation (row,) of the fits to every other mask and to the rest.
+
+    1 where all masks are listed; NaN where a half does not determine the values, or gives all parts the same.
+    """
+    if len(design.population):
+        return np.ones(len(values))
+    halves = [slice(start, None, 2) for start in (0, 1)]
+    if not all(_determined(design.masks[half], design.weight[half]) for half in halves):
+        return np.full(len(values), np.nan)
+    one, two = (
+        values[:, half] @ _lever(design.masks[half].astype(np.float64), design.weight[half], ridge) for half in halves
+    )
+    return spearman(one, two)

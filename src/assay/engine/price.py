@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from assay.cases.case import Case
+from assay.cases.removals import Marginal
 from assay.engine.distributions import Distribution
 from assay.engine.masks import present
 from assay.engine.ordered import cuts
@@ -81,6 +82,11 @@ def summarised(chosen: Callable[[Case, Given], Summary]) -> Priced:
         return summary.design(len(case.features), o.budget, case.seed.child("design", summary.name))
 
     return coalitions(design)
+
+
+def against(priced: Priced) -> Priced:
+    """The same for a method that takes what it removes from an option ``background``."""
+    return lambda case, o, again: priced(case, Given(**vars(o), remove=Marginal(o.background)), again)
 
 
 def curve(*, insert: bool = False) -> Priced:

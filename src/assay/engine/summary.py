@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import combinations
-from math import comb
 from typing import Any
 
 import numpy as np
 from scipy.special import gammaln
 
+from assay.cases.ahead import ahead
 from assay.cases.case import Case
 from assay.cases.removals import Removal
 from assay.nouns.result import Estimate
@@ -57,10 +56,16 @@ def enumerated(parts: int, budget: int) -> bool:
     return parts <= ENUMERABLE and 2**parts <= budget
 
 
-def removal(case: Case, remove: Removal, summary: Summary, budget: int = 0) -> Estimate:
+def removal(case: Case, remove: Removal, summary: Summary, budget: int = 0, *, pooled: bool = False) -> Estimate:
     """Ask the game at the summary's masks and summarise: one design serves all rows, named after itself."""
     design = summary.design(len(case.features), budget, case.seed.child("design", summary.name))
-    values = case.game(remove).table(design.masks)
+    asked = ahead(case, remove, len(design.masks), pooled=pooled)
+    return asked.told(summarise(case, summary, design, asked.game.table(design.masks)))
+
+
+def summarise(case: Case, summary: Summary, design: Design, values: Floats) -> Estimate:
+    """The estimate from values (row, mask); a row with a value that is no number has none (NaN)."""
+    values = np.where(np.isfinite(values).all(axis=1, keepdims=True), values, np.nan)
     present = np.broadcast_to(case.features.sizes > 0, (len(case), len(case.features)))
     if present.all() or not summary.partial:
         return summary.estimate(design, values)
@@ -115,200 +120,19 @@ exact_shapley = Summary("exact", _exactly, _shapley)
 exact_banzhaf = Summary("exact", _exactly, _banzhaf)
 
 
-def _paired(parts: int, budget: int, seed: Seed) -> Design:
-    """Empty and full set, then complementary pairs: sizes equally often, sets of a size without replacement.
-
-    The chance of a set is its leverage score, 1 / C(n, |S|) up to a constant (Musco and Witter 2025); a size whose
-    sets are all used gives its share to the others.
-    """
-    sizes = np.arange(1, parts // 2 + 1)
-    held = np.array([comb(parts, int(s)) // (2 if 2 * s == parts else 1) for s in sizes], dtype=object)
-    pairs = min((budget - 2) // 2, int(sum(held)))
-    if parts == 1 and budget >= 2:
-        return Design(all_masks(1))
-    if pairs < parts - 1:
-        raise InputError(
-            f"budget={budget} leaves {max(pairs, 0)} pairs of coalitions for {parts} parts; at least "
-            f"{2 * (parts - 1) + 2} evaluations determine the values. Raise budget, or group parts."
-        )
-    share = np.where(2 * sizes == parts, 0.5, 1.0)
-    taken = _allotted(pairs, held, share)
-    generator = seed.generator()
-    masks, weight, stratum, population = [], [], [], []
-    for size, count, total in zip(sizes, taken, held):
-        drawn = _sets(parts, int(size), int(count), int(total), generator)
-        masks.append(drawn)
-        # kernel weight (n − 1) / (C(n, s) s (n − s)) of all pairs of the size, spread over those that stand for them
-        kernel = (parts - 1) / (int(size) * (parts - int(size))) * (0.5 if 2 * size == parts else 1.0)
-        weight.append(np.full(len(drawn), kernel / max(len(drawn), 1)))
-        stratum.append(np.full(len(drawn), size))
-        population.append(np.full(len(drawn), float(min(total, BEYOND))))
-    half = np.concatenate(masks)
-    if np.linalg.matrix_rank(half - half.mean(axis=1, keepdims=True)) < parts - 1:
-        raise InputError(
-            f"budget={budget}: the coalitions drawn do not determine {parts} values. Raise budget, or group parts."
-        )
-    ends = np.array([[False] * parts, [True] * parts])
-    both = np.concatenate([ends, np.stack([half, ~half], axis=1).reshape(-1, parts)])
-    return Design(both, np.concatenate(weight), np.concatenate(stratum), np.concatenate(population))
+def distinct(count: int, parts: int, draw: Callable[[int], Masks]) -> Masks:
+    """The first ``count`` different masks of a stream of draws; more of them begin with the same."""
+    found = np.zeros((0, parts), dtype=bool)
+    while len(found) < count:
+        found = np.concatenate([found, draw(count - len(found))])
+        found = found[np.sort(np.unique(as_bytes(found), return_index=True)[1])]
+    return found
 
 
-def _allotted(pairs: int, held: Any, share: Floats) -> Ints:
-    """Pairs to each size: proportional to share, never more than it holds, at least one each where possible."""
-    taken = np.zeros(len(held), dtype=np.int64)
-    left = pairs
-    while left > 0:
-        open_ = np.array([t < h for t, h in zip(taken, held)])
-        wanted = np.where(open_, share, 0.0) * left / share[open_].sum()
-        room = [float(min(h - int(t), left)) for t, h in zip(taken, held)]
-        step = np.minimum(np.floor(wanted), room).astype(np.int64)
-        if step.sum() == 0:
-            for position in np.argsort(-np.where(open_, wanted, -1.0), kind="stable")[: min(left, int(open_.sum()))]:
-                step[position] += 1
-        taken += step
-        left -= int(step.sum())
-    return taken
-
-
-def _sets(parts: int, size: int, count: int, total: int, generator: np.random.Generator) -> Masks:
-    """``count`` distinct sets of this size (of complementary halves one only), without replacement."""
-    halves = 2 * size == parts
-    if count == total:
-        chosen = [c for c in combinations(range(parts), size) if not halves or 0 in c]
-        masks = np.zeros((len(chosen), parts), dtype=bool)
-        for mask, members in zip(masks, chosen):
-            mask[list(members)] = True
-        return masks
-
-    def draw(many: int) -> Masks:
-        order = np.argsort(generator.random((many, parts)), axis=1)
-        block = np.zeros(order.shape, dtype=bool)
-        np.put_along_axis(block, order[:, :size], True, axis=1)
-        return np.where(halves & ~block[:, :1], ~block, block)
-
-    return _distinct(count, parts, draw)
-
-
-def _distinct(count: int, parts: int, draw: Callable[[int], Masks]) -> Masks:
-    """The first ``count`` different masks of a stream of draws."""
-    seen: dict[bytes, Masks] = {}
-    while len(seen) < count:
-        for mask in draw(2 * (count - len(seen)) + 8):
-            if len(seen) < count:
-                seen.setdefault(np.packbits(mask).tobytes(), mask)
-    return np.stack(list(seen.values())) if seen else np.zeros((0, parts), dtype=bool)
-
-
-def _leverage(design: Design, values: Floats) -> Estimate:
-    """Weighted least squares on complementary differences, projected on Σφ = v(N) − v(∅).
-
-    Standard errors: linearised, stratified by size, with the correction for sampling without replacement, so they
-    are exactly 0 once every coalition has been asked; NaN where the pairs just determine the values and nothing is
-    left to judge them by.
-    """
-    parts = design.masks.shape[1]
-    empty, full = values[:, 0], values[:, 1]
-    half = design.masks[2::2]
-    size = half.sum(axis=1)
-    if parts == 1:
-        return Estimate((full - empty)[:, None], np.zeros((len(values), 1)), empty)
-    gap = (full - empty)[:, None]
-    difference = values[:, 2::2] - values[:, 3::2] - gap * (2 * size - parts) / parts
-    centred = 2.0 * (half - size[:, None] / parts)  # P(z_S − z_{S^c})
-    root = np.sqrt(design.weight)[:, None]
-    pseudo = np.linalg.pinv(centred * root)  # the minimum-norm solution sums to 0
-    phi = (root[:, 0] * difference) @ pseudo.T
-    residual = difference - phi @ centred.T
-    lever = (pseudo * root[:, 0]).T  # (pair, part): φ = Σ_pair lever · difference
-    variance = np.zeros((len(values), parts))
-    spare = len(half) - (parts - 1)
-    freedom = len(half) / spare if spare > 0 else np.nan
-    for layer in np.unique(design.stratum):
-        inside = design.stratum == layer
-        count, total = int(inside.sum()), float(design.population[inside][0])
-        if count == total:
-            continue
-        moment = (residual[:, inside] ** 2) @ (lever[inside] ** 2)
-        mean = residual[:, inside] @ lever[inside]
-        spread = moment - mean**2 / count if count > 1 else moment
-        variance += (1 - count / total) * count / max(count - 1, 1) * spread * freedom
-    values_ = phi + gap / parts
-    return Estimate(values_, np.sqrt(np.maximum(variance, 0.0)), empty)
-
-
-paired_leverage = Summary("paired leverage", _paired, _leverage, partial=True)
-
-
-def _permutations(parts: int, budget: int, seed: Seed) -> Design:
-    """Antithetic pairs of permutations as chains of growing coalitions; the ends are shared by all chains."""
-    pairs = (budget - 2) // (2 * (parts - 1)) if parts > 1 else 2
-    if pairs < 2:
-        raise InputError(
-            f"budget={budget} pays for {max(pairs, 0)} antithetic pairs of permutations of {parts} parts; two (that is "
-            f"{4 * (parts - 1) + 2} evaluations) are needed for a standard error."
-        )
-    generator = seed.generator()
-    chains = []
-    for _ in range(pairs):
-        order = generator.permutation(parts)
-        for way in (order, order[::-1]):
-            place = np.argsort(way)
-            chains.append(place[None, :] < np.arange(parts + 1)[:, None])
-    return Design(np.concatenate(chains))
-
-
-def _marginal_contributions(design: Design, values: Floats) -> Estimate:
-    """Mean gain of a part when it joins; standard error over antithetic pairs."""
-    parts = design.masks.shape[1]
-    chains = design.masks.reshape(-1, parts + 1, parts)
-    steps = values.reshape(len(values), len(chains), parts + 1)
-    gains = np.diff(steps, axis=2)  # (row, chain, step)
-    joined = (chains[:, 1:] & ~chains[:, :-1]).argmax(axis=2)  # which part joins at the step
-    each = np.empty_like(gains)
-    np.put_along_axis(each, np.broadcast_to(joined, gains.shape), gains, axis=2)
-    paired = each.reshape(len(values), -1, 2, parts).mean(axis=2)
-    count = paired.shape[1]
-    return Estimate(paired.mean(axis=1), paired.std(axis=1, ddof=1) / np.sqrt(count), values[:, 0])
-
-
-permutations = Summary("permutations", _permutations, _marginal_contributions)
-
-
-def _complements(parts: int, budget: int, seed: Seed) -> Design:
-    """Pairs of a uniformly drawn mask that keeps the first part and its complement, without replacement."""
-    total = 2 ** (parts - 1)
-    pairs = min(budget // 2, total)
-    if pairs < 2:
-        raise InputError(
-            f"budget={budget} pays for {max(pairs, 0)} pairs of coalitions; two (4 evaluations) are needed for a "
-            f"standard error."
-        )
-    generator = seed.generator()
-    if parts <= ENUMERABLE:
-        numbers = generator.choice(total, pairs, replace=False)
-        rest = (numbers[:, None] >> np.arange(parts - 1) & 1).astype(bool)
-    else:
-        rest = _distinct(pairs, parts - 1, lambda many: generator.random((many, parts - 1)) < 0.5)
-    half = np.concatenate([np.ones((pairs, 1), dtype=bool), rest], axis=1)
-    both = np.stack([half, ~half], axis=1).reshape(-1, parts)
-    return Design(both, population=np.array([float(min(total, BEYOND))]))
-
-
-def _reused(design: Design, values: Floats) -> Estimate:
-    """Mean of v over masks with a part minus mean over masks without it: every pair serves every part.
-
-    Standard error over pairs, corrected for sampling without replacement.
-    """
-    sign = np.where(design.masks[::2], 1.0, -1.0)
-    difference = values[:, ::2] - values[:, 1::2]
-    pairs = len(sign)
-    mean = difference @ sign / pairs
-    variance = ((difference**2).mean(axis=1)[:, None] - mean**2) * pairs / (pairs - 1)  # sign² = 1
-    left = 1.0 - pairs / design.population[0]
-    return Estimate(mean, np.sqrt(np.maximum(variance, 0.0) * left / pairs))
-
-
-sample_reuse = Summary("complements", _complements, _reused, partial=True)
+def as_bytes(masks: Masks) -> Any:
+    """Each mask (mask, part) as one item of bytes (mask,), to be compared and looked up."""
+    packed = np.ascontiguousarray(np.packbits(masks, axis=1))
+    return packed.view(f"V{packed.shape[1]}")[:, 0]
 
 
 def bernoulli(share: float) -> Summary:

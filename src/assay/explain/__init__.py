@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Explanations: functions of a case that say how much each part matters."""
 
+from assay.explain.ale import ale as ale
 from assay.explain.attention_gradient import attention_gradient as attention_gradient
 from assay.explain.attention_rollout import attention_rollout as attention_rollout
 from assay.explain.attn_lrp import attn_lrp as attn_lrp
@@ -18,28 +19,42 @@ from assay.explain.grad_cam import grad_cam as grad_cam
 from assay.explain.grad_cam_plus_plus import grad_cam_plus_plus as grad_cam_plus_plus
 from assay.explain.guided_backprop import guided_backprop as guided_backprop
 from assay.explain.guided_grad_cam import guided_grad_cam as guided_grad_cam
+from assay.explain.ice import ice as ice
 from assay.explain.influential_units import influential_units as influential_units
 from assay.explain.input_itself import input_itself as input_itself
 from assay.explain.input_x_gradient import input_x_gradient as input_x_gradient
 from assay.explain.integrated_gradients import integrated_gradients as integrated_gradients
 from assay.explain.integrated_hessians import integrated_hessians as integrated_hessians
+from assay.explain.interactions import interactions as interactions
 from assay.explain.internal_influence import internal_influence as internal_influence
 from assay.explain.layer_cam import layer_cam as layer_cam
+from assay.explain.leave_one_out import leave_one_out as leave_one_out
 from assay.explain.lime import lime as lime
 from assay.explain.lrp import lrp as lrp
 from assay.explain.occlusion import occlusion as occlusion
+from assay.explain.owen import owen as owen
+from assay.explain.partial_dependence import partial_dependence as partial_dependence
+from assay.explain.permutation_importance import permutation_importance as permutation_importance
 from assay.explain.permutation_shapley import permutation_shapley as permutation_shapley
+from assay.explain.qii import qii as qii
 from assay.explain.random import random as random
 from assay.explain.raw_attention import raw_attention as raw_attention
+from assay.explain.reason_codes import reason_codes as reason_codes
 from assay.explain.rise import rise as rise
+from assay.explain.sage import sage as sage
 from assay.explain.saliency import saliency as saliency
 from assay.explain.score_cam import score_cam as score_cam
 from assay.explain.shapley import shapley as shapley
 from assay.explain.smooth_grad import smooth_grad as smooth_grad
 from assay.explain.smooth_grad_squared import smooth_grad_squared as smooth_grad_squared
+from assay.explain.surrogate_rules import surrogate_rules as surrogate_rules
+from assay.explain.surrogate_tree import surrogate_tree as surrogate_tree
+from assay.explain.tree_interactions import tree_interactions as tree_interactions
+from assay.explain.tree_shapley import tree_shapley as tree_shapley
 from assay.explain.var_grad import var_grad as var_grad
 
 __all__ = [
+    "ale",
     "attention_gradient",
     "attention_rollout",
     "attn_lrp",
@@ -57,24 +72,37 @@ __all__ = [
     "grad_cam_plus_plus",
     "guided_backprop",
     "guided_grad_cam",
+    "ice",
     "influential_units",
     "input_itself",
     "input_x_gradient",
     "integrated_gradients",
     "integrated_hessians",
+    "interactions",
     "internal_influence",
     "layer_cam",
+    "leave_one_out",
     "lime",
     "lrp",
     "occlusion",
+    "owen",
+    "partial_dependence",
+    "permutation_importance",
     "permutation_shapley",
+    "qii",
     "random",
     "raw_attention",
+    "reason_codes",
     "rise",
+    "sage",
     "saliency",
     "score_cam",
     "shapley",
     "smooth_grad",
     "smooth_grad_squared",
+    "surrogate_rules",
+    "surrogate_tree",
+    "tree_interactions",
+    "tree_shapley",
     "var_grad",
 ]

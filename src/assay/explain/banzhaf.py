@@ -3,22 +3,21 @@
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.complements import affordable_banzhaf
 from assay.engine.declare import explainer
 from assay.engine.price import summarised
-from assay.engine.summary import Summary, enumerated, exact_banzhaf, removal, sample_reuse
+from assay.engine.spending import within
 from assay.nouns.result import Estimate
-
-
-def _summary(parts: int, budget: int) -> Summary:
-    return exact_banzhaf if enumerated(parts, budget) else sample_reuse
 
 
 @explainer(
     source="banzhaf1965",
     claims={"dummy", "symmetric", "linear", "enumerable"},
-    price=summarised(lambda case, o: _summary(len(case.features), o.budget)),
+    price=summarised(lambda case, o: affordable_banzhaf(len(case.features), o.budget)),
 )
-def banzhaf(case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048) -> Estimate:
+def banzhaf(
+    case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048, tolerance: float | None = None
+) -> Estimate:
     """What a part adds, on average over all coalitions of the other parts, each equally likely.
 
     β_i = Σ_{S∌i} (v(S ∪ i) − v(S)) / 2^(n−1), in units of the target. Unlike Shapley values they do not add up to
@@ -26,5 +25,9 @@ def banzhaf(case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048) 
     coalitions fit in ``budget``; else the mean of v over masks with the part minus the mean over masks without it
     (maximum sample reuse, Wang and Jia 2023), from complementary pairs drawn without replacement, so that the part of v
     that a set shares with its complement cancels. Estimated, an idle part is near 0 within its standard error.
+
+    With ``tolerance``, a standard error in units of the target, each row stops at the first of ``budget``/2^k, …,
+    ``budget`` coalitions (at least 64) that keeps all parts within it; a note names rows that never got there, and
+    extra["evaluations"] says what each took.
     """
-    return removal(case, remove, _summary(len(case.features), budget), budget)
+    return within(case, remove, affordable_banzhaf, budget, tolerance, least=4 * len(case.features))

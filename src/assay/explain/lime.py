@@ -35,15 +35,24 @@ def lime(
     is the intercept b, so the residual is the local model's error at the input itself. ``extra["fidelity"]`` is the
     weighted R² of the fit (1 best; NaN where the target is the same for all masks): below about a half the values
     describe little of what the model does. An idle part need not get 0 where the fit is poor. ``stderr`` is the
-    sandwich error over masks; with all 2^n masks in ``budget`` they are listed, and it is 0.
+    sandwich error over masks; with all 2^n masks in ``budget`` they are listed, and it is 0. ``extra["stability"]`` is
+    Spearman's rank correlation of the values fitted to one half of the masks with those fitted to the other (1 where
+    all masks are listed; NaN, with a note, where a half does not determine the values or finds all the same): the
+    order of the parts that another seed would give. Each half has half the masks, so the whole is steadier than that.
 
     The lime package differs: its weight is the square root of this one, so its kernel_width=0.25 for images is
     width=0.354 here; it adds the unmasked input and a ridge of 1.0, keeps a selection of features (10 by default for
     tables and text), cuts the columns of tables into quartiles, and gives no standard errors.
     """
     fitted = removal(case, remove, local_regression(width, ridge), budget)
-    flat = np.flatnonzero(np.isnan(fitted.extra["fidelity"]))
-    if not len(flat):
-        return fitted
-    text = f"fidelity undefined for {len(flat)} rows whose target no mask changes: {some(flat)}"
-    return replace(fitted, notes=(Note("flat", text, tuple(case.rows.ids[i] for i in flat)),))
+    found = {
+        "flat": ("fidelity", "rows whose target no mask changes"),
+        "unsteady": ("stability", "rows where half the masks do not tell the parts apart; raise budget"),
+    }
+    notes = []
+    for code, (name, why) in found.items():
+        lost = np.flatnonzero(np.isnan(fitted.extra[name]))
+        if len(lost):
+            text = f"{name} undefined for {len(lost)} {why}: {some(lost)}"
+            notes.append(Note(code, text, tuple(case.rows.ids[i] for i in lost)))
+    return replace(fitted, notes=tuple(notes))

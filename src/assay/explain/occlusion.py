@@ -1,29 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Occlusion, leaving one part out."""
-
-import numpy as np
+"""Occlusion."""
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.declare import explainer
 from assay.engine.price import coalitions
 from assay.engine.summary import Design
+from assay.engine.windows import fall_without, windows
 from assay.words.types import Floats
 
 
 @explainer(
     source="zeiler2014",
     claims={"dummy", "symmetric", "linear"},
-    price=coalitions(lambda case, o: Design(~np.eye(len(case.features), dtype=bool))),
+    price=coalitions(lambda case, o: Design(~windows(case, o.together))),
 )
-def occlusion(case: Case, *, remove: Removal = Constant(0.0)) -> Floats:
-    """How much the target falls when a part alone is removed.
+def occlusion(case: Case, *, remove: Removal = Constant(0.0), together: int = 1) -> Floats:
+    """How much the target falls when a part, alone or with its neighbours, is removed.
 
-    f(x) − v(N ∖ i), in units of the target; n evaluations a row, nothing drawn, no base. The values do not add up to
-    anything: of two parts that stand in for one another each gets 0, of two that work only together each the whole.
+    The mean of f(x) − v(N ∖ w) over the windows w that cover the part, in units of the target; one evaluation a window
+    and row, nothing drawn, no base. ``together`` is the width N of a window (Occlusion-N of Ancona and others 2018):
+    N × N parts of an image's grid, N in a row elsewhere, every position one step on. With 1 each part goes alone, which
+    is ``leave_one_out``. The values do not add up to anything: of two parts that stand in for one another each gets 0
+    unless a window holds both, of two that work only together each gets the whole. With windows a part that does
+    nothing is given what its neighbours do.
 
-    captum.Occlusion slides a window and averages where windows overlap; here the windows are the case's parts (grid
-    patches, superpixels, columns) and do not overlap.
+    captum.Occlusion averages over windows, too, of elements; DeepExplain also divides by the window's size.
     """
-    without = case.game(remove).table(~np.eye(len(case.features), dtype=bool))
-    return case.output[:, None] - without
+    return fall_without(case, remove, windows(case, together))

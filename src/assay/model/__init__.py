@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models: one noun, and a function for every kind of object that can become one."""
 
+from assay.model.fast import fast as fast
 from assay.model.gradient_free import function as function
 from assay.model.model import Meter as Meter
 from assay.model.model import Model as Model
@@ -14,6 +15,7 @@ from assay.model.text import text as text
 from assay.model.text import token_embedding as token_embedding
 from assay.model.torch import torch as torch
 from assay.model.transformers import transformers as transformers
+from assay.model.trees import catboost as catboost
 from assay.model.trees import lightgbm as lightgbm
 from assay.model.trees import xgboost as xgboost
 from assay.model.wrap import wrap as wrap
@@ -22,6 +24,7 @@ __all__ = [
     "Meter",
     "Model",
     "Tokens",
+    "catboost",
     "function",
     "layers",
     "lightgbm",

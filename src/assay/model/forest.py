@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,16 +19,18 @@ from assay.words.types import Floats, Ints, Masks
 class Forest:
     """The sum of trees over rows: base + Σ values of the leaves a row falls into.
 
-    The nodes of all trees lie one after another; ``roots`` (tree,) says where each begins. A node that splits looks at
-    ``column`` (node,) of ``matrix(rows)``: numbers go left where x ≤ ``threshold``, NaN where ``missing_left``. Where
-    ``levels`` (node,) is not −1 the column holds codes of categories: code c goes left where ``sets[levels, c]``; codes
-    outside the table and NaN go left where ``missing_left``. Leaves have −1 as ``column``, ``left`` and ``right``.
+    The nodes of all trees lie one after another, each tree's root first; ``roots`` (tree,) says where each begins. A
+    node that splits looks at ``column`` (node,) of ``matrix(rows)``: numbers go left where x ≤ ``threshold``, NaN where
+    ``missing_left``. Where ``levels`` (node,) is not −1 the column holds codes of categories: code c goes left where
+    ``sets[levels, c]``; codes outside the table and NaN go left where ``missing_left``. Leaves have −1 as ``column``,
+    ``left`` and ``right``.
     ``cover`` (node,) is the weight of the training rows that passed. ``value`` (node, out) holds the leaves' values,
     scaled and weighted so that they are only to be added up.
 
     ``matrix`` writes rows as the trees read them, (row, column), rounded to float32 where the library compares in
     float32; thresholds are exact for that comparison. ``origin`` (column,) says which element of a row a column is made
-    from: several columns of one element (one-hot codes) act as one player. ``gives`` says what the sum is.
+    from: several columns of one element (one-hot codes) act as one player. ``gives`` says what the sum is; it is
+    ``"margin"`` where the model passes the sum through a link and gives probabilities or values itself.
     """
 
     roots: Ints
@@ -77,6 +79,19 @@ class Forest:
             total += self.value[leaves]
         return total + self.base
 
+    def split(self, most: int) -> Iterator[Forest]:
+        """The trees in groups of at most ``most`` nodes (one tree at least): the groups' sums add up, but for base."""
+        ends = np.append(self.roots[1:], len(self.column))
+        first = 0
+        while first < len(self.roots):
+            past = max(first + 1, int(np.searchsorted(ends, self.roots[first] + most, side="right")))
+            start, stop = self.roots[first], ends[past - 1]
+            here = {name: getattr(self, name)[start:stop] for name in NODES}
+            for side in ("left", "right"):
+                here[side] = np.where(here["column"] >= 0, here[side] - start, -1)
+            yield replace(self, roots=self.roots[first:past] - start, **here)
+            first = past
+
     @cached_property
     def depth(self) -> int:
         """Splits on the longest path."""
@@ -91,6 +106,9 @@ class Forest:
         return f"Forest({len(self.roots)} trees, {leaves:,} leaves, depth {self.depth}, gives {self.gives})"
 
 
+NODES = ("left", "right", "column", "threshold", "missing_left", "cover", "value", "levels")
+"""Fields with one entry a node."""
+
 Parsed = Callable[[], Forest]
 """Reads the trees of a model, when they are asked for."""
 
@@ -100,6 +118,6 @@ def no_forest(name: str, why: str = "") -> Any:
     from assay.words.errors import CapabilityError
 
     return CapabilityError(
-        f"{name} shows no trees{f' ({why})' if why else ''}. Tree methods read scikit-learn's trees, forests and gradient "
-        f"boosting, XGBoost, LightGBM and CatBoost; explain.shapley takes any model."
+        f"{name} shows no trees{f' ({why})' if why else ''}. Tree methods read scikit-learn's trees, forests and "
+        f"gradient boosting, XGBoost, LightGBM and CatBoost; explain.shapley takes any model."
     )

@@ -27,7 +27,8 @@ class Meter:
     """Counts rows that went forwards and backwards; models made from one another share it.
 
     ``remembered`` counts the forward passes that a game's memory saved: forwards + remembered is what was asked for,
-    each mask once a call, and does not depend on what had been asked before.
+    each mask once a call, and does not depend on what had been asked before. ``converted`` keeps forward passes made
+    by ``assay.model.fast``, so that a net is converted once.
     """
 
     forwards: int = 0
@@ -35,6 +36,7 @@ class Meter:
     remembered: int = 0
     listener: Callable[[int, int], None] | None = field(default=None, repr=False)
     weights: dict[tuple[str, tuple[int, ...]], tuple[int, int]] = field(default_factory=dict, repr=False)
+    converted: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
     def count(self, forwards: int = 0, backwards: int = 0) -> None:
         """Add to the counts and tell whoever listens."""
@@ -111,6 +113,8 @@ class Model:
     ``place`` is the slice the rows are of: the model's own rows, or a layer (``since``).
     ``batch`` bounds the rows of one pass, ``memory`` its bytes (a net's activations; ``None`` for no such bound).
     ``passes`` is how many passes of the underlying model one row costs (a smoothed model: its draws).
+    ``fast`` lets removal methods convert the net where so many rows lie ahead that it pays (``assay.model.fast``).
+    ``gaps`` says that rows may hold missing numbers (NaN), which the model itself knows what to make of.
     ``encode`` turns texts into rows, for models that read text. ``forest`` reads the trees the model is made of.
     Anything that changes a model gives another ``Model`` and shares its meter.
     """
@@ -137,7 +141,9 @@ class Model:
     inside: Inside | None = field(default=None, repr=False)
     place: str = ROWS
     memory: int | None = None
+    fast: bool = True
     encode: Encoder | None = field(default=None, repr=False)
+    gaps: bool = False
     forest: Parsed | None = field(default=None, repr=False)
     about: Mapping[str, str] = field(default_factory=dict)
 
@@ -157,8 +163,8 @@ class Model:
             raise CapabilityError(f"{self.name} has no layers to cut at; only torch nets have.")
         until, since = self.cut(layer)
         return (
-            replace(until, batch=self.batch, memory=self.memory),
-            replace(since, batch=self.batch, memory=self.memory),
+            replace(until, batch=self.batch, memory=self.memory, fast=self.fast),
+            replace(since, batch=self.batch, memory=self.memory, fast=self.fast),
         )
 
     def slope_at(self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None) -> Slope:
@@ -171,7 +177,7 @@ class Model:
         """The same model around another torch module (scrambled, softened, retrained weights)."""
         if self.remade is None:
             raise CapabilityError(f"{self.name} is no torch net, so its weights cannot be exchanged.")
-        return self.remade(net, mark, name)
+        return replace(self.remade(net, mark, name), fast=self.fast)
 
     @property
     def has_gradient(self) -> bool:

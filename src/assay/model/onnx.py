@@ -92,8 +92,8 @@ class _Box:
     def _run(self, x: Array) -> Floats:
         try:
             answer = self.session.run([self.chosen], {self.entry: x})[0]
-        except _troubles() as error:
-            raise CapabilityError(f"onnxruntime could not run the file on rows {x.shape}: {_short(error)}") from error
+        except troubles() as error:
+            raise CapabilityError(f"onnxruntime could not run the file on rows {x.shape}: {short(error)}") from error
         return np.asarray(answer, dtype=np.float64)
 
 
@@ -105,19 +105,20 @@ def _session(data: bytes, name: str) -> Any:
     told.log_severity_level = 4
     try:
         return runtime.InferenceSession(data, told, providers=["CPUExecutionProvider"])
-    except _troubles() as error:
+    except troubles() as error:
         advice = f"If its weights lie in another file, put them in one: onnx.save(onnx.load({name!r}), 'one.onnx')."
-        raise Unreadable(f"onnxruntime could not read {name}: {_short(error)} {advice}") from error
+        raise Unreadable(f"onnxruntime could not read {name}: {short(error)} {advice}") from error
 
 
-def _troubles() -> tuple[type[Exception], ...]:
+def troubles() -> tuple[type[Exception], ...]:
     """Whatever onnxruntime raises."""
     state = need("onnxruntime.capi.onnxruntime_pybind11_state", extra="files")
     own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
     return (*own, RuntimeError, ValueError)
 
 
-def _short(error: Exception) -> str:
+def short(error: Exception) -> str:
+    """Its message on one line, cut."""
     return " ".join(str(error).split())[:300]
 
 

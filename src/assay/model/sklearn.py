@@ -12,8 +12,10 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from assay.model.forests import parsed
 from assay.model.gradient_free import as_given, as_outputs, class_names, quietly
 from assay.model.model import Model
 from assay.nouns.rows import Rows
@@ -22,7 +24,11 @@ from assay.words.digest import digest
 from assay.words.errors import CapabilityError, InputError
 from assay.words.types import Array
 
-RAW = {"xgboost": {"output_margin": True}, "lightgbm": {"raw_score": True}}
+RAW: dict[str, dict[str, Any]] = {
+    "xgboost": {"output_margin": True},
+    "lightgbm": {"raw_score": True},
+    "catboost": {"prediction_type": "RawFormulaVal"},
+}
 """How ``predict`` of these libraries' classifiers is asked for raw scores."""
 
 
@@ -39,7 +45,7 @@ def sklearn(
 
     ``scores`` names what is read of a classifier: ``"probabilities"`` (the default where ``predict_proba`` exists)
     or ``"margin"`` (``decision_function``; the default of gradient-boosted classifiers, whose raw scores it is,
-    those of XGBoost and LightGBM at a Pipeline's end included).
+    those of XGBoost, LightGBM and CatBoost at a Pipeline's end included).
     """
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     predicts(last, estimator, "Wrap a function of rows instead.")
@@ -62,6 +68,8 @@ def sklearn(
         columns=tuple(map(str, columns)) if columns is not None else None,
         batch=batch,
         default_target={"values": "value", "margin": "margin"}.get(gives, "probability"),
+        gaps=_takes_gaps(estimator),
+        forest=parsed(estimator, preprocess),
         about={
             "estimator": " ".join(repr(last).split()),
             "pipeline": " → ".join(n for n, _ in estimator.steps) if isinstance(estimator, Pipeline) else "no",
@@ -71,7 +79,8 @@ def sklearn(
 
 def predicts(last: Any, estimator: Any, otherwise: str) -> None:
     """Raise unless ``last`` is a classifier or a regressor, and ``estimator`` that ends in it is fitted."""
-    if not isinstance(last, BaseEstimator) or not (is_classifier(last) or is_regressor(last)):
+    known = isinstance(last, BaseEstimator) or _package(last) == "catboost"  # which keeps to the rules by itself
+    if not known or not (is_classifier(last) or is_regressor(last)):
         raise CapabilityError(f"{type(last).__name__} is neither a classifier nor a regressor. {otherwise}")
     try:
         check_is_fitted(estimator)
@@ -106,5 +115,21 @@ def _read(estimator: Any, last: Any, gives: Gives) -> Callable[[Any], Any]:
     return read
 
 
-def _raw(last: Any) -> dict[str, bool]:
-    return RAW.get(type(last).__module__.partition(".")[0], {})
+def _takes_gaps(estimator: Any) -> bool:
+    """Whether missing numbers go through: every step lets them pass, up to one that fills them in."""
+    for _, step in estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]:
+        if step is None or isinstance(step, str):
+            continue  # "passthrough"
+        if type(step).__name__.endswith("Imputer"):
+            return True
+        if not get_tags(step).input_tags.allow_nan:
+            return False
+    return True
+
+
+def _raw(last: Any) -> dict[str, Any]:
+    return RAW.get(_package(last), {})
+
+
+def _package(last: Any) -> str:
+    return type(last).__module__.partition(".")[0]

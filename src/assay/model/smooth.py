@@ -76,4 +76,5 @@ def smoothed(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None =
         cut=None,
         inside=None,
         net=None,
+        forest=None,
     )

@@ -246,7 +246,7 @@ def reading(
     net: Any = model.forward
     mark = digest(model.mark, read, gives)
     other = _model(replace(net, read=read), mark, model.name, gives, classes, model.batch, model.notes)
-    return replace(other, memory=model.memory)
+    return replace(other, memory=model.memory, fast=model.fast)
 
 
 def _laid(net: pt.nn.Module, layout: Any) -> None:

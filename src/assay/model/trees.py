@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""XGBoost and LightGBM as models: raw scores by default, frames with categories as they are."""
+"""XGBoost, LightGBM and CatBoost as models: raw scores by default, frames with categories as they are."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any
 
 import joblib
 import narwhals as nw
+import numpy as np
 from sklearn.base import is_classifier
 
+from assay.model.forests import parsed
+from assay.model.forests.catboost import content
 from assay.model.gradient_free import as_given, as_outputs, class_names, quietly
 from assay.model.model import Model
 from assay.model.sklearn import RAW, predicts
@@ -47,6 +50,25 @@ def lightgbm(
     return _boosted(estimator, RAW["lightgbm"], classes, preprocess, named, lambda given: _for_lightgbm(given, levels))
 
 
+def catboost(
+    estimator: Any, *, classes: Sequence[str] | None = None, preprocess: Callable[[Any], Any] | None = None
+) -> Model:
+    """A ``CatBoostClassifier`` or ``CatBoostRegressor``."""
+    predicts(estimator, estimator, "Give a fitted CatBoostClassifier or CatBoostRegressor.")
+    names = list(estimator.feature_names_)
+    unnamed = names == [str(place) for place in range(len(names))]
+    coded = set(estimator.get_cat_feature_indices())
+    model = _boosted(
+        estimator,
+        RAW["catboost"],
+        classes,
+        preprocess,
+        None if unnamed else names,
+        lambda given: _for_catboost(given, names, coded),
+    )
+    return replace(model, mark=digest(content(estimator), model.gives, preprocess))
+
+
 def _boosted(
     estimator: Any,
     raw: dict[str, bool],
@@ -71,6 +93,8 @@ def _boosted(
         columns=tuple(map(str, names)) if names is not None else None,
         batch=65536,
         default_target="value" if known is None else "margin",
+        gaps=True,
+        forest=parsed(estimator, preprocess, written),
         about={"estimator": " ".join(repr(estimator).split())[:400]},
     )
 
@@ -102,8 +126,11 @@ def _lightgbm_booster(booster: Any, classes: Sequence[str] | None, preprocess: C
     names = private.feature_name()
     unnamed = names == [f"Column_{i}" for i in range(len(names))]
 
+    def written(given: Any) -> Any:
+        return _for_lightgbm(given, private.pandas_categorical)
+
     def forward(rows: Rows) -> Array:
-        given = _for_lightgbm(as_given(rows, preprocess), private.pandas_categorical)
+        given = written(as_given(rows, preprocess))
         return as_outputs(private.predict(given, raw_score=gives == "margin"), len(rows))
 
     return Model(
@@ -115,6 +142,8 @@ def _lightgbm_booster(booster: Any, classes: Sequence[str] | None, preprocess: C
         columns=None if unnamed else tuple(names),
         batch=65536,
         default_target="value" if gives == "values" else "margin",
+        gaps=True,
+        forest=parsed(private, preprocess, written),
         about={"objective": objective, "trees": f"{private.num_trees():,}"},
     )
 
@@ -148,3 +177,33 @@ def _for_lightgbm(given: Any, levels: Any) -> Any:
     columns = {name: frame[name].to_list() for name in frame.columns}
     columns |= {name: pandas.Categorical(columns[name], categories=kinds) for name, kinds in zip(coded, levels)}
     return pandas.DataFrame(columns)
+
+
+def _for_catboost(given: Any, names: list[str], coded: set[int]) -> Any:
+    """Rows as a pandas frame with the names of training, categories as texts or whole numbers.
+
+    CatBoost 1.2 reads frames of other kinds wrongly or not at all, and refuses categories written as 2.0.
+    """
+    frame = nw.from_native(given, pass_through=True, eager_only=True)
+    framed = isinstance(frame, nw.DataFrame)
+    if not framed and not coded:
+        return given
+    pandas = need("pandas", extra="trees")
+    columns = [frame[name] for name in frame.columns] if framed else list(np.asarray(given).T)
+    if len(columns) != len(names):
+        raise InputError(f"{len(columns)} columns for a model of {len(names)}: {names[:8]}.")
+    written = {
+        name: _category_column(name, list(column.to_list() if framed else column.tolist()))
+        if place in coded
+        else np.asarray(column)
+        for place, (name, column) in enumerate(zip(names, columns))
+    }
+    return pandas.DataFrame(written)
+
+
+def _category_column(name: str, values: list[Any]) -> list[Any]:
+    """Categories as CatBoost takes them: numbers must be whole."""
+    broken = [value for value in values if isinstance(value, float) and not value.is_integer()]
+    if broken:
+        raise InputError(f"column {name!r} holds categories; {broken[:5]} are none. Give texts or whole numbers.")
+    return [int(value) if isinstance(value, float) else value for value in values]

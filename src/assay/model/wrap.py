@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from assay.model.gradient_free import function
@@ -19,32 +20,36 @@ def wrap(
     preprocess: Callable[[Any], Any] | None = None,
     output: Any = None,
     device: str | None = None,
+    fast: bool = True,
 ) -> Model:
     """Make a ``Model`` of a torch module, a scikit-learn estimator or Pipeline, an XGBoost or LightGBM
-    estimator or booster, or a function.
+    estimator or booster, a CatBoost estimator, or a function.
 
     ``output`` picks the scores out of what a net returns (a function). For a plain function it must say what the
     outputs are: ``"logits"``, ``"margin"``, ``"probabilities"`` or ``"values"``; of a scikit-learn classifier it may
     choose ``"margin"`` or ``"probabilities"``. ``preprocess`` maps rows in the
     caller's units to what the model expects; every explanation and every ball stays in the caller's units.
+    ``fast=False`` keeps removal methods from converting a net where many rows lie ahead (``assay.model.fast``).
     """
     if isinstance(obj, Model):
-        return obj
+        return obj if fast else replace(obj, fast=False)
     kind = _kind(obj)
     if kind == "torch":
         from assay.model.torch import torch
 
-        return torch(obj, classes=classes, preprocess=preprocess, output=output, device=device)
+        model = torch(obj, classes=classes, preprocess=preprocess, output=output, device=device)
+        return replace(model, fast=fast)
     if device is not None:
         raise InputError(f"device={device!r} has a meaning for torch nets only; {type(obj).__name__} is none.")
     if callable(output):
         raise InputError(f"output=<function> has a meaning for torch nets only; {type(obj).__name__} is none.")
-    if kind in ("xgboost", "lightgbm"):
+    if kind in ("xgboost", "lightgbm", "catboost"):
         if output not in (None, "margin", "values"):
             raise InputError(f"output={output!r}; boosted trees are asked for raw scores ('margin') or 'values'.")
         from assay.model import trees
 
-        return (trees.xgboost if kind == "xgboost" else trees.lightgbm)(obj, classes=classes, preprocess=preprocess)
+        adapter = {"xgboost": trees.xgboost, "lightgbm": trees.lightgbm, "catboost": trees.catboost}[kind]
+        return adapter(obj, classes=classes, preprocess=preprocess)
     if kind == "sklearn":
         from assay.model.sklearn import sklearn
 
@@ -58,7 +63,7 @@ def wrap(
         return function(obj, gives=output, classes=classes, preprocess=preprocess)
     raise CapabilityError(
         f"{type(obj).__module__}.{type(obj).__qualname__} is no model assay knows. Give a torch module, a "
-        f"scikit-learn, XGBoost or LightGBM estimator, or a function of rows."
+        f"scikit-learn, XGBoost, LightGBM or CatBoost estimator, or a function of rows."
     )
 
 
@@ -68,4 +73,4 @@ def _kind(obj: Any) -> str:
     if torch is not None and isinstance(obj, torch.nn.Module):
         return "torch"
     origins = {ancestor.__module__.partition(".")[0] for ancestor in type(obj).__mro__}
-    return next((kind for kind in ("xgboost", "lightgbm", "sklearn") if kind in origins), "")
+    return next((kind for kind in ("xgboost", "lightgbm", "catboost", "sklearn") if kind in origins), "")

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from assay.words.digest import digest
 from assay.words.errors import InputError
@@ -71,12 +72,28 @@ class Features:
         return Features(self.index[which], self.names, per_row=True) if self.per_row else self
 
     def spread(self, keep: Queries, which: Which) -> Masks:
-        """Masks over parts (mask, part) as masks over elements (mask, *shape); padding is always kept."""
+        """Masks over parts (mask, part) as masks over elements (mask, *shape); padding is always kept.
+
+        Axes along which the cut repeats (an image's channels) take no memory: they have stride 0. Read only.
+        """
         padded = np.concatenate([keep, np.ones((len(keep), 1), dtype=bool)], axis=1)
         if self.per_row:
             index = self.index[which].reshape(len(which), -1)
             return np.take_along_axis(padded, index, axis=1).reshape(len(which), *self.shape)
-        return padded[:, self.index]
+        small = np.take(padded, self._once, axis=1)
+        strides = [
+            step if have == want else 0 for step, have, want in zip(small.strides[1:], self._once.shape, self.shape)
+        ]
+        return as_strided(small, (len(keep), *self.shape), (small.strides[0], *strides))
+
+    @cached_property
+    def _once(self) -> Ints:
+        """The index without what repeats: one channel, where all channels are cut alike; one dimension of a token."""
+        index = self.index
+        for axis in range(index.ndim):
+            first = index.take([0], axis=axis)
+            index = first if (index == first).all() else index
+        return index
 
     def pool(self, values: Floats) -> PerPart:
         """Sum values (row, *shape) over the elements of each part: (row, part)."""

@@ -81,17 +81,19 @@ class Table:
         """Which columns are written by level."""
         return np.array([level is not None for level in self.levels])
 
-    def encode(self, frame: Any) -> Floats:
-        """The frame as a matrix, its columns found by name whatever their order."""
+    def encode(self, frame: Any, *, gaps: bool = False) -> Floats:
+        """The frame as a matrix, its columns found by name whatever their order; ``gaps`` lets numbers be missing."""
         wrapped, empty = opened(frame), opened(self.native)
         check_columns(wrapped.columns, self.names)
-        missing = {n: np.flatnonzero(_is_missing(wrapped[n])) for n in self.names}
+        complete = [n for n, level in zip(self.names, self.levels) if not gaps or level is not None]
+        missing = {n: np.flatnonzero(_is_missing(wrapped[n])) for n in complete}
         missing = {name: rows for name, rows in missing.items() if len(rows)}
         if missing:
             name, rows = next(iter(missing.items()))
             raise InputError(
                 f"{len(missing)} column(s) hold missing values: {name!r} in row(s) {some(rows)}. assay explains "
-                f"complete rows; drop or impute these first (an imputer can be part of the data, not of the model)."
+                f"complete rows; drop or impute these first{OF_A_KIND if gaps else ''} (an imputer can be part of the "
+                f"data, not of the model)."
             )
         columns = []
         for name, level in zip(self.names, self.levels):
@@ -163,6 +165,9 @@ class Table:
     def settings(self) -> Mapping[str, str]:
         """Column names and types, for printing."""
         return {name: str(dtype) for name, dtype in zip(self.names, self.dtypes)}
+
+
+OF_A_KIND = ", or give missing text a category of its own"
 
 
 def check_columns(found: Sequence[str], needed: Sequence[str]) -> None:

@@ -217,6 +217,7 @@ class Explanation(Result):
         )
         left = len(size) - len(order)
         more = f"<p>… and {left} more parts; to_frame() has all.</p>" if left > 0 else ""
+        more += f"<pre>{escape(chr(10).join(self.told[:40]))}</pre>" if self.told else ""
         return (
             f"<p><b>{escape(self._head())}</b></p><table><thead><tr><th>part</th><th>mean value</th>"
             f"<th>mean |value|</th></tr></thead><tbody>{lines}</tbody></table>{more}<p>{escape(self.meaning)}</p>"

@@ -44,7 +44,7 @@ class Rows:
     ``x`` has axes (row, *shape) in the model's own namespace: a float64 matrix for tables, a tensor for nets.
     ``carried`` holds further inputs (masks, say) that no method ever perturbs. ``ids`` name the rows; random
     streams follow them. ``table`` says how a data frame was written as numbers, ``None`` for arrays; ``text`` holds the
-    words of rows that were texts.
+    words of rows that were texts. With ``gaps`` numbers may be missing (NaN): the model says what it makes of them.
     """
 
     x: Array
@@ -52,6 +52,7 @@ class Rows:
     carried: Mapping[str, Array] = field(default_factory=dict)
     table: Table | None = None
     text: Text | None = None
+    gaps: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,7 +67,7 @@ class Rows:
         return replace(
             self,
             x=self.x[which],
-            ids=tuple(self.ids[i] for i in which),
+            ids=tuple(map(self.ids.__getitem__, np.asarray(which).tolist())),
             carried={name: array[which] for name, array in self.carried.items()},
             text=None if self.text is None else self.text.take(which),
         )
@@ -76,7 +77,7 @@ class Rows:
         return replace(
             self,
             x=x,
-            ids=tuple(self.ids[i] for i in which),
+            ids=tuple(map(self.ids.__getitem__, np.asarray(which).tolist())),
             carried={name: array[which] for name, array in self.carried.items()},
             text=None if self.text is None else self.text.take(which),
         )
@@ -95,7 +96,7 @@ class Rows:
             raise InputError(f"the other rows have shape {tuple(array.shape)}; at least one row is needed.")
         if tuple(array.shape[1:]) != self.shape:
             raise InputError(f"other rows have shape {tuple(array.shape[1:])}; the rows explained have {self.shape}.")
-        refuse_gaps(array, "the other rows")
+        refuse_gaps(array, "the other rows", missing=self.gaps)
         return array
 
     def _written(self, data: Any) -> Array:
@@ -103,7 +104,7 @@ class Rows:
         if is_frame(data):
             if self.table is None:
                 raise InputError("the rows explained are an array; give other rows as an array too, not as a frame.")
-            return self.table.encode(data)
+            return self.table.encode(data, gaps=self.gaps)
         if self.table is not None and self.table.coded.any():
             raise InputError("this table has columns of text or categories; give other rows as a data frame too.")
         array = data.detach() if is_torch_array(data) else np.array(data, order="C")
@@ -132,14 +133,16 @@ def to_floats(array: Array) -> Floats:
     return np.asarray(to_numpy(array), dtype=np.float64)
 
 
-def refuse_gaps(array: Array, what: str) -> None:
-    """Raise ``InputError`` naming rows that hold NaN or infinite values."""
+def refuse_gaps(array: Array, what: str, *, missing: bool = False) -> None:
+    """Raise ``InputError`` naming rows that hold NaN or infinite values; with ``missing`` NaN passes."""
     xp = array_namespace(array)
     if not xp.isdtype(array.dtype, ("real floating", "complex floating")):
         return
-    finite = to_numpy(xp.isfinite(array)).reshape(len(array), -1).all(axis=1)
-    if not finite.all():
+    fine = xp.isfinite(array) | xp.isnan(array) if missing else xp.isfinite(array)
+    whole = to_numpy(fine).reshape(len(array), -1).all(axis=1)
+    if not whole.all():
+        what_is = "infinite values" if missing else "NaN or infinite values"
         raise InputError(
-            f"{what} hold NaN or infinite values in row(s) {some(np.flatnonzero(~finite))}. "
-            f"assay explains complete rows; drop or impute these first."
+            f"{what} hold {what_is} in row(s) {some(np.flatnonzero(~whole))}. "
+            f"assay explains complete rows{' of finite numbers' if missing else ''}; drop or impute these first."
         )

@@ -8,6 +8,10 @@ SOURCES: dict[str, str] = {
     "adebayo2018": "Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim: Sanity Checks for Saliency Maps. NeurIPS 2018.",
     "adebayo2018local": "Adebayo, Gilmer, Goodfellow and Kim: Local Explanation Methods for Deep Neural Networks "
     "Lack Sensitivity to Parameter Values. ICLR Workshop 2018.",
+    "ancona2018": "Ancona, Ceolini, Öztireli and Gross: Towards Better Understanding of Gradient-based Attribution "
+    "Methods for Deep Neural Networks. ICLR 2018.",
+    "apley2020": "Apley and Zhu: Visualizing the Effects of Predictor Variables in Black Box Supervised Learning "
+    "Models. JRSS B 82, 2020.",
     "assay2026": "Defined by this package; the method's page says all there is to know.",
     "bach2015": "Bach, Binder, Montavon, Klauschen, Müller and Samek: On Pixel-Wise Explanations for Non-Linear "
     "Classifier Decisions by Layer-Wise Relevance Propagation. PLOS ONE 10, 2015.",
@@ -27,6 +31,11 @@ SOURCES: dict[str, str] = {
     "clopper1934": "Clopper and Pearson: The Use of Confidence or Fiducial Limits Illustrated in the Case of the "
     "Binomial. Biometrika 26, 1934.",
     "cohen2019": "Cohen, Rosenfeld and Kolter: Certified Adversarial Robustness via Randomized Smoothing. ICML 2019.",
+    "covert2020": "Covert, Lundberg and Lee: Understanding Global Feature Contributions With Additive Importance "
+    "Measures. NeurIPS 2020.",
+    "covert2021": "Covert, Lundberg and Lee: Explaining by Removing: A Unified Framework for Model Explanation. JMLR "
+    "22, 2021.",
+    "craven1996": "Craven and Shavlik: Extracting Tree-Structured Representations of Trained Networks. NIPS 1996.",
     "datta2016": "Datta, Sen and Zick: Algorithmic Transparency via Quantitative Input Influence. IEEE S&P 2016.",
     "deyoung2020": "DeYoung, Jain, Rajani, Lehman, Xiong, Socher and Wallace: ERASER: A Benchmark to Evaluate "
     "Rationalized NLP Models. ACL 2020.",
@@ -38,11 +47,17 @@ SOURCES: dict[str, str] = {
     "axiomatic attribution priors and expected gradients. Nature Machine Intelligence 3, 2021.",
     "feldman2015": "Feldman, Friedler, Moeller, Scheidegger and Venkatasubramanian: Certifying and Removing "
     "Disparate Impact. KDD 2015.",
+    "fisher2019": "Fisher, Rudin and Dominici: All Models are Wrong, but Many are Useful: Learning a Variable's "
+    "Importance by Studying an Entire Class of Prediction Models Simultaneously. JMLR 20, 2019.",
     "friedman1999": "Friedman and Moulin: Three Methods to Share Joint Costs or Surplus. Journal of Economic Theory "
     "87, 1999.",
+    "friedman2001": "Friedman: Greedy Function Approximation: A Gradient Boosting Machine. Annals of Statistics 29, "
+    "2001.",
     "geirhos2020": "Geirhos, Jacobsen, Michaelis, Zemel, Brendel, Bethge and Wichmann: Shortcut Learning in Deep "
     "Neural Networks. Nature Machine Intelligence 2, 2020.",
     "ghorbani2019": "Ghorbani, Abid and Zou: Interpretation of Neural Networks Is Fragile. AAAI 2019.",
+    "goldstein2015": "Goldstein, Kapelner, Bleich and Pitkin: Peeking Inside the Black Box: Visualizing Statistical "
+    "Learning with Plots of Individual Conditional Expectation. JCGS 24, 2015.",
     "goodfellow2015": "Goodfellow, Shlens and Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
     "hardt2016": "Hardt, Price and Srebro: Equality of Opportunity in Supervised Learning. NeurIPS 2016.",
     "hedstrom2024": "Hedström, Weber, Lapuschkin and Höhne: A Fresh Look at Sanity Checks for Saliency Maps. xAI 2024.",
@@ -62,6 +77,8 @@ SOURCES: dict[str, str] = {
     "leino2018": "Leino, Sen, Datta, Fredrikson and Li: Influence-Directed Explanations for Deep Convolutional "
     "Networks. ITC 2018.",
     "lundberg2017": "Lundberg and Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017.",
+    "lundberg2020": "Lundberg and others: From Local Explanations to Global Understanding with Explainable AI for "
+    "Trees. Nature Machine Intelligence 2, 2020.",
     "madry2018": "Madry, Makelov, Schmidt, Tsipras and Vladu: Towards Deep Learning Models Resistant to Adversarial "
     "Attacks. ICLR 2018.",
     "mitchell2022": "Mitchell, Cooper, Frank and Holmes: Sampling Permutations for Shapley Value Estimation. JMLR "
@@ -69,10 +86,12 @@ SOURCES: dict[str, str] = {
     "musco2025": "Musco and Witter: Provably Accurate Shapley Value Estimation via Leverage Score Sampling. ICLR 2025.",
     "newcombe1998": "Newcombe: Interval Estimation for the Difference between Independent Proportions. Statistics in "
     "Medicine 17, 1998.",
+    "owen1977": "Owen: Values of Games with a Priori Unions. Mathematical Economics and Game Theory, 1977.",
     "petsiuk2018": "Petsiuk, Das and Saenko: RISE: Randomized Input Sampling for Explanation of Black-box Models. "
     "BMVC 2018.",
     "ribeiro2016": "Ribeiro, Singh and Guestrin: “Why Should I Trust You?” Explaining the Predictions of Any "
     "Classifier. KDD 2016.",
+    "rivest1987": "Rivest: Learning Decision Lists. Machine Learning 2, 1987.",
     "salem2019": "Salem, Zhang, Humbert, Berrang, Fritz and Backes: ML-Leaks: Model and Data Independent Membership "
     "Inference Attacks and Defenses on Machine Learning Models. NDSS 2019.",
     "samek2017": "Samek, Binder, Montavon, Lapuschkin and Müller: Evaluating the Visualization of What a Deep Neural "
@@ -94,11 +113,14 @@ SOURCES: dict[str, str] = {
     "Convolutional Net. ICLR Workshop 2015.",
     "sundararajan2017": "Sundararajan, Taly and Yan: Axiomatic Attribution for Deep Networks. ICML 2017.",
     "sundararajan2020": "Sundararajan and Najmi: The Many Shapley Values for Model Explanation. ICML 2020.",
+    "tsai2023": "Tsai, Yeh and Ravikumar: Faith-Shap: The Faithful Shapley Interaction Index. JMLR 24, 2023.",
     "vaswani2017": "Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin: Attention Is All You "
     "Need. NeurIPS 2017.",
     "wang2020": "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu: Score-CAM: Score-Weighted Visual Explanations "
     "for Convolutional Neural Networks. CVPR Workshop 2020.",
     "wang2023": "Wang and Jia: Data Banzhaf: A Robust Data Valuation Framework for Machine Learning. AISTATS 2023.",
+    "waudbysmith2024": "Waudby-Smith and Ramdas: Estimating Means of Bounded Random Variables by Betting. "
+    "JRSS B 86, 2024.",
     "wilson1927": "Wilson: Probable Inference, the Law of Succession, and Statistical Inference. JASA 22, 1927.",
     "xu2020": "Xu, Venugopalan and Sundararajan: Attribution in Scale and Space. CVPR 2020.",
     "xue2023": "Xue, Alur and Wong: Stability Guarantees for Feature Attributions with Multiplicative Smoothing. "

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shapley interaction values of trees."""
+
+from typing import Any
+
+import numpy as np
+
+from assay.cases.case import Case
+from assay.engine.declare import explainer
+from assay.engine.price import free
+from assay.engine.tree_case import NOT_LINEAR, forest_of, tree_game
+from assay.nouns.result import Estimate
+from assay.words.errors import CapabilityError
+
+
+@explainer(source="lundberg2020", needs={"trees"}, claims={"complete"}, price=free)
+def tree_interactions(case: Case, *, background: Any = None) -> Estimate:
+    """Share out the target's rise among pairs of parts, and each part's pairs summed, exact for trees.
+
+    ``extra["interactions"]`` (row, part, part) is symmetric. Off the diagonal stands half the Shapley interaction
+    index, ½ Σ_S |S|! (n − |S| − 2)! / (n − 1)! · (v(S ∪ ij) − v(S ∪ i) − v(S ∪ j) + v(S)), on it what is left of a
+    part's Shapley value; ``values`` are the sums over the second part, that is the Shapley values. All in units of the
+    target, which must be a weighted sum of the trees' outputs; v and ``background`` are those of ``tree_shapley``.
+
+    shap's interaction values of an interventional explainer are all 0; they exist here.
+    """
+    game = tree_game(case, background)
+    if game is None:
+        told = NOT_LINEAR.format(target=case.target.name, name=case.model.name, gives=forest_of(case).gives)
+        raise CapabilityError(f"{told} explain.interactions takes any target.")
+    values, pairs = game.shapley(), game.interactions() / 2
+    part = np.arange(pairs.shape[1])
+    pairs[:, part, part] = values - pairs.sum(axis=2)
+    return Estimate(values, base=game.empty, extra={"interactions": pairs})

@@ -1,0 +1,100 @@
+"""Paired leverage: which coalitions are drawn, and the least squares on them."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from assay.engine.adjusted import adjusted
+from assay.engine.complements import sample_reuse
+from assay.engine.leverage import Pairs, paired, paired_leverage
+from assay.engine.permutations import permutations
+from assay.engine.summary import Summary, as_bytes
+from assay.words.errors import InputError
+from assay.words.seed import Seed
+
+NESTED = [paired_leverage, permutations, sample_reuse]
+
+
+def asked(summary: Summary, parts: int, budget: int, seed: int = 0) -> set[bytes]:
+    return set(as_bytes(summary.design(parts, budget, Seed(seed)).masks).tolist())
+
+
+@pytest.mark.parametrize("summary", NESTED, ids=[s.name for s in NESTED])
+@pytest.mark.parametrize("parts", [3, 8, 13, 30])
+def test_a_larger_budget_asks_the_same_and_more(summary: Summary, parts: int) -> None:
+    sets = [asked(summary, parts, budget) for budget in (4 * parts, 4 * parts + 7, 200, 201, 333, 800, 1600)]
+    assert all(small <= large for small, large in pairwise(sets))
+    assert len(sets[0]) < len(sets[-1]) or len(sets[0]) == 2**parts
+
+
+@pytest.mark.parametrize("parts", [5, 10, 30])
+def test_no_coalition_is_asked_twice(parts: int) -> None:
+    for budget in (3 * parts, 500):
+        masks = paired(parts, budget, Seed(1)).masks
+        assert len(np.unique(as_bytes(masks))) == len(masks)
+        assert_array_equal(masks[::2], ~masks[1::2])
+
+
+def test_sizes_take_turns() -> None:
+    sizes = paired(9, 62, Seed(0)).stratum
+    assert_array_equal(np.bincount(sizes)[1:], [8, 8, 7, 7])  # thirty pairs of four sizes
+
+
+def test_small_sizes_are_listed_and_the_rest_goes_to_others() -> None:
+    design = paired(12, 402, Seed(0))
+    counts = np.bincount(design.stratum)[1:]
+    assert counts[0] == 12
+    assert counts.sum() == 200
+    assert Pairs(design).listed[design.stratum == 1].all()
+
+
+def test_the_lever_is_that_of_the_literal_weighted_least_squares() -> None:
+    design = paired(7, 60, Seed(2))
+    pairs = Pairs(design)
+    values = np.random.default_rng(0).normal(size=(2, len(design.masks)))
+    difference = pairs.differences(values)
+    root = np.sqrt(design.weight)
+    slow = [np.linalg.lstsq(pairs.centred * root[:, None], root * one, rcond=1e-10)[0] for one in difference]
+    assert_allclose(difference @ pairs.lever, slow, atol=1e-10)
+
+
+def test_two_parts_and_one_are_exact() -> None:
+    two = paired_leverage.design(2, 4, Seed(0))
+    values = two.masks @ [[2.0], [3.0]] + two.masks.all(axis=1)[:, None]
+    found = paired_leverage.estimate(two, values.T)
+    assert_allclose(found.values, [[2.5, 3.5]])
+    assert_allclose(found.stderr, 0.0)
+    one = paired_leverage.estimate(paired_leverage.design(1, 2, Seed(0)), np.array([[1.0, 4.0]]))
+    assert_allclose((one.values, one.stderr), ([[3.0]], [[0.0]]))
+
+
+@pytest.mark.parametrize(("parts", "budget"), [(1, 1), (2, 3), (8, 15), (30, 59)])
+def test_too_small_a_budget_is_refused(parts: int, budget: int) -> None:
+    with pytest.raises(InputError, match=f"budget={budget}"):
+        paired(parts, budget, Seed(0))
+
+
+@pytest.mark.parametrize("fit", ["linear", "auto"])
+def test_a_row_with_a_value_that_is_no_number_has_no_estimate_and_others_do(fit: str) -> None:
+    summary = adjusted(fit)  # type: ignore[arg-type]  # a name of the list, or meant to be none
+    design = summary.design(12, 200, Seed(0))
+    values = np.random.default_rng(0).normal(size=(2, len(design.masks)))
+    alone = summary.estimate(design, values[1:])
+    values[0, 30] = np.nan
+    found = summary.estimate(design, values)
+    assert np.isnan(found.values[0]).all()
+    assert np.isnan(found.stderr[0]).all()
+    assert_allclose(found.values[1:], alone.values)
+
+
+def test_a_thousand_parts_are_quick() -> None:
+    start = time.process_time()
+    design = paired_leverage.design(1000, 2048, Seed(0))
+    found = paired_leverage.estimate(design, np.ones((8, len(design.masks))))
+    assert time.process_time() - start < 5
+    assert_allclose(found.values, 0.0, atol=1e-12)
