@@ -25,7 +25,7 @@ DEMO := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*(
 .venv-peers/.ready: pyproject.toml constraints.txt
 	test -x $(PEERS)/python || $(PYTHON) -m venv .venv-peers
 	$(PEERS)/python $(PIP) torch==2.13.0
-	$(PEERS)/python $(PIP) $$($(PYTHON) -c '$(TOOLS)') shap tqdm matplotlib
+	$(PEERS)/python $(PIP) $$($(PYTHON) -c '$(TOOLS)') shap shapiq woodelf-explainer tqdm matplotlib
 	$(PEERS)/python $(PIP) --no-deps captum zennit
 	$(PEERS)/python $(PIP) --no-deps $$($(PYTHON) -c '$(DEMO)')
 	$(PEERS)/python $(PIP) --no-deps -e .
@@ -55,6 +55,7 @@ docs: .venv/.ready
 bench: .venv/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/run.py
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/promises.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/outcomes.py
 
 localisation: .venv/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=2 $(BIN)/python bench/localisation.py --pictures 24 --dear 8 --threads 2
@@ -63,6 +64,10 @@ peers: .venv-peers/.ready
 	OMP_NUM_THREADS=1 $(PEERS)/python -m pytest tests/peers -m peer -rs
 	$(PEERS)/python bench/peers.py
 	$(PEERS)/python bench/gradients.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/trees.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/forest.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/estimators.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/fast.py
 
 judge: .venv/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/judge -m judge -rs

@@ -25,12 +25,13 @@ MAY_KNOW: dict[str, set[str]] = {
     **dict.fromkeys(VERBS, CORE),
     "examples": CORE - {"engine"},
     "axioms": CORE | VERBS | {"examples", "data", "axioms"},
+    "planted": CORE | VERBS | {"examples", "data", "planted"},
     "report": {"words", "nouns", "report"},
     "data": {"words", "nouns", "data"},
     "demos": CORE | VERBS | {"report", "data", "auditing", "demos"},
     "auditing": CORE | VERBS | {"report", "data", "auditing"},
     "testing": CORE | {"auditing", "testing"},
-    "cli": CORE | VERBS | {"report", "data", "auditing", "demos", "cli", "examples", "axioms"},
+    "cli": CORE | VERBS | {"report", "data", "auditing", "demos", "cli", "examples", "axioms", "planted"},
 }
 METHODS = VERBS | {"nouns", "cases", "engine", "words", "report"}
 HEAVY = {"torch", "pandas", "sklearn", "polars", "xgboost", "lightgbm", "transformers", "skimage", "PIL", "matplotlib"}

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from assay.auditing.run import Run
     from assay.cases.case import Case, case
     from assay.cases.game import Game
-    from assay.cases.removals import Blur, Conditional, Constant, Marginal, Mean, Removal
+    from assay.cases.removals import Blur, Conditional, Constant, Marginal, Mean, NoisyLinear, Removal
+    from assay.engine.agreement import agreement
     from assay.engine.ball import Ball
+    from assay.engine.comparing import compare_methods
     from assay.engine.declare import remake
     from assay.engine.distributions import BlurPath, Gaussian, Line, Lines, Path, Point, Uniform
+    from assay.engine.meta_evaluation import meta_evaluation
     from assay.model.model import Model
     from assay.model.wrap import wrap
     from assay.nouns.features import Features, columns, elements, grid, groups, integer_map, superpixels
@@ -43,6 +46,7 @@ _PLACES = {
     "Marginal": "cases.removals",
     "Mean": "cases.removals",
     "Model": "model.model",
+    "NoisyLinear": "cases.removals",
     "Path": "engine.distributions",
     "Point": "engine.distributions",
     "Recipe": "nouns.recipe",
@@ -52,16 +56,19 @@ _PLACES = {
     "Target": "nouns.target",
     "Uniform": "engine.distributions",
     "Waiver": "nouns.record",
+    "agreement": "engine.agreement",
     "audit": "auditing.audit",
     "case": "cases.case",
     "columns": "nouns.features",
     "compare": "auditing.compare",
+    "compare_methods": "engine.comparing",
     "contrast": "nouns.target",
     "elements": "nouns.features",
     "grid": "nouns.features",
     "groups": "nouns.features",
     "integer_map": "nouns.features",
     "load": "nouns.store",
+    "meta_evaluation": "engine.meta_evaluation",
     "remake": "engine.declare",
     "superpixels": "nouns.features",
     "unit": "nouns.target",

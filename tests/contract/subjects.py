@@ -23,9 +23,12 @@ from assay.engine.declare import NEEDS
 from assay.examples import analytic
 from assay.model.gradient_free import function
 from assay.model.model import Model
+from assay.model.scramble import scrambled
 from assay.nouns.features import Features, grid
 from assay.nouns.method import VERBS, Method, known
+from assay.nouns.recipe import Recipe
 from assay.words.errors import CapabilityError
+from assay.words.seed import Seed
 
 MIXING = np.array([[1.0, 0.5, 0.0, -0.3], [0.5, -0.8, 0.2, 0.0], [0.0, 0.2, 0.6, 0.1], [-0.3, 0.0, 0.1, 0.4]])
 TILT = np.array([0.7, -0.4, 0.3, 0.9])
@@ -231,8 +234,32 @@ def wooded(seed: int = 0) -> Case:
     return assay.case(assay.wrap(grown()), ROWS, seed=seed)
 
 
+def learner(case: Case) -> Recipe:
+    """A recipe that fits nothing: a net with weights of its own stream, another function elsewhere."""
+
+    def fit(x: Any, y: Any, seed: Seed, strength: float) -> Model:
+        if case.model.net is not None:
+            return scrambled(case.model, seed)
+        forward, slope = case.model.forward, case.model.slope
+        told = None if slope is None else lambda x: -2.0 * slope(x)
+        return replace(case.model, forward=lambda rows: _otherwise(forward(rows), case), slope=told, forest=None)
+
+    x: Any = case.rows.x[[0, 0, 0, 0]]
+    if case.rows.table is not None or case.rows.text is not None:
+        x = TEXTS if case.rows.table is None else lenders()[0].iloc[:4]
+    labels = [0.5, 2.0, 1.0, 3.0] if case.model.gives == "values" else [*case.model.classes, 0, 1, 2, 1]
+    return Recipe(fit, x, [labels[place % 2] for place in range(len(x))])
+
+
+def _otherwise(outputs: Any, case: Case) -> Any:
+    return -2.0 * outputs if case.model.gives == "values" else outputs[:, ::-1]
+
+
 RESERVED = {"wooded": "trees", "mistaken": "loss"}
 """Subjects that only methods with this need are asked about."""
+
+ALIKE = {"plain", "pooled", "rectified"}
+"""Subjects that scores, which look at answers and not into models, need not be asked about beside the others."""
 
 SUBJECTS: dict[str, Callable[..., Case]] = {
     "smooth": smooth,
@@ -249,6 +276,7 @@ SUBJECTS: dict[str, Callable[..., Case]] = {
 }
 
 GIVEN: dict[str, Callable[[Case], Any]] = {
+    "members": lambda case: ("random", "constant"),
     "background": lambda case: np.random.default_rng(2).uniform(-0.5, 0.5, (3, *case.rows.shape)),
     "start": lambda case: 0.0,
     "ball": lambda case: Ball("linf", 0.05),
@@ -256,7 +284,10 @@ GIVEN: dict[str, Callable[[Case], Any]] = {
     "radius": lambda case: 0.1,
     "window": lambda case: 1,
     "truth": lambda case: np.arange(len(case.features)) < 2,
+    "inside": lambda case: np.stack([np.arange(len(case.features)) % 3 == int(i) % 3 for i in case.rows.ids]),
+    "reference": lambda case: referred(case),
     "remove": lambda case: assay.Constant(0.0),
+    "recipe": lambda case: learner(case),
     "comparison": lambda case: np.random.default_rng(2).uniform(-0.5, 0.5, (10, *case.rows.shape)),
 }
 
@@ -283,10 +314,17 @@ def offered(method: Method, subject: str) -> bool:
     if method.verb != "explain":
         return True
     try:
-        explained(method, case)
+        told(method, subject)
     except CapabilityError:
         return False
     return True
+
+
+@cache
+def told(method: Method, subject: str) -> Any:
+    """What the method says of the subject, asked once: for laws that look at an answer, or compare one with it."""
+    case = SUBJECTS[subject]()
+    return explained(method, case) if method.verb == "explain" else judged(method, case)
 
 
 def pairs(verb: str, *, able: bool = True) -> Iterator[tuple[Method, str]]:
@@ -295,8 +333,19 @@ def pairs(verb: str, *, able: bool = True) -> Iterator[tuple[Method, str]]:
         for subject in SUBJECTS:
             if subject in RESERVED and RESERVED[subject] not in method.needs:
                 continue
+            if verb == "evaluate" and subject in ALIKE:
+                continue
             if offered(method, subject) == able:
                 yield method, subject
+
+
+def referred(case: Case) -> Any:
+    """Eight rows of the kind of the case's."""
+    if case.rows.text is not None:
+        return ["a film", "good film", "not good", "dull", "bad bad a", "film", "a dull", "not a film"]
+    if case.rows.table is not None:
+        return lenders()[0].iloc[30:38]
+    return np.random.default_rng(3).uniform(-0.5, 1.0, (8, *case.rows.shape))
 
 
 def options(method: Method, case: Case) -> dict[str, Any]:

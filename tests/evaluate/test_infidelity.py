@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, ladder, saying
 from tests.oracles import random_removal as oracle
 
-from assay import Constant, evaluate, examples, explain
+from assay import Constant, evaluate, examples, explain, grid
+from assay.cases.case import case as asked
 from assay.engine.random_removal import coin_flips
 from assay.words.errors import InputError
 from assay.words.seed import Seed
@@ -100,3 +101,19 @@ def test_a_single_draw_is_refused() -> None:
     case = curved()
     with pytest.raises(InputError, match="draws=1"):
         evaluate.infidelity(explain.saliency(case), case, draws=1)
+
+
+def test_no_draw_repeats_another_and_none_takes_parts_away_for_the_next_q15() -> None:
+    case = digits(2)
+    e = explain.saliency(case)
+    masks = coin_flips(case, 100).masks
+    assert evaluate.infidelity(e, case, draws=100).made.cost["forwards"] == len(np.unique(masks, axis=0)) * 2 == 200
+    assert abs(masks.mean() - 0.5) < 0.02
+    assert np.abs(np.corrcoef(masks[:-1].ravel(), masks[1:].ravel())[0, 1]) < 0.05
+
+
+def test_patches_need_not_divide_the_picture_q15() -> None:
+    case = digits(2)
+    uneven = asked(case.model, case.rows.x, features=grid((1, 8, 8), 3))
+    score = evaluate.infidelity(explain.occlusion(uneven), uneven)
+    assert np.isfinite(score.values).all()

@@ -129,3 +129,69 @@ def test_models_without_weights_are_refused_with_the_reason() -> None:
     question = curved()
     with pytest.raises(CapabilityError, match="needs a torch net's weights"):
         evaluate.parameter_randomisation(explain.saliency(question), question)
+
+
+def test_q9_the_intact_nets_likeness_of_one_is_in_no_mean() -> None:
+    question = digits(3)
+    e = explain.saliency(question, signed=True)
+    score = evaluate.parameter_randomisation(e, question, cascade=True)
+    stages = np.stack([score.extra[place] for place in layers(question.model)])
+    assert_allclose(score.values, stages.mean(axis=0))
+    assert (np.abs(score.values - np.vstack([stages, np.ones(3)]).mean(axis=0)) > 0.05).all()
+
+
+class Attending(torch.nn.Module):
+    """A class token of its own, and attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = torch.nn.Parameter(torch.randn(1, 1, 8))
+        self.layer = torch.nn.TransformerEncoderLayer(8, 2, dim_feedforward=12, dropout=0.0, batch_first=True)
+        self.head = torch.nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1)
+        return torch.as_tensor(self.head(self.layer(z)[:, 0]))
+
+
+@pytest.mark.parametrize(
+    "score", [evaluate.parameter_randomisation, evaluate.efficient_parameter_randomisation, "smooth"]
+)
+def test_q10_every_parameter_is_drawn_afresh_those_of_a_transformer_too(score: Any, monkeypatch: Any) -> None:
+    from assay import Ball
+    from assay.engine import randomised
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = Attending().eval()
+        question = case(model.torch(net), torch.randn(3, 5, 8))
+    made: list[Any] = []
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        made.append(scrambled(*args, **kwargs))
+        return made[-1]
+
+    monkeypatch.setattr(randomised, "scrambled", watched)
+    e = explain.saliency(question, signed=True)
+    if score == "smooth":
+        evaluate.smooth_parameter_randomisation(e, question, ball=Ball("linf", 0.01), draws=2)
+    else:
+        score(e, question)
+    (lost,) = made
+    before, after = dict(net.named_parameters()), dict(lost.net.named_parameters())
+    assert {"token", "layer.self_attn.in_proj_weight"} <= set(before)
+    kept = [name for name in before if bool((before[name] == after[name]).any())]
+    assert kept == []
+    alike = [a for a in after if "norm" in a and torch.equal(after[a], after["layer.norm1.weight"])]
+    assert alike == ["layer.norm1.weight"]  # equally shaped tensors are not drawn alike
+
+
+def test_values_that_differ_by_rounding_are_tied() -> None:
+    from assay.engine.randomised import likeness
+
+    question = digits(1, features=grid((1, 8, 8), 4))
+    a, b = np.array([[1.0, 2.0, 2.0 + 4e-16, 3.0]]), np.array([[4.0, 5.0, 5.0 - 9e-16, 7.0]])
+    assert_allclose(likeness(a, b, question)["signed"], 1.0)
+    assert_allclose(
+        likeness(a, b + np.array([[0, 0, 1e-9, 0]]), question)["signed"], spearman([1, 2, 2, 3], [1, 2, 3, 4])
+    )

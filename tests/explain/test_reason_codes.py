@@ -82,3 +82,19 @@ def test_a_refused_applicant_of_german_credit_gets_four_reasons_that_the_score_r
         assert (values[kept] < 0).all()
         assert values[kept].max() <= np.sort(values)[: len(kept)].max() + 1e-12
     assert_allclose(found.residual, 0.0, atol=1e-9)
+
+
+def test_missing_numbers_stay_missing_in_the_comparison():
+    """A frame with gaps, for a model that takes them: marks, folds and the table cope."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    generator = np.random.default_rng(0)
+    x = pd.DataFrame(generator.normal(size=(200, 3)), columns=COLUMNS)
+    x.loc[::5, "debts"] = np.nan
+    y = np.where(x["income"] - x["debts"].fillna(0) > 0, "granted", "refused")
+    model = assay.wrap(HistGradientBoostingClassifier(max_iter=10).fit(x, y))
+    case = assay.case(model, x.iloc[:6], label="granted", target="log_odds")
+    found = explain.reason_codes(case, comparison=x.iloc[50:90])
+    exact = explain.tree_shapley(case, background=x.iloc[50:90])
+    assert_allclose(found.values, exact.values, atol=1e-9)
+    assert any("debts = " in line for line in found.told)

@@ -12,10 +12,11 @@ import assay
 from assay.words.errors import InputError
 
 PROGRAM = """
-import resource, sys, torch, assay
+import sys, torch, assay
 from assay import explain
 torch.set_num_threads(1)
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# the kernel's own mark: what getrusage tells begins with the memory of the process that started this one
+peak = lambda: int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0]) / 1024
 net = torch.nn.Sequential(
     *[m for i in range(8) for m in (torch.nn.Conv2d(16 if i else 3, 16, 3, padding=1), torch.nn.ReLU())],
     torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(16, 3),

@@ -5,10 +5,10 @@ import pytest
 import assay
 
 NAMES = """
-    Ball Blur BlurPath Case Conditional Constant Features Game Gaussian Line Lines Marginal Mean Model Path
-    Point Recipe Removal Run Seed Target Uniform Waiver attack audit case certify columns compare contrast
-    diagnose elements evaluate examples explain grid groups integer_map load model remake repair superpixels
-    unit wrap
+    Ball Blur BlurPath Case Conditional Constant Features Game Gaussian Line Lines Marginal Mean Model
+    NoisyLinear Path Point Recipe Removal Run Seed Target Uniform Waiver agreement attack audit case certify
+    columns compare compare_methods contrast diagnose elements evaluate examples explain grid groups
+    integer_map load meta_evaluation model remake repair superpixels unit wrap
 """
 
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from assay.nouns.result import Finding, judge
+from assay.words.paired import rows_to_decide
 
 
 def judged_together(findings: Sequence[Finding], level: float = 0.95) -> list[Finding]:
@@ -71,9 +71,4 @@ def rows_missing(finding: Finding) -> int | None:
     interval, threshold = finding.interval, finding.threshold
     if interval is None or threshold is None or not finding.n:
         return None
-    distance = abs(finding.estimate - threshold)
-    reach = interval.high - finding.estimate if finding.estimate < threshold else finding.estimate - interval.low
-    if not (math.isfinite(reach) and math.isfinite(distance)) or distance == 0 or reach <= 0:
-        return None
-    missing = finding.n * ((reach / distance) ** 2 - 1)
-    return max(1, math.ceil(missing)) if missing < 1000 * finding.n else None
+    return rows_to_decide(finding.estimate, interval, threshold, finding.n)

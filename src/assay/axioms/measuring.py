@@ -84,13 +84,16 @@ def either(*asked: Callable[[], Measured]) -> Callable[[], Measured]:
 def asking(method: Method) -> Explain:
     """The method as the axioms ask it: its defaults, but every start, background and removal is the subject's start.
 
-    ``expected_gradients`` gets that one row as background, and attention views read the mean over tokens. So that no
+    ``expected_gradients`` gets that one row as background, ``qii`` the same twice to compare with, and attention views
+    read the mean over tokens; what is made of many rows or methods (surrogates, ALE, aggregates) has none. So that no
     numerical aid is taken for a violation, stabilisers are 10⁻¹² and ``blur_integrated_gradients`` takes 256 nodes; a
     budget of 256 covers every coalition.
     Values of a layer's units are not of the input's parts, and are refused.
     """
 
     def explain(subject: Subject) -> Explanation:
+        if {"held_out", "bins", "members"} & set(method.options):
+            raise CapabilityError(f"explain.{method.name} is made of many rows or methods, for which no start stands.")
         # a copy of the case remembers no game, so that nothing depends on what was asked before
         explanation: Explanation = method.call(replace(subject.case), **_chosen(method, subject.start))
         if explanation.features.mark != subject.case.features.mark:
@@ -104,6 +107,8 @@ def _chosen(method: Method, start: Floats) -> dict[str, Any]:
     chosen = {
         "start": start,
         "background": start[None],
+        "comparison": np.stack([start, start]),
+        "folds": 2,
         "remove": Constant(start),
         "read": "mean",
         "epsilon": 1e-12,

@@ -14,6 +14,7 @@ from array_api_compat import array_namespace, is_torch_array
 from assay.cases.game import Game
 from assay.cases.labels import apart, facing, labels_of, resolve_label
 from assay.cases.reading import read
+from assay.cases.recall import Recall
 from assay.cases.removals import Removal
 from assay.model.model import Model, Returned, Ruling, Slope
 from assay.model.slices import OWN, held
@@ -189,6 +190,11 @@ class Case:
     @cached_property
     def _games(self) -> dict[tuple[str, bool], Game]:
         return {}
+
+    @cached_property
+    def recall(self) -> Recall:
+        """What engines keep beside the case so as to ask it once, as ``game`` keeps its answers."""
+        return Recall(self.model.meter)
 
     @cached_property
     def output(self) -> Floats:

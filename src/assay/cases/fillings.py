@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
+from assay.cases.inpainting import inpainted
 from assay.nouns.rows import to_floats
 from assay.words.types import Array, Floats, Ints, Masks
 
@@ -80,6 +81,23 @@ class FromNearest:
             far = np.where(self.coded[where], gap != 0, gap**2).sum(axis=1)
             found[i] = np.argsort(far, kind="stable")[: self.k]
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class Imputed:
+    """One version: absent pixels from their neighbours, and ``noise`` (row, *shape) on top."""
+
+    x: Array
+    noise: Floats
+
+    def fill(self, which: Ints, keep: Masks) -> Iterator[Array]:
+        """Yield it."""
+        rows = self.x[which]
+        pictures, missing = to_floats(rows).reshape(-1, *keep.shape[2:]), ~keep.reshape(-1, *keep.shape[2:])
+        filled = inpainted(pictures, missing).reshape(keep.shape) + self.noise[which]
+        xp = array_namespace(rows)
+        where = {"device": rows.device} if is_torch_array(rows) else {}
+        yield chosen(keep, rows, xp.asarray(filled, dtype=rows.dtype, **where))
 
 
 def chosen(keep: Masks, x: Array, other: Array) -> Array:

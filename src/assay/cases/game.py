@@ -118,6 +118,14 @@ class Game:
         assert total is not None
         return total
 
+    def inputs(self, which: Which, keep: Queries) -> Iterator[tuple[Ints, Array, Ints]]:
+        """What the model would be given, a batch at a time: the query of each row, the filled rows, whose they are."""
+        keep, which = self._checked(keep), np.asarray(which, dtype=np.int64)
+        for part in self._blocks(len(which)):
+            queries = np.arange(len(which))[part]
+            for filled, owners in self._versions(which[part], keep[part]):
+                yield np.tile(queries, len(owners) // len(queries)), filled, owners
+
     @property
     def cost(self) -> int:
         """Forward passes one fresh mask costs."""

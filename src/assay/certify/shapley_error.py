@@ -7,9 +7,9 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
-from assay.engine.coalition_structure import orders
 from assay.engine.declare import certifier
 from assay.engine.masks import present
+from assay.engine.permutations import antithetic, paired_gains
 from assay.engine.price import Given
 from assay.engine.summary import all_masks, enumerated, exact_shapley
 from assay.nouns.method import Price
@@ -107,8 +107,7 @@ def _asked(case: Case, budget: int) -> Masks:
     parts = len(case.features)
     if enumerated(parts, budget):
         return all_masks(parts)
-    chains = orders(tuple(range(parts)), parts, budget, case.seed.child("shapley error"))
-    return chains.reshape(-1, parts)
+    return antithetic(parts, budget, case.seed.child("shapley error")).reshape(-1, parts)
 
 
 def _within(case: Case, values: Floats, span: tuple[float, float] | None, given: bool) -> None:
@@ -134,14 +133,9 @@ def _limits(
     case: Case, chains: Masks, values: Floats, span: tuple[float, float], alpha: float
 ) -> tuple[Floats, Floats]:
     """Limits (row, part); a part that a row lacks is known to have 0."""
-    ways, steps, parts = chains.shape
-    gains = np.diff(values.reshape(len(values), ways, steps), axis=2)
-    joined = (chains[:, 1:] & ~chains[:, :-1]).argmax(axis=2)
-    each = np.empty_like(gains)
-    np.put_along_axis(each, np.broadcast_to(joined, gains.shape), gains, axis=2)
-    draws = each.reshape(len(values), -1, 2, parts).mean(axis=2)
+    draws = paired_gains(chains, values)
     reach = (span[1] - span[0]) * (1 + 2 * SLACK)
-    lower, upper = np.zeros((len(values), parts)), np.zeros((len(values), parts))
+    lower, upper = np.zeros((len(values), chains.shape[2])), np.zeros((len(values), chains.shape[2]))
     for row, held in enumerate(present(case)):
         if held.any():
             lower[row, held], upper[row, held] = betting(draws[row][:, held], -reach, reach, alpha / int(held.sum()))

@@ -22,6 +22,7 @@ COMMANDS = {
     "report": ("report", "Write a finished audit in another format."),
     "show": ("show", "Show what a check, a method or a saved result means."),
     "axioms": ("axioms", "Show which axioms each explanation method keeps, or measure it."),
+    "benchmark": ("benchmark", "Hold explanation methods to models with planted truth."),
     "list": ("listing", "List methods, checks, profiles, formats."),
     "compare": ("compare", "Compare two audits, or two models on the same rows."),
     "gate": ("gate", "Judge a finished audit; fails closed."),

@@ -27,7 +27,7 @@ FORMS = {
     "tuple[float, ...]": "numbers with commas between them",
     "tuple[str, ...]": "words with commas between them",
     "Sequence[str]": "words with commas between them",
-    "Removal": "constant:0, mean, blur:10, or marginal (needs --background)",
+    "Removal": "constant:0, mean, blur:10, noisy_linear:0.01, or marginal (needs --background)",
     "Ball": "linf:0.03 or l2:1, with bounds linf:0.03:0:1",
     "Any": "a number",
 }
@@ -123,7 +123,7 @@ def ball(text: str) -> Ball:
 
 def removal(text: str, background: Any) -> Any:
     """``constant:0``, ``mean``, ``blur:10`` or ``marginal`` as a removal."""
-    from assay.cases.removals import Blur, Constant, Marginal, Mean
+    from assay.cases.removals import Blur, Constant, Marginal, Mean, NoisyLinear
 
     name, _, number = text.partition(":")
     if name in ("marginal", "mean") and background is None:
@@ -134,6 +134,8 @@ def removal(text: str, background: Any) -> Any:
         return Mean(background)
     if name in ("constant", "blur"):
         return Constant(float(number or 0)) if name == "constant" else Blur(float(number))
+    if name == "noisy_linear":
+        return NoisyLinear(float(number or 0.01))
     raise InputError(f"remove={text!r} is no removal; write {FORMS['Removal']}.")
 
 

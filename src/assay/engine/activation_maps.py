@@ -124,6 +124,11 @@ def units_layer(case: Case, layer: str | None) -> tuple[str, tuple[Note, ...]]:
     return _found(case, layer, _chosen(_looked(case), case.model.name) if layer is None else "")
 
 
+def hidden_layer(case: Case, layer: str | None) -> tuple[str, tuple[Note, ...]]:
+    """The layer named, or the last hidden one, whatever it gives."""
+    return _found(case, layer, last_hidden(_looked(case), case.model.name) if layer is None else "")
+
+
 def of_maps(
     forwards: Callable[[Case, Given], int] = lambda case, o: 1,
     backwards: Callable[[Case, Given], int] = lambda case, o: 1,

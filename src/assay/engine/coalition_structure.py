@@ -7,9 +7,8 @@ from math import factorial
 
 import numpy as np
 
+from assay.engine.permutations import antithetic
 from assay.nouns.hierarchy import Nest, leaves
-from assay.nouns.result import Estimate
-from assay.words.errors import InputError
 from assay.words.seed import Seed
 from assay.words.types import Floats, Masks
 
@@ -81,33 +80,10 @@ def _beside(nest: tuple[Nest, ...], own: int, parts: int) -> list[tuple[Masks, f
 
 def orders(nest: Nest, parts: int, budget: int, seed: Seed) -> Masks:
     """Chains of growing coalitions (order, step, part): orders that keep groups together, each with its reverse."""
-    pairs = (budget - 2) // (2 * (parts - 1)) if parts > 1 else 2
-    if pairs < 2:
-        raise InputError(
-            f"budget={budget} pays for {max(pairs, 0)} antithetic pairs of orders of {parts} parts; two (that is "
-            f"{4 * (parts - 1) + 2} evaluations) are needed for a standard error, and {count(nest)} list all."
-        )
-    generator = seed.generator()
 
-    def shuffled(nest: Nest) -> list[int]:
+    def shuffled(nest: Nest, generator: np.random.Generator) -> list[int]:
         if isinstance(nest, int):
             return [nest]
-        return [part for place in generator.permutation(len(nest)) for part in shuffled(nest[place])]
+        return [part for place in generator.permutation(len(nest)) for part in shuffled(nest[place], generator)]
 
-    chains = []
-    for _ in range(pairs):
-        order = np.array(shuffled(nest))
-        for way in (order, order[::-1]):
-            chains.append(np.argsort(way)[None, :] < np.arange(parts + 1)[:, None])
-    return np.stack(chains)
-
-
-def mean_gains(chains: Masks, values: Floats) -> Estimate:
-    """Each part's mean gain over orders, with its standard error over pairs of them; values (row, order · step)."""
-    ways, steps, parts = chains.shape
-    gains = np.diff(values.reshape(len(values), ways, steps), axis=2)
-    joined = (chains[:, 1:] & ~chains[:, :-1]).argmax(axis=2)
-    each = np.empty_like(gains)
-    np.put_along_axis(each, np.broadcast_to(joined, gains.shape), gains, axis=2)
-    paired = each.reshape(len(values), -1, 2, parts).mean(axis=2)
-    return Estimate(paired.mean(axis=1), paired.std(axis=1, ddof=1) / np.sqrt(paired.shape[1]), values[:, 0])
+    return antithetic(parts, budget, seed, lambda generator: np.array(shuffled(nest, generator)))

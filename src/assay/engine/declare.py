@@ -19,7 +19,7 @@ from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
 import numpy as np
 
 from assay.cases.case import Case
-from assay.cases.removals import Blur, Constant
+from assay.cases.removals import Blur, Constant, NoisyLinear
 from assay.engine.ball import Ball
 from assay.engine.distributions import Gaussian, Line, Point, Uniform
 from assay.model.attention import may_attend
@@ -96,7 +96,7 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
 }
 
 PLAIN: dict[str, Callable[..., Any]] = {
-    kind.__name__: kind for kind in (Ball, Blur, Constant, Gaussian, Line, Point, Uniform)
+    kind.__name__: kind for kind in (Ball, Blur, Constant, Gaussian, Line, NoisyLinear, Point, Uniform)
 }
 """Nouns that are numbers and text alone: a stored result has them whole."""
 

@@ -10,7 +10,7 @@ from assay.cases.removals import Removal
 from assay.engine.masks import present
 from assay.nouns.result import Explanation
 from assay.words.errors import InputError
-from assay.words.types import Floats, Ints
+from assay.words.types import Floats, Ints, PerRow
 
 
 def places(explanation: Explanation, case: Case) -> Ints:
@@ -58,6 +58,30 @@ def ordered_points(
     held = present(case).sum(axis=1)
     gone = np.ceil(np.asarray(shares) * held[:, None] - 1e-9).astype(np.int64)
     return _asked(explanation, case, remove, gone, insert, lowest=False)
+
+
+def ordered_start(explanation: Explanation, case: Case, remove: Removal, limit: int) -> tuple[Floats, Floats]:
+    """Share of the row's parts removed, and the target there, both (row, point), for the first ``limit`` removals.
+
+    One part a step, highest first: points of the curve with one part a step. A row with fewer parts repeats its last.
+    """
+    gone = beginnings(case, limit)
+    held = present(case).sum(axis=1)
+    return gone / np.maximum(held, 1)[:, None], _asked(explanation, case, remove, gone, insert=False, lowest=False)
+
+
+def beginnings(case: Case, limit: int) -> Ints:
+    """How many parts are gone (row, point) at the first ``limit`` removals, or as many as a row has parts for."""
+    if limit < 1:
+        raise InputError(f"{limit} regions; at least 1 is removed.")
+    held = present(case).sum(axis=1)
+    return np.minimum(np.arange(min(limit, int(held.max())) + 1), held[:, None])
+
+
+def mean_of_points(gone: Floats, value: Floats) -> PerRow:
+    """Mean of a curve (row, point) over the points of each row, the intact and the empty one among them."""
+    own = np.diff(gone, axis=1, prepend=-1.0) > 0  # a row with fewer parts repeats its last point
+    return np.asarray(np.where(own, value, 0.0).sum(axis=1) / own.sum(axis=1))
 
 
 def _asked(explanation: Explanation, case: Case, remove: Removal, gone: Ints, insert: bool, lowest: bool) -> Floats:

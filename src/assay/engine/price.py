@@ -17,7 +17,7 @@ from assay.cases.case import Case
 from assay.cases.removals import Marginal
 from assay.engine.distributions import Distribution
 from assay.engine.masks import present
-from assay.engine.ordered import cuts
+from assay.engine.ordered import beginnings, cuts
 from assay.engine.summary import Design, Summary
 from assay.nouns.method import Method, Price
 from assay.words.errors import InputError
@@ -98,6 +98,20 @@ def curve(*, insert: bool = False) -> Priced:
         points = max(map(len, curves))
         gone = np.stack([np.pad(one, (0, points - len(one)), mode="edge") for one in curves])
         return _moved(case, o, gone, held, insert)
+
+    return priced
+
+
+def both_curves(case: Case, o: Given, again: Price) -> Price:
+    """The curve of removing and that of putting back."""
+    return curve()(case, o, again) + curve(insert=True)(case, o, again)
+
+
+def beginning(limit: Callable[[Given], int]) -> Priced:
+    """The first points of an ordered curve, one part a step."""
+
+    def priced(case: Case, o: Given, again: Price) -> Price:
+        return _moved(case, o, beginnings(case, limit(o)), present(case).sum(axis=1), insert=False)
 
     return priced
 

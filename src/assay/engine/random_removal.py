@@ -9,8 +9,12 @@ from math import ceil, comb
 import numpy as np
 
 from assay.cases.case import Case
+from assay.cases.removals import Removal
 from assay.engine.summary import Design, bernoulli
+from assay.nouns.result import Explanation
 from assay.words.errors import InputError
+from assay.words.stats import pearson
+from assay.words.types import Floats, Masks, PerRow
 
 
 def coin_flips(case: Case, draws: int) -> Design:
@@ -43,6 +47,42 @@ def without_share(case: Case, size: float, draws: int) -> Design:
     return Design(keep, np.full(len(keep), 1.0 / len(keep)), population=np.ones(1) if affordable else np.empty(0))
 
 
+def alone(case: Case) -> Design:
+    """Coalitions that lack one part each, in part order: those of occlusion."""
+    return Design(~np.eye(len(case.features), dtype=bool))
+
+
 def complete(design: Design) -> bool:
     """Whether the coalitions are all there are, so that nothing is left to chance."""
     return len(design.population) > 0
+
+
+def followed(explanation: Explanation, case: Case, remove: Removal, design: Design) -> tuple[PerRow, PerRow]:
+    """Correlation (row,) of the summed attribution of what a coalition lacks with the target's fall, and its error.
+
+    The standard error is the jackknife's, 0 where the design is complete. Both are NaN where either side is constant.
+    """
+    summed = explanation.values @ (~design.masks).T
+    value = case.game(remove).table(design.masks)
+    fall = case.output[:, None] - value
+    same = constant(summed, np.abs(explanation.values).sum(axis=1)) | constant(fall, np.abs(value).max(axis=1))
+    stderr = 0.0 if complete(design) else _jackknife(summed, fall)
+    return np.where(same, np.nan, pearson(summed, fall)), np.where(same, np.nan, stderr)
+
+
+def constant(values: Floats, size: Floats) -> Masks:
+    """Whether a row's values differ by no more than rounding of numbers of that size."""
+    return np.asarray(np.ptp(values, axis=1) <= 1e-12 * size)
+
+
+def _jackknife(a: Floats, b: Floats) -> PerRow:
+    """Standard error (row,) of the correlation from leaving out one draw at a time."""
+    draws = a.shape[1]
+    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
+    again = draws / (draws - 1)  # the mean moves too when a draw leaves
+    both = (a * b).sum(axis=1, keepdims=True) - again * a * b
+    left = (a * a).sum(axis=1, keepdims=True) - again * a * a
+    right = (b * b).sum(axis=1, keepdims=True) - again * b * b
+    scale = np.sqrt(np.maximum(left, 0.0) * np.maximum(right, 0.0))
+    without = np.divide(both, scale, out=np.full(a.shape, np.nan), where=scale > 0)
+    return np.asarray(np.sqrt((draws - 1) * without.var(axis=1)))

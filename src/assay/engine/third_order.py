@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import comb
 
 import numpy as np
 
@@ -125,12 +124,6 @@ class Screened:
         folds = np.empty(len(order), dtype=np.int64)
         folds[order] = np.arange(len(order)) % FOLDS
         return folds
-
-    @property
-    def worth_it(self) -> bool:
-        """Whether screening can beat a ridge over all: enough pairs a part, fewer than determine all triples."""
-        parts, count = self.pairs.half.shape[1], len(self.pairs.half)
-        return comb(parts, 3) <= FEATURES and 16 * parts <= count < 2 * comb(parts, 3)
 
     def predicted(self, difference: Floats) -> tuple[Floats, Floats]:
         """What the strongest triples predict of each pair (row, pair) without its fold, and how many they are (row,).

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Explanations: functions of a case that say how much each part matters."""
 
+from assay.explain.aggregate import aggregate as aggregate
 from assay.explain.ale import ale as ale
 from assay.explain.attention_gradient import attention_gradient as attention_gradient
 from assay.explain.attention_rollout import attention_rollout as attention_rollout
@@ -54,6 +55,7 @@ from assay.explain.tree_shapley import tree_shapley as tree_shapley
 from assay.explain.var_grad import var_grad as var_grad
 
 __all__ = [
+    "aggregate",
     "ale",
     "attention_gradient",
     "attention_rollout",

@@ -7,8 +7,9 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
-from assay.engine.coalition_structure import all_coalitions, listed, mean_gains, orders
+from assay.engine.coalition_structure import all_coalitions, listed, orders
 from assay.engine.declare import explainer
+from assay.engine.permutations import mean_gains
 from assay.engine.price import Given, coalitions
 from assay.engine.summary import Design
 from assay.nouns.hierarchy import Nest, leaves, nested

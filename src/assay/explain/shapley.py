@@ -43,8 +43,8 @@ def shapley(
     nothing (Leverage SHAP; the only estimate that is linear in the model). "odd": products of three parts, all of them,
     by ridge regression whose penalty has the smallest leave-one-out error (paired sampling has dealt with products of
     two). "sparse": the strongest of them, as many as predict left-out pairs best; up to 39 parts. "trees": boosted
-    trees with their exact Shapley values (Witter, Liu and Musco 2025); about a second a row. "auto": linear, odd, or,
-    where pairs are many for the parts, sparse, by the smallest estimated variance of each row; a note says which. In
+    trees with their exact Shapley values (Witter, Liu and Musco 2025); these two take about a second a row, for models
+    that cost more. "auto": linear or odd, by the smaller estimated variance of each row; a note says which. In
     ``extra``, (row,): "fit" (0 linear, 1 odd, 2 sparse, 3 trees), "setting" (penalty; number of products) and
     "variance_left" (estimated variance over the linear fit's). In games of twelve parts with interactions of five,
     errors are about a tenth larger than the ``stderr`` of "odd" says (bench/judge.md); those of "linear" are not.

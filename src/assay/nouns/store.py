@@ -180,7 +180,7 @@ def described(thing: Any) -> dict[str, str]:
     mark = _mark(thing)
     if is_frame(thing):
         table = Table.of(thing)
-        mark, text = digest(table.names, table.content(table.encode(thing))), f"frame of {len(thing)} rows"
+        mark, text = digest(table.names, table.content(table.encode(thing, gaps=True))), f"frame of {len(thing)} rows"
     elif isinstance(thing, np.ndarray) or is_torch_array(thing):
         text = f"array of {thing.dtype} {tuple(thing.shape)}"
     else:

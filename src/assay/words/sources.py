@@ -8,15 +8,25 @@ SOURCES: dict[str, str] = {
     "adebayo2018": "Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim: Sanity Checks for Saliency Maps. NeurIPS 2018.",
     "adebayo2018local": "Adebayo, Gilmer, Goodfellow and Kim: Local Explanation Methods for Deep Neural Networks "
     "Lack Sensitivity to Parameter Values. ICLR Workshop 2018.",
+    "alvarezmelis2018": "Alvarez-Melis and Jaakkola: Towards Robust Interpretability with Self-Explaining Neural "
+    "Networks. NeurIPS 2018.",
+    "agarwal2022": "Agarwal, Johnson, Pawelczyk, Krishna, Saxena, Zitnik and Lakkaraju: Rethinking Stability for "
+    "Attribution-based Explanations. ICLR Workshop PAIR2Struct 2022.",
     "ancona2018": "Ancona, Ceolini, Öztireli and Gross: Towards Better Understanding of Gradient-based Attribution "
     "Methods for Deep Neural Networks. ICLR 2018.",
     "apley2020": "Apley and Zhu: Visualizing the Effects of Predictor Variables in Black Box Supervised Learning "
     "Models. JRSS B 82, 2020.",
+    "arras2022": "Arras, Osman and Samek: CLEVR-XAI: A Benchmark Dataset for the Ground Truth Evaluation of Neural "
+    "Network Explanations. Information Fusion 81, 2022.",
     "assay2026": "Defined by this package; the method's page says all there is to know.",
+    "arya2019": "Arya, Bellamy, Chen, Dhurandhar, Hind, Hoffman, Houde, Liao, Luss, Mojsilović et al.: One Explanation "
+    "Does Not Fit All: A Toolkit and Taxonomy of AI Explainability Techniques. arXiv 1909.03012, 2019.",
     "bach2015": "Bach, Binder, Montavon, Klauschen, Müller and Samek: On Pixel-Wise Explanations for Non-Linear "
     "Classifier Decisions by Layer-Wise Relevance Propagation. PLOS ONE 10, 2015.",
     "banzhaf1965": "Banzhaf: Weighted Voting Doesn't Work: A Mathematical Analysis. Rutgers Law Review 19, 1965.",
     "bhatt2020": "Bhatt, Weller and Moura: Evaluating and Aggregating Feature-based Model Explanations. IJCAI 2020.",
+    "boehle2021": "Böhle, Fritz and Schiele: Convolutional Dynamic Alignment Networks for Interpretable "
+    "Classifications. CVPR 2021.",
     "breiman2001": "Breiman: Random Forests. Machine Learning 45, 2001.",
     "canny1986": "Canny: A Computational Approach to Edge Detection. IEEE TPAMI 8, 1986.",
     "carlini2017": "Carlini and Wagner: Towards Evaluating the Robustness of Neural Networks. IEEE S&P 2017.",
@@ -28,6 +38,8 @@ SOURCES: dict[str, str] = {
     "Visual Explanations for Deep Convolutional Networks. WACV 2018.",
     "chefer2021": "Chefer, Gur and Wolf: Generic Attention-Model Explainability for Interpreting Bi-Modal and "
     "Encoder-Decoder Transformers. ICCV 2021.",
+    "clark2024": "Clark, Wilming and Haufe: XAI-TRIS: Non-linear Image Benchmarks to Quantify False Positive Post-hoc "
+    "Attribution of Feature Importance. Machine Learning 113, 2024.",
     "clopper1934": "Clopper and Pearson: The Use of Confidence or Fiducial Limits Illustrated in the Case of the "
     "Binomial. Biometrika 26, 1934.",
     "cohen2019": "Cohen, Rosenfeld and Kolter: Certified Adversarial Robustness via Randomized Smoothing. ICML 2019.",
@@ -36,6 +48,7 @@ SOURCES: dict[str, str] = {
     "covert2021": "Covert, Lundberg and Lee: Explaining by Removing: A Unified Framework for Model Explanation. JMLR "
     "22, 2021.",
     "craven1996": "Craven and Shavlik: Extracting Tree-Structured Representations of Trained Networks. NIPS 1996.",
+    "dabkowski2017": "Dabkowski and Gal: Real Time Image Saliency for Black Box Classifiers. NIPS 2017.",
     "datta2016": "Datta, Sen and Zick: Algorithmic Transparency via Quantitative Input Influence. IEEE S&P 2016.",
     "deyoung2020": "DeYoung, Jain, Rajani, Lehman, Xiong, Socher and Wallace: ERASER: A Benchmark to Evaluate "
     "Rationalized NLP Models. ACL 2020.",
@@ -45,6 +58,7 @@ SOURCES: dict[str, str] = {
     "efron1987": "Efron: Better Bootstrap Confidence Intervals. JASA 82, 1987.",
     "erion2021": "Erion, Janizek, Sturmfels, Lundberg and Lee: Improving performance of deep learning models with "
     "axiomatic attribution priors and expected gradients. Nature Machine Intelligence 3, 2021.",
+    "fawcett2006": "Fawcett: An Introduction to ROC Analysis. Pattern Recognition Letters 27, 2006.",
     "feldman2015": "Feldman, Friedler, Moeller, Scheidegger and Venkatasubramanian: Certifying and Removing "
     "Disparate Impact. KDD 2015.",
     "fisher2019": "Fisher, Rudin and Dominici: All Models are Wrong, but Many are Useful: Learning a Variable's "
@@ -61,6 +75,9 @@ SOURCES: dict[str, str] = {
     "goodfellow2015": "Goodfellow, Shlens and Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
     "hardt2016": "Hardt, Price and Srebro: Equality of Opportunity in Supervised Learning. NeurIPS 2016.",
     "hedstrom2024": "Hedström, Weber, Lapuschkin and Höhne: A Fresh Look at Sanity Checks for Saliency Maps. xAI 2024.",
+    "hesse2023": "Hesse, Schaub-Meyer and Roth: FunnyBirds: A Synthetic Vision Dataset for a Part-Based Analysis of "
+    "Explainable AI Methods. ICCV 2023.",
+    "hill1973": "Hill: Diversity and Evenness: A Unifying Notation and Its Consequences. Ecology 54, 1973.",
     "hooker2019": "Hooker, Erhan, Kindermans and Kim: A Benchmark for Interpretability Methods in Deep Neural "
     "Networks. NeurIPS 2019.",
     "jain2019": "Jain and Wallace: Attention is not Explanation. NAACL 2019.",
@@ -74,8 +91,12 @@ SOURCES: dict[str, str] = {
     "Avoidance. ACM TKDD 6, 2012.",
     "kindermans2019": "Kindermans, Hooker, Adebayo, Alber, Schütt, Dähne, Erhan and Kim: The (Un)reliability of "
     "Saliency Methods. Explainable AI, LNCS 11700, 2019.",
+    "lapuschkin2019": "Lapuschkin, Wäldchen, Binder, Montavon, Samek and Müller: Unmasking Clever Hans Predictors and "
+    "Assessing What Machines Really Learn. Nature Communications 10, 2019.",
     "leino2018": "Leino, Sen, Datta, Fredrikson and Li: Influence-Directed Explanations for Deep Convolutional "
     "Networks. ITC 2018.",
+    "liu2021": "Liu, Khandagale, White and Neiswanger: Synthetic Benchmarks for Scientific Research in Explainable "
+    "Machine Learning. NeurIPS 2021.",
     "lundberg2017": "Lundberg and Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017.",
     "lundberg2020": "Lundberg and others: From Local Explanations to Global Understanding with Explainable AI for "
     "Trees. Nature Machine Intelligence 2, 2020.",
@@ -83,19 +104,32 @@ SOURCES: dict[str, str] = {
     "Attacks. ICLR 2018.",
     "mitchell2022": "Mitchell, Cooper, Frank and Holmes: Sampling Permutations for Shapley Value Estimation. JMLR "
     "23, 2022.",
+    "montavon2018": "Montavon, Samek and Müller: Methods for Interpreting and Understanding Deep Neural Networks. "
+    "Digital Signal Processing 73, 2018.",
     "musco2025": "Musco and Witter: Provably Accurate Shapley Value Estimation via Leverage Score Sampling. ICLR 2025.",
     "newcombe1998": "Newcombe: Interval Estimation for the Difference between Independent Proportions. Statistics in "
     "Medicine 17, 1998.",
+    "nguyen2020": "Nguyen and Rodríguez Martínez: On Quantitative Aspects of Model Interpretability. arXiv 2007.07584, "
+    "2020.",
+    "openxai2022": "Agarwal, Krishna, Saxena, Pawelczyk, Johnson, Puri, Zitnik and Lakkaraju: OpenXAI: Towards a "
+    "Transparent Evaluation of Model Explanations. NeurIPS 2022.",
     "owen1977": "Owen: Values of Games with a Priori Unions. Mathematical Economics and Game Theory, 1977.",
     "petsiuk2018": "Petsiuk, Das and Saenko: RISE: Randomized Input Sampling for Explanation of Black-box Models. "
     "BMVC 2018.",
+    "rao2022": "Rao, Böhle and Schiele: Towards Better Understanding Attribution Methods. CVPR 2022.",
     "ribeiro2016": "Ribeiro, Singh and Guestrin: “Why Should I Trust You?” Explaining the Predictions of Any "
     "Classifier. KDD 2016.",
+    "rieger2020": "Rieger and Hansen: IROF: a low resource evaluation metric for explanation methods. ICLR "
+    "Workshop 2020.",
     "rivest1987": "Rivest: Learning Decision Lists. Machine Learning 2, 1987.",
+    "rong2022": "Rong, Leemann, Borisov, Kasneci and Kasneci: A Consistent and Efficient Evaluation Strategy for "
+    "Attribution Methods. ICML 2022.",
     "salem2019": "Salem, Zhang, Humbert, Berrang, Fritz and Backes: ML-Leaks: Model and Data Independent Membership "
     "Inference Attacks and Defenses on Machine Learning Models. NDSS 2019.",
     "samek2017": "Samek, Binder, Montavon, Lapuschkin and Müller: Evaluating the Visualization of What a Deep Neural "
     "Network Has Learned. IEEE TNNLS 28, 2017.",
+    "schulz2020": "Schulz, Sixt, Tombari and Landgraf: Restricting the Flow: Information Bottlenecks for "
+    "Attribution. ICLR 2020.",
     "selvaraju2017": "Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra: Grad-CAM: Visual Explanations from Deep "
     "Networks via Gradient-based Localization. ICCV 2017.",
     "shapley1953": "Shapley: A Value for n-Person Games. Contributions to the Theory of Games II, 1953.",
@@ -105,6 +139,7 @@ SOURCES: dict[str, str] = {
     "Differences. ICML 2017.",
     "simonyan2014": "Simonyan, Vedaldi and Zisserman: Deep Inside Convolutional Networks: Visualising Image "
     "Classification Models and Saliency Maps. ICLR workshop 2014.",
+    "sixt2020": "Sixt, Granz and Landgraf: When Explanations Lie: Why Many Modified BP Attributions Fail. ICML 2020.",
     "smilkov2017": "Smilkov, Thorat, Kim, Viégas and Wattenberg: SmoothGrad: removing noise by adding noise. ICML "
     "workshop 2017.",
     "sobel1968": "Sobel and Feldman: A 3 × 3 Isotropic Gradient Operator for Image Processing. Stanford AI Project, "
@@ -113,6 +148,7 @@ SOURCES: dict[str, str] = {
     "Convolutional Net. ICLR Workshop 2015.",
     "sundararajan2017": "Sundararajan, Taly and Yan: Axiomatic Attribution for Deep Networks. ICML 2017.",
     "sundararajan2020": "Sundararajan and Najmi: The Many Shapley Values for Model Explanation. ICML 2020.",
+    "theiner2022": "Theiner, Müller-Budack and Ewerth: Interpretable Semantic Photo Geolocation. WACV 2022.",
     "tsai2023": "Tsai, Yeh and Ravikumar: Faith-Shap: The Faithful Shapley Interaction Index. JMLR 24, 2023.",
     "vaswani2017": "Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin: Attention Is All You "
     "Need. NeurIPS 2017.",
@@ -121,6 +157,8 @@ SOURCES: dict[str, str] = {
     "wang2023": "Wang and Jia: Data Banzhaf: A Robust Data Valuation Framework for Machine Learning. AISTATS 2023.",
     "waudbysmith2024": "Waudby-Smith and Ramdas: Estimating Means of Bounded Random Variables by Betting. "
     "JRSS B 86, 2024.",
+    "wilming2023": "Wilming, Kieslich, Clark and Haufe: Theoretical Behavior of XAI Methods in the Presence of "
+    "Suppressor Variables. ICML 2023.",
     "wilson1927": "Wilson: Probable Inference, the Law of Succession, and Statistical Inference. JASA 22, 1927.",
     "xu2020": "Xu, Venugopalan and Sundararajan: Attribution in Scale and Space. CVPR 2020.",
     "xue2023": "Xue, Alur and Wong: Stability Guarantees for Feature Attributions with Multiplicative Smoothing. "
@@ -132,6 +170,8 @@ SOURCES: dict[str, str] = {
     "zeiler2014": "Zeiler and Fergus: Visualizing and Understanding Convolutional Networks. ECCV 2014.",
     "zhang2018": "Zhang, Bargal, Lin, Brandt, Shen and Sclaroff: Top-Down Neural Attention by Excitation Backprop. "
     "IJCV 126, 2018.",
+    "zhang2021": "Zhang, Khakzar, Li, Farshad, Kim and Navab: Fine-Grained Neural Network Explanation by Identifying "
+    "Input Features with Predictive Information. NeurIPS 2021.",
     "zhou2016": "Zhou, Khosla, Lapedriza, Oliva and Torralba: Learning Deep Features for Discriminative "
     "Localization. CVPR 2016.",
 }

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one neighbourhood of a case's rows, and explanations remade there: all scores of robustness read the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from assay.cases.case import Case
+from assay.engine.ball import Ball
+from assay.engine.declare import remake
+from assay.engine.price import Given, Priced, anew
+from assay.nouns.method import Price
+from assay.nouns.result import Explanation
+from assay.nouns.rows import to_floats
+from assay.nouns.target import class_scores
+from assay.words.digest import digest
+from assay.words.errors import InputError
+from assay.words.types import Array, Floats, Ints, Masks, PerPart, PerRow
+
+
+def checked(ball: Any, draws: int) -> None:
+    """Raise ``InputError`` unless there is a ball, and something is drawn from it."""
+    if not isinstance(ball, Ball):
+        raise InputError(
+            f"ball={ball!r}; give how far rows may be moved, in their own units: assay.Ball('linf', 0.02)."
+        )
+    if draws < 1:
+        raise InputError(f"draws={draws}; at least 1 is needed.")
+
+
+def neighbours(explanation: Explanation, case: Case, ball: Ball, draws: int) -> Iterator[tuple[Array, PerPart]]:
+    """Rows moved within ``ball``, and the explanation remade there (row, part); for each of so many draws.
+
+    The label stays, and an explainer that samples draws as it did. Draws are the same for all methods and scores. What
+    was remade once is remembered by method, options, seed and values of the explanation, ball and draw.
+    """
+    checked(ball, draws)
+    name = named(explanation)
+    for draw in range(draws):
+        x = moved(case, ball, draw)
+
+        def again(x: Array = x) -> PerPart:
+            return remade(explanation, case.at(x))
+
+        yield x, case.recall.once(("near", name, ball, draw), again)
+
+
+def relative_changes(explanation: Explanation, case: Case, ball: Ball, draws: int) -> Floats:
+    """‖φ(x + δ) − φ(x)‖ / ‖φ(x)‖ (row, draw), Euclidean over parts; NaN where φ(x) = 0."""
+    size = np.linalg.norm(explanation.values, axis=1)
+    changes = []
+    for _, values in neighbours(explanation, case, ball, draws):
+        change = np.linalg.norm(values - explanation.values, axis=1)
+        changes.append(np.divide(change, size, out=np.full(size.shape, np.nan), where=size > 0))
+    return np.stack(changes, axis=1)
+
+
+def moved(case: Case, ball: Ball, draw: int) -> Array:
+    """A point of the ball around each row."""
+    return ball.draw(case.rows, case.seed.child("neighbourhood", draw))
+
+
+def remade(explanation: Explanation, other: Case) -> PerPart:
+    """Values of the same method on another case, drawing as it drew."""
+    values: PerPart = remake(explanation, replace(other, seed=explanation.made.seed)).values
+    return values
+
+
+def named(explanation: Explanation) -> str:
+    """Stands for an explanation of a case: how it was made, and its values."""
+    made = explanation.made
+    return digest(made.method, dict(made.options), made.seed, made.target, explanation.values)
+
+
+def outputs_near(case: Case, ball: Ball, draw: int, x: Array) -> Floats:
+    """The model's outputs (row, out) at the rows moved, whatever the explanation."""
+    return case.recall.once(("outputs", ball, draw), lambda: np.array(case.at(x).prediction))
+
+
+def label_stays(case: Case, outputs: Floats) -> Masks:
+    """Whether the class that ``outputs`` (row, out) predict is that at the rows, (row,); of a regression always."""
+    if not classifies(case):
+        return np.ones(len(case), dtype=bool)
+    return np.asarray(_top(case, outputs) == _top(case, case.prediction))
+
+
+def distance(case: Case, x: Array) -> Floats:
+    """x − the rows, (row, element) in float64: 0 where a number is missing, and at padding."""
+    move = to_floats(x) - to_floats(case.rows.x)
+    if case.rows.text is not None:
+        move = move * case.rows.text.real[:, :, None]
+    return np.asarray(np.nan_to_num(move.reshape(len(case), -1), nan=0.0))
+
+
+def largest(changes: Floats) -> PerRow:
+    """The greatest number (row,) of each row of ``changes`` (row, draw), NaN being none; NaN where all are."""
+    known = np.isfinite(changes)
+    most = np.where(known, changes, -np.inf).max(axis=1)
+    return np.where(known.any(axis=1), most, np.nan)
+
+
+def explained_near(extra: Callable[[Case, Given], int] = lambda case, o: 0) -> Priced:
+    """The explanation remade at each draw, and ``extra`` further passes (of a row) a draw."""
+
+    def priced(case: Case, o: Given, again: Price) -> Price:
+        return (anew(case, again) + Price(extra(case, o) * len(case) * case.model.passes)) * o.draws
+
+    return priced
+
+
+def looked_at_labels(case: Case, o: Given) -> int:
+    """Passes a row that it takes to see whether the label stays."""
+    return int(classifies(case))
+
+
+def classifies(case: Case) -> bool:
+    """Whether a row has a predicted class."""
+    return case.model.gives not in ("values", "units")
+
+
+def _top(case: Case, outputs: Floats) -> Ints:
+    return np.argmax(class_scores(outputs, case.model.gives), axis=1)

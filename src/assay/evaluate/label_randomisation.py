@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data randomisation test."""
+
+import numpy as np
+
+from assay.cases.case import Case
+from assay.engine.declare import scorer
+from assay.engine.neighbourhood import named, remade
+from assay.engine.randomised import likeness
+from assay.engine.relabelled import asked_of, relabelled, relabelled_price
+from assay.nouns.recipe import Recipe
+from assay.nouns.result import Estimate, Explanation, Note
+from assay.words.errors import InputError
+from assay.words.types import PerPart
+
+
+@scorer(source="adebayo2018", better="lower", price=relabelled_price)
+def label_randomisation(
+    explanation: Explanation, case: Case, *, recipe: Recipe, refits: int = 1, absolute: bool = True
+) -> Estimate:
+    """How alike the explanation stays, in rank, when the model is trained again on permuted labels.
+
+    Spearman correlation over parts, −1 … 1, between the explanation and the same one, for the same label, of a model
+    trained by ``recipe`` on the same rows with the labels in random order; near 0 it depends on what labels teach, near
+    1 it shows the data or the architecture. The mean over ``refits`` (``stderr`` over them), of magnitudes |φ| if
+    ``absolute``, else of signed values; extra["signed"] and extra["absolute"] tell both. It works for any model that
+    can be trained again, trees included. Parts a row lacks do not count. Undefined where either explanation is
+    constant.
+
+    extra["learnt"] is the refit's accuracy on its own permuted labels (R² of a regression; NaN where rows carry inputs
+    along): near chance it has learnt nothing, and this is a test of an untrained model. A refit is trained once a case.
+    """
+    if refits < 1:
+        raise InputError(f"refits={refits}; the model is trained again at least once.")
+    alike, learnt = [], []
+    for number in range(refits):
+        refit = relabelled(case, recipe, number)
+        other = asked_of(case, refit.model)
+
+        def again(other: Case = other) -> PerPart:
+            return remade(explanation, other)
+
+        after = case.recall.once(("relabelled", named(explanation), recipe, number), again)
+        alike.append(likeness(explanation.values, after, case))
+        learnt.append(refit.learnt)
+    signed, magnitude = (np.stack([one[kind] for one in alike]) for kind in ("signed", "absolute"))
+    chosen = magnitude if absolute else signed
+    stderr = chosen.std(axis=0, ddof=1) / np.sqrt(refits) if refits > 1 else None
+    known = np.full(len(case), np.mean(learnt))
+    told = f"refits know {np.mean(learnt):.3g} of their permuted labels (accuracy, or R²)"
+    extra = {"signed": signed.mean(axis=0), "absolute": magnitude.mean(axis=0), "learnt": known}
+    return Estimate(chosen.mean(axis=0), stderr, notes=(Note("permuted labels", told),), extra=extra)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Most relevant first."""
+
+from assay.cases.case import Case
+from assay.cases.removals import Constant, Removal
+from assay.engine.declare import scorer
+from assay.engine.ordered import mean_of_points, ordered_curve
+from assay.engine.price import curve
+from assay.nouns.result import Explanation
+from assay.words.types import PerRow
+
+
+@scorer(source="samek2017", better="lower", claims={"ordered", "directed"}, price=curve())
+def morf(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
+    """Mean of the target over the points of the curve that removes the most relevant parts first.
+
+    1/(L + 1) Σ_{k=0…L} f(x without the first k of L removals), in units of the target: the intact input and the empty
+    one count as one point each. ``steps`` is L (0: one part at a time); ties fall in part order. Undefined where the
+    explanation is. ``deletion`` is the area under the same curve, ``aopc`` is f(x) less this mean; both are free after
+    it.
+
+    quantus.PixelFlipping differs: its mean starts after the first removal.
+
+    >>> from assay import examples, explain
+    >>> case = examples.additive((3.0, 1.0))            # v = 4, 1, 0 as parts go
+    >>> morf(explain.integrated_gradients(case), case).values.round(3)
+    array([1.667])
+    """
+    return mean_of_points(*ordered_curve(explanation, case, remove, steps))

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Relative representation stability."""
+
+from dataclasses import replace
+
+from assay.cases.case import Case
+from assay.engine.activation_maps import units_layer
+from assay.engine.ball import Ball
+from assay.engine.declare import scorer
+from assay.engine.neighbourhood import classifies, explained_near, looked_at_labels
+from assay.engine.price import Given, Priced
+from assay.engine.relative import relative_change, relative_stability
+from assay.nouns.method import Price
+from assay.nouns.result import Estimate, Explanation
+from assay.nouns.rows import to_floats
+from assay.words.types import Array, Floats, PerRow
+
+
+def _priced() -> Priced:
+    """The layer at each draw and at the rows themselves, and one pass of one row where it must be found."""
+
+    def priced(case: Case, o: Given, again: Price) -> Price:
+        near = explained_near(lambda case, o: 1 + looked_at_labels(case, o))(case, o, again)
+        return near + Price(case.model.passes * (len(case) + (o.layer is None)))
+
+    return priced
+
+
+@scorer(source="agarwal2022", better="lower", needs={"net", "numbers"}, price=_priced())
+def relative_representation_stability(
+    explanation: Explanation,
+    case: Case,
+    *,
+    ball: Ball,
+    draws: int = 10,
+    layer: str | None = None,
+    share: float = 0.01,
+    floor: float = 1e-6,
+) -> Estimate:
+    """The largest relative change of the explanation for a relative change of a hidden layer, among small moves.
+
+    RRS = max_δ ‖(φ(x + δ) − φ(x)) / φ(x)‖ / max(‖(a(x + δ) − a(x)) / a(x)‖, ``floor``), a being the activations of
+    ``layer`` (its dotted name; None: the last that gives maps, else the last hidden one, told in a note); 0 … ∞, 0 is
+    best. Parts and units below ``share`` of their row's largest magnitude are left out, and draws at which another
+    class is predicted (extra["flipped"]); extra["floored"] counts the draws that met ``floor``. Undefined where no draw
+    is left, or where φ or a is 0. Draws are those of ``max_sensitivity``; prediction and layer there are asked beside.
+
+    Quantus takes all layers together, puts 1e-6 for activations of 0, and gives NaN for a row with one flipped draw.
+    """
+    place, notes = case.recall.kept(("layer", layer), lambda: units_layer(case, layer))
+
+    def activation(key: object, at: Case) -> Floats:
+        def asked() -> Floats:
+            return to_floats(at.since(place).rows.x).reshape(len(case), -1).copy()
+
+        return case.recall.once(("activations", place, key), asked)
+
+    here = activation("here", case)
+
+    def change(draw: int, x: Array, outputs: Floats) -> PerRow:
+        return relative_change(activation((ball, draw), case.at(x)), here, share)
+
+    found = relative_stability(
+        explanation, case, ball, draws, change, share=share, floor=floor, looked=classifies(case)
+    )
+    return replace(found, notes=notes)

@@ -1,0 +1,45 @@
+"""``assay benchmark``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("torch")
+
+
+def test_one_benchmark_and_one_method_quickly(assay):
+    done = assay("benchmark --quick --only table-logistic --method occlusion")
+    assert done.code == 0
+    assert "table-logistic: R² of the model" in done.out
+    assert all(name in done.out for name in ("oracle", "random", "occlusion", "✓"))
+    assert "saliency" not in done.out
+
+
+def test_the_table_is_written(assay, tmp_path):
+    words = "benchmark --quick --only table-trees --method tree_shapley"
+    place = tmp_path / "planted.json"
+    done = assay(f"{words} --out {place}")
+    assert (done.code, done.out) == (0, "")
+    told = json.loads(place.read_text(encoding="utf-8"))
+    assert told["models"][0]["benchmark"] == "table-trees"
+    page = tmp_path / "planted.md"
+    assert assay(f"{words} --out {page}").code == 0
+    assert page.read_text(encoding="utf-8").startswith("# Planted truth")
+    assert json.loads(assay(f"{words} --json").out) == told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--only digits", "no benchmark 'digits'"),
+        ("--only words --method grad", "no method explain.grad"),
+        ("--out planted.html", "JSON (.json) or Markdown (.md)"),
+        ("--out nowhere/planted.md", "does not exist"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_runs(assay, words, told):
+    done = assay(f"benchmark {words}")
+    assert done.code == 2
+    assert told in done.err

@@ -1,0 +1,176 @@
+"""One neighbourhood serves every score of robustness, and never answers for another question."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from tests.evaluate.settings import MATRIX, ROWS, curved, digits, saying
+
+from assay import Ball, evaluate, explain
+from assay.cases.recall import Recall
+from assay.engine.declare import remake
+from assay.engine.neighbourhood import neighbours
+from assay.model.model import Meter
+
+BALL = Ball("linf", 0.02)
+SECOND = (evaluate.average_sensitivity, evaluate.max_sensitivity, evaluate.local_lipschitz)
+RELATIVE = (evaluate.relative_output_stability, evaluate.relative_input_stability)
+
+
+def _counts(case: Any) -> tuple[int, int]:
+    return case.model.meter.forwards, case.model.meter.backwards
+
+
+@pytest.mark.parametrize("second", SECOND)
+def test_a_second_score_of_the_same_explanation_costs_no_explanation_and_no_forward(second: Any) -> None:
+    case = digits(3)
+    e = explain.saliency(case)
+    evaluate.max_sensitivity(e, case, ball=BALL, draws=4)
+    before = _counts(case)
+    score = second(e, case, ball=BALL, draws=4)
+    assert _counts(case) == before
+    assert score.made.cost == {}
+
+
+def test_what_is_remembered_still_counts_as_asked_for() -> None:
+    case = digits(3)
+    e = explain.saliency(case)
+    asked = []
+    for _ in range(2):
+        before = case.model.meter.asked
+        evaluate.relative_output_stability(e, case, ball=BALL, draws=4)
+        asked.append(case.model.meter.asked - before)
+    assert asked[0] == asked[1] == 4 * 3 * 3  # gradient, target and outputs, at four draws of three rows
+
+
+def test_relative_stability_asks_for_the_outputs_of_the_draws_once_for_all_methods() -> None:
+    case = digits(3)
+    first, second = explain.saliency(case), explain.input_x_gradient(case)
+    for e in (first, second):
+        evaluate.max_sensitivity(e, case, ball=BALL, draws=4)
+    case.prediction  # noqa: B018  # known in any audit
+    assert RELATIVE[0](first, case, ball=BALL, draws=4).made.cost == {"forwards": 12}
+    assert RELATIVE[1](first, case, ball=BALL, draws=4).made.cost == {}
+    assert RELATIVE[0](second, case, ball=BALL, draws=4).made.cost == {}
+
+
+def test_seven_scores_ask_for_a_sixth_of_the_explanations() -> None:
+    case = digits(2)
+    e = explain.saliency(case)
+    before = case.model.meter.backwards
+    for score in (*SECOND, *RELATIVE, evaluate.relative_representation_stability):
+        score(e, case, ball=BALL, draws=5)
+    assert case.model.meter.backwards - before == 5 * 2  # alone they would make six times as many
+
+
+def test_more_draws_make_only_the_further_ones() -> None:
+    case = digits(2)
+    e = explain.saliency(case)
+    evaluate.max_sensitivity(e, case, ball=BALL, draws=3)
+    assert evaluate.max_sensitivity(e, case, ball=BALL, draws=5).made.cost["backwards"] == 2 * 2
+
+
+def test_the_remembered_explanations_are_those_made_afresh() -> None:
+    case = curved()
+    e = explain.saliency(case, signed=True)
+    for _ in range(2):
+        for draw, (x, values) in enumerate(neighbours(e, case, BALL, 3)):
+            assert_array_equal(x, BALL.draw(case.rows, case.seed.child("neighbourhood", draw)))
+            assert_array_equal(values, remake(e, replace(case.at(x), seed=e.made.seed)).values)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda case, e: (explain.saliency(case, signed=False), BALL),
+        lambda case, e: (explain.input_x_gradient(case), BALL),
+        lambda case, e: (explain.saliency(replace(case, seed=case.seed.child("x")), signed=True), BALL),
+        lambda case, e: (saying(e, 2 * e.values), BALL),
+        lambda case, e: (e, Ball("linf", 0.03)),
+        lambda case, e: (e, Ball("l2", 0.02)),
+    ],
+    ids=["options", "method", "seed", "values", "radius", "norm"],
+)
+def test_another_explanation_or_ball_is_asked_for_itself(other: Any) -> None:
+    case = curved()
+    e = explain.saliency(case, signed=True)
+    evaluate.max_sensitivity(e, case, ball=BALL, draws=2)
+    second, ball = other(case, e)
+    assert evaluate.max_sensitivity(second, case, ball=ball, draws=2).made.cost["backwards"] == 2 * 4
+
+
+def test_another_case_is_never_answered_from_memory() -> None:
+    case = digits(2)
+    e = explain.saliency(case)
+    evaluate.max_sensitivity(e, case, ball=BALL, draws=2)
+    other = case.asking("log_odds")
+    assert evaluate.max_sensitivity(e, other, ball=BALL, draws=2).made.cost["backwards"] == 2 * 2
+
+
+def test_options_changed_in_place_are_another_explanation() -> None:
+    case = curved()
+    start = np.zeros(6)
+    e = explain.integrated_gradients(case, start=start, steps=4)
+    one = evaluate.max_sensitivity(e, case, ball=BALL, draws=2)
+    start += 0.5
+    two = evaluate.max_sensitivity(e, case, ball=BALL, draws=2)
+    assert two.made.cost["backwards"] > 0
+    assert not np.allclose(one.values, two.values)
+
+
+def test_memory_is_bounded_and_forgets_the_oldest() -> None:
+    recall = Recall(Meter(), most=10)
+    for key in range(5):
+        recall.once(key, lambda key=key: np.full(4, float(key)))
+    assert sorted(recall.held) == [3, 4]
+    assert recall.size == 8
+    assert recall.once(0, lambda: np.full(11, 7.0))[0] == 7.0  # larger than all there is: given, not kept
+    assert recall.held == {}
+    assert recall.size == 0
+
+
+def test_nothing_is_kept_of_an_answer_that_failed() -> None:
+    recall = Recall(Meter())
+
+    def fails() -> Any:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        recall.once("key", fails)
+    assert recall.once("key", lambda: np.ones(1))[0] == 1.0
+
+
+def test_what_is_remembered_cannot_be_written() -> None:
+    case = curved()
+    (_, values), *_ = neighbours(explain.saliency(case), case, BALL, 1)
+    with pytest.raises(ValueError, match="read-only"):
+        values[0] = 0.0
+
+
+def test_max_sensitivity_is_what_it_was_to_the_byte() -> None:
+    """Against its former body, spelt out."""
+    case = digits(3)
+    e = explain.integrated_gradients(case, steps=3)
+    size, changes = np.linalg.norm(e.values, axis=1), []
+    for draw in range(3):
+        there = case.at(BALL.draw(case.rows, case.seed.child("neighbourhood", draw)))
+        after = remake(e, replace(there, seed=e.made.seed)).values
+        change = np.linalg.norm(after - e.values, axis=1)
+        changes.append(np.divide(change, size, out=np.full(size.shape, np.nan), where=size > 0))
+    score = evaluate.max_sensitivity(e, case, ball=BALL, draws=3)
+    assert_array_equal(score.values, np.stack(changes, axis=1).max(axis=1))
+    assert_array_equal(score.extra["mean"], np.stack(changes, axis=1).mean(axis=1))
+
+
+def test_average_sensitivity_is_the_literal_mean() -> None:
+    case = curved()
+    score = evaluate.average_sensitivity(explain.saliency(case, signed=True), case, ball=BALL, draws=5)
+    both = MATRIX + MATRIX.T
+    for row in range(4):
+        moved = [BALL.draw(case.rows, case.seed.child("neighbourhood", d))[row] for d in range(5)]
+        there = [np.linalg.norm((x - ROWS[row]) @ both) / np.linalg.norm(ROWS[row] @ both) for x in moved]
+        assert_allclose(score.values[row], np.mean(there))
+        assert_allclose(score.stderr[row], np.std(there, ddof=1) / 5**0.5)
+        assert_allclose(score.extra["max"][row], max(there))

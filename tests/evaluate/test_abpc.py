@@ -1,0 +1,41 @@
+from numpy.testing import assert_allclose
+from tests.evaluate.settings import ROWS, curved, curved_value, ladder, saying
+from tests.oracles import ordered_removal as oracle
+
+from assay import Constant, evaluate, examples, explain
+
+HALF = Constant(0.5)
+
+
+def test_it_equals_the_literal_curve_row_by_row() -> None:
+    case = curved()
+    e = explain.saliency(case, signed=True)
+    expected = [
+        oracle.insertion(curved_value, x, v, 0.5) - oracle.deletion(curved_value, x, v, 0.5)
+        for x, v in zip(ROWS, e.values)
+    ]
+    assert_allclose(evaluate.abpc(e, case, remove=HALF).values, expected, atol=1e-12)
+
+
+def test_truth_beats_chance_beats_reversal() -> None:
+    case, true, shuffled, reversed_ = ladder()
+    scores = [evaluate.abpc(e, case).mean for e in (true, shuffled, reversed_)]
+    assert scores[0] > scores[1] > scores[2]
+
+
+def test_reversal_changes_its_sign() -> None:
+    case = curved()
+    e = explain.saliency(case, signed=True)
+    assert_allclose(evaluate.abpc(saying(e, -e.values), case).values, -evaluate.abpc(e, case).values, atol=1e-12)
+
+
+def test_it_is_free_after_insertion_and_deletion() -> None:
+    case = curved()
+    e = explain.saliency(case, signed=True)
+    evaluate.deletion(e, case), evaluate.insertion(e, case)
+    assert evaluate.abpc(e, case).made.cost == {}
+
+
+def test_one_part_that_is_everything_gets_the_whole_range_of_a_probability_but_for_the_slope_of_a_step() -> None:
+    case = examples.additive((1.0, *[0.0] * 99))
+    assert_allclose(evaluate.abpc(explain.integrated_gradients(case), case).values, [0.99])

@@ -1,0 +1,91 @@
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from numpy.testing import assert_allclose
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, ladder, saying
+from tests.oracles import random_removal as oracle
+
+from assay import Constant, evaluate, examples, explain, grid
+from assay.cases.case import case as asked
+from assay.nouns.features import integer_map
+from assay.words.seed import Seed
+
+
+def literal(x: Any, values: Any, fill: float) -> tuple[float, float]:
+    """Over every order and prefix: the squared gap, and what nothing said would get."""
+    empty = curved_value(oracle.without(x, range(6), fill))
+    gaps, worths = [], []
+    for order in permutations(range(6)):
+        for k in range(1, 7):
+            worth = curved_value(oracle.without(x, order[k:], fill)) - empty
+            gaps.append((sum(values[i] for i in order[:k]) - worth) ** 2)
+            worths.append(worth**2)
+    return float(np.mean(gaps)), float(np.mean(worths))
+
+
+def test_it_equals_the_literal_mean_over_all_orders() -> None:
+    case = curved().take([0, 1])
+    e = explain.saliency(case, signed=True)
+    score = evaluate.explanation_error(e, case, remove=Constant(0.5))
+    expected = [literal(x, v, 0.5) for x, v in zip(ROWS[:2], e.values)]
+    assert_allclose(score.values, [gap for gap, _ in expected])
+    assert_allclose(score.extra["relative"], [gap / worth for gap, worth in expected])
+    assert_allclose(score.stderr, 0.0)
+
+
+def test_drawn_orders_estimate_it_and_the_error_covers_about_as_often_as_it_says() -> None:
+    case = curved().take([0])
+    e = explain.saliency(case, signed=True)
+    exact = evaluate.explanation_error(e, case).values[0]
+    inside = 0
+    for seed in range(60):
+        drawn = evaluate.explanation_error(e, replace(case, seed=Seed(seed)), budget=62)
+        assert drawn.stderr is not None
+        inside += abs(drawn.values[0] - exact) < 2.57 * drawn.stderr[0]  # five or six pairs: Student's
+    assert 50 <= inside <= 60
+
+
+def test_it_shares_the_orders_of_permutation_shapley_and_the_coalitions_of_shapley() -> None:
+    case = digits(2)
+    patches = asked(case.model, case.rows.x, features=grid((1, 8, 8), 2))
+    e = explain.permutation_shapley(patches, budget=300)
+    assert evaluate.explanation_error(e, patches, budget=300).made.cost == {}
+    small = curved()
+    assert evaluate.explanation_error(explain.shapley(small), small).made.cost == {}
+
+
+def test_effects_that_add_up_have_none_and_saying_nothing_gets_one() -> None:
+    case, true, _, _ = ladder()
+    assert_allclose(evaluate.explanation_error(true, case, budget=200).values, 0.0, atol=1e-18)
+    nothing = saying(true, np.zeros_like(true.values))
+    assert_allclose(evaluate.explanation_error(nothing, case, budget=200).extra["relative"], 1.0)
+
+
+def test_truth_beats_chance_beats_reversal() -> None:
+    case, true, shuffled, reversed_ = ladder()
+    scores = [evaluate.explanation_error(e, case).mean for e in (true, shuffled, reversed_)]
+    assert scores[0] < scores[1] < scores[2]
+
+
+def test_parts_that_a_row_lacks_change_nothing() -> None:
+    x = np.array([[1.0, 2.0, 3.0, 4.0]])
+    model = examples.linear((1.0, 1.0, 1.0, 1.0)).model
+    model = replace(model, forward=lambda rows: (rows.x.sum(axis=1) ** 2)[:, None], mark="squared sum")
+    alone = asked(model, x, features=integer_map(np.array([[0, 0, 1, 1]]), per_row=True))
+    beside = asked(model, x, features=integer_map(np.array([[0, 0, 1, 1]]), ["a", "b", "c", "d"], per_row=True))
+    said = np.array([[1.0, 2.0]])
+    own = evaluate.explanation_error(saying(explain.occlusion(alone), said), alone)
+    padded = saying(explain.occlusion(beside), np.concatenate([said, np.zeros((1, 2))], axis=1))
+    assert_allclose(evaluate.explanation_error(padded, beside).values, own.values)
+    drawn = evaluate.explanation_error(padded, beside, budget=14)  # two pairs: both orders of two parts
+    assert_allclose(drawn.values, own.values)
+
+
+def test_the_global_stream_is_left_alone() -> None:
+    case = digits(1)
+    e = explain.saliency(case)
+    before = np.random.get_state()[1].tobytes()  # noqa: NPY002  # the stream that must stay untouched
+    evaluate.explanation_error(e, case, budget=300)
+    assert np.random.get_state()[1].tobytes() == before  # noqa: NPY002  # the same stream

@@ -1,0 +1,28 @@
+import numpy as np
+from numpy.testing import assert_allclose
+from tests.engine.test_located import pictures
+from tests.oracles import located as oracle
+
+from assay import evaluate
+
+HEAT = np.random.default_rng(3).integers(0, 4, (4, 1, 3, 3)).astype(float)  # many ties
+INSIDE = np.random.default_rng(4).random((4, 3, 3)) < 0.4
+
+
+def test_it_equals_the_mean_over_every_way_to_break_ties() -> None:
+    question, e = pictures(HEAT)
+    expected = [oracle.rank(h.ravel(), m.ravel(), int(m.sum())) for h, m in zip(HEAT, INSIDE)]
+    assert_allclose(evaluate.rank_accuracy(e, question, inside=INSIDE).values, expected)
+
+
+def test_the_order_of_the_pixels_of_a_plateau_brings_no_luck() -> None:
+    question, e = pictures(HEAT)
+    turned, f = pictures(HEAT[:, :, ::-1, ::-1].copy())
+    there = evaluate.rank_accuracy(f, turned, inside=INSIDE[:, ::-1, ::-1].copy())
+    assert_allclose(there.values, evaluate.rank_accuracy(e, question, inside=INSIDE).values)
+
+
+def test_sizes_order_where_they_are_asked_for() -> None:
+    question, e = pictures(-HEAT)
+    expected = evaluate.rank_accuracy(pictures(HEAT)[1], question, inside=INSIDE).values
+    assert_allclose(evaluate.rank_accuracy(e, question, inside=INSIDE, sign="absolute").values, expected)

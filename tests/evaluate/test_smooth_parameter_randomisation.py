@@ -1,0 +1,48 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.testing import assert_allclose
+from tests.evaluate.settings import digits
+from tests.oracles.rank_correlation import spearman
+
+from assay import Ball, evaluate, explain
+from assay.engine.declare import remake
+from assay.model.scramble import layers, scrambled
+
+BALL = Ball("linf", 0.05)
+
+
+def _mean(case: Any, e: Any, draws: int, places: Any = ()) -> np.ndarray:
+    model = scrambled(case.model, case.seed.child("scramble"), places=places) if places else case.model
+    there = [BALL.draw(case.rows, case.seed.child("neighbourhood", d)) for d in range(draws)]
+    return np.mean([remake(e, replace(case.at(x), model=model)).values for x in there], axis=0)
+
+
+def test_it_equals_the_literal_correlation_of_the_two_means() -> None:
+    case = digits(2)
+    e = explain.saliency(case, signed=True)
+    intact, lost = _mean(case, e, 3), _mean(case, e, 3, layers(case.model))
+    score = evaluate.smooth_parameter_randomisation(e, case, ball=BALL, draws=3)
+    assert_allclose(score.values, [spearman(abs(a), abs(b)) for a, b in zip(intact, lost)])
+    assert_allclose(score.extra["signed"], [spearman(a, b) for a, b in zip(intact, lost)])
+
+
+def test_q9_the_intact_nets_likeness_of_one_is_in_no_mean() -> None:
+    case = digits(2)
+    e = explain.saliency(case, signed=True)
+    places, intact = layers(case.model), _mean(case, e, 2)
+    stages = [_mean(case, e, 2, places[: k + 1]) for k in range(len(places))]
+    literal = np.array([[spearman(abs(a), abs(b)) for a, b in zip(intact, lost)] for lost in stages])
+    score = evaluate.smooth_parameter_randomisation(e, case, ball=BALL, draws=2, cascade=True)
+    assert_allclose(score.values, literal.mean(axis=0))
+    assert not np.allclose(score.values, np.vstack([literal, np.ones(2)]).mean(axis=0))
+    assert_allclose(score.extra["places"], len(places))
+
+
+def test_the_intact_net_is_explained_once_for_this_and_max_sensitivity() -> None:
+    case = digits(2)
+    e = explain.saliency(case)
+    evaluate.max_sensitivity(e, case, ball=BALL, draws=4)
+    assert evaluate.smooth_parameter_randomisation(e, case, ball=BALL, draws=4).made.cost["backwards"] == 4 * 2
+    assert evaluate.smooth_parameter_randomisation(e, case, ball=BALL, draws=4, absolute=False).made.cost == {}
