@@ -99,7 +99,7 @@ def test_the_leaves_of_trees_have_the_shapley_values_of_their_sum() -> None:
     def v(members: frozenset[int]) -> float:
         return float(boosted.predict(np.array([[float(i in members) for i in range(5)]]))[0])
 
-    assert_allclose(tree_proxy.leaves(boosted, 5).shapley(), games.shapley(v, 5), atol=1e-10)
+    assert_allclose(tree_proxy.shares(boosted, 5), games.shapley(v, 5), atol=1e-10)
 
 
 @pytest.mark.parametrize("fit", ["odd", "sparse", "auto"])

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
 from math import comb
 
 import numpy as np
 
 from assay.engine.indices import Index, subsets
+from assay.engine.leverage import sets
 from assay.words.errors import InputError
 from assay.words.seed import Seed
 from assay.words.types import Floats, Ints, Masks
@@ -69,8 +69,8 @@ def drawn(index: Index, order: int, parts: int, budget: int, seed: Seed) -> Draw
         [float(h) if index.even else (0.5 if 2 * size == parts else 1.0) for size, h in enumerate(held, 1)]
     )
     taken = _spread(pairs, held, floor, share / share.max())
-    generator = seed.generator()
-    half = np.concatenate([_sets(parts, size + 1, count, held[size], generator) for size, count in enumerate(taken)])
+    drawn_ = zip(range(1, len(held) + 1), taken, held)
+    half = np.concatenate([sets(parts, size, count, total, seed.child(size)) for size, count, total in drawn_])
     both = np.stack([half, ~half], axis=1).reshape(-1, parts)
     ends = np.array([[False] * parts, [True] * parts])
     size = np.concatenate([[0], np.repeat(np.arange(1, len(held) + 1), taken)])
@@ -96,25 +96,6 @@ def _spread(pairs: int, held: list[int], floor: list[int], share: Floats) -> lis
         if taken.sum() < pairs and taken[position] < most[position]:
             taken[position] += 1
     return [int(count) for count in taken]
-
-
-def _sets(parts: int, size: int, count: int, held: int, generator: np.random.Generator) -> Masks:
-    """``count`` distinct sets of this size (of two complementary halves one), drawn evenly."""
-    halves = 2 * size == parts
-    masks = np.zeros((count, parts), dtype=bool)
-    if count == held:
-        chosen = [members for members in combinations(range(parts), size) if not halves or 0 in members]
-        np.put_along_axis(masks, np.array(chosen, dtype=np.int64), True, axis=1)
-        return masks
-    seen: dict[bytes, Masks] = {}
-    while len(seen) < count:
-        order = np.argsort(generator.random((2 * (count - len(seen)) + 8, parts)), axis=1)
-        block = np.zeros(order.shape, dtype=bool)
-        np.put_along_axis(block, order[:, :size], True, axis=1)
-        for mask in np.asarray(np.where(halves & ~block[:, :1], ~block, block)):
-            if len(seen) < count:
-                seen.setdefault(np.packbits(mask).tobytes(), mask)
-    return np.stack(list(seen.values())) if seen else masks
 
 
 def estimated(index: Index, order: int, design: Drawn, values: Floats) -> tuple[Floats, Floats, Floats]:

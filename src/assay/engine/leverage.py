@@ -42,7 +42,7 @@ def paired(parts: int, budget: int, seed: Seed) -> Design:
     taken = _allotted(pairs, held, np.where(2 * sizes == parts, 0.5, 1.0))
     masks, weight = [], []
     for size, count, total in zip(sizes.tolist(), taken.tolist(), held):
-        masks.append(_sets(parts, size, count, total, seed.child(size)))
+        masks.append(sets(parts, size, count, total, seed.child(size)))
         # kernel weight (n − 1) / (C(n, s) s (n − s)) of all pairs of the size, spread over those that stand for them
         kernel = (parts - 1) / (size * (parts - size)) * (0.5 if 2 * size == parts else 1.0)
         weight.append(np.full(count, kernel / max(count, 1)))
@@ -69,7 +69,7 @@ def _allotted(pairs: int, held: list[int], share: Floats) -> Ints:
     return np.bincount(size[first], minlength=len(rooms))
 
 
-def _sets(parts: int, size: int, count: int, total: int, seed: Seed) -> Masks:
+def sets(parts: int, size: int, count: int, total: int, seed: Seed) -> Masks:
     """The first ``count`` distinct sets of the size's stream; of complementary halves one only."""
     halves, generator = 2 * size == parts, seed.generator()
     if total <= LISTED:

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import gammaln
 
 from assay.engine.leverage import Pairs
 from assay.engine.third_order import Screened
-from assay.words.types import Floats, Ints, Masks
+from assay.engine.tree_games import TreeGame
+from assay.model.forests import parsed
+from assay.words.types import Floats, Ints
 
 if TYPE_CHECKING:
     from sklearn.ensemble import GradientBoostingRegressor
@@ -20,43 +20,12 @@ FOLDS = 5
 BOOSTED = {"n_estimators": 150, "max_depth": 4, "learning_rate": 0.1, "subsample": 0.7, "max_features": 0.5}
 
 
-@dataclass(frozen=True, eq=False)
-class Leaves:
-    """The leaves of boosted trees over masks: each pays ``pays`` (leaf,) where all ``present`` and no ``absent`` part
-    (leaf, part) is in the coalition."""
-
-    present: Masks
-    absent: Masks
-    pays: Floats
-
-    def shapley(self) -> Floats:
-        """Exact Shapley values (part,) of the sum of all leaves.
-
-        A leaf that needs a parts present and b absent gives each of the a: (a − 1)! b! / (a + b)!, and takes from each
-        of the b: a! (b − 1)! / (a + b)!.
-        """
-        a, b = self.present.sum(axis=1), self.absent.sum(axis=1)
-        gain = np.where(a > 0, np.exp(gammaln(np.maximum(a, 1)) + gammaln(b + 1) - gammaln(a + b + 1)), 0.0)
-        loss = np.where(b > 0, np.exp(gammaln(a + 1) + gammaln(np.maximum(b, 1)) - gammaln(a + b + 1)), 0.0)
-        return np.asarray((self.pays * gain) @ self.present - (self.pays * loss) @ self.absent)
-
-
-def leaves(boosted: GradientBoostingRegressor, parts: int) -> Leaves:
-    """The leaves of trees over masks (0 absent, 1 present)."""
-    found: list[tuple[Masks, Masks, float]] = []
-    for (one,) in boosted.estimators_:
-        tree = one.tree_
-        waiting = [(0, np.zeros(parts, dtype=bool), np.zeros(parts, dtype=bool))]
-        while waiting:
-            node, present, absent = waiting.pop()
-            if tree.children_left[node] < 0:
-                found.append((present, absent, boosted.learning_rate * float(tree.value[node, 0, 0])))
-                continue
-            here = np.arange(parts) == tree.feature[node]
-            waiting.append((tree.children_left[node], present, absent | here))
-            waiting.append((tree.children_right[node], present | here, absent))
-    present, absent, pays = zip(*found)
-    return Leaves(np.stack(present), np.stack(absent), np.array(pays))
+def shares(boosted: GradientBoostingRegressor, parts: int) -> Floats:
+    """Exact Shapley values (part,) of boosted trees over masks, between no part (0) and all (1)."""
+    forest = parsed(boosted, None)
+    assert forest is not None
+    nothing, all_ = np.zeros((1, parts)), np.ones((1, parts))
+    return TreeGame(forest(), np.arange(parts), parts, all_, np.ones((1, 1)), np.zeros(1), nothing).shapley()[0]
 
 
 def predicted(pairs: Pairs, values: Floats) -> Floats:
@@ -80,5 +49,6 @@ def _guess(pairs: Pairs, values: Floats, learnt: Ints) -> Floats:
     boosted = GradientBoostingRegressor(**BOOSTED, random_state=0)
     boosted.fit(pairs.design.masks[asked].astype(np.float32), values[asked])
     half = pairs.half.astype(np.float32)
-    shares = leaves(boosted, half.shape[1]).shapley()
-    return np.asarray(boosted.predict(half) - boosted.predict(1 - half) - (2 * half - 1) @ shares)
+    return np.asarray(
+        boosted.predict(half) - boosted.predict(1 - half) - (2 * half - 1) @ shares(boosted, half.shape[1])
+    )
