@@ -9,7 +9,7 @@ TOOLS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*
 NETS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["dependency-groups"]["nets"])
 DEMO := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*(n for n in t["project"]["optional-dependencies"]["demo"] if n != "torch"))
 
-.PHONY: demo test check bench localisation peers judge docs clean
+.PHONY: demo test check bench localisation all_scores rationales peers judge docs clean
 
 # torch comes first and alone; nets in packages (the demonstration's, the tests') come without dependencies: what they
 # ask for is torch, torchvision or whole frameworks that nothing here uses
@@ -26,7 +26,7 @@ DEMO := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*(
 	test -x $(PEERS)/python || $(PYTHON) -m venv .venv-peers
 	$(PEERS)/python $(PIP) torch==2.13.0
 	$(PEERS)/python $(PIP) $$($(PYTHON) -c '$(TOOLS)') shap shapiq woodelf-explainer tqdm matplotlib
-	$(PEERS)/python $(PIP) --no-deps captum zennit
+	$(PEERS)/python $(PIP) --no-deps captum zennit quantus opencv-python-headless cachetools
 	$(PEERS)/python $(PIP) --no-deps $$($(PYTHON) -c '$(DEMO)')
 	$(PEERS)/python $(PIP) --no-deps -e .
 	touch $@
@@ -58,7 +58,14 @@ bench: .venv/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/outcomes.py
 
 localisation: .venv/.ready
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=2 $(BIN)/python bench/localisation.py --pictures 24 --dear 8 --threads 2
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=2 $(BIN)/python bench/localisation.py --pictures 100 --dear 16 --threads 2
+
+# two processes of one thread; goes on where it was stopped
+all_scores: .venv/.ready
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/all_scores.py
+
+rationales: .venv/.ready
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/rationales.py
 
 peers: .venv-peers/.ready
 	OMP_NUM_THREADS=1 $(PEERS)/python -m pytest tests/peers -m peer -rs
@@ -68,6 +75,7 @@ peers: .venv-peers/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/forest.py
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/estimators.py
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/fast.py
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/scores_beside_quantus.py --images 16
 
 judge: .venv/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/judge -m judge -rs

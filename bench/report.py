@@ -11,7 +11,7 @@ from pathlib import Path
 
 PACKAGES = (
     "numpy", "scipy", "scikit-learn", "torch", "xgboost", "onnxruntime",
-    "captum", "shap", "shapiq", "woodelf-explainer", "zennit",
+    "captum", "quantus", "shap", "shapiq", "woodelf-explainer", "zennit",
 )  # fmt: skip
 
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from assay.engine.declare import remake
     from assay.engine.distributions import BlurPath, Gaussian, Line, Lines, Path, Point, Uniform
     from assay.engine.meta_evaluation import meta_evaluation
+    from assay.engine.settings_grid import settings_grid, settings_price
+    from assay.engine.shift_study import shift_study
+    from assay.engine.shifted import movement
+    from assay.engine.wrong_classes import wrong_classes
     from assay.model.model import Model
     from assay.model.wrap import wrap
     from assay.nouns.features import Features, columns, elements, grid, groups, integer_map, superpixels
@@ -69,10 +73,15 @@ _PLACES = {
     "integer_map": "nouns.features",
     "load": "nouns.store",
     "meta_evaluation": "engine.meta_evaluation",
+    "movement": "engine.shifted",
     "remake": "engine.declare",
+    "settings_grid": "engine.settings_grid",
+    "settings_price": "engine.settings_grid",
+    "shift_study": "engine.shift_study",
     "superpixels": "nouns.features",
     "unit": "nouns.target",
     "wrap": "model.wrap",
+    "wrong_classes": "engine.wrong_classes",
 }
 
 __version__ = "0.1.0"

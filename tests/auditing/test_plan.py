@@ -106,3 +106,56 @@ def test_what_does_not_fit_is_refused_before_the_model_is_asked(given: dict[str,
     with pytest.raises(InputError, match=told):
         prepared(model, x[:10], **given)  # type: ignore[arg-type]  # wrong on purpose
     assert model.meter.forwards == 0
+
+
+def test_methods_and_scores_of_ones_own_are_planned_priced_and_made() -> None:
+    model, x = pictures()
+    scores = {
+        "morf": {"steps": 4},
+        "deletion": {"steps": 4},
+        "max_sensitivity": {"draws": 2},
+        "average_sensitivity": {"draws": 2},
+    }
+    asked = prepared(model, x, profile="quick", methods=["saliency", "occlusion"], scores=scores)
+    assert [s.method for s in asked.plan.steps if s.verb == "explain" and s.subject == ""][:2] == [
+        "saliency",
+        "occlusion",
+    ]
+    run = asked.run()
+    cost = run.record.cost
+    assert cost["forwards asked"] == cost["forwards asked, planned"]
+    assert cost["forwards"] < cost["forwards asked"]  # one curve and one neighbourhood serve two scores each
+    assert {(name, score) for name, score in run.record.scores} >= {
+        (name, score) for name in ("saliency", "occlusion", "random") for score in scores
+    }
+    assert "shapley" not in run.record.explanations
+
+
+def test_a_second_score_of_the_same_neighbourhood_costs_no_pass() -> None:
+    model, x = pictures()
+    one = assay.audit(model, x, profile="quick", methods=["saliency"], scores={"max_sensitivity": {"draws": 3}})
+    two = assay.audit(
+        model,
+        x,
+        profile="quick",
+        methods=["saliency"],
+        scores={"max_sensitivity": {"draws": 3}, "average_sensitivity": {"draws": 3}, "local_lipschitz": {"draws": 3}},
+    )
+    assert two.record.cost["forwards"] == one.record.cost["forwards"]
+    assert two.record.cost["backwards"] == one.record.cost["backwards"]
+
+
+def test_options_and_scores_that_do_not_exist_are_refused_before_anything_runs() -> None:
+    model, x = pictures()
+    with pytest.raises(InputError, match=r"explain\.saliency has no option 'steps'"):
+        prepared(model, x, methods={"saliency": {"steps": 3}})
+    with pytest.raises(InputError, match=r"no method evaluate\.deletoin"):
+        prepared(model, x, scores=["deletoin"])
+
+
+def test_a_score_that_lacks_something_is_left_out_with_the_reason() -> None:
+    model, x = pictures()
+    asked = prepared(model, x, methods=["saliency"], scores=["pointing_game", "familiarity", "deletion"])
+    told = {item.what: item.why for item in asked.plan.skipped}
+    assert "inside" in told["evaluate.pointing_game of saliency"]
+    assert told["evaluate.familiarity of saliency"] == "no training rows were given"

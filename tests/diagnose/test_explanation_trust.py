@@ -8,8 +8,11 @@ from scipy.stats import binom
 
 import assay
 from assay import diagnose, evaluate, examples, explain
+from assay.diagnose.explanation_trust import concluded
+from assay.nouns.result import Finding
 from assay.words.errors import InputError
 
+RANDOMISED = "parameter_randomisation"
 SCORES = ("deletion", "insertion", "faithfulness_correlation", "completeness")
 
 
@@ -41,14 +44,100 @@ def test_the_truth_is_to_be_used_and_its_reverse_is_not():
     assert found["lie", "EXP101"].verdict == "fail"
 
 
-def test_a_gain_over_random_order_is_the_paired_difference_of_the_scores():
+def test_an_order_is_told_as_its_share_of_the_way_from_random_to_the_yardstick():
     case = people()
-    values, chance = explain.shapley(case), explain.random(case)
-    found = judged(case, truth=values)
-    lower = evaluate.deletion(chance, case).values - evaluate.deletion(values, case).values
-    higher = evaluate.insertion(values, case).values - evaluate.insertion(chance, case).values
-    assert found["truth", "EXP201"].estimate == pytest.approx(lower.mean())
-    assert found["truth", "EXP202"].estimate == pytest.approx(higher.mean())
+    best, half, chance = explain.shapley(case), explain.occlusion(case), explain.random(case)
+    half = replace(half, values=np.where(np.arange(8) < 4, half.values, 0.0))
+    found = judged(case, shapley=best, half=half)
+
+    def gain(score, e):
+        one, other = score(e, case).values, score(chance, case).values
+        return (other - one if score is evaluate.deletion else one - other).mean()
+
+    for code, score in (("EXP201", evaluate.deletion), ("EXP202", evaluate.insertion)):
+        assert found["half", code].estimate == pytest.approx(gain(score, half) / gain(score, best))
+        assert found["shapley", code].estimate == pytest.approx(1.0)
+        ladder = found["half", code].evidence["ladder"]
+        assert ladder["random"] == 0.0
+        assert ladder["shapley"] == pytest.approx(1.0)
+        assert ladder["half"] == pytest.approx(found["half", code].estimate)
+
+
+def test_a_shuffled_explanation_beside_the_yardstick_is_not_to_be_used():
+    case = people()
+    best = explain.shapley(case)
+    shuffled = np.random.default_rng(1).permuted(best.values, axis=1)
+    found = judged(case, shapley=best, shuffled=replace(best, values=shuffled))
+    assert found["shapley", "TRU001"].evidence["word"] == "use"
+    assert found["shuffled", "TRU001"].evidence["word"] == "do not use"
+    assert "not the model's" in found["shuffled", "TRU001"].advice
+    assert "the model's doing" in found["shapley", "TRU001"].advice
+
+
+def test_without_a_ladder_nothing_is_decided_of_an_order():
+    case = people()
+    chance = [explain.random(replace(case, seed=case.seed.child(name))) for name in "ab"]
+    found = judged(case, shapley=chance[0], other=chance[1])
+    assert found["other", "EXP201"].verdict == "undecided"
+    assert found["other", "TRU001"].evidence["word"] in ("undecided", "do not use")
+    if np.isnan(found["other", "EXP201"].estimate):
+        assert "does not beat random order" in found["other", "EXP201"].claim
+
+
+def test_an_undecided_verdict_says_how_many_more_rows_would_decide():
+    case = people(rows=4)
+    best = explain.shapley(case)
+    weak = replace(best, values=np.where(np.arange(8) < 2, best.values, 0.0))
+    held = judged(case, shapley=best, weak=weak)
+    findings = [replace(f, more=7 if f.code == "EXP201" else None) for f in held.values() if f.code != "TRU001"]
+    findings = [replace(f, verdict="undecided") if f.code.startswith("EXP2") else f for f in findings]
+    (found,) = concluded(findings, ["weak"])
+    assert found.verdict == "undecided"
+    assert found.more == 7
+    assert "7 further rows" in found.advice
+
+
+def test_a_faithful_explanation_that_fails_a_test_of_stability_is_to_be_used_with_care():
+    held = judged(people(), shapley=explain.shapley(people()))
+    shaky = Finding("STA301", "fail", "shapley moves by 3.00 of its own size", "shapley")
+    (found,) = concluded([*(f for f in held.values() if f.code != "TRU001"), shaky], ["shapley"])
+    assert found.evidence["word"] == "use with care"
+    assert found.verdict == "informative"
+    assert found.evidence["facts"][0] == "STA301"
+
+
+def test_a_score_that_is_unreliable_here_decides_nothing_and_is_named():
+    case = people()
+    truth = explain.shapley(case)
+    held = judged(case, shapley=truth, lie=replace(truth, values=-truth.values))
+    findings = [f for f in held.values() if f.code != "TRU001"]
+    scores = ("deletion", "insertion", "faithfulness_correlation")
+    blind = [Finding("SCO101", "fail", f"{score} cannot tell", score) for score in scores]
+    best, lie = concluded([*findings, *blind], ["shapley", "lie"])
+    assert best.evidence["word"] == lie.evidence["word"] == "undecided"
+    assert set(best.evidence["left out"]) == set(scores)
+    assert "left out" in best.claim
+    one, _ = concluded([*findings, blind[0]], ["shapley", "lie"])
+    assert one.evidence["word"] == "use"
+    assert one.evidence["left out"] == ["deletion"]
+
+
+def test_magnitudes_that_outlive_the_weights_ask_for_care_and_signs_that_do_for_another_method():
+    case = people()
+    truth, chance = explain.shapley(case), explain.random(case)
+    made = {n: evaluate.deletion(e, case) for n, e in (("shapley", truth), ("random", chance))}
+    scores = {(name, "deletion"): score for name, score in made.items()}
+
+    def lasting(signed, absolute):
+        values = {"signed": np.full(30, signed), "absolute": np.full(30, absolute)}
+        kept = replace(made["shapley"], values=values["absolute"], extra=values)
+        found = diagnose.explanation_trust(case, {"shapley": truth}, {**scores, ("shapley", RANDOMISED): kept})
+        return next(f for f in found if f.code == "TRU001").evidence["word"], {f.code for f in found}
+
+    assert lasting(0.0, 0.0) == ("use", {"EXP201", "SAN102", "TRU001"})
+    assert lasting(0.0, 0.8)[0] == "use with care"
+    assert lasting(0.9, 0.9) == ("do not use", {"EXP201", "SAN102", "TRU001"})
+    assert "SAN104" in lasting(0.0, 0.8)[1]
 
 
 def test_random_values_are_seldom_forbidden():
@@ -61,7 +150,7 @@ def test_random_values_are_seldom_forbidden():
     assert failed <= binom.ppf(0.999, runs, 0.05)
 
 
-def test_an_explanation_that_nothing_was_tested_of_is_to_be_used_with_care():
+def test_an_explanation_that_nothing_was_tested_of_is_undecided():
     case = people(rows=4)
     (finding,) = diagnose.explanation_trust(case, {"saliency": explain.saliency(case)}, {})
     assert finding.verdict == "undecided"

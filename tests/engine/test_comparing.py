@@ -11,10 +11,11 @@ from scipy import stats as scipy_stats
 import assay
 from assay import evaluate, examples, explain
 from assay.nouns.method_comparison import MethodComparison
+from assay.nouns.reliability import Check, Reliability
 from assay.nouns.result import Made, Score
 from assay.words.errors import InputError
 from assay.words.seed import Seed
-from assay.words.stats import bootstrap, holm, student
+from assay.words.stats import Interval, bootstrap, holm, student
 
 
 def scored(values: Any, of: str, name: str = "quality", better: Any = "higher", **other: Any) -> Score:
@@ -198,6 +199,63 @@ def test_scores_agree_or_not_across_methods_and_rows() -> None:
     found = assay.compare_methods(table)
     assert_allclose(found.across_methods, [[1, 1, -1], [1, 1, -1], [-1, -1, 1]])
     assert_allclose(found.across_rows, [[1, 1, -1], [1, 1, -1], [-1, -1, 1]])
+
+
+def test_disagreement_between_scores_is_spearmans_over_methods_and_over_rows() -> None:
+    generator = np.random.default_rng(3)
+    held = {m: {s: generator.normal(i, 2, 25) for s in ("up", "down")} for i, m in enumerate("abcde")}
+    held["b"]["up"][3] = np.nan
+    table = {m: {"up": scored(v["up"], m), "down": scored(v["down"], m, "down", "lower")} for m, v in held.items()}
+    found = assay.compare_methods(table)
+    means = {s: [np.nanmean(v[s]) for v in held.values()] for s in ("up", "down")}
+    assert_allclose(found.across_methods[0, 1], scipy_stats.spearmanr(means["up"], -np.array(means["down"])).statistic)
+    each = [scipy_stats.spearmanr(v["up"], -v["down"], nan_policy="omit").statistic for v in held.values()]
+    assert_allclose(found.across_rows[0, 1], np.mean(each))
+    assert_allclose(np.diag(found.across_rows), 1.0)
+
+
+def test_rows_that_order_methods_alike_have_alpha_one_and_shuffled_rows_about_zero() -> None:
+    alike = three().of().ranking
+    same = assay.compare_methods([scored(np.arange(9.0) + i, name) for i, name in enumerate("abc")]).of().ranking
+    noise = np.random.default_rng(0).normal(size=(4, 200))
+    none = assay.compare_methods([scored(one, name) for one, name in zip(noise, "abcd")]).of().ranking
+    assert alike is not None
+    assert same is not None
+    assert none is not None
+    assert same.alpha == 1.0
+    assert abs(none.alpha) < 0.02
+    assert 0.02 < alike.alpha < 1.0
+
+
+def test_a_score_that_failed_is_left_out_with_its_reasons() -> None:
+    a, b = ({name: scored(normal(i, seed=i), m, name) for name in ("good", "bad")} for i, m in enumerate("ab"))
+    nothing = Check("AUROC", 0.5, Interval(0.4, 0.6, 0.95, ""), 0.75, "at least", 40)
+    open_ = replace(nothing, interval=Interval(0.4, 0.9, 0.95, ""))
+    failed = Reliability("bad", "a", {}, {"shuffled": nothing}, {}, {"given": np.zeros(40)}, 0, 0.95, {})
+    for given in ([failed], ["bad"], [failed, "bad"]):
+        found = assay.compare_methods({"a": a, "b": b}, unreliable=given)
+        assert list(found.scores) == ["good"]
+        assert list(found.unreliable) == ["bad"]
+        assert found.across_rows.shape == (1, 1)
+        assert found.notes[0].code == "unreliable"
+        assert found.to_frame("scores").left_out.tolist() == ["", found.unreliable["bad"]]
+    told = assay.compare_methods({"a": a, "b": b}, unreliable=[failed])
+    assert "does not tell the explanation from shuffled ones: AUROC 0.50" in told.unreliable["bad"]
+    doubtful = assay.compare_methods({"a": a, "b": b}, unreliable=[replace(failed, reacts={"shuffled": open_})])
+    assert list(doubtful.scores) == ["good", "bad"]
+    assert doubtful.notes[0].code == "doubtful"
+    passed = replace(failed, reacts={"shuffled": replace(nothing, interval=Interval(0.8, 0.9, 0.95, ""))})
+    assert assay.compare_methods({"a": a, "b": b}, unreliable=[passed]).notes == ()
+
+
+def test_reasons_not_to_read_a_score_are_of_scores_there_are() -> None:
+    a, b = scored(normal(0), "a"), scored(normal(1), "b")
+    with pytest.raises(InputError, match="no score here; there are quality"):
+        assay.compare_methods([a, b], unreliable=["deletion"])
+    with pytest.raises(InputError, match="no score is left"):
+        assay.compare_methods([a, b], unreliable=["quality"])
+    with pytest.raises(InputError, match="holds int"):
+        assay.compare_methods([a, b], unreliable=[3])  # type: ignore[list-item]  # a caller's mistake
 
 
 def test_a_score_without_a_better_side_ranks_nobody() -> None:

@@ -45,15 +45,16 @@ def test_what_is_remembered_still_counts_as_asked_for() -> None:
     assert asked[0] == asked[1] == 4 * 3 * 3  # gradient, target and outputs, at four draws of three rows
 
 
-def test_relative_stability_asks_for_the_outputs_of_the_draws_once_for_all_methods() -> None:
+def test_the_outputs_at_the_draws_are_asked_once_for_all_methods_and_scores() -> None:
     case = digits(3)
     first, second = explain.saliency(case), explain.input_x_gradient(case)
-    for e in (first, second):
-        evaluate.max_sensitivity(e, case, ball=BALL, draws=4)
     case.prediction  # noqa: B018  # known in any audit
-    assert RELATIVE[0](first, case, ball=BALL, draws=4).made.cost == {"forwards": 12}
-    assert RELATIVE[1](first, case, ball=BALL, draws=4).made.cost == {}
-    assert RELATIVE[0](second, case, ball=BALL, draws=4).made.cost == {}
+    gradients, outputs = 12, 12
+    assert evaluate.max_sensitivity(first, case, ball=BALL, draws=4).made.cost["forwards"] == gradients + outputs
+    assert evaluate.max_sensitivity(second, case, ball=BALL, draws=4).made.cost["forwards"] == gradients
+    for e in (first, second):
+        assert RELATIVE[0](e, case, ball=BALL, draws=4).made.cost == {}
+        assert RELATIVE[1](e, case, ball=BALL, draws=4).made.cost == {}
 
 
 def test_seven_scores_ask_for_a_sixth_of_the_explanations() -> None:
@@ -124,7 +125,7 @@ def test_memory_is_bounded_and_forgets_the_oldest() -> None:
     recall = Recall(Meter(), most=10)
     for key in range(5):
         recall.once(key, lambda key=key: np.full(4, float(key)))
-    assert sorted(recall.held) == [3, 4]
+    assert [answer[0] for answer, _ in recall.held.values()] == [3.0, 4.0]
     assert recall.size == 8
     assert recall.once(0, lambda: np.full(11, 7.0))[0] == 7.0  # larger than all there is: given, not kept
     assert recall.held == {}
@@ -174,3 +175,22 @@ def test_average_sensitivity_is_the_literal_mean() -> None:
         assert_allclose(score.values[row], np.mean(there))
         assert_allclose(score.stderr[row], np.std(there, ddof=1) / 5**0.5)
         assert_allclose(score.extra["max"][row], max(there))
+
+
+def test_what_was_recalled_is_known_again_in_another_process():
+    first = Recall(Meter())
+    ball = Ball("linf", 0.5)
+    first.once(("before", 1), lambda: np.zeros(2))
+    told = first.made
+    first.once(("near", "name", ball, 0), lambda: np.arange(3.0))
+    first.once(("own", object()), lambda: np.ones(1))  # cannot be named elsewhere
+    answers = first.answers(told)
+    assert len(answers["names"]) == 1
+    second = Recall(Meter())
+    second.learn(answers)
+
+    def fails() -> np.ndarray:
+        raise AssertionError("asked again")
+
+    assert second.once(("near", "name", Ball("linf", 0.5), 0), fails).tolist() == [0.0, 1.0, 2.0]
+    assert second.once(("near", "name", Ball("linf", 0.6), 0), lambda: np.ones(1)).tolist() == [1.0]

@@ -30,6 +30,7 @@ SCORES: Mapping[str, Mapping[str, Any]] = {
     "comprehensiveness": {},
     "connectedness": {},
     "continuity": {"reach": 1},
+    "decision_flip": {"steps": 10},
     "deletion": {"steps": 10},
     "effective_parts": {},
     "efficient_parameter_randomisation": {},

@@ -13,7 +13,7 @@ from assay.cases.case import case
 from assay.engine.declare import explainer, remake
 from assay.model.scramble import layers, scrambled
 from assay.nouns.method import leave
-from assay.words.errors import CapabilityError
+from assay.words.errors import CapabilityError, InputError
 
 
 def _after(question: Any, e: Any, places: tuple[str, ...]) -> Any:
@@ -49,6 +49,29 @@ def test_the_cascade_is_the_mean_over_growing_sets_of_places_without_the_intact_
     assert_allclose(score.values, expected)
     assert_allclose(score.extra[places[0]], [spearman(abs(e.values[r]), abs(stages[0][r])) for r in range(2)])
     assert_allclose(score.extra["places"], len(places))
+
+
+def test_fewer_stages_are_some_of_the_cascade_and_end_with_all() -> None:
+    question = digits(2)
+    e = explain.saliency(question, signed=True)
+    places = layers(question.model)
+    count = len(places)
+    whole = evaluate.parameter_randomisation(e, question, cascade=True)
+    forwards = question.model.meter.forwards
+    some = evaluate.parameter_randomisation(e, question, cascade=True, stages=2)
+    assert question.model.meter.forwards == forwards  # nets that the whole cascade drew
+    ends = [places[round(count / 2) - 1], places[-1]]
+    assert_allclose(some.values, np.mean([whole.extra[end] for end in ends], axis=0))
+    assert_allclose(some.extra["places"], 2)
+    more = evaluate.parameter_randomisation(e, question, cascade=True, stages=count + 5)
+    assert_allclose(more.values, whole.values)
+
+
+@pytest.mark.parametrize("options", [{"stages": 2}, {"stages": -1, "cascade": True}])
+def test_stages_are_of_a_cascade(options: dict[str, Any]) -> None:
+    question = digits(1)
+    with pytest.raises(InputError, match="stages="):
+        evaluate.parameter_randomisation(explain.saliency(question), question, **options)
 
 
 def test_the_last_stage_of_the_cascade_is_the_net_all_scrambled() -> None:

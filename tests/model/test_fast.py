@@ -174,6 +174,15 @@ def test_gradients_go_through_the_plain_net(conv_pair: Any) -> None:
     np.testing.assert_allclose(since.value(since.rows.x), case.output, rtol=1e-5)
 
 
+def test_layers_are_found_though_the_converted_net_shows_none(conv_pair: Any) -> None:
+    model, quick, x = conv_pair
+    case, other = (assay.case(one, x, label=0) for one in (model, quick))
+    np.testing.assert_allclose(explain.grad_cam(other).values, explain.grad_cam(case).values, rtol=1e-5, atol=1e-7)
+    ball, e = assay.Ball("linf", 0.01), explain.saliency(case)
+    scores = [assay.evaluate.relative_representation_stability(e, c, ball=ball, draws=2).values for c in (case, other)]
+    np.testing.assert_allclose(*scores, rtol=1e-3)
+
+
 def test_nothing_of_the_callers_is_changed() -> None:
     torch.manual_seed(0)
     net = conv().train()

@@ -3,7 +3,8 @@
 import json
 import os
 import zipfile
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from tests.nouns import specimens
 
-from assay import Blur, Constant, Marginal, Seed, examples, explain, remake
+import assay
+from assay import Blur, Constant, Marginal, Seed, evaluate, examples, explain, remake
 from assay.nouns.result import Finding, Note, Repair, Result
 from assay.nouns.store import load, save, to_jsonable
 from assay.words.errors import InputError
@@ -231,3 +233,53 @@ def test_what_has_no_plain_form_is_described() -> None:
     assert told["model"]["mark"] == examples.linear().model.mark
     assert told["rule"]["repr"] == "len"
     assert told["seed"] == {"root": 1, "path": []}
+
+
+def comparisons() -> list[Any]:
+    """What is not a result of one method: comparisons, agreements, judgements of scores, grids."""
+    generator = np.random.default_rng(0)
+    x, weights = generator.normal(size=(12, 4)), generator.normal(size=4)
+    case = examples.analytic(lambda x: x @ weights, lambda x: np.tile(weights, (len(x), 1)), x, "linear")
+    held = {name: getattr(explain, name)(case) for name in ("input_x_gradient", "saliency", "occlusion", "random")}
+    scores = {
+        name: {"deletion": evaluate.deletion(one, case), "sparseness": evaluate.sparseness(one, case)}
+        for name, one in held.items()
+    }
+    return [
+        assay.compare_methods(scores, share=0.1, unreliable=["sparseness"]),
+        assay.compare_methods(scores, clusters=np.arange(12) // 2),
+        assay.agreement(held, k=2),
+        assay.meta_evaluation("deletion", held["occlusion"], case, ball=assay.Ball("linf", 0.1), draws=2, randoms=3),
+        assay.settings_grid(
+            held, case, "deletion", removals=[Constant(0.0), Constant(1.0)], signs=("as given", "absolute")
+        ),
+    ]
+
+
+def deeply(one: Any, other: Any) -> None:
+    """Equal in type and content all the way down, NaN to NaN."""
+    assert type(one) is type(other)
+    if is_dataclass(one) and not hasattr(one, "mark"):
+        for item in fields(one):
+            deeply(getattr(one, item.name), getattr(other, item.name))
+    elif isinstance(one, Mapping):
+        assert list(one) == list(other)
+        for key in one:
+            deeply(one[key], other[key])
+    elif isinstance(one, tuple):
+        assert len(one) == len(other)
+        for left, right in zip(one, other):
+            deeply(left, right)
+    elif isinstance(one, float):
+        assert_array_equal(one, other)
+    else:
+        same(one, other)
+
+
+@pytest.mark.parametrize("noun", comparisons(), ids=lambda noun: type(noun).__name__)
+def test_what_compares_methods_comes_back_whole(noun: Any, tmp_path: Path) -> None:
+    back = assay.load(noun.save(tmp_path / "one"))
+    deeply(back, noun)
+    assert repr(back) == repr(noun)
+    assert back.to_frame().equals(noun.to_frame())
+    assert save(back, tmp_path / "two").read_bytes() == (tmp_path / "one").read_bytes()

@@ -161,7 +161,7 @@ def judged(explanations: Mapping[str, Explanation]) -> tuple[Finding, ...]:
             finding("STA301", name, draw.normal(0.9, 0.4, 40), 1.0, "at most", "moves by {:.2f} of its own size"),
         )
         word = words[min(place, 5)]
-        verdict: Any = {"use": "pass", "use with care": "undecided", "do not use": "fail"}[word]
+        verdict: Any = {"use": "pass", "use with care": "informative", "do not use": "fail"}[word]
         evidence = {test.code: test.verdict for test in tests}
         trust = Finding("TRU001", verdict, f"{word} {name}: it {tests[0].claim}", name, n=40, evidence=evidence)
         findings += [*tests, trust]

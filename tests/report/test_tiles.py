@@ -15,7 +15,7 @@ from assay.report.tiles import command, scope, tiles
 
 def test_four_tiles_count_what_failed_out_of_what_was_looked_at() -> None:
     assert [(tile.count, tile.total, tile.note) for tile in tiles(hung(credit()))] == [
-        ("5", "of 10", "2 more to be used with care"),
+        ("5", "of 10", "2 with care"),
         ("1", "of 1", "on up to 31 rows"),
         ("1", "of 3 checks", "1 accepted, 1 undecided"),
         ("1", "", "1 expired, 1 covering nothing"),

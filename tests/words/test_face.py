@@ -8,7 +8,8 @@ NAMES = """
     Ball Blur BlurPath Case Conditional Constant Features Game Gaussian Line Lines Marginal Mean Model
     NoisyLinear Path Point Recipe Removal Run Seed Target Uniform Waiver agreement attack audit case certify
     columns compare compare_methods contrast diagnose elements evaluate examples explain grid groups
-    integer_map load meta_evaluation model remake repair superpixels unit wrap
+    integer_map load meta_evaluation model movement remake repair settings_grid
+    settings_price shift_study superpixels unit wrap wrong_classes
 """
 
 

@@ -18,7 +18,8 @@ from assay.auditing.gallery import galleries
 from assay.auditing.judging import judged_together
 from assay.auditing.ledger import Ledger
 from assay.auditing.plan import RIVAL, Plan, plan
-from assay.auditing.profile import profile_named
+from assay.auditing.profile import Asked, chosen, profile_named
+from assay.auditing.ranked import ranked
 from assay.auditing.run import Run
 from assay.auditing.setting import Setting, setting_of
 from assay.auditing.work import Tell, Work, broken, investigate, silent
@@ -57,6 +58,8 @@ def audit(
     reasons: Sequence[Reasons] = (),
     ids: Sequence[Any] | None = None,
     profile: str = "standard",
+    methods: Asked = (),
+    scores: Asked = (),
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     level: float = 0.95,
@@ -75,7 +78,8 @@ def audit(
     ``favourable`` class (default: the last class). ``suspects`` names columns that should not sway a decision.
     ``recipe`` says how to train and enables repairs. ``ids`` names the rows.
 
-    ``profile`` is quick, standard or deep. ``select`` and ``ignore`` are beginnings of check codes (SAN, SAN1): steps
+    ``profile`` is quick, standard or deep; ``methods`` and ``scores`` name other explanations and scores than the
+    profile's, or map their names to options. ``select`` and ``ignore`` are beginnings of check codes (SAN, SAN1): steps
     that serve no wanted check are left out. All verdicts of pass and fail hold together at ``level`` (Holm over the
     checks). ``waivers`` are failing checks that somebody answers for. Rows are cut to the profile's number by the seed,
     and the page says so.
@@ -95,6 +99,8 @@ def audit(
         recipe=recipe,
         ids=ids,
         profile=profile,
+        methods=methods,
+        scores=scores,
         select=select,
         ignore=ignore,
         seed=seed,
@@ -162,6 +168,8 @@ def prepared(
     recipe: Recipe | None = None,
     ids: Sequence[Any] | None = None,
     profile: str = "standard",
+    methods: Asked = (),
+    scores: Asked = (),
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     seed: int = 0,
@@ -172,7 +180,7 @@ def prepared(
     wrapped = replace(wrap(model), meter=Meter(), fast=False, gaps=False)
     whole = case(wrapped, x, label=None, ids=ids, seed=Seed(seed))
     kind = "image" if len(whole.rows.shape) == 3 else "table"
-    depth = profile_named(kind, profile)
+    depth = chosen(profile_named(kind, profile), methods, scores)
     setting = setting_of(whole, depth, x, train[0] if train else None, background)
     subject = Subject(wrapped, x, y, train, sensitive, favourable, suspects, setting, Seed(seed))
     refuse_early(subject)
@@ -257,6 +265,7 @@ class _Outcome:
             galleries=galleries(self.case, classes, candidates, work.scores),
             waivers=tuple(waivers),
             axioms={name: verdicts(name) for name in work.explanations if verdicts(name)},
+            comparison=ranked(work.scores, tuple(candidates), self.findings, subject.seed, self.level),
             level=self.level,
             reproduce=f"assay.audit(model, x, y, profile={self.asked.profile!r}, seed={subject.seed.root})",
         )
@@ -283,7 +292,7 @@ class _Audit:
         )
         work.refusals += refused
         candidates = [name for name in work.explanations if name not in setting.references]
-        findings = [*_trust(setting, work), *faults, *broken(work.refusals, laid.steps)]
+        findings = [*_trust(setting, work), *work.reliability, *faults, *broken(work.refusals, laid.steps)]
         findings = self._judged(findings, candidates)
         mendings, refused = self._mended(subject, findings, faults)
         work.refusals += refused
@@ -319,10 +328,11 @@ class _Audit:
         asked = self.ledger.anew(clean, lambda: _answered(replace(setting.case, model=model)))
         small = replace(
             setting.profile,
-            explainers={"shapley": setting.profile.explainers["shapley"]},
+            explainers={"shapley": {"budget": setting.profile.budget}},
             scores={name: given for name, given in setting.profile.scores.items() if name in AGAIN},
             attacks={},
             certificates={},
+            reliability={},
         )
         again = replace(setting, case=asked, profile=small, references=("random",))
         laid = plan(again)

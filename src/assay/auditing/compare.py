@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.auditing.run import Run, written
-from assay.diagnose.explanation_trust import CRITERIA, read
+from assay.engine.criteria import criterion_of, reading, yardstick
 from assay.nouns.comparison import Change, Comparison, Course, Drift
 from assay.nouns.record import Record, check_of
 from assay.nouns.result import Explanation, Finding
@@ -101,13 +101,16 @@ def _change(key: tuple[str, str], pair: Pair, one: Record, two: Record, level: f
 
 def _row_by_row(finding: Finding, one: Record, two: Record) -> Floats | None:
     """After − before of the number the check is a mean of, for each row that both audits scored."""
-    criterion = next((c for c in CRITERIA if c.code == finding.code), None)
+    criterion = criterion_of(finding.code)
     if criterion is None:
         return None
     key = finding.subject, criterion.score
     if key not in one.scores or key not in two.scores:
         return None
-    values = [read(criterion, record.scores[key], record.scores) for record in (one, two)]
+    values = [
+        reading(criterion, finding.subject, record.scores, yardstick(record.scores, (finding.subject,))).rows
+        for record in (one, two)
+    ]
     places = [{name: place for place, name in enumerate(record.scores[key].ids)} for record in (one, two)]
     if one.about.get("data") != two.about.get("data"):
         return None  # rows of other data may bear the same ids

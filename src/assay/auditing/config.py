@@ -73,6 +73,8 @@ class AuditSection(Section):
     """How deep to look, and what counts as failing."""
 
     profile: Literal["quick", "standard", "deep"] = Field(default="standard", description="How deep the audit goes.")
+    methods: Texts = Field(default=(), description="Explanations to make instead of the profile's, by name.")
+    scores: Texts = Field(default=(), description="Scores to make instead of the profile's, by name.")
     select: Texts = Field(default=(), description="Beginnings of check codes: only these are made.")
     ignore: Texts = Field(default=(), description="Beginnings of check codes that are left out.")
     level: float = Field(default=0.95, gt=0, lt=1, strict=True, description="Confidence of all verdicts together.")

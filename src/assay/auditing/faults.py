@@ -171,7 +171,7 @@ def _disparity_price(subject: Subject) -> Price:
 
 
 def _budget(subject: Subject) -> int:
-    return int(subject.setting.profile.explainers["shapley"]["budget"])
+    return subject.setting.profile.budget
 
 
 DIAGNOSES = (
@@ -231,7 +231,7 @@ def found_faults(
     findings: list[Finding] = []
     refusals: list[Refusal] = []
     for place, step in enumerate(steps):
-        if step.verb != "diagnose":
+        if step.verb != "diagnose" or step.subject:
             continue
         tell(place)
         diagnosis = next(d for d in DIAGNOSES if d.name == step.method)

@@ -9,13 +9,15 @@ from itertools import combinations
 import numpy as np
 
 from assay.cases.case import Case
+from assay.engine.wrong_classes import mistakes
 from assay.nouns.record import Gallery
 from assay.nouns.result import Explanation, Score
 from assay.nouns.target import probabilities
 from assay.words.stats import spearman
 from assay.words.types import Floats, Ints, Masks
 
-SHOWN = 6
+SHOWN, WORST = 6, 2
+"""Rows of a gallery, and galleries of single classes' mistakes."""
 
 
 def galleries(
@@ -53,10 +55,15 @@ def _typical(lead: Floats, right: Masks, known: bool) -> Gallery:
 
 
 def _wrong(predicted: Ints, truth: Ints, lead: Floats, classes: Sequence[str]) -> list[Gallery]:
-    """The mistakes made with most confidence: of two classes, each kind of mistake for itself."""
+    """The mistakes made with most confidence: of two classes, each kind of mistake for itself.
+
+    Of more classes all together, and the commonest false positives and false negatives of a class.
+    """
     wrong = predicted != truth
     if len(classes) != 2:
-        return [_drawn("wrong", "another class is true, and the model was surest", -lead, wrong)]
+        worst = sorted(mistakes(predicted, truth, lead, classes, shown=SHOWN), key=lambda gallery: -gallery.of)
+        together = _drawn("wrong", "another class is true, and the model was surest", -lead, wrong)
+        return [together, *(gallery for gallery in worst[:WORST] if gallery.of > 1)]
     told = []
     for taken, true in ((1, 0), (0, 1)):
         kind = (predicted == taken) & (truth == true)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,15 @@ from typing import Any
 from filelock import FileLock
 
 from assay.cases.game import Game
+from assay.cases.recall import Recall
 from assay.engine.declare import versions
 from assay.model.model import Meter
 from assay.nouns.store import Bundle, load, save, to_jsonable
 from assay.words.digest import digest
 from assay.words.errors import InputError
+
+Memory = Game | Recall
+"""What a case has learnt in answering."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class Ledger:
 
     A file's name is a mark of all that its content depends on, so audits may share a folder: they find each other's
     outcomes and cannot harm them. A lock makes the second of two audits wait instead of working on the same step.
-    What a game had remembered after the step is kept beside it, so that an audit that goes on asks the model for
-    exactly what it would have been asked without the break. A damaged file is made again.
+    What game and recall of the case had learnt in the step is kept beside it, so that an audit that goes on asks the
+    model for exactly what it would have been asked without the break. A damaged file is made again.
     """
 
     folder: Path | None = None
@@ -44,19 +48,19 @@ class Ledger:
     entries: dict[str, Entry] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
-    def once(self, name: str, depends: Mapping[str, Any], make: Callable[[], Any], game: Game | None = None) -> Any:
-        """The outcome of this step: from the folder where it is there, else made now and kept."""
+    def once(self, name: str, depends: Mapping[str, Any], make: Callable[[], Any], *memories: Memory) -> Any:
+        """The outcome of this step: from the folder where it is there, else made now and kept, with what was learnt."""
         mark = digest(name, str(to_jsonable({**depends, "versions": dict(versions())})))
         if mark not in self.entries:
-            self.entries[mark] = self._made(make) if self.folder is None else self._found(mark, make, game)
+            self.entries[mark] = self._made(make) if self.folder is None else self._found(mark, make, memories)
         return self.entries[mark].outcome
 
-    def _found(self, mark: str, make: Callable[[], Any], game: Game | None) -> Entry:
+    def _found(self, mark: str, make: Callable[[], Any], memories: Sequence[Memory]) -> Entry:
         assert self.folder is not None
         place = self.folder / mark[:2] / f"{mark}.assay"
         place.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(place.with_suffix(".lock")):
-            return self._read(place, game) or self._kept(make, place, game)
+            return self._read(place, memories) or self._kept(make, place, memories)
 
     def anew(self, name: str, make: Callable[[], Any]) -> Any:
         """The outcome of a step that is made every time, and counted like the others."""
@@ -79,14 +83,14 @@ class Ledger:
         }
         return Entry(outcome, cost, time.monotonic() - started, fresh=True)
 
-    def _kept(self, make: Callable[[], Any], place: Path, game: Game | None) -> Entry:
-        known = len(game.known) if game is not None else 0
+    def _kept(self, make: Callable[[], Any], place: Path, memories: Sequence[Memory]) -> Entry:
+        before = [memory.made for memory in memories]
         entry = self._made(make)
-        answers = game.answers(known) if game is not None else {}
+        answers = [memory.answers(since) for memory, since in zip(memories, before)]
         save(Bundle({"outcome": entry.outcome, "cost": entry.cost, "answers": answers}), place)
         return entry
 
-    def _read(self, place: Path, game: Game | None) -> Entry | None:
+    def _read(self, place: Path, memories: Sequence[Memory]) -> Entry | None:
         if not place.is_file():
             return None
         started = time.monotonic()
@@ -95,6 +99,6 @@ class Ledger:
         except InputError:
             self.damaged.append(place.name)
             return None
-        if game is not None and held["answers"]:
-            game.learn(held["answers"])
+        for memory, answers in zip(memories, held["answers"]):
+            memory.learn(answers)
         return Entry(held["outcome"], held["cost"], time.monotonic() - started, fresh=False)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.auditing.setting import Setting
-from assay.diagnose.explanation_trust import CRITERIA
+from assay.engine.criteria import CRITERIA, YARDSTICKS
 from assay.engine.declare import check
+from assay.engine.meta_evaluation import explains_again
 from assay.engine.price import anew, price_of
 from assay.nouns.method import Method, Price, Verb, find
 from assay.nouns.record import NotRun
@@ -25,8 +26,9 @@ LEADERS = ("integrated_gradients", "shapley")
 """Explanations whose leading parts are certified: the first that the case can have."""
 
 CODES: dict[tuple[str, str], tuple[str, ...]] = {
-    **{("evaluate", criterion.score): (criterion.code,) for criterion in CRITERIA},
+    **{("evaluate", one.score): tuple(c.code for c in CRITERIA if c.score == one.score) for one in CRITERIA},
     ("attack", "top_k"): ("ATK401",),
+    ("diagnose", "score_reliability"): ("SCO101", "SCO102"),
     ("diagnose", "membership"): ("PRV101", "PRV102", "PRV103"),
     ("diagnose", "disparity"): ("FAI101", "FAI102", "FAI103", "FAI110"),
     ("diagnose", "shortcut"): ("SHC201", "SHC202"),
@@ -114,6 +116,7 @@ def plan(setting: Setting, faults: Sequence[Step] = (), wanted: Wanted = lambda 
                 layout.add("evaluate", name, subject, given)
             elif subject not in setting.references:
                 layout.leave_out(f"evaluate.{name} of {subject}", reason, enable)
+    layout.test_scores(explained)
     for name, given in profile.attacks.items():
         for subject in explained:
             if subject in profile.attacked and setting.ball is not None:
@@ -151,6 +154,17 @@ class _Layout:
             price = anew(setting.case, price)
         self.steps.append(Step(verb, name, subject, options, price))
 
+    def test_scores(self, explained: Sequence[str]) -> None:
+        """Whether the scores that verdicts rest on can be believed here, asked of the yardstick."""
+        setting = self.setting
+        best = next((name for name in YARDSTICKS if name in explained), None)
+        deciding = {c.score: setting.profile.scores[c.score] for c in CRITERIA
+                    if c.kind == "faithful" and c.score in setting.profile.scores}  # fmt: skip
+        if best is None or not deciding or not setting.profile.reliability:
+            return
+        filled_in = {name: filled(find("evaluate", name), given, setting) for name, given in deciding.items()}
+        self.add("diagnose", "score_reliability", best, {**setting.profile.reliability, "scores": filled_in})
+
     def leave_out(self, what: str, why: str, enable: str) -> None:
         """Remember what is left out, once."""
         if not any(known.what == what for known in self.skipped):
@@ -170,20 +184,33 @@ def _mirrored(setting: Setting) -> bool:
 
 def _why_not(score: str, subject: str, setting: Setting) -> tuple[str, str]:
     """Why this explanation is not put to this score, and what would enable it; two empty texts where it is."""
-    method, net = find("explain", subject), setting.case.model.net
+    method, net, asked = find("explain", subject), setting.case.model.net, find("evaluate", score)
+    given = filled(asked, setting.profile.scores[score], setting)
+    open_ = [name for name, option in asked.options.items() if option.default is option.empty and name not in given]
     if score == "completeness" and "complete" not in method.claims:
         return "the method does not claim that its values add up", "a method that does"
     if score == "parameter_randomisation" and net is None:
         return "the model has no weights to draw afresh", "a torch net"
-    if score == "max_sensitivity" and setting.ball is None:
+    if "ball" in open_:
         return "columns have units of their own, so there is no ball", "call it yourself with ball=…"
-    dear = {"parameter_randomisation": setting.profile.randomised, "max_sensitivity": setting.profile.moved}
-    if score in dear and subject not in dear[score] and "reference" not in method.claims:
+    if open_ == ["reference"]:
+        return "no training rows were given", "train=(rows, labels)"
+    if open_:
+        return f"it needs {', '.join(open_)}", f"scores={{{score!r}: {{{open_[0]!r}: …}}}}"
+    if score == "runner_up_logit" and _mirrored(setting):
+        return "of two classes the runner-up's values are these with the sign turned", "three classes or more"
+    again = setting.profile.randomised if score == "parameter_randomisation" else setting.profile.moved
+    if subject not in again and "reference" not in method.claims and explains_again(asked, setting.case, given):
         return "re-explaining by removal costs too many forward passes", "call it yourself"
     return "", ""
 
 
 def filled(method: Method, given: Mapping[str, Any], setting: Setting) -> dict[str, Any]:
     """The options of one call: the profile's, and what all steps share."""
-    shared = {"remove": setting.remove, "background": setting.background, "ball": setting.ball}
+    shared = {
+        "remove": setting.remove,
+        "background": setting.background,
+        "ball": setting.ball,
+        "reference": setting.reference,
+    }
     return dict(given) | {name: value for name, value in shared.items() if name in method.options and value is not None}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.auditing.profile import Profile, widened
+from assay.auditing.profile import Profile, enlarged, widened
 from assay.cases.case import Case
 from assay.cases.removals import Blur, Marginal, Removal
 from assay.engine.ball import Ball
@@ -18,7 +18,10 @@ from assay.words.types import Ints
 
 @dataclass(frozen=True)
 class Setting:
-    """``chosen`` are the places, among all rows given, of the rows explained; ``limits`` are told on the page."""
+    """``chosen`` are the places, among all rows given, of the rows explained; ``limits`` are told on the page.
+
+    ``reference`` are rows that the model was trained on, beside which the familiarity of others is measured.
+    """
 
     case: Case
     profile: Profile
@@ -28,17 +31,34 @@ class Setting:
     references: tuple[str, ...]
     chosen: Ints
     limits: tuple[str, ...] = field(default=())
+    reference: Any = None
 
 
 def setting_of(whole: Case, depth: Profile, x: Any, train: Any = None, background: Any = None) -> Setting:
     """The setting for images or for a table; rows are cut to the profile's number by the seed."""
     pictures = len(whole.rows.shape) == 3
-    depth, told = (depth, ()) if pictures else widened(depth, len(whole.features))
+    depth, told = (enlarged(depth, whole.rows.shape), ()) if pictures else widened(depth, len(whole.features))
     chosen, limits = _chosen(whole, depth)
     asked = whole.take(chosen) if limits else whole
-    if pictures:
-        return _pictures(asked, depth, chosen, limits)
-    return _table(asked, depth, x, train, background, chosen, (*told, *limits))
+    made = (
+        _pictures(asked, depth, chosen, limits)
+        if pictures
+        else _table(asked, depth, x, train, background, chosen, (*told, *limits))
+    )
+    return replace(made, reference=_reference(asked, train))
+
+
+REFERENCE = 500
+"""Training rows beside which the familiarity of others is measured."""
+
+
+def _reference(asked: Case, train: Any) -> Any:
+    if train is None:
+        return None
+    rows = asked.rows.like(train)
+    if len(rows) > REFERENCE:
+        rows = rows[asked.seed.child("audit", "reference").generator().choice(len(rows), REFERENCE, replace=False)]
+    return asked.rows.table.decode(rows) if asked.rows.table is not None else rows
 
 
 def _chosen(whole: Case, depth: Profile) -> tuple[Ints, tuple[str, ...]]:

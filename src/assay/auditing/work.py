@@ -36,6 +36,7 @@ class Work:
     scores: dict[tuple[str, str], Score] = field(default_factory=dict)
     breaches: dict[str, Breach] = field(default_factory=dict)
     certificates: dict[str, Certificate] = field(default_factory=dict)
+    reliability: list[Finding] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
     def put(self, step: Step, outcome: Any) -> None:
@@ -46,6 +47,8 @@ class Work:
             (self.rivals if step.subject == RIVAL else self.explanations)[step.method] = outcome
         elif step.verb == "evaluate":
             self.scores[step.subject, step.method] = outcome
+        elif step.verb == "diagnose":
+            self.reliability += outcome
         elif step.verb == "attack":
             self.breaches[step.subject] = outcome
         else:
@@ -56,7 +59,7 @@ def investigate(laid: Plan, setting: Setting, ledger: Ledger, tell: Tell) -> Wor
     """Explain, score, attack and certify as planned; a step that is refused becomes a refusal, and the rest go on."""
     work = Work()
     for done, step in enumerate(laid.steps):
-        if step.verb not in ("diagnose", "repair"):
+        if step.verb not in ("diagnose", "repair") or step.subject:
             tell("step", step.key, laid.paid(done))
             perform(step, setting, work, ledger)
     return work
@@ -75,7 +78,8 @@ def perform(step: Step, setting: Setting, work: Work, ledger: Ledger) -> None:
         except AssayError as error:
             return Refusal(step.key, step.verb, str(error), type(error).__name__)
 
-    outcome = ledger.once(step.key, depends, make, setting.case.game(setting.remove))
+    asked = setting.case
+    outcome = ledger.once(step.key, depends, make, asked.game(setting.remove), asked.recall)
     if isinstance(outcome, Explanation):  # a result from the disk knows its data options by their marks alone
         outcome = replace(outcome, made=replace(outcome.made, options={**outcome.made.options, **step.options}))
     work.put(step, outcome)
@@ -88,6 +92,8 @@ def _called(step: Step, setting: Setting, subject: Explanation | None) -> Any:
     assert subject is not None
     if step.verb == "evaluate":
         return method.call(subject, asked, **step.options)
+    if step.verb == "diagnose":
+        return method.call(asked, subject, **step.options)
     if step.verb == "attack":
         return method.call(subject, asked, setting.ball, **step.options)
     return method.call(asked, subject.top(LEADING), **step.options)

@@ -72,6 +72,11 @@ class Case:
         chunks = list(self._batches(x, which, ask))
         return _concatenate(chunks) if self.live else np.concatenate([to_floats(c) for c in chunks])
 
+    def values(self, x: Array, which: Ints, others: Sequence[Case]) -> Floats:
+        """The target at ``x`` here and in cases of the same model under other targets (case, row), from one pass."""
+        outputs = self.outputs(x, which)
+        return np.stack([to_floats(one._read(one.label[which])(outputs)) for one in (self, *others)])
+
     def gradient(self, x: Array, which: Ints | None = None) -> Array:
         """Derivative of the target with respect to ``x``, shaped and typed like ``x``."""
         self._differentiable()
@@ -184,12 +189,18 @@ class Case:
             )
         key = (remove.mark, pooled)
         if key not in self._games:
-            self._games[key] = Game(self, remove, remove.bind(self.rows), pooled=pooled)
+            bound = [one._games[key].filling for one in self.company if key in one._games]
+            self._games[key] = Game(self, remove, bound[0] if bound else remove.bind(self.rows), pooled=pooled)
         return self._games[key]
 
     @cached_property
     def _games(self) -> dict[tuple[str, bool], Game]:
         return {}
+
+    @cached_property
+    def company(self) -> tuple[Case, ...]:
+        """The same rows under other targets, whose games learn what this one's are told (``cases.company``)."""
+        return ()
 
     @cached_property
     def recall(self) -> Recall:

@@ -131,6 +131,11 @@ class Game:
         """Forward passes one fresh mask costs."""
         return self.remove.fills
 
+    @property
+    def made(self) -> int:
+        """How many answers it holds."""
+        return len(self.known)
+
     def answers(self, since: int = 0) -> dict[str, np.ndarray]:
         """What is remembered, oldest first and without the first ``since``: rows, packed masks and values."""
         kept = slice(self.known.gone + since, self.known.count)
@@ -153,17 +158,30 @@ class Game:
         if whole.any():
             values[whole] = self.case.output[which[whole]]
         rest = np.flatnonzero(~whole)
+        others = [one.game(self.remove, pooled=self.pooled) for one in self.case.company]
         for part in self._blocks(len(rest)):
             asked = rest[part]
-            if self.pooled:
-                mean = self.outputs(which[asked], keep[asked])
-                values[asked] = self.case.read(mean, which[asked])
-                continue
-            sums = np.zeros(len(asked))
-            for filled, owners in self._versions(which[asked], keep[asked]):
-                sums += self.case.value(filled, owners).reshape(-1, len(asked)).sum(axis=0)
-            values[asked] = sums / self.remove.fills
+            found = self._told(which[asked], keep[asked])
+            values[asked] = found[0]
+            for other, theirs in zip(others, found[1:]):
+                masks = np.packbits(keep[asked], axis=1)
+                other.learn({"rows": which[asked], "masks": masks, "values": theirs})
         return values
+
+    def _told(self, which: Ints, keep: Masks) -> Floats:
+        """Fresh answers (case, query), of this case and of those in its company, from the same passes."""
+        cases = (self.case, *self.case.company)
+        if self.pooled:
+            mean = self.outputs(which, keep)
+            return np.stack([case.read(mean, which) for case in cases])
+        sums = np.zeros((len(cases), len(which)))
+        for filled, owners in self._versions(which, keep):
+            if len(cases) == 1:
+                found = self.case.value(filled, owners)[None]
+            else:
+                found = self.case.values(filled, owners, cases[1:])
+            sums += found.reshape(len(cases), -1, len(which)).sum(axis=1)
+        return np.asarray(sums / self.remove.fills)
 
     def _versions(self, which: Ints, keep: Masks) -> Iterator[tuple[Array, Ints]]:
         """Filled rows, as many versions at a time as fit one model batch, and whose they are."""

@@ -36,6 +36,8 @@ def audit(
     suspects: tuple[str, ...] = (),
     ids: str = "",
     profile: Literal["", "quick", "standard", "deep"] = "",
+    methods: tuple[str, ...] = (),
+    scores: tuple[str, ...] = (),
     select: tuple[str, ...] = (),
     ignore: tuple[str, ...] = (),
     level: float | None = None,
@@ -89,6 +91,10 @@ def audit(
         Column that names the rows; the model does not see it.
     profile
         quick, standard (the default) or deep.
+    methods
+        Explanations to make instead of the profile's, such as shapley or tree_shapley.
+    scores
+        Scores to make instead of the profile's, such as deletion or morf.
     select
         Beginnings of check codes, such as SAN or SAN1: only these checks are made.
     ignore
@@ -141,6 +147,8 @@ def audit(
         },
         "audit": {
             "profile": profile,
+            "methods": split(methods),
+            "scores": split(scores),
             "select": split(select),
             "ignore": split(ignore),
             "level": level,
@@ -233,6 +241,8 @@ def prepared_from(config: Config) -> Prepared:
         recipe=how,
         ids=table.ids,
         profile=config.audit.profile,
+        methods=config.audit.methods,
+        scores=config.audit.scores,
         select=config.audit.select,
         ignore=config.audit.ignore,
         seed=config.audit.seed,

@@ -10,10 +10,12 @@ FAMILIES = {
     "EXP": "completeness and faithfulness of explanations",
     "SAN": "sanity of explanations",
     "STA": "stability of explanations",
+    "SCO": "the scores that verdicts rest on",
     "ATK": "attacks",
     "PRV": "privacy",
     "FAI": "fairness",
     "SHC": "shortcuts",
+    "SHF": "explanations under a shift of the data",
     "DAT": "data",
     "RUN": "the audit itself",
 }
@@ -52,13 +54,13 @@ CHECKS = (
     ),
     Check(
         "EXP201",
-        "Does the target fall faster when leading parts are taken away than in random order?",
+        "How far up from random order to the yardstick does the explanation stand when leading parts are taken away?",
         _FAITHFUL,
         "evaluate.deletion",
     ),
     Check(
         "EXP202",
-        "Does the target rise faster when leading parts are put back than in random order?",
+        "How far up from random order to the yardstick does the explanation stand when leading parts are put back?",
         _FAITHFUL,
         "evaluate.insertion",
     ),
@@ -70,9 +72,21 @@ CHECKS = (
     ),
     Check(
         "SAN102",
-        "Does the explanation change when the model's weights are drawn afresh?",
+        "Does the explanation, signs and all, change when the model's weights are drawn afresh?",
         "It shows the input rather than the model: take another method.",
         "evaluate.parameter_randomisation",
+    ),
+    Check(
+        "SAN104",
+        "Do its magnitudes alone change when the model's weights are drawn afresh?",
+        "Read its signs, too: where it is large tells more of the input than of the model.",
+        "evaluate.parameter_randomisation",
+    ),
+    Check(
+        "SAN103",
+        "Does the explanation change when it is asked about the runner-up class?",
+        "The same picture speaks for both classes: ask for their difference (target margin).",
+        "evaluate.runner_up_logit",
     ),
     Check(
         "STA301",
@@ -85,6 +99,18 @@ CHECKS = (
         "Can a small move of the input change what leads the explanation, the prediction kept?",
         "Do not show it where inputs can be chosen by those who gain from it; smooth the model.",
         "attack.top_k",
+    ),
+    Check(
+        "SCO101",
+        "Does the score rank a good explanation above a shuffled one on this model?",
+        "The score is left out of the verdicts; score more rows, or give it more draws or steps.",
+        "diagnose.score_reliability",
+    ),
+    Check(
+        "SCO102",
+        "Does the score keep still under noise that is too small to matter?",
+        "The score is left out of the verdicts; give it more draws.",
+        "diagnose.score_reliability",
     ),
     Check(
         "PRV101",
@@ -134,6 +160,30 @@ CHECKS = (
         "How often does a suspect column alone sway the decision?",
         "Refit without the column (repair refit), and audit again.",
         "diagnose.shortcut",
+    ),
+    Check(
+        "SHF101",
+        "Do leading parts and signs change more under the shift than by training again?",
+        "Regularise more strongly, or fine-tune by a smaller step; assay.shift_study shows what helps.",
+        "diagnose.explanation_shift",
+    ),
+    Check(
+        "SHF102",
+        "Do explanations turn further under the shift than by training again?",
+        "Regularise more strongly, or fine-tune by a smaller step; assay.shift_study shows what helps.",
+        "diagnose.explanation_shift",
+    ),
+    Check(
+        "SHF103",
+        "How far do gradients move with the weights?",
+        "It informs, and never fails.",
+        "diagnose.explanation_shift",
+    ),
+    Check(
+        "SHF104",
+        "Do the models before and after the shift know the same?",
+        "It informs, and never fails.",
+        "diagnose.explanation_shift",
     ),
     Check(
         "DAT101",

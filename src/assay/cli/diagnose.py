@@ -54,6 +54,8 @@ def diagnose(
     from assay.nouns.store import to_jsonable
 
     chosen = method_of("diagnose", method)
+    if method == "explanation_shift":
+        raise InputError("diagnose explanation_shift needs a second model and a recipe; call it from Python.")
     if method not in SUBJECTS:
         raise InputError(f"diagnose {method} judges an audit's scores; run assay audit. Here: {', '.join(SUBJECTS)}.")
     told = _Told(chosen, wanted, wanted.model(model), train, split(sensitive), favourable, split(suspects))

@@ -3,8 +3,10 @@
 
 from assay.diagnose.data import data as data
 from assay.diagnose.disparity import disparity as disparity
+from assay.diagnose.explanation_shift import explanation_shift as explanation_shift
 from assay.diagnose.explanation_trust import explanation_trust as explanation_trust
 from assay.diagnose.membership import membership as membership
+from assay.diagnose.score_reliability import score_reliability as score_reliability
 from assay.diagnose.shortcut import shortcut as shortcut
 
-__all__ = ["data", "disparity", "explanation_trust", "membership", "shortcut"]
+__all__ = ["data", "disparity", "explanation_shift", "explanation_trust", "membership", "score_reliability", "shortcut"]

@@ -3,167 +3,104 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from assay.cases.case import Case
+from assay.engine.criteria import Criterion, Scores, asked_of, criterion_of, reading, rungs, yardstick
 from assay.engine.declare import diagnostic
-from assay.nouns.result import Breach, Explanation, Finding, Score, Verdict, judge
-from assay.words.errors import InputError
+from assay.nouns.result import Breach, Explanation, Finding, Verdict, judge
 from assay.words.stats import Basis
-from assay.words.types import Floats
 
+Word = Literal["use", "use with care", "do not use", "undecided"]
 
-@dataclass(frozen=True)
-class Criterion:
-    """One thing asked of an explanation: a score, what is read off it, and the side of a threshold it must be on.
+VERDICTS: dict[Word, Verdict] = {
+    "use": "pass",
+    "use with care": "informative",
+    "do not use": "fail",
+    "undecided": "undecided",
+}
+"""What is told, and how a gate reads it."""
 
-    ``against`` compares row by row with a reference explainer; the estimate is then how much better than it, on the
-    score's own scale. ``decides`` says whether failing it alone means the explanation should not be used. ``bounds``
-    are the least and the greatest value there can be, where there are such.
-    """
+FACTS = 3
+"""Facts that a verdict is told with."""
 
-    code: str
-    score: str
-    question: str
-    threshold: float
-    direction: Literal["at most", "at least"]
-    against: str = ""
-    decides: bool = False
-    bounds: tuple[float, float] | None = None
-
-
-CRITERIA = (
-    Criterion("EXP101", "completeness", "leaves {estimate:.1%} of the target's rise unexplained", 0.05, "at most"),
-    Criterion(
-        "EXP201",
-        "deletion",
-        "gains {estimate:+.3g} over random order in deletion",
-        0.0,
-        "at least",
-        "random",
-        True,
-    ),
-    Criterion(
-        "EXP202",
-        "insertion",
-        "gains {estimate:+.3g} over random order in insertion",
-        0.0,
-        "at least",
-        "random",
-        True,
-    ),
-    Criterion(
-        "EXP203",
-        "faithfulness_correlation",
-        "goes with the effect of removing parts at r = {estimate:.2f}",
-        0.0,
-        "at least",
-        "",
-        True,
-        (-1.0, 1.0),
-    ),
-    Criterion(
-        "SAN102",
-        "parameter_randomisation",
-        "keeps rank correlation {estimate:.2f} when the weights are drawn afresh",
-        0.3,
-        "at most",
-        "",
-        True,
-        (-1.0, 1.0),
-    ),
-    Criterion(
-        "STA301",
-        "max_sensitivity",
-        "moves by {estimate:.2f} of its own size under tiny moves of the input",
-        1.0,
-        "at most",
-    ),
-)
+SCORE_CHECKS = ("SCO101", "SCO102")
+"""Checks of the scores themselves: one that fails either is left out of every verdict."""
 
 
 @diagnostic(source="assay2026")
 def explanation_trust(
     case: Case,
     explanations: Mapping[str, Explanation],
-    scores: Mapping[tuple[str, str], Score],
+    scores: Scores,
     *,
     breaches: Mapping[str, Breach] | None = None,
+    reliability: Sequence[Finding] = (),
+    top: str = "",
     level: float = 0.95,
 ) -> list[Finding]:
-    """Whether each explanation of this model may be used, used with care, or not used, and on what evidence.
+    """Whether each explanation of this model is to be used, used with care, not used, or cannot be judged; and why.
 
-    Every criterion compares a mean over rows (Student's interval; with a value added at each bound where there are
-    bounds) with a threshold; ``level`` holds for all criteria of one explanation together (Bonferroni). An explanation
-    that fails faithfulness or sanity is not to be used; one that fails stability, or that the rows at hand cannot
-    decide, is to be used with care. ``explanations`` are the candidates; ``scores`` is keyed (explainer, score) and
-    must hold the reference explainer ``random``.
+    Every criterion compares a mean over rows with a threshold (Student's interval; with a value added at each bound
+    where there are bounds); ``level`` holds for all criteria of one explanation together (Bonferroni). Deletion and
+    insertion are told as the share of the way from random order (0) to the yardstick (1), a ratio of paired means with
+    Fieller's interval; ``top`` names the yardstick, by default oracle, shapley, tree_shapley, permutation_shapley or
+    occlusion, whichever of them was scored first. ``scores`` is keyed (explainer, score) and must hold ``random``.
+
+    Do not use: faithfulness or sanity fails; the fault is the explanation's. Use: an order is faithful and nothing
+    fails; what looks odd in it is then the model's doing. Use with care: the same, but a test of stability, of adding
+    up or of telling classes apart fails, or sanity is open. Undecided: no order is shown to be faithful; ``more`` says
+    how many further rows would decide, if the estimates stayed. Scores that ``reliability`` (findings of
+    ``score_reliability``) shows to fail are left out, and named.
     """
+    best = top or yardstick(scores, tuple(explanations))
     findings: list[Finding] = []
     for name in explanations:
-        asked = [criterion for criterion in CRITERIA if (name, criterion.score) in scores]
+        asked = asked_of(name, scores)
         breach = (breaches or {}).get(name)
         each = 1 - (1 - level) / max(len(asked) + (breach is not None), 1)
-        judged = [_judged(name, criterion, scores, each) for criterion in asked]
+        findings += [_judged(name, criterion, scores, best, each) for criterion in asked]
         if breach is not None:
-            judged.append(_attacked(name, breach, each))
-        findings += judged
-    return [*findings, *concluded(findings, tuple(explanations))]
+            findings.append(_attacked(name, breach, each))
+    return [*findings, *concluded([*findings, *reliability], tuple(explanations))]
 
 
 def concluded(findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
-    """TRU001 for each explanation named, from the verdicts of its criteria."""
-    return [_verdict(name, [f for f in findings if f.subject == name and f.code != "TRU001"]) for name in names]
+    """TRU001 for each explanation named, from the verdicts of its criteria and of the scores they are read off."""
+    blind = {f.subject: f for f in findings if f.code in SCORE_CHECKS and f.verdict == "fail"}
+    return [
+        _concluded(name, [f for f in findings if f.subject == name and f.code != "TRU001"], blind) for name in names
+    ]
 
 
-def _judged(name: str, criterion: Criterion, scores: Mapping[tuple[str, str], Score], level: float) -> Finding:
-    score = scores[name, criterion.score]
-    values = read(criterion, score, scores)
-    known = values[~np.isnan(values)]
-    estimate = float(known.mean()) if len(known) else float("nan")
-    basis = (
-        Basis("student", {"values": known})
-        if criterion.bounds is None
-        else Basis("bounded", {"values": known, "bounds": np.array(criterion.bounds)})
-    )
-    interval = basis.at(level)
-    claim = criterion.question.format(estimate=estimate) if len(known) else f"has no defined {criterion.score}"
+def _judged(name: str, criterion: Criterion, scores: Scores, top: str, level: float) -> Finding:
+    score, found = scores[name, criterion.score], reading(criterion, name, scores, top)
+    interval = found.basis.at(level)
+    known = found.n > 0
+    told = criterion.question.format(estimate=found.estimate, top=top)
+    if criterion.climbs and math.isnan(found.estimate):
+        told = f"has no ladder in {criterion.score}: {top} itself does not beat random order"
     return Finding(
         code=criterion.code,
-        verdict=judge(interval, criterion.threshold, criterion.direction) if len(known) else "not applicable",
-        claim=f"{name} {claim}",
+        verdict=judge(interval, criterion.threshold, criterion.direction) if known else "not applicable",
+        claim=f"{name} {told}" if known else f"{name} has no defined {criterion.score}",
         subject=name,
-        estimate=estimate,
+        estimate=found.estimate,
         interval=interval,
         threshold=criterion.threshold,
         direction=criterion.direction,
-        null=0.0 if criterion.against or criterion.score == "faithfulness_correlation" else None,
-        n=len(known),
+        null=0.0 if criterion.climbs or criterion.score == "faithfulness_correlation" else None,
+        n=found.n,
         meaning=score.meaning,
-        advice=_ADVICE[criterion.code],
-        evidence={
-            "rows undefined": int(np.isnan(values).sum()),
-            "mean score": score.mean,
-            "better": score.better,
-        },
-        basis=basis if len(known) else None,
+        advice=criterion.advice,
+        evidence={"rows undefined": found.undefined, "mean score": score.mean, "better": score.better}
+        | ({"ladder": rungs(criterion.score, scores, top)} if criterion.climbs else {}),
+        basis=found.basis if known else None,
     )
-
-
-def read(criterion: Criterion, score: Score, scores: Mapping[tuple[str, str], Score]) -> Floats:
-    """The number of each row (row,) whose mean the criterion holds to its threshold."""
-    if criterion.score == "completeness":
-        return score.extra["relative"]
-    if not criterion.against:
-        return score.values
-    if (criterion.against, criterion.score) not in scores:
-        raise InputError(f"{criterion.code} compares with the reference {criterion.against!r}; score it too.")
-    reference = scores[criterion.against, criterion.score].values
-    return reference - score.values if score.better == "lower" else score.values - reference
 
 
 def _attacked(name: str, breach: Breach, level: float) -> Finding:
@@ -181,7 +118,7 @@ def _attacked(name: str, breach: Breach, level: float) -> Finding:
         null=float(breach.random.mean()),
         n=len(breach.ids),
         meaning=breach.meaning,
-        advice=_ADVICE["ATK401"],
+        advice="Do not let an adversary choose the input; smoothing (repair.smoothing) makes it harder to move.",
         evidence={
             "after random moves of the same size": float(breach.random.mean()),
             "prediction kept": int(breach.kept.sum()),
@@ -190,42 +127,61 @@ def _attacked(name: str, breach: Breach, level: float) -> Finding:
     )
 
 
-def _verdict(name: str, judged: Sequence[Finding]) -> Finding:
-    deciding = {c.code for c in CRITERIA if c.decides}
-    against = [f for f in judged if f.verdict == "fail"]
-    proven = [f for f in judged if f.verdict == "pass" and f.code in deciding]
-    verdict: Verdict
-    if any(f.code in deciding for f in against):
-        verdict, word = "fail", "do not use"
-    elif against or not proven:
-        verdict, word = "undecided", "use with care"
-    else:
-        verdict, word = "pass", "use"
-    why = (
-        "; ".join(f.claim.removeprefix(f"{name} ") for f in (against or proven or judged)[:2])
-        or "nothing could be tested"
-    )
+def _concluded(name: str, found: Sequence[Finding], blind: Mapping[str, Finding]) -> Finding:
+    judged = [f for f in found if _score(f) not in blind]
+    word, facts = _worded(judged)
+    told = "; ".join(f.claim.removeprefix(f"{name} ") for f in facts[:FACTS]) or "nothing could be tested"
+    out = [score for score in blind if any(_score(f) == score for f in found)]
+    aside = f" ({' and '.join(out)} left out: unreliable on this model)" if out else ""
+    more = [f.more for f in facts if f.more is not None] if word == "undecided" else []
     return Finding(
         code="TRU001",
-        verdict=verdict,
-        claim=f"{word} {name}: it {why}" if judged else f"{word} {name}: {why}",
+        verdict=VERDICTS[word],
+        claim=f"{word} {name}: it {told}{aside}" if facts else f"{word} {name}: {told}{aside}",
         subject=name,
-        n=max((f.n for f in judged), default=0),
+        n=max((f.n for f in found), default=0),
         meaning=(
-            "Use: at least one test of faithfulness or sanity is passed and none is failed. Use with care: a test of "
-            "stability is failed, or the rows at hand decide nothing. Do not use: faithfulness or sanity is failed."
+            "Use: an order by it is faithful and no test is failed. Use with care: the same, but a test of stability, "
+            "of adding up or of telling classes apart is failed, or sanity is open. Do not use: faithfulness or sanity "
+            "is failed. Undecided: the rows at hand do not show it faithful."
         ),
-        advice="Ask for more rows where tests are undecided." if verdict == "undecided" else "",
-        evidence={f.code: f.verdict for f in judged},
+        advice=_advised(word, more),
+        evidence={f.code: f.verdict for f in found}
+        | {"word": word, "facts": [f.code for f in facts[:FACTS]], "left out": out},
+        more=min(more) if more else None,
     )
 
 
-_ADVICE = {
-    "EXP101": "Raise the steps of the quadrature, or take a method whose values add up.",
-    "EXP201": "Prefer an explanation that beats random order; check the result under another removal.",
-    "EXP202": "Prefer an explanation that beats random order; check the result under another removal.",
-    "EXP203": "Do not read its sums as effects; prefer a Shapley value of the same removal.",
-    "SAN102": "It shows the input more than the model. Prefer a method that forgets with the weights.",
-    "STA301": "Average it over noise, or show it together with its spread.",
-    "ATK401": "Do not let an adversary choose the input; smoothing (repair.smoothing) makes it harder to move.",
-}
+def _worded(judged: Sequence[Finding]) -> tuple[Word, list[Finding]]:
+    """The verdict, and the findings that decided it, the weightiest first."""
+    failed = [f for f in judged if f.verdict == "fail"]
+    damning = [f for f in failed if _kind(f) in ("faithful", "sane")]
+    if damning:
+        return "do not use", damning
+    shown = [f for f in judged if f.verdict == "pass" and f.code in ("EXP201", "EXP202")]
+    sane = [f for f in judged if f.verdict == "pass" and _kind(f) == "sane"]
+    unsure = [f for f in judged if f.verdict == "undecided" and _kind(f) in ("faithful", "sane")]
+    if not shown:
+        return "undecided", [f for f in unsure if _kind(f) == "faithful"] or list(judged)
+    doubts = [*failed, *(f for f in unsure if _kind(f) == "sane")]
+    if doubts:
+        return "use with care", [*doubts, *shown]
+    return "use", [*shown, *sane]
+
+
+def _advised(word: Word, more: Sequence[int]) -> str:
+    if word == "undecided":
+        return f"About {min(more):,} further rows would decide, if the estimates stay." if more else "Score more rows."
+    if word == "do not use":
+        return "The fault is the explanation's, not the model's: take one that may be used."
+    return "What looks odd in it is the model's doing: mend the model, not the explanation."
+
+
+def _score(finding: Finding) -> str:
+    criterion = criterion_of(finding.code)
+    return criterion.score if criterion is not None else ""
+
+
+def _kind(finding: Finding) -> str:
+    criterion = criterion_of(finding.code)
+    return criterion.kind if criterion is not None else "other"

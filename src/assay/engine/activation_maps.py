@@ -162,7 +162,8 @@ def _chosen(reached: list[Reached], name: str) -> str:
 def _looked(case: Case) -> list[Reached]:
     if case.model.inside is None:
         raise CapabilityError(f"{case.model.name} has no layers to look at; only torch nets have.")
-    one = case.take([0])
+    plain = getattr(case.model.forward, "plain", case.model.forward)  # a converted net shows no layers
+    one = replace(case.take([0]), model=replace(case.model, forward=plain))
     return outline(case.model.net, lambda: one.outputs(one.rows.x))
 
 

@@ -41,7 +41,7 @@ def agreement(
         raise InputError(f"k={k}; the largest parts are between 1 and the {len(first.features)} parts there are.")
     held = np.broadcast_to(first.features.sizes > 0, first.values.shape)
     values = np.stack([explanation.values for explanation in named.values()])
-    places = np.stack([_places(one, held) for one in values])
+    places = np.stack([places_of(one, held) for one in values])
     top = (places < k) & held
     counts = np.minimum(held.sum(axis=1), k)
     undefined = np.isnan(values).any(axis=2)
@@ -86,7 +86,7 @@ def _checked(named: Mapping[str, Explanation]) -> Explanation:
     return first
 
 
-def _places(values: PerPart, held: Masks) -> Ints:
+def places_of(values: PerPart, held: Masks) -> Ints:
     """Place of each part when magnitudes fall, 0 first; parts that a row lacks come last."""
     size = np.where(held, np.abs(values), -1.0)
     return np.asarray(np.argsort(np.argsort(-size, axis=1, kind="stable"), axis=1), dtype=np.int64)

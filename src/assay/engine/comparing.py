@@ -13,6 +13,7 @@ from assay.engine.contest import Contest
 from assay.engine.ladder import climbed, margin_of, oriented
 from assay.engine.standing import pairs_of, ranking_of
 from assay.nouns.method_comparison import MethodComparison, Scored
+from assay.nouns.reliability import Reliability
 from assay.nouns.result import Note, Score
 from assay.nouns.store import to_jsonable
 from assay.words.clustered import cluster_bootstrap, mean_error, numbered
@@ -34,6 +35,7 @@ def compare_methods(
     scores: Table | Sequence[Score],
     *,
     references: Mapping[str, str] | None = None,
+    unreliable: Sequence[str | Reliability] = (),
     margin: float | Mapping[str, float] | None = None,
     share: float | None = None,
     clusters: Any = None,
@@ -56,18 +58,22 @@ def compare_methods(
     compared with the methods, but neither ranked nor compared with each other. ``clusters`` (row,) names rows that
     belong together: they are drawn, and change sign, as one. Rows with NaN are left out pair by pair, and counted.
 
+    ``unreliable`` holds scores that are not to be read, by name, or what ``meta_evaluation`` said of scores: those it
+    found unreliable are left out, with its reasons in a note and in ``found.unreliable``; one it left undecided stays,
+    with a note.
+
     >>> from assay import evaluate, examples, explain
     >>> case = examples.additive((3.0, 1.0))
     >>> found = compare_methods([evaluate.deletion(m(case), case) for m in (explain.occlusion, explain.random)])
     >>> found.methods, found.verdict("occlusion", "random")
     (('occlusion', 'random'), 'undecided')
     """
-    table = _checked(_table(scores))
+    table, gone, doubts = _believed(_checked(_table(scores)), unreliable)
     methods = tuple(table)
     first = next(iter(next(iter(table.values())).values()))
     contest = Contest(
         methods=methods,
-        references=_played(references, methods),
+        references=references_of(references, methods),
         margin=margin,
         share=share,
         clusters=None if clusters is None else numbered(clusters, len(first.ids)),
@@ -80,8 +86,10 @@ def compare_methods(
     found = {name: _scored(name, {method: table[method][name] for method in methods}, contest) for name in names}
     across = [_across_methods(found, contest.ranked), _across_rows(found, contest.ranked)]
     groups = len(first.ids) if contest.clusters is None else int(contest.clusters.max()) + 1
-    notes = tuple(note for scored in found.values() for note in _notes(scored, methods, contest))
-    return MethodComparison(methods, first.ids, found, contest.references, groups, level, across[0], across[1], notes)
+    notes = (*doubts, *(note for scored in found.values() for note in _notes(scored, methods, contest)))
+    return MethodComparison(
+        methods, first.ids, found, contest.references, groups, level, across[0], across[1], gone, notes
+    )
 
 
 def _table(scores: Table | Sequence[Score]) -> dict[str, dict[str, Score]]:
@@ -128,7 +136,37 @@ def _checked(table: dict[str, dict[str, Score]]) -> dict[str, dict[str, Score]]:
     return table
 
 
-def _played(references: Mapping[str, str] | None, methods: tuple[str, ...]) -> dict[str, str]:
+def _believed(
+    table: dict[str, dict[str, Score]], unreliable: Sequence[str | Reliability]
+) -> tuple[dict[str, dict[str, Score]], dict[str, str], tuple[Note, ...]]:
+    """The table without scores that are not to be read, why each is gone, and notes on those and on doubtful ones."""
+    names = {name: score.made.method for name, score in next(iter(table.values())).items()}
+    found: dict[str, dict[str, list[str]]] = {"unreliable": {}, "undecided": {}}
+    for one in unreliable:
+        if isinstance(one, str) and one not in names:
+            raise InputError(f"unreliable={one!r} is no score here; there are {', '.join(names)}.")
+        if not isinstance(one, str | Reliability):
+            raise InputError(
+                f"unreliable holds {type(one).__name__}; give scores' names, or what meta_evaluation gave."
+            )
+        if isinstance(one, str):
+            found["unreliable"].setdefault(one, []).append("named as unreliable")
+        elif one.verdict != "reliable":
+            for name in [name for name, score in names.items() if score == one.score]:
+                found[one.verdict].setdefault(name, []).extend(f"{why} (of {one.of})" for why in one.reasons)
+    gone = {name: "; ".join(why) for name, why in found["unreliable"].items()}
+    if len(gone) == len(names):
+        raise InputError(f"no score is left: {', '.join(gone)} cannot be read here. Score the explanations otherwise.")
+    notes = [Note("unreliable", f"{name} is left out: {why}") for name, why in gone.items()]
+    for name, doubts in found["undecided"].items():
+        if name not in gone:
+            notes.append(Note("doubtful", f"{name} is not shown to be reliable: {'; '.join(doubts)}"))
+    kept = {method: {name: score for name, score in held.items() if name not in gone} for method, held in table.items()}
+    return kept, gone, tuple(notes)
+
+
+def references_of(references: Mapping[str, str] | None, methods: tuple[str, ...]) -> dict[str, str]:
+    """Which method plays which reference: those told, else those of the names of references."""
     if references is None:
         return {role: role for role in ROLES if role in methods}
     strange = [name for name in references.values() if name not in methods]

@@ -12,11 +12,10 @@ import numpy as np
 from assay.cases.case import Case
 from assay.engine.ball import Ball
 from assay.engine.declare import Declared, remake
-from assay.engine.ladder import oriented
 from assay.engine.masks import present
 from assay.engine.price import price_of
 from assay.nouns.method import Method, Price, find, known
-from assay.nouns.reliability import Check, Reliability
+from assay.nouns.reliability import Check, Reliability, won
 from assay.nouns.result import Explanation, Score
 from assay.words.clustered import student_of_clusters
 from assay.words.errors import InputError
@@ -104,19 +103,25 @@ def score_of(score: str | Declared[..., Score]) -> Method:
     return method
 
 
+def explains_again(method: Method, case: Case, options: Mapping[str, Any]) -> bool:
+    """Whether the score asks for further explanations, as its price tells."""
+    if method.price is None:
+        return False
+    alone, again = (price_of(method, case, options, price) for price in (Price(), Price(len(case), len(case))))
+    return alone != again
+
+
 def _refuse(method: Method, explanation: Explanation, case: Case, options: Any, sizes: tuple[float, int, int]) -> None:
     noise, draws, randoms = sizes
     if not noise > 0 or draws < 1 or randoms < 1:
         raise InputError(f"noise={noise}, draws={draws}, randoms={randoms}; noise is above 0, draws are at least 1.")
     if method.better == "neither":
         raise InputError(f"evaluate.{method.name} has no better side, so no explanation can win by it.")
-    if method.price is not None:
-        alone, again = (price_of(method, case, options, price) for price in (Price(), Price(len(case), len(case))))
-        if alone != again:
-            raise InputError(
-                f"evaluate.{method.name} explains again: it judges the method {explanation.made.method}, not "
-                f"the values at hand. Compare it between methods, with explain.random beside them."
-            )
+    if explains_again(method, case, options):
+        raise InputError(
+            f"evaluate.{method.name} explains again: it judges the method {explanation.made.method}, not "
+            f"the values at hand. Compare it between methods, with explain.random beside them."
+        )
 
 
 def _noisy(explanation: Explanation, case: Case, noise: float, seed: Seed) -> PerPart:
@@ -172,18 +177,12 @@ def _judged(
         alike[noise] = float(spearman(np.broadcast_to(own, noisy.T.shape), noisy.T).mean()) if len(own) > 2 else np.nan
     reacts = {}
     for kind in ("shuffled", "random"):
-        wins = _wins(own, found[kind][whole], method.better)
+        wins = won(own, found[kind][whole], method.better)
         limits = bounded(wins, 0.0, 1.0, level)
         mean = float(wins.mean()) if len(wins) else float("nan")
         reacts[kind] = Check("AUROC", mean, limits, asked.wins, "at least", len(own))
     of, gone = explanation.made.method, int((~whole).sum())
-    return Reliability(method.name, of, still, reacts, alike, dict(found), gone, level, cost)
-
-
-def _wins(own: PerRow, other: Floats, better: str) -> PerRow:
-    """Share (row,) of the other scores that a row's own is better than, ties half."""
-    mine, theirs = oriented(own, better)[:, None], oriented(other, better)
-    return np.asarray(((mine > theirs) + 0.5 * (mine == theirs)).mean(axis=1), dtype=np.float64)
+    return Reliability(method.name, of, still, reacts, alike, dict(found), gone, level, cost, method.better)
 
 
 def _ratio(moved: PerRow, swing: PerRow, level: float) -> tuple[float, Interval]:

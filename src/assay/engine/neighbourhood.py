@@ -43,8 +43,8 @@ def neighbours(explanation: Explanation, case: Case, ball: Ball, draws: int) -> 
     for draw in range(draws):
         x = moved(case, ball, draw)
 
-        def again(x: Array = x) -> PerPart:
-            return remade(explanation, case.at(x))
+        def again(draw: int = draw, x: Array = x) -> PerPart:
+            return remade(explanation, knowing(case.at(x), outputs_near(case, ball, draw, x)))
 
         yield x, case.recall.once(("near", name, ball, draw), again)
 
@@ -66,7 +66,9 @@ def moved(case: Case, ball: Ball, draw: int) -> Array:
 
 def remade(explanation: Explanation, other: Case) -> PerPart:
     """Values of the same method on another case, drawing as it drew."""
-    values: PerPart = remake(explanation, replace(other, seed=explanation.made.seed)).values
+    asked = replace(other, seed=explanation.made.seed)
+    asked.__dict__.update({name: other.__dict__[name] for name in ("prediction", "output") if name in other.__dict__})
+    values: PerPart = remake(explanation, asked).values
     return values
 
 
@@ -79,6 +81,14 @@ def named(explanation: Explanation) -> str:
 def outputs_near(case: Case, ball: Ball, draw: int, x: Array) -> Floats:
     """The model's outputs (row, out) at the rows moved, whatever the explanation."""
     return case.recall.once(("outputs", ball, draw), lambda: np.array(case.at(x).prediction))
+
+
+def knowing(case: Case, outputs: Floats) -> Case:
+    """The case with the model's outputs (row, out) at its rows known, and so its target: neither is asked for again."""
+    other = replace(case)
+    other.__dict__["prediction"] = outputs
+    other.__dict__["output"] = to_floats(other._read(other.label)(outputs))
+    return other
 
 
 def label_stays(case: Case, outputs: Floats) -> Masks:

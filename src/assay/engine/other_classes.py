@@ -25,7 +25,7 @@ def against_class(explanation: Explanation, case: Case, choose: Choice, *, absol
     name = ("class", named(explanation), tuple(other.tolist()))
 
     def again() -> PerPart:
-        return remade(explanation, case.asking(label=_told(case, other)))
+        return remade(explanation, case.asking(label=told_labels(case, other)))
 
     alike = likeness(explanation.values, case.recall.once(name, again), case)
     return Estimate(alike["absolute" if absolute else "signed"], extra={**alike, "class": other.astype(np.float64)})
@@ -45,6 +45,6 @@ def other_classes(case: Case, choose: Choice) -> Ints:
     return np.array([choose(case, row, score) for row, score in enumerate(scores)], dtype=np.int64)
 
 
-def _told(case: Case, labels: Ints) -> list[str] | Ints:
+def told_labels(case: Case, labels: Ints) -> list[str] | Ints:
     """Positions as a caller would tell them: names, where the classes have some."""
     return [case.model.classes[label] for label in labels] if case.model.classes else labels

@@ -12,33 +12,46 @@ import numpy as np
 from assay.cases.case import Case
 from assay.engine.ball import Ball
 from assay.engine.masks import present
-from assay.engine.neighbourhood import moved, named, remade
+from assay.engine.neighbourhood import knowing, moved, named, remade
 from assay.engine.price import Given
 from assay.model.scramble import layers, scrambled
 from assay.nouns.result import Estimate, Explanation
-from assay.words.stats import spearman
+from assay.words.errors import InputError
 from assay.words.types import Floats, Masks, PerPart, PerRow
 
 Stage = tuple[str, ...]
 """Places of a net whose parameters are drawn afresh together."""
 
+SMALL = 2_000_000
+"""Weights up to which scrambled nets are kept beside the case, one a stage."""
 
-def stages(case: Case, cascade: bool) -> list[Stage]:
-    """Every place at once; with ``cascade`` one place after another from the output side, those before it too."""
+
+def stages(case: Case, cascade: bool, count: int = 0) -> list[Stage]:
+    """Every place at once; with ``cascade`` one place after another from the output side, those before it too.
+
+    Above 0, ``count`` is how many stages there are, about equally many places joining at each.
+    """
+    if count < 0 or (count and not cascade):
+        raise InputError(f"stages={count}; 0 (one place a stage) or more, and with cascade=True only.")
     places = layers(case.model)
-    return [places[: k + 1] for k in range(len(places))] if cascade else [places]
+    if not cascade:
+        return [places]
+    ends = np.linspace(0, len(places), min(count or len(places), len(places)) + 1).round().astype(int)[1:]
+    return [places[:end] for end in ends.tolist()]
 
 
 def staged(case: Case, o: Given) -> int:
     """How many nets a score draws."""
-    return len(layers(case.model)) if o.cascade else 1
+    return len(stages(case, o.cascade, o.stages))
 
 
 def weights_lost(explanation: Explanation, case: Case, stage: Stage) -> PerPart:
     """The explanation (row, part) of the net scrambled at ``stage``; remembered, so that scores share it."""
 
     def again() -> PerPart:
-        return remade(explanation, _scrambled(case, stage)())
+        other = _scrambled(case, stage)()
+        outputs = case.recall.once(("scrambled outputs", stage), lambda: np.array(other.prediction))
+        return remade(explanation, knowing(other, outputs))
 
     return case.recall.once(("scrambled", named(explanation), stage), again)
 
@@ -55,21 +68,28 @@ def weights_lost_near(explanation: Explanation, case: Case, stage: Stage, ball: 
 
 
 def _scrambled(case: Case, stage: Stage) -> Callable[[], Case]:
-    """The case with a scrambled net, made when first asked for."""
-    return cache(lambda: replace(case, model=scrambled(case.model, case.seed.child("scramble"), places=stage)))
+    """The case with a scrambled net, made when first asked for; a small one is kept for other explanations."""
+    small = sum(weight.numel() for weight in case.model.net.parameters()) <= SMALL
+
+    def made() -> Case:
+        draws = case.recall.kept(("scrambled weights",), dict) if small else None
+        seed = case.seed.child("scramble")
+        return replace(case, model=scrambled(case.model, seed, places=stage, known_draws=draws))
+
+    return (lambda: replace(case.recall.kept(("scrambled net", stage), made))) if small else cache(made)
 
 
 def likeness(one: Floats, two: Floats, case: Case) -> Mapping[str, PerRow]:
     """Rank correlation (row,) over the parts each row has: of ``signed`` and of ``absolute`` values."""
-    held = present(case)
-    return {"signed": _alike(one, two, held), "absolute": _alike(np.abs(one), np.abs(two), held)}
+    return _alike(_ranked(one, case), _ranked(two, case))
 
 
 def compared(
     before: Floats, after: Sequence[Floats], case: Case, which: Sequence[Stage], *, absolute: bool, cascade: bool
 ) -> Estimate:
     """Mean likeness over the stages that have one; the intact net is none of them."""
-    alike = [likeness(before, values, case) for values in after]
+    intact = _ranked(before, case)
+    alike = [_alike(intact, _ranked(values, case)) for values in after]
     chosen = np.stack([one["absolute" if absolute else "signed"] for one in alike])
     extra = {kind: _mean(np.stack([one[kind] for one in alike])) for kind in ("signed", "absolute")}
     if cascade:
@@ -78,19 +98,40 @@ def compared(
     return Estimate(_mean(chosen), extra=extra)
 
 
-def _alike(one: Floats, two: Floats, held: Masks) -> PerRow:
-    """Rank correlation (row,) over the parts each row has; values that differ by rounding only are tied."""
-    rows = [spearman(_steps(a[own])[None], _steps(b[own])[None])[0] for a, b, own in zip(one, two, held)]
-    return np.array(rows, dtype=np.float64)
+def _ranked(values: Floats, case: Case) -> Mapping[str, Floats]:
+    """Ranks (row, part) of signed and of absolute values, about their mean."""
+    held = present(case)
+    return {"signed": _ranks(values, held), "absolute": _ranks(np.abs(values), held)}
 
 
-def _steps(values: Floats) -> Floats:
-    """The order of values (part,) as 0, 1, …: a new step where a gap exceeds 1e-12 of the largest magnitude."""
-    order = np.argsort(values, kind="stable")
-    rises = np.diff(values[order]) > 1e-12 * np.abs(values).max()
-    steps = np.empty(len(values))
-    steps[order] = np.concatenate([[0], np.cumsum(rises)])
-    return steps
+def _alike(one: Mapping[str, Floats], two: Mapping[str, Floats]) -> Mapping[str, PerRow]:
+    """Correlation (row,) of centred ranks; NaN where either has but one."""
+    found = {}
+    for kind, a in one.items():
+        b = two[kind]
+        size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+        ratio = np.divide((a * b).sum(axis=1), size, out=np.full(len(a), np.nan), where=size > 0)
+        found[kind] = np.clip(ratio, -1.0, 1.0)
+    return found
+
+
+def _ranks(values: Floats, held: Masks) -> Floats:
+    """Mean ranks (row, part) less their mean over the parts a row has; 0 for the others.
+
+    A new rank begins where a gap exceeds 1e-12 of the row's largest magnitude: what differs by rounding only is tied.
+    """
+    last = np.where(held, values, np.inf)  # parts a row lacks come after all others
+    order = np.argsort(last, axis=1)
+    with np.errstate(invalid="ignore"):  # ∞ − ∞
+        gaps = np.diff(np.take_along_axis(last, order, axis=1), axis=1)
+    rises = gaps > 1e-12 * np.where(held, np.abs(values), 0.0).max(axis=1, keepdims=True)
+    place, edge = np.arange(values.shape[1]), np.ones((len(values), 1), dtype=bool)
+    first = np.maximum.accumulate(np.where(np.hstack([edge, rises]), place, 0), axis=1)
+    final = np.minimum.accumulate(np.where(np.hstack([rises, edge]), place, place[-1])[:, ::-1], axis=1)[:, ::-1]
+    rank = np.empty(values.shape)
+    np.put_along_axis(rank, order, (first + final) / 2, axis=1)
+    count = np.maximum(held.sum(axis=1, keepdims=True), 1)
+    return np.where(held, rank - np.where(held, rank, 0.0).sum(axis=1, keepdims=True) / count, 0.0)
 
 
 def _mean(correlation: Floats) -> PerRow:

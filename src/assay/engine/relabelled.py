@@ -56,7 +56,7 @@ def _trained(case: Case, recipe: Recipe, number: int) -> Relabelled:
     order = seed.child("order").generator().permutation(len(recipe.y))
     labels = _permuted(recipe.y, order)
     fitted = wrap(recipe.fit(recipe.x, labels, seed.child("fit"), 0.0))
-    _alike(case.model, fitted)
+    alike(case.model, fitted)
     own = case.model
     model = replace(fitted, meter=own.meter, batch=own.batch, classes=own.classes or fitted.classes)
     return Relabelled(model, _learnt(model, recipe.x, labels) if _askable(case) else np.nan)
@@ -92,7 +92,8 @@ def _askable(case: Case) -> bool:
     return not case.rows.carried or case.model.encode is not None
 
 
-def _alike(model: Model, fitted: Model) -> None:
+def alike(model: Model, fitted: Model) -> None:
+    """Raise ``CapabilityError`` where a recipe trains another kind of model, or on other classes."""
     if fitted.gives != model.gives or (model.classes and fitted.classes and fitted.classes != model.classes):
         raise CapabilityError(
             f"the recipe trains a model that gives {fitted.gives} of {', '.join(fitted.classes[:8]) or 'no names'}; "

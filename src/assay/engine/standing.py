@@ -13,6 +13,7 @@ from assay.nouns.method_comparison import Pair, Ranking, Standing
 from assay.words.clustered import numbered, student_of_clusters, summed
 from assay.words.paired import cliffs_delta, equivalence, holm_among, rows_to_decide, standardised
 from assay.words.ranking import concordance, critical_difference, friedman, rank_chances, ranks_of, together
+from assay.words.reliability import krippendorff
 from assay.words.types import Floats
 
 
@@ -124,6 +125,7 @@ def ranking_of(values: Floats, better: str, contest: Contest) -> Ranking | None:
         critical_difference=gap,
         groups=tuple(tuple(names[i] for i in group) for group in together(average, gap)),
         concordance=concordance(ranks),
+        alpha=krippendorff(ranks),
         chances=chances,
         flip_rate=float(1 - chances[int(np.argmax(kept.mean(axis=0))), 0]),
         rows=int(whole.sum()),

@@ -8,6 +8,7 @@ from assay.evaluate.completeness import completeness as completeness
 from assay.evaluate.comprehensiveness import comprehensiveness as comprehensiveness
 from assay.evaluate.connectedness import connectedness as connectedness
 from assay.evaluate.continuity import continuity as continuity
+from assay.evaluate.decision_flip import decision_flip as decision_flip
 from assay.evaluate.deletion import deletion as deletion
 from assay.evaluate.effective_heat_ratio import effective_heat_ratio as effective_heat_ratio
 from assay.evaluate.effective_parts import effective_parts as effective_parts
@@ -62,6 +63,7 @@ __all__ = [
     "comprehensiveness",
     "connectedness",
     "continuity",
+    "decision_flip",
     "deletion",
     "effective_heat_ratio",
     "effective_parts",

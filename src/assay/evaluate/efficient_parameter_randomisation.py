@@ -25,7 +25,7 @@ def efficient_parameter_randomisation(
     ``least`` nats: a small divisor makes any quotient. Parts a row lacks do not count; with few parts H is coarse, and
     full randomisation cannot raise what is at its greatest, ln n. Free after ``parameter_randomisation``.
 
-    A value jumps where one of φ crosses the edge of a bin. Quantus divides by any entropy but 0.
+    A value jumps where one of φ crosses the edge of a bin. Quantus divides by it however small.
     """
     if bins < 2 or not least > 0:
         raise InputError(f"bins={bins}, least={least}; at least 2 bins and an entropy above 0 are needed.")

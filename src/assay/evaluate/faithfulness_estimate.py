@@ -29,8 +29,8 @@ def faithfulness_estimate(explanation: Explanation, case: Case, *, remove: Remov
     images single pixels hardly do, so cut them into patches. Two parts that stand in for one another each change
     nothing: an explanation that shares out their effect, as Shapley values do, is marked down for it.
 
-    quantus.FaithfulnessEstimate calls this a rank correlation and computes Pearson's, over chunks of parts that follow
-    one another in the explanation's own order.
+    quantus.FaithfulnessEstimate calls this a rank correlation and computes Pearson's; by default it is this, else over
+    chunks of parts that follow one another in the explanation's own order.
 
     >>> from assay import examples, explain
     >>> case = examples.additive((3.0, 1.0, 2.0))

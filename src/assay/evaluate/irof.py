@@ -27,8 +27,9 @@ def irof(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0
     Ask for probabilities (target="probability"): the share means nothing for a logit, whose zero is arbitrary.
     Undefined where f(x) ≤ 0 or below a millionth of the curve's largest value, and where the explanation is.
 
-    quantus.IROF is this times the number of parts, which makes images of different cuts incomparable; it fails on
-    images of several channels.
+    quantus.IROF has its area begin after the first removal and does not divide by the number of parts n, which makes
+    images of different cuts incomparable: it is n times this and (1 + the share left by the first removal) / 2. It
+    fails on images of several channels.
 
     >>> from assay import examples, explain
     >>> case = examples.additive((3.0, 1.0))            # shares 1, 1/4, 0 are left

@@ -32,8 +32,8 @@ def monotonicity_correlation(explanation: Explanation, case: Case, *, remove: Re
     target alike (to 10⁻¹² of its size) tie. Undefined where all |φ| or all means are the same.
 
     The paper divides by f(x)²; it is the same for all parts and moves no rank, so it is left out, and f(x) = 0 needs no
-    case of its own. quantus.MonotonicityCorrelation divides, and fails where |f(x)| is small; it takes parts together
-    in the explanation's order, so that every explanation is asked about other inputs.
+    case of its own. quantus.MonotonicityCorrelation divides, and fails where |f(x)| is small; it fills with one
+    value a row, drawn anew for each explanation.
 
     >>> from assay import examples, explain
     >>> case = examples.linear((3.0, -1.0, 2.0))

@@ -19,7 +19,7 @@ def morf(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0
     explanation is. ``deletion`` is the area under the same curve, ``aopc`` is f(x) less this mean; both are free after
     it.
 
-    quantus.PixelFlipping differs: its mean starts after the first removal.
+    quantus.PixelFlipping returns the curve from the first removal on: its mean leaves the intact input out.
 
     >>> from assay import examples, explain
     >>> case = examples.additive((3.0, 1.0))            # v = 4, 1, 0 as parts go

@@ -27,7 +27,7 @@ def pointing_game(
     middle, which beats many methods where photographers centre what they show. Undefined where the mask is empty or
     everything. A model may rightly look elsewhere: no verdict on an explanation by itself.
 
-    quantus.PointingGame counts an empty mask as a hit, and of several maxima looks at the first.
+    quantus.PointingGame counts an empty mask as a hit, and of several maxima one inside is enough.
 
     >>> from assay import examples, explain
     >>> case = examples.additive((3.0, 1.0))

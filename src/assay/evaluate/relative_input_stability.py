@@ -24,8 +24,8 @@ def relative_input_stability(
     are those left, extra["floored"] how many of them met ``floor``. Undefined where no draw is left, or where φ or x
     is 0. Draws are symmetric, those of ``max_sensitivity``; only the prediction there is asked for beside.
 
-    The paper leaves nothing out but φ = 0. Quantus puts 1e-6 for x = 0, so that a black background decides; its noise
-    only adds; and one flipped draw makes a row NaN.
+    With ``share=0`` it is quantus.RelativeInputStability where nothing is 0 and no label flips. That puts 1e-6 for x =
+    0 and for φ = 0, so that a black background decides; its noise only adds; one flipped draw makes a row NaN.
     """
     here = to_floats(case.rows.x).reshape(len(case), -1)
 

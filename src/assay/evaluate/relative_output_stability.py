@@ -25,7 +25,7 @@ def relative_output_stability(
     at which another class is predicted (extra["flipped"]). Undefined where no draw is left or φ is 0. Draws are those
     of ``max_sensitivity``; only the outputs there are asked for beside.
 
-    One flipped draw makes a row NaN in Quantus, whose noise only adds.
+    One flipped draw makes a row NaN in Quantus, whose noise only adds and which puts 1e-6 for φ = 0.
     """
 
     def change(draw: int, x: Array, outputs: Floats) -> PerRow:

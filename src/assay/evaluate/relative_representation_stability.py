@@ -45,7 +45,8 @@ def relative_representation_stability(
     class is predicted (extra["flipped"]); extra["floored"] counts the draws that met ``floor``. Undefined where no draw
     is left, or where φ or a is 0. Draws are those of ``max_sensitivity``; prediction and layer there are asked beside.
 
-    Quantus takes all layers together, puts 1e-6 for activations of 0, and gives NaN for a row with one flipped draw.
+    Quantus takes all layers together unless told, puts 1e-6 for activations of 0 and for φ = 0, and gives NaN for a row
+    with one flipped draw.
     """
     place, notes = case.recall.kept(("layer", layer), lambda: units_layer(case, layer))
 

@@ -21,7 +21,8 @@ def selectivity(explanation: Explanation, case: Case, *, remove: Removal = Const
     all. ``steps`` is the number of removals (0: one part at a time); ties fall in part order. Undefined where the
     explanation is. Free after ``deletion``.
 
-    quantus.Selectivity is this times the number of removals less one.
+    quantus.Selectivity returns the curve of the removals; its area, a step being 1 wide, is this times the number of
+    removals less one.
 
     >>> from assay import examples, explain
     >>> case = examples.additive((3.0, 1.0, 1.0))       # v = 5, then 2, 1, 0 as parts go

@@ -8,7 +8,8 @@ from assay.engine.ball import Ball
 from assay.engine.declare import scorer
 from assay.engine.neighbourhood import neighbours
 from assay.engine.price import explained_again
-from assay.engine.randomised import compared, staged, stages, weights_lost_near
+from assay.engine.randomised import compared, staged, weights_lost_near
+from assay.engine.randomised import stages as stages_of
 from assay.nouns.result import Estimate, Explanation
 
 
@@ -26,18 +27,19 @@ def smooth_parameter_randomisation(
     draws: int = 10,
     absolute: bool = True,
     cascade: bool = False,
+    stages: int = 0,
 ) -> Estimate:
     """How alike the explanation stays, averaged over small moves first, when the net's weights are drawn afresh.
 
     Spearman correlation over parts, −1 … 1, low is best, between mean_δ φ(x + δ) of the net and of one whose every
     parameter has been drawn anew, with the same ``draws`` moves δ of ``ball``: noise of the gradient averages out of
     both, so that less of a low value is due to it. ``absolute`` compares magnitudes of the means, else signed means;
-    extra tells both, and with ``cascade`` every place as ``parameter_randomisation`` does (the intact net is none of
-    them). Undefined where either mean is constant. The intact net's explanations are those of ``max_sensitivity``.
+    extra tells both. ``cascade`` and ``stages`` are those of ``parameter_randomisation`` (the intact net is no stage).
+    Undefined where either mean is constant. The intact net's explanations are those of ``max_sensitivity``.
 
     The paper and Quantus draw normal noise of their own, 50 draws; Quantus' average includes the intact net's 1.0.
     """
     near = [values for _, values in neighbours(explanation, case, ball, draws)]
-    which = stages(case, cascade)
+    which = stages_of(case, cascade, stages)
     after = [np.mean(list(weights_lost_near(explanation, case, stage, ball, draws)), axis=0) for stage in which]
     return compared(np.mean(near, axis=0), after, case, which, absolute=absolute, cascade=cascade)

@@ -158,6 +158,10 @@ class _Quick:
     engine: str
     told: str = ""
 
+    def derived(self, rows: Rows) -> _Net:
+        """What gradients are taken of: the plain net's."""
+        return self.plain.derived(rows)
+
     def __call__(self, rows: Rows) -> pt.Tensor:
         import torch as pt
 

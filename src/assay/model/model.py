@@ -78,6 +78,10 @@ class Ruling(Protocol):
     """A table of backward rules for one pass."""
 
     @property
+    def folded(self) -> bool:
+        """Whether a net with its batch norms folded (``assay.model.folded``) gives the same."""
+
+    @property
     def mode(self) -> Any:
         """Open while the net runs."""
 
@@ -214,9 +218,11 @@ class Model:
             return self.slope(rows.x)
         import torch
 
-        total = self._total(read, rows)
         if live and rows.x.requires_grad:
-            return live_slope(total, rows.x, lambda: self.meter.count(len(rows), len(rows)))
+            again = self._total(read, rows, self.forward)
+            return live_slope(again, rows.x, lambda: self.meter.count(len(rows), len(rows)))
+        derived = getattr(self.forward, "derived", None)  # a torch net's own forward pass
+        total = self._total(read, rows, self.forward if derived is None else derived(rows))
         with torch.enable_grad():
             x = rows.x.detach().requires_grad_(True)
             return torch.autograd.grad(total(x), x, materialize_grads=True)[0]
@@ -225,13 +231,15 @@ class Model:
         """Second derivative of ``read(outputs)`` by ``rows.x``, each row's times its direction ``along``: H · d."""
         if not self.differentiable:
             raise CapabilityError(f"second derivatives are needed; {self.name} is no torch net, which could give them.")
-        return bent(self._total(read, rows), rows.x, along)
+        return bent(self._total(read, rows, self.forward), rows.x, along)
 
-    def _total(self, read: Callable[[Array], Array], rows: Rows) -> Callable[[Array], Array]:
+    def _total(
+        self, read: Callable[[Array], Array], rows: Rows, forward: Callable[[Rows], Array]
+    ) -> Callable[[Array], Array]:
         """``read(outputs)``, summed over rows, as a function of ``rows.x``."""
 
         def total(x: Array) -> Array:
-            answer = read(self.forward(replace(rows, x=x))).sum()
+            answer = read(forward(replace(rows, x=x))).sum()
             if not answer.requires_grad:
                 raise CapabilityError(
                     f"no gradient reaches the rows of {self.name}: preprocess, output or the net leaves torch or "

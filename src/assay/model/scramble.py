@@ -31,13 +31,16 @@ def layers(model: Model) -> tuple[str, ...]:
     return tuple(reversed(dict.fromkeys(owners)))
 
 
-def scrambled(model: Model, seed: Seed, *, places: tuple[str, ...] | None = None) -> Model:
+def scrambled(
+    model: Model, seed: Seed, *, places: tuple[str, ...] | None = None, known_draws: dict[str, pt.Tensor] | None = None
+) -> Model:
     """The net with every parameter of ``places`` (all by default) drawn anew.
 
     Each tensor is drawn from a normal law with the tensor's own mean and standard deviation, so that activations
     keep their order of magnitude; a constant tensor gets a standard deviation of 1 % of its size, at least 0.001.
     Each tensor has its own stream, named after it, so a place draws the same whichever others are drawn with it.
     Buffers (a batch norm's running mean) stay. A tensor that would come out as it was is a ``NumericalError``.
+    ``known_draws`` keeps the tensors drawn, by name, for the next nets of the same model and seed.
     """
     import torch as pt
 
@@ -48,11 +51,13 @@ def scrambled(model: Model, seed: Seed, *, places: tuple[str, ...] | None = None
         raise InputError(f"no parameters at {strange[:5]}; places with parameters: {list(known)[:8]}.")
     if not wanted:
         raise InputError(f"no place to draw afresh; {model.name} has parameters at {list(known)[:8]}.")
-    net = copy.deepcopy(model.net)
+    net, draws = copy.deepcopy(model.net), {} if known_draws is None else known_draws
     with pt.no_grad():
         for name, parameter in net.named_parameters():
             if name.rpartition(".")[0] in wanted and parameter.numel():
-                parameter.copy_(_drawn(name, parameter, seed))
+                if name not in draws:
+                    draws[name] = _drawn(name, parameter, seed)
+                parameter.copy_(draws[name])
     other = model.with_net(net, mark_of(net), f"{model.name}, {len(wanted)} of {len(known)} places scrambled")
     note = Note("scrambled", f"weights drawn afresh at {len(wanted)} of {len(known)} places")
     return replace(

@@ -31,12 +31,16 @@ def softened(model: Model, *, sharpness: float = 20.0) -> Model:
         with _softly(sharpness):
             return model.forward(rows)
 
+    def again(net: Any, mark: str, name: str) -> Model:
+        other = replace(model.with_net(net, mark, name), batch=model.batch, memory=model.memory)
+        return softened(other, sharpness=sharpness)
+
     return replace(
         model,
         forward=forward,
         name=f"{model.name}, softplus {sharpness:g}",
         mark=digest(model.mark, "softened", sharpness),
-        remade=None,
+        remade=again if model.remade is not None else None,
         cut=None,
         inside=None,
     )

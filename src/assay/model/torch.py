@@ -125,6 +125,12 @@ class _Net:
         _laid(self.module, pt.contiguous_format)
         return self.called(x, carried)
 
+    def derived(self, rows: Rows, *layers: str) -> _Net:
+        """The net that gradients are taken of: the same function with batch norms folded, where that is proven."""
+        from assay.model.folded import folded
+
+        return folded(self, rows, *layers)
+
     def scores(self, out: Any, rows: Rows) -> pt.Tensor:
         """What the module returned as scores (row, class)."""
         if self.read is not None:
@@ -170,6 +176,7 @@ class _Net:
         from torch.autograd import forward_ad
         from torch.nn.attention import SDPBackend, sdpa_kernel
 
+        net = self.derived(rows, layer)
         leaf: list[pt.Tensor] = []
         pushed: list[pt.Tensor] = []
 
@@ -193,7 +200,7 @@ class _Net:
                 stack.enter_context(sdpa_kernel(SDPBackend.MATH))
                 dual = forward_ad.make_dual(rows.x.detach(), along)  # type: ignore[no-untyped-call]  # torch gives it no types
                 rows = replace(rows, x=dual)
-            total = read(self.scores(self.run(rows, {layer: open_here}), rows)).sum()
+            total = read(net.scores(net.run(rows, {layer: open_here}), rows)).sum()
             slope = pt.autograd.grad(total, leaf[-1], materialize_grads=True)[0]
         return Slope(slope, leaf[-1].detach(), pushed[-1] if pushed else None)
 
@@ -223,11 +230,12 @@ class _Net:
         import torch as pt
 
         table = ruling(len(rows))
+        net = self.derived(rows) if table.folded else self
         with pt.enable_grad():
             leaf, x = table.begin(rows.x.detach(), start)
             with table.mode:
                 seen = replace(rows, x=x)
-                total = read(self.scores(self.run(seen), seen))
+                total = read(net.scores(net.run(seen), seen))
             if not total.requires_grad:
                 raise CapabilityError("nothing reaches the input: every way from it to the output ends in a constant.")
             values = pt.autograd.grad(total.sum(), leaf, materialize_grads=True)[0]
@@ -318,7 +326,16 @@ def _model(
     meter = Meter() if meter is None else meter
 
     def remade(other: pt.nn.Module, other_mark: str, other_name: str) -> Model:
-        return _model(replace(net, module=other), other_mark, other_name, gives, classes, batch, notes, meter)
+        return _model(
+            replace(net, module=other, layout=copy.copy(net.layout)),
+            other_mark,
+            other_name,
+            gives,
+            classes,
+            batch,
+            notes,
+            meter,
+        )
 
     def cut(layer: str) -> tuple[Model, Model]:
         if layer != OWN:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from assay.nouns.features import Features
+from assay.nouns.kept import Kept
 from assay.words.errors import InputError
 from assay.words.stats import Interval, bounded
 from assay.words.types import Floats, PerPart
@@ -20,7 +21,7 @@ BOUNDS = {"feature": 0.0, "rank": 0.0, "sign": 0.0, "signed_rank": 0.0, "spearma
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Agreement:
+class Agreement(Kept):
     """How far methods agree on the k parts that matter most, row by row.
 
     ``each`` holds (row, method, method) by measure. ``share`` (row, part) is the largest share of the methods that

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from assay.nouns.kept import Kept
 from assay.nouns.result import Note
 from assay.words.errors import InputError
 from assay.words.stats import Interval
@@ -76,8 +77,10 @@ class Ranking:
 
     ``average`` (method,) ranks over ``rows``, those where all have a value (``left_out``: the others; clusters count
     once, by their means). ``chi2`` and ``p`` are Friedman's; ``groups`` the methods that Nemenyi's
-    ``critical_difference`` does not tell apart. ``concordance`` is Kendall's W. ``chances`` (method, rank) is how often
-    a method takes a rank by its mean when rows are drawn again; ``flip_rate`` how often the best is then another.
+    ``critical_difference`` does not tell apart. ``concordance`` is Kendall's W. ``alpha`` is Krippendorff's α of the
+    ranks, with rows as raters and methods as what they rate: near 0 every row orders the methods in its own way, and a
+    mean over few rows says little (Tomsett et al. 2020). ``chances`` (method, rank) is how often a method takes a rank
+    by its mean when rows are drawn again; ``flip_rate`` how often the best is then another.
     """
 
     methods: tuple[str, ...]
@@ -87,6 +90,7 @@ class Ranking:
     critical_difference: float
     groups: tuple[tuple[str, ...], ...]
     concordance: float
+    alpha: float
     chances: Floats
     flip_rate: float
     rows: int
@@ -128,13 +132,14 @@ class Scored:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class MethodComparison:
+class MethodComparison(Kept):
     """Methods by scores on the same rows. ``references`` names the method that plays each part of the ladder.
 
     The chance that any verdict on a pair is wrong is at most 1 − ``level`` a score; scores are not held together.
     ``across_methods`` (score, score) is the Spearman correlation of two scores' means over methods, 1: they rank
     methods alike; ``across_rows`` that of their values over rows, averaged over methods. Both with higher as better;
-    NaN below three methods or rows, or where a score is constant.
+    NaN below three methods or rows, or where a score is constant. ``unreliable`` names scores that were left out, and
+    why.
     """
 
     methods: tuple[str, ...]
@@ -145,6 +150,7 @@ class MethodComparison:
     level: float
     across_methods: Floats
     across_rows: Floats
+    unreliable: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Note, ...] = field(default=())
 
     def of(self, score: str | None = None) -> Scored:
@@ -176,11 +182,11 @@ class MethodComparison:
         """
         return self.pair(one, other, score).told
 
-    def to_frame(self, of: Literal["methods", "pairs", "rows"] = "methods", backend: Any = "pandas") -> Any:
-        """One line for each score and method, or pair of methods, or row and method."""
+    def to_frame(self, of: Literal["methods", "pairs", "rows", "scores"] = "methods", backend: Any = "pandas") -> Any:
+        """One line for each score and method, or pair of methods, or row and method; or one line a score."""
         import narwhals as nw
 
-        made = {"methods": self._methods, "pairs": self._pairs, "rows": self._rows}
+        made = {"methods": self._methods, "pairs": self._pairs, "rows": self._rows, "scores": self._scores}
         if of not in made:
             raise InputError(f"of={of!r}; there are frames of {', '.join(made)}.")
         lines = made[of]()
@@ -218,6 +224,18 @@ class MethodComparison:
             for j, method in enumerate(self.methods)
         ]
 
+    def _scores(self) -> list[dict[str, Any]]:
+        """How firmly each score ranks the methods; those left out with the reason."""
+        told = ("alpha", "concordance", "chi2", "p", "flip_rate")
+        lines = [
+            {"score": name, "better": scored.better, "rows": 0 if scored.ranking is None else scored.ranking.rows}
+            | {what: float("nan") if scored.ranking is None else getattr(scored.ranking, what) for what in told}
+            | {"left_out": ""}
+            for name, scored in self.scores.items()
+        ]
+        gone = {"better": "", "rows": 0} | {what: float("nan") for what in told}
+        return lines + [{"score": name} | gone | {"left_out": why} for name, why in self.unreliable.items()]
+
     def __repr__(self) -> str:
         grouped = f" in {self.clusters} clusters" if self.clusters < len(self.ids) else ""
         lines = [
@@ -243,5 +261,5 @@ def _line(scored: Scored, methods: tuple[str, ...]) -> str:
     mean = scored.mean[methods.index(ranked.methods[best])]
     return (
         f"{scored.score} ({scored.better} is better): first {ranked.methods[best]} (mean {mean:.3g}, best mean in "
-        f"{ranked.best[best]:.0%} of resamples); {told}"
+        f"{ranked.best[best]:.0%} of resamples, α {ranked.alpha:.2f}); {told}"
     )

@@ -7,6 +7,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from assay.nouns.method_comparison import MethodComparison
 from assay.nouns.result import Breach, Certificate, Explanation, Finding, Refusal, Score
 from assay.words.errors import InputError
 
@@ -109,7 +110,8 @@ class Record:
 
     ``level`` is the confidence that holds for all verdicts of pass and fail together. ``predictions`` and ``truth``
     name each explained row's predicted and true class. ``axioms`` holds the verdicts of the measured table for the
-    methods asked, by method and axiom. ``times`` holds what differs when the same audit runs again.
+    methods asked, by method and axiom. ``comparison`` ranks the explanations, score by score. ``times`` holds what
+    differs when the same audit runs again.
     """
 
     title: str
@@ -132,6 +134,7 @@ class Record:
     galleries: tuple[Gallery, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     axioms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    comparison: MethodComparison | None = None
     level: float = 0.95
     reproduce: str = ""
     times: Mapping[str, str] = field(default_factory=dict)

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
+from assay.nouns.kept import Kept
 from assay.words.stats import Interval
-from assay.words.types import Floats
+from assay.words.types import Floats, Masks, PerRow
 
 Trust = Literal["reliable", "unreliable", "undecided"]
 
@@ -41,7 +44,7 @@ class Check:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Reliability:
+class Reliability(Kept):
     """Whether a score keeps still under tiny noise and moves when the explanation is replaced by chance.
 
     ``still`` holds, for each noise, the checks of which one must hold; ``reacts``, for each chance explanation, the
@@ -58,6 +61,29 @@ class Reliability:
     left_out: int
     level: float
     cost: Mapping[str, int]
+    better: str = "higher"
+
+    @property
+    def whole(self) -> Masks:
+        """The rows (row,) on which every score is defined."""
+        return np.all([np.isfinite(one.reshape(len(one), -1)).all(axis=1) for one in self.scores.values()], axis=0)
+
+    def wins(self, kind: str) -> PerRow:
+        """How often (row,) the explanation beats a "shuffled" or "random" one, on the rows that are whole."""
+        return won(self.scores["given"][self.whole], self.scores[kind][self.whole], self.better)
+
+    def moved(self, noise: str = "explanation") -> PerRow:
+        """How far (row,) a noise moves the score, in its units: mean absolute change over draws."""
+        return self._away(self.scores[noise])
+
+    @property
+    def swing(self) -> PerRow:
+        """How far (row,) chance moves the score: mean absolute change over shuffled and random explanations."""
+        return self._away(np.concatenate([self.scores["shuffled"], self.scores["random"]], axis=1))
+
+    def _away(self, other: Floats) -> PerRow:
+        whole = self.whole
+        return np.asarray(np.abs(other[whole] - self.scores["given"][whole][:, None]).mean(axis=1), dtype=np.float64)
 
     @property
     def verdict(self) -> Trust:
@@ -111,6 +137,13 @@ class Reliability:
                 f"  {self.left_out} of {len(self.scores['given'])} rows left out: the score is undefined there"
             )
         return "\n".join(lines)
+
+
+def won(own: PerRow, other: Floats, better: str) -> PerRow:
+    """Share (row,) of ``other`` (row, draw) that a row's own score is better than, ties half."""
+    sign = -1.0 if better == "lower" else 1.0
+    mine, theirs = sign * own[:, None], sign * other
+    return np.asarray(((mine > theirs) + 0.5 * (mine == theirs)).mean(axis=1), dtype=np.float64)
 
 
 def _any(checks: tuple[Check, ...]) -> bool | None:

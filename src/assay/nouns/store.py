@@ -21,9 +21,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as read_arrays
 from safetensors.numpy import save as write_arrays
 
+from assay.nouns.agreement import Agreement
 from assay.nouns.features import Features
 from assay.nouns.frames import Table, is_frame
+from assay.nouns.method_comparison import MethodComparison, Pair, Ranking, Scored
 from assay.nouns.record import Gallery, Mending, NotRun, Reason, Reasons, Record, Waiver
+from assay.nouns.reliability import Check, Reliability
 from assay.nouns.result import (
     Breach,
     Certificate,
@@ -35,6 +38,8 @@ from assay.nouns.result import (
     Repair,
     Score,
 )
+from assay.nouns.settings_grid import Scoring, SettingsGrid
+from assay.nouns.wrong_classes import WrongClasses
 from assay.words.digest import digest
 from assay.words.errors import InputError
 from assay.words.seed import Seed
@@ -51,12 +56,19 @@ class Bundle:
     held: Mapping[str, Any]
 
 
-KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Explanation, Score, Breach, Certificate, Record, Bundle)}
+KINDS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        Explanation, Score, Breach, Certificate, Record, Bundle,
+        MethodComparison, Agreement, Reliability, SettingsGrid, WrongClasses,
+    )
+}  # fmt: skip
 PARTS: dict[str, Any] = KINDS | {
     kind.__name__: kind
     for kind in (
         Made, Note, Seed, Features, Finding, Interval, Basis,
         Refusal, NotRun, Reason, Reasons, Mending, Gallery, Waiver,
+        Scored, Pair, Ranking, Check, Scoring,
     )
 }  # fmt: skip
 """What a file may hold at its top, and what may lie within."""

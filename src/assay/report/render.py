@@ -23,6 +23,8 @@ from assay.report.galleries import rooms
 from assay.report.glossary import glossary
 from assay.report.matrix import MANY, matrix
 from assay.report.pictures import album, pictorial
+from assay.report.ranks import panels
+from assay.report.standing import standings
 from assay.report.tiles import command, scope, tiles
 from assay.report.verdict import summary
 from assay.report.words import VERDICTS, advice, breakable, chip, counted, cut, figures_of, icon, listed, number, places
@@ -53,10 +55,12 @@ def render(record: Record) -> str:
             title=record.title or "Audit",
             summary=summary(record),
             command=command(record),
+            standings=standings(record),
             tiles=tiles(record),
             scope=scope(record),
             listing=listing(record),
             matrix=matrix(record),
+            panels=panels(record),
             rooms=hung,
             album=album(record, chosen_rows=_one_of_each(record), spent=hung.size),
             tables=_tables(record),

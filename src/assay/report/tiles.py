@@ -32,12 +32,13 @@ def tiles(record: Record) -> tuple[Tile, ...]:
 def _trust(record: Record) -> Tile:
     trust = [f for f in record.findings if f.code.startswith(TRUST)]
     failed = sum(f.verdict == "fail" for f in trust)
-    care = sum(f.verdict == "undecided" for f in trust)
+    care = sum(f.verdict == "informative" for f in trust)
+    unsettled = sum(f.verdict == "undecided" for f in trust)
     if not trust:
         return Tile("skipped", "–", "", "explanation trust", "no explanation was judged", "trust")
-    note = f"{care} more to be used with care" if care else "all may be relied on"
-    note = "do not rely on them" if failed and not care else note
-    tone = "fail" if failed else "undecided" if care else "pass"
+    notes = [f"{care} with care"] * bool(care) + [f"{unsettled} undecided"] * bool(unsettled)
+    note = ", ".join(notes) or ("do not rely on them" if failed else "all may be relied on")
+    tone = "fail" if failed else "undecided" if care or unsettled else "pass"
     return Tile(tone, str(failed), f"of {len(trust)}", "explanations failed", note, "trust")
 
 

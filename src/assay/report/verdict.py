@@ -15,6 +15,9 @@ from assay.report.words import VERDICTS, counted, listed
 TRUST = "TRU"
 """Codes that start so are verdicts on an explanation as a whole."""
 
+SCORES = "SCO"
+"""Codes that start so test the scores themselves."""
+
 
 SAID = 3
 """Findings of one kind that are told in the verdict; all are listed below it."""
@@ -68,7 +71,8 @@ def summary(record: Record) -> Summary:
 
 def faults(record: Record) -> list[Finding]:
     """What was asked about the model itself, not about its explanations."""
-    return [f for f in record.findings if not f.code.startswith(TRUST) and f.subject not in record.explanations]
+    apart = (TRUST, SCORES)
+    return [f for f in record.findings if not f.code.startswith(apart) and f.subject not in record.explanations]
 
 
 def not_run(record: Record) -> int:
@@ -131,16 +135,18 @@ def _headline(trust: Sequence[Finding], model: Sequence[Finding], failed: int, h
 def _trusted(trust: Sequence[Finding]) -> list[Saying]:
     forms: dict[Verdict, str] = {
         "pass": "Rely on {}.",
-        "undecided": "Use {} with care.",
+        "informative": "Use {} with care.",
         "fail": "Do not rely on {}.",
+        "undecided": "Whether to rely on {} is not decided{}.",
     }
     sayings = []
     for verdict, form in forms.items():
         names = [f.subject for f in trust if f.verdict == verdict]
+        more = [f.more for f in trust if f.verdict == verdict and f.more is not None]
+        open_ = f"; about {counted(min(more), 'further row')} would settle the nearest" if more else ""
         if names:
-            sayings.append(
-                Saying(VERDICTS[verdict].tone, form.format(listed(names, "or" if verdict == "fail" else "and")))
-            )
+            told = listed(names, "and" if verdict in ("pass", "informative") else "or")
+            sayings.append(Saying(VERDICTS[verdict].tone, form.format(told, open_)))
     rest = [f.subject for f in trust if f.verdict not in forms]
     return [*sayings, Saying("skipped", f"Not judged: {listed(rest)}.")] if rest else sayings
 

@@ -46,7 +46,12 @@ def chip(verdict: Verdict) -> Markup:
     return Markup('<span class="chip {}">{}{}</span>').format(word.tone, icon(word.tone), word.one)
 
 
-TRUSTED: dict[Verdict, str] = {"pass": "use", "undecided": "with care", "fail": "do not use"}
+TRUSTED: dict[Verdict, str] = {
+    "pass": "use",
+    "informative": "with care",
+    "undecided": "undecided",
+    "fail": "do not use",
+}
 """What the verdict on an explanation tells its user to do."""
 
 

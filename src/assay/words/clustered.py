@@ -51,7 +51,11 @@ def mean_error(values: Floats, clusters: Ints | None = None) -> tuple[float, flo
 
 
 def student_of_clusters(values: Floats, clusters: Ints | None = None, level: float = 0.95) -> Interval:
-    """Student's interval for the mean of rows, with the error between clusters; NaN with fewer than two of them."""
+    """Student's interval for the mean of rows, with the error between clusters; NaN with fewer than two of them.
+
+    A nominal 95 % is kept by symmetric data, heavy-tailed (t3) ones among them; of exponential ones 30 clusters get
+    about 92 %, 60 about 93 % (tests/judge/test_comparisons.py): skewed data are not covered by the claim.
+    """
     mean, error, freedom = mean_error(values, clusters)
     if freedom < 1:
         return Interval(np.nan, np.nan, level, "undefined")
@@ -78,7 +82,9 @@ def cluster_bootstrap(
     """Bias-corrected and accelerated bootstrap of the mean over rows, whole clusters drawn at a time.
 
     The jackknife of the acceleration leaves out a cluster at a time, too. With few clusters (below about 20) it is too
-    narrow, as every bootstrap. NaN values must be left out by the caller. Without clusters it is ``bootstrap``.
+    narrow, as every bootstrap. A nominal 95 % is about kept by 60 clusters of normal data; skewed (exponential) and
+    heavy-tailed (t3) data are not covered by the claim: 60 clusters of them get about 92 %, 30 about 91 %
+    (tests/judge/test_comparisons.py). NaN values must be left out by the caller. Without clusters it is ``bootstrap``.
     """
     values = np.asarray(values, dtype=np.float64)
     if clusters is None:

@@ -76,3 +76,32 @@ def rank_chances(values: Floats, clusters: Ints, draws: int, seed: Seed) -> Floa
     place = np.arange(methods)
     held = (place >= above[..., None]) & (place < (above + equal)[..., None])
     return np.asarray((held / equal[..., None]).mean(axis=0), dtype=np.float64)
+
+
+def kendall(one: Floats, other: Floats) -> float:
+    """Kendall's τ-b of two rankings (method,), ties corrected (Kendall 1945); NaN where either ties all, or has NaN.
+
+    (concordant − discordant pairs) / √((pairs not tied in one)(pairs not tied in the other)).
+    """
+    one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    if one.shape != other.shape or one.ndim != 1:
+        raise InputError(f"τ compares two rankings of the same methods; got shapes {one.shape} and {other.shape}.")
+    if np.isnan(one).any() or np.isnan(other).any():
+        return float("nan")
+    pairs = np.triu_indices(len(one), 1)
+    left, right = (np.sign(values[:, None] - values[None, :])[pairs] for values in (one, other))
+    size = np.sqrt(np.count_nonzero(left) * np.count_nonzero(right))
+    return float(np.sum(left * right) / size) if size > 0 else float("nan")
+
+
+def turned_round(one: Floats, other: Floats) -> float:
+    """Share of the pairs of methods that two rankings (method,) order differently, 0 … 1; a tie in one counts half.
+
+    Kemeny's distance over its largest value; without ties it is (1 − τ)/2. NaN below two methods, or with NaN.
+    """
+    one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    if np.isnan(one).any() or np.isnan(other).any() or len(one) < 2:
+        return float("nan")
+    pairs = np.triu_indices(len(one), 1)
+    left, right = (np.sign(values[:, None] - values[None, :])[pairs] for values in (one, other))
+    return float(np.abs(left - right).mean() / 2)

@@ -32,3 +32,17 @@ def intraclass(values: Floats, level: float = 0.95) -> tuple[float, Interval]:
     high = ratio * scipy_stats.f.ppf(tail, left, free)
     least, most = ((found - 1) / (found + times - 1) for found in (low, high))
     return float((ratio - 1) / (ratio + times - 1)), Interval(float(least), float(most), level, "shrout-fleiss")
+
+
+def krippendorff(values: Floats) -> float:
+    """Krippendorff's α of ``values`` (rater, unit) without gaps, squared differences (Krippendorff 2004).
+
+    1 − observed over expected disagreement = 1 − (mean variance of a unit's values) / (variance of all values), both
+    with n − 1: 1 where raters agree, 0 where units might as well be shuffled between raters, below 0 where raters
+    disagree more than chance would. Of ranks it is the ordinal α, too, where no rater ties units. NaN with fewer than
+    two raters or units, and where nothing varies.
+    """
+    raters, units = values.shape
+    if raters < 2 or units < 2 or not np.isfinite(values).all() or np.ptp(values) == 0:
+        return float("nan")
+    return float(1.0 - values.var(axis=0, ddof=1).mean() / values.var(ddof=1))

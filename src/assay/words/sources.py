@@ -74,6 +74,8 @@ SOURCES: dict[str, str] = {
     "Learning with Plots of Individual Conditional Expectation. JCGS 24, 2015.",
     "goodfellow2015": "Goodfellow, Shlens and Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
     "hardt2016": "Hardt, Price and Srebro: Equality of Opportunity in Supervised Learning. NeurIPS 2016.",
+    "hedstrom2023": "Hedström, Bommer, Wickstrøm, Samek, Lapuschkin and Höhne: The Meta-Evaluation Problem in "
+    "Explainable AI. TMLR 2023.",
     "hedstrom2024": "Hedström, Weber, Lapuschkin and Höhne: A Fresh Look at Sanity Checks for Saliency Maps. xAI 2024.",
     "hesse2023": "Hesse, Schaub-Meyer and Roth: FunnyBirds: A Synthetic Vision Dataset for a Part-Based Analysis of "
     "Explainable AI Methods. ICCV 2023.",
@@ -102,6 +104,8 @@ SOURCES: dict[str, str] = {
     "Trees. Nature Machine Intelligence 2, 2020.",
     "madry2018": "Madry, Makelov, Schmidt, Tsipras and Vladu: Towards Deep Learning Models Resistant to Adversarial "
     "Attacks. ICLR 2018.",
+    "meyer2023": "Meyer, Ley, Srinivas and Lakkaraju: On Minimizing the Impact of Dataset Shifts on Actionable "
+    "Explanations. UAI 2023.",
     "mitchell2022": "Mitchell, Cooper, Frank and Holmes: Sampling Permutations for Shapley Value Estimation. JMLR "
     "23, 2022.",
     "montavon2018": "Montavon, Samek and Müller: Methods for Interpreting and Understanding Deep Neural Networks. "
@@ -132,6 +136,7 @@ SOURCES: dict[str, str] = {
     "Attribution. ICLR 2020.",
     "selvaraju2017": "Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra: Grad-CAM: Visual Explanations from Deep "
     "Networks via Gradient-based Localization. ICCV 2017.",
+    "serrano2019": "Serrano and Smith: Is Attention Interpretable? ACL 2019.",
     "shapley1953": "Shapley: A Value for n-Person Games. Contributions to the Theory of Games II, 1953.",
     "shokri2017": "Shokri, Stronati, Song and Shmatikov: Membership Inference Attacks Against Machine Learning "
     "Models. IEEE S&P 2017.",

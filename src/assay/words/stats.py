@@ -152,6 +152,25 @@ def bounded(values: Floats, least: float, most: float, level: float = 0.95) -> I
     return Interval(max(plain.low, least), min(plain.high, most), level, "bounded student")
 
 
+def fieller(part: Floats, whole: Floats, level: float = 0.95) -> Interval:
+    """Interval for mean(part) / mean(whole) of paired inputs (Fieller 1954), where the mean whole lies above 0.
+
+    It holds each ratio r at which mean(part − r · whole) cannot be told from 0 by Student's t. Without bounds where the
+    mean whole cannot be told from 0 itself, or lies below: then no ratio is ruled out.
+    """
+    part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    count = len(part)
+    if count < 2:
+        return Interval(np.nan, np.nan, level, "undefined")
+    spread = np.cov(part, whole) * scipy_stats.t.ppf((1 + level) / 2, count - 1) ** 2 / count
+    top, base = float(part.mean()), float(whole.mean())
+    square, cross, rest = base**2 - spread[1, 1], top * base - spread[0, 1], top**2 - spread[0, 0]
+    if base <= 0 or square <= 0:
+        return Interval(-np.inf, np.inf, level, "fieller")
+    half = float(np.sqrt(max(0.0, cross**2 - square * rest)))
+    return Interval(float((cross - half) / square), float((cross + half) / square), level, "fieller")
+
+
 def largest_gap(hits: Ints, trials: Ints, level: float = 0.95) -> Interval:
     """Interval for the largest |difference| of rates among groups: Newcombe's for every pair, corrected for them all.
 
@@ -192,6 +211,26 @@ def best_balanced(hits: Ints, trials: Ints, level: float = 0.95) -> Interval:
         lows.append(rates.mean() - np.linalg.norm(rates - [limit.low for limit in limits]) / len(rates))
         highs.append(rates.mean() + np.linalg.norm([limit.high for limit in limits] - rates) / len(rates))
     return Interval(float(max(lows)), float(max(highs)), level, f"mean of clopper-pearson, {len(hits)} column(s)")
+
+
+def excess(noise: Floats, moved: Floats, rows: Floats, level: float = 0.95) -> Interval:
+    """Student's interval for mean(moved) − mean(noise), one spread for both, and a further error beside theirs.
+
+    ``rows`` (2,) is that error and its degrees of freedom; Satterthwaite (1946) gives those of the sum. So ``moved``
+    may be a single number, as long as ``noise`` has two; NaN otherwise.
+    """
+    noise, moved = np.asarray(noise, dtype=np.float64), np.asarray(moved, dtype=np.float64)
+    spare = len(noise) + len(moved) - 2
+    if min(len(noise), len(moved)) < 1 or spare < 1 or not np.isfinite(rows[0]):
+        return Interval(np.nan, np.nan, level, "undefined")
+    gap = float(moved.mean() - noise.mean())
+    pooled = (((noise - noise.mean()) ** 2).sum() + ((moved - moved.mean()) ** 2).sum()) / spare
+    parts = np.array([pooled * (1 / len(noise) + 1 / len(moved)), float(rows[0]) ** 2])
+    if parts.sum() == 0:
+        return Interval(gap, gap, level, "student of two spreads")
+    freedom = parts.sum() ** 2 / (parts**2 / [spare, float(rows[1])]).sum()
+    half = float(scipy_stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(parts.sum()))
+    return Interval(gap - half, gap + half, level, "student of two spreads")
 
 
 def auc(inside: Floats, outside: Floats) -> float:
@@ -242,6 +281,7 @@ class Basis:
 
 WAYS: dict[str, Callable[..., Interval]] = {
     "student": student,
+    "ratio": fieller,
     "bounded": _bounded,
     "rate": _rate,
     "rates": _rates,
@@ -249,7 +289,10 @@ WAYS: dict[str, Callable[..., Interval]] = {
     "least": least_mean,
     "balanced": best_balanced,
     "area": auc_interval,
+    "excess": excess,
 }
-"""Mean of ``values``; the same between ``bounds`` (2,); a rate, ``hits`` of ``trials``; the difference of two rates,
-(2,) each; the largest gap between groups, (group,) each; the least of the means of ``values`` (row, column); the
-largest of mean rates, ``hits`` (column, class) of ``trials`` (class,); an ``area`` of ``count`` and ``other`` rows."""
+"""Mean of ``values``; the ratio of mean ``part`` to mean ``whole``; the mean of ``values`` between ``bounds`` (2,); a
+rate, ``hits`` of ``trials``; the difference of two rates, (2,) each; the largest gap between groups, (group,) each; the
+least of the means of ``values`` (row, column); the largest of mean rates, ``hits`` (column, class) of ``trials``
+(class,); an ``area`` of ``count`` and ``other`` rows; the mean of ``moved`` less that of ``noise``, with the ``rows``'
+own error and its degrees of freedom."""

@@ -42,6 +42,8 @@ class Secant:
     those. So Σ (x − s) · slope = f(x) − f(s), whatever the net.
     """
 
+    folded = False
+
     def __init__(self, who: str) -> None:
         self.who = who
         self.references: Any = WeakTensorKeyDictionary()

@@ -23,6 +23,8 @@ class Rectifiers:
     matter. ``allow`` names other functions that may keep their own derivative. ``met`` counts rectifiers.
     """
 
+    folded = True
+
     def __init__(self, who: str, guided: bool, allow: Collection[str] = ()) -> None:
         self.who = who
         self.guided = guided
@@ -65,13 +67,16 @@ class Rectifiers:
         return sum(self.follows(tensor) for tensor in tensors(args)) == 1
 
     def _rectify(self, name: str, func: Callable[..., Any], args: Args, kwargs: Kwargs, written: bool) -> torch.Tensor:
+        if self.guided:  # its own derivative lets pass what was on
+            kept: torch.Tensor = func(*args, **kwargs)
+            steps.on_way_back(kept, lambda g: g.clamp(min=0))
+            return kept
         x = args[0].clone() if written else args[0]
         if written:
             func, kwargs = steps.out_of_place(name), steps.without(kwargs, "inplace")
         with torch.no_grad():
             value = func(x, *args[1:], **kwargs)
-        slope = (value == x) & (x > 0) if self.guided else torch.ones_like(x, dtype=torch.bool)
-        out = steps.sloped(x, value, slope)
+        out = steps.straight(x, value)
         steps.on_way_back(out, lambda g: g.clamp(min=0))
         if not written:
             return out

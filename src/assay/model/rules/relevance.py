@@ -65,6 +65,8 @@ class Composite:
 class Relevance:
     """The table of relevance propagation for one pass over ``rows`` rows."""
 
+    folded = False  # batch norms are merged here, wherever a rule needs it
+
     def __init__(self, who: str, composite: Composite, rows: int) -> None:
         self.who = who
         self.composite = composite

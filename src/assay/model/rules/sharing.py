@@ -68,7 +68,12 @@ def epsilon(s: Weighted, rule: Rule, z: Tensor, g: Tensor) -> Shared:
 
 @dataclass(frozen=True, eq=False)
 class Signed:
-    """Contributions a w of one sign: their sum, and the way back along them."""
+    """Contributions a w of one sign: their sum, and the way back along them.
+
+    Positive ones are a⁺ w⁺ + a⁻ w⁻, negative ones a⁺ w⁻ + a⁻ w⁺. A product with a factor that is 0 everywhere is left
+    out; of two, both are taken as one, (a⁺ | a⁻) times the weights stacked alike, where every output reads all inputs.
+    Sums are never taken as differences of others: where a sign's total is near 0 only rounding would be left.
+    """
 
     s: Weighted
     sign: int
@@ -79,16 +84,31 @@ class Signed:
 
     def total(self) -> Tensor:
         """Σ of the contributions."""
-        s, up, down = self.s, self.s.weight.clamp(min=0), self.s.weight.clamp(max=0)
-        if not s.negative:
-            return s.apply(s.a, self.of(s.weight))
-        return s.apply(s.a.clamp(min=0), self.of(s.weight)) + s.apply(s.a.clamp(max=0), down if self.sign > 0 else up)
+        s, (own, other), (above, below) = self.s, self.weights, self.s.signs
+        if not (below and other.any()):
+            return s.apply(s.a.clamp(min=0) if below else s.a, own)
+        if not (above and own.any()):
+            return s.apply(s.a.clamp(max=0) if above else s.a, other)
+        if s.inner is not None:
+            return s.apply(s.halves, torch.cat((own, other), s.inner[1]))
+        return s.apply(s.a.clamp(min=0), own) + s.apply(s.a.clamp(max=0), other)
 
     def back(self, share: Tensor) -> Tensor:
-        """Σ over outputs of share · w, along the contributions of this sign."""
-        s, other = self.s, Signed(self.s, -self.sign)
-        down = s.back(share, self.of(s.weight))
-        return torch.where(s.a < 0, s.back(share, other.of(s.weight)), down) if s.negative else down
+        """Σ over outputs of share · w, along the contributions of this sign: those of w's sign from 0 up."""
+        s, (own, other) = self.s, self.weights
+        if not s.signs[1]:
+            return s.back(share, own)
+        if not (bool(own.any()) and bool(other.any())):  # weights of one sign
+            return s.back(share, own + other).masked_fill_((s.a < 0) if own.any() else (s.a >= 0), 0)
+        if s.inner is None:
+            return torch.where(s.a < 0, s.back(share, other), s.back(share, own))
+        up, down = s.back(share, torch.cat((own, other), s.inner[1]), s.halves).chunk(2, s.inner[0])
+        return torch.where(s.a < 0, down, up)
+
+    @property
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """Weights of this sign, and of the other."""
+        return self.of(self.s.weight), Signed(self.s, -self.sign).of(self.s.weight)
 
 
 def biased(total: Tensor, side: Signed, epsilon: float) -> Tensor:

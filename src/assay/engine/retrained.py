@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model trained again with another seed, and what it says of the same rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from assay.cases.case import Case
+from assay.engine.neighbourhood import named, remade
+from assay.engine.relabelled import alike, asked_of
+from assay.model.model import Model
+from assay.model.wrap import wrap
+from assay.nouns.recipe import Recipe
+from assay.nouns.result import Explanation
+from assay.nouns.target import class_scores
+from assay.words.errors import CapabilityError
+from assay.words.types import PerPart, PerRow
+
+UNEQUAL = 0.02
+"""A difference of accuracy (or of R²) from which on models are not compared on equal terms."""
+
+
+def retrained(case: Case, recipe: Recipe, number: int) -> Model:
+    """The model trained for the ``number``-th time on the recipe's rows as they are; once a case."""
+
+    def train() -> Model:
+        seed = case.seed.child("retrained", number)
+        return beside(case, recipe.fit(recipe.x, recipe.y, seed, 0.0))
+
+    found: Model = case.recall.kept(("retrained", recipe, number), train)
+    return found
+
+
+def beside(case: Case, obj: Any) -> Model:
+    """Another model that can be asked the case's question, counted with its own; ``CapabilityError`` if it cannot."""
+    model, own = wrap(obj), case.model
+    alike(own, model)
+    if model.namespace != own.namespace:
+        raise CapabilityError(
+            f"{model.name} reads {model.namespace} arrays, {own.name} {own.namespace}. Ask each in a case of its own "
+            f"and give both explanations to assay.movement."
+        )
+    return replace(model, meter=own.meter, batch=own.batch, classes=own.classes or model.classes)
+
+
+def explained(explanation: Explanation, case: Case, model: Model) -> PerPart:
+    """The same explanation (row, part) of the same rows and labels by another model; asked once a case."""
+    key = ("explained", named(explanation), model)
+    found: PerPart = case.recall.kept(key, lambda: remade(explanation, asked_of(case, model)))
+    return found
+
+
+def skill(case: Case, true: Any) -> PerRow:
+    """What each row adds to accuracy, or to R²: its mean over rows is either."""
+    if case.model.gives == "values":
+        return np.asarray(1.0 - (case.prediction[:, 0] - true) ** 2 / true.var())
+    return np.asarray(class_scores(case.prediction, case.model.gives).argmax(axis=1) == true, dtype=np.float64)

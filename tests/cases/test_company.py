@@ -1,0 +1,85 @@
+"""Targets read off the same passes: what one game is told, all know; and each is what it would be alone."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from tests.evaluate.settings import digits
+
+import assay
+from assay import Blur, Constant, Marginal, evaluate, explain, unit
+from assay.cases.case import Case
+from assay.cases.company import in_company
+from assay.engine.summary import all_masks
+from assay.words.errors import InputError
+
+TARGETS = ("logit", "probability", "log_odds", "margin")
+
+
+def small(rows: int = 3) -> Case:
+    """Three classes, five columns."""
+    weights = torch.tensor(np.random.default_rng(0).normal(size=(3, 5)), dtype=torch.float32)
+    net = torch.nn.Linear(5, 3)
+    net.weight.data, net.bias.data = weights, torch.zeros(3)
+    x = torch.tensor(np.random.default_rng(1).normal(size=(rows, 5)), dtype=torch.float32)
+    return assay.case(assay.model.torch(net), x)
+
+
+@pytest.mark.parametrize("remove", [Constant(0.0), Marginal(np.random.default_rng(2).normal(size=(4, 5)))])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_answers_are_those_that_each_target_gets_alone(remove: Any, pooled: bool) -> None:
+    masks, case = all_masks(5), small()
+    asked = TARGETS[1:3] if pooled else TARGETS  # pooled games know probabilities
+    for one, name in zip(in_company(case, asked), asked):
+        alone = small().asking(name)
+        assert_array_equal(one.game(remove, pooled=pooled).table(masks), alone.game(remove, pooled=pooled).table(masks))
+
+
+def test_all_targets_cost_the_passes_of_one() -> None:
+    case, masks = small(), all_masks(5)
+    company = in_company(case, TARGETS)
+    before = case.model.meter.forwards
+    for one in company:
+        one.game(Constant(0.0)).table(masks)
+    assert case.model.meter.forwards - before == 3 * 31
+
+
+def test_scores_of_other_targets_are_free_where_the_order_is_the_same() -> None:
+    case = digits(4)
+    explanation = explain.input_x_gradient(case)
+    first, *others = in_company(case, TARGETS)
+    evaluate.deletion(explanation, first, steps=8)
+    assert all(not evaluate.deletion(explanation, one, steps=8).made.cost for one in others)
+
+
+def test_a_pair_that_differs_in_masks_asks_only_what_is_new() -> None:
+    case = small()
+    one, other = in_company(case, ("logit", "probability"))
+    one.game(Constant(0.0)).table(all_masks(5)[:10])
+    before = case.model.meter.forwards
+    other.game(Constant(0.0)).table(all_masks(5)[:12])
+    assert case.model.meter.forwards - before == 2 * 3
+
+
+def test_what_the_case_knows_its_own_target_knows_and_the_case_stays_alone() -> None:
+    case, masks = small(), all_masks(5)
+    case.game(Constant(0.0)).table(masks)
+    before = case.model.meter.forwards
+    own, other = in_company(case, ("logit", "probability"))
+    own.game(Constant(0.0)).table(masks)
+    assert case.model.meter.forwards == before
+    other.game(Constant(0.0)).table(masks)
+    assert case.model.meter.forwards == before + 3 * 31
+    assert case.company == ()
+
+
+def test_a_picture_is_blurred_once_for_all_targets() -> None:
+    first, second = in_company(digits(2), ("logit", "probability"))
+    assert first.game(Blur(1.0)).filling is second.game(Blur(1.0)).filling
+
+
+def test_a_target_of_a_layer_or_of_another_label_is_refused() -> None:
+    with pytest.raises(InputError, match="does not read the outputs"):
+        in_company(digits(2), ("logit", unit("0", 1)))

@@ -1,0 +1,265 @@
+"""A score under many settings: ranks by hand, τ against scipy, and costs."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import kendalltau
+from tests.evaluate.settings import digits, saying
+
+import assay
+from assay import Constant, Marginal, Mean, evaluate, examples, explain
+from assay.cases.case import Case
+from assay.engine.price import price_of
+from assay.nouns.result import Explanation
+from assay.nouns.settings_grid import Scoring, SettingsGrid
+from assay.words.errors import InputError
+from assay.words.ranking import kendall, turned_round
+
+HEIGHTS = np.array([3.0, -2.0, 1.0])
+METHODS = ("occlusion", "saliency", "input_x_gradient", "random")
+
+
+def additive(rows: int = 5) -> Case:
+    """f = Σ w_i x_i at rows that differ."""
+    x = np.random.default_rng(0).uniform(0.5, 1.5, (rows, 3))
+    return examples.analytic(lambda x: x @ HEIGHTS, lambda x: np.tile(HEIGHTS, (len(x), 1)), x, "linear")
+
+
+def held(case: Case) -> dict[str, Explanation]:
+    """Contributions as they are, and others by hand."""
+    true = explain.input_x_gradient(case)
+    return {"true": true, "sizes": saying(true, np.abs(true.values)), "turned": saying(true, -true.values)}
+
+
+def pictures(rows: int = 6) -> tuple[Case, dict[str, Explanation]]:
+    """Four methods on digits."""
+    case = digits(rows)
+    return case, {name: getattr(explain, name)(case) for name in METHODS}
+
+
+def wide(**options: Any) -> tuple[Case, SettingsGrid]:
+    """Two removals, two targets, two steps and both signs on digits."""
+    case, named = pictures()
+    background = case.rows.x[:3]
+    given: dict[str, Any] = {
+        "removals": {"black": Constant(0.0), "mean": Mean(background)},
+        "targets": ("logit", "probability"),
+        "steps": (4, 8),
+        "signs": ("as given", "absolute"),
+    }
+    return case, assay.settings_grid(named, case, "deletion", **(given | options))
+
+
+def test_each_setting_is_the_score_made_that_way() -> None:
+    case, found = wide()
+    assert len(found.settings) == 16
+    _, named = pictures()
+    for i, setting in enumerate(found.settings):
+        remove: Any = {"black": Constant(0.0), "mean": Mean(case.rows.x[:3])}[setting.removal]
+        for j, explanation in enumerate(named.values()):
+            values = np.abs(explanation.values) if setting.sign == "absolute" else explanation.values
+            alone = evaluate.deletion(
+                saying(explanation, values), case.asking(setting.target), remove=remove, steps=setting.steps
+            )
+            assert_allclose(found.values[i, :, j], alone.values, rtol=1e-6)
+
+
+def test_ranks_and_tau_are_those_of_the_means() -> None:
+    _, found = wide()
+    assert found.ranked == ("occlusion", "saliency", "input_x_gradient")
+    assert np.isnan(found.ranks[:, 3]).all()
+    for i in range(len(found.settings)):
+        assert_allclose(found.means[i], found.values[i].mean(axis=0))
+        assert_array_equal(found.ranks[i, :3], np.argsort(np.argsort(found.means[i, :3])) + 1)
+    theirs = [[kendalltau(one[:3], other[:3]).statistic for other in found.ranks] for one in found.ranks]
+    assert_allclose(found.tau, theirs)
+    pairs = np.array(theirs)[np.triu_indices(16, 1)]
+    assert found.mean_tau == pytest.approx(pairs.mean())
+    assert found.least_tau[0] == pytest.approx(pairs.min())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kendalls_tau_is_scipys_ties_and_all(seed: int) -> None:
+    one, other = np.random.default_rng(seed).integers(0, 4, (2, 7)).astype(float)
+    assert kendall(one, other) == pytest.approx(kendalltau(one, other).statistic)
+
+
+def test_pairs_turned_round_are_counted_and_ties_by_half() -> None:
+    assert turned_round(np.array([1.0, 2.0, 3.0]), np.array([2.0, 1.0, 3.0])) == pytest.approx(1 / 3)
+    assert turned_round(np.array([1.0, 2.0, 3.0]), np.array([1.5, 1.5, 3.0])) == pytest.approx(1 / 6)
+    one, other = np.random.default_rng(0).permutation(6), np.random.default_rng(1).permutation(6)
+    assert turned_round(one, other) == pytest.approx((1 - kendall(one, other)) / 2)
+    assert np.isnan(turned_round(np.ones(1), np.ones(1)))
+
+
+def test_tau_of_a_ranking_that_ties_all_is_undefined() -> None:
+    assert np.isnan(kendall(np.ones(3), np.arange(3.0)))
+    assert np.isnan(kendall(np.array([1.0, np.nan]), np.arange(2.0)))
+
+
+def test_taking_magnitudes_moves_the_reversed_explanation_to_the_true_ones_place() -> None:
+    case = additive()
+    found = assay.settings_grid(held(case), case, "deletion", signs=("as given", "absolute"))
+    assert_array_equal(found.ranks, [[1, 2, 3], [2, 2, 2]])
+    assert found.best == "true"
+    assert [(one.method, one.change) for one in found.worst] == [("true", 1), ("sizes", 0), ("turned", -1)]
+    assert found.worst[0].setting.sign == "absolute"
+    assert found.keeps == 1.0  # tied
+    assert_allclose(found.first, [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
+    assert found.keeps_chance == 1.0
+    assert np.isnan(found.mean_tau)
+
+
+def test_the_axis_that_turns_more_pairs_round_matters_more() -> None:
+    case = additive()
+    removals = {"nothing there": Constant(0.0), "too much there": Constant(2.0)}  # at 2 each part's effect turns round
+    found = assay.settings_grid(held(case), case, "deletion", removals=removals, steps=(0, 3))
+    assert found.axes == {"removal": 1.0, "steps": 0.0}
+    assert found.least_tau[0] == -1.0
+    assert (found.keeps, found.keeps_chance) == (0.5, 0.0)
+    assert found.worst[0].change == 2
+    assert found.worst[0].setting == Scoring("too much there", "value", 0, "as given")
+
+
+def test_the_chance_to_be_first_is_over_resampled_rows() -> None:
+    case = additive(40)
+    true = explain.input_x_gradient(case)
+    half = np.where(np.arange(40)[:, None] < 20, 1.0, -1.0)
+    named = {"one": saying(true, half * true.values), "other": saying(true, -half * true.values)}
+    found = assay.settings_grid(named, case, "deletion", removals=[Constant(0.0), Constant(0.1)])
+    assert found.first[0].sum() == pytest.approx(1.0)
+    assert 0.2 < found.first[0, 0] < 0.8
+    again = assay.settings_grid(
+        named, case, "deletion", removals=[Constant(0.0), Constant(0.1)], clusters=np.arange(40) // 20
+    )
+    assert again.first[0, 0] != found.first[0, 0]
+
+
+def test_where_random_is_above_a_method_is_told() -> None:
+    case = additive()
+    named = held(case) | {"random": saying(held(case)["true"], np.tile([1.0, 2.0, 0.0], (5, 1)))}
+    found = assay.settings_grid(named, case, "deletion")
+    assert [method for _, method in found.overtaken] == ["turned"]
+    assert_array_equal(found.beaten[0], [0, 0, 1, np.nan])
+    assert "random as good or better: 1 of 3" in repr(found)
+
+
+def test_targets_share_their_passes_and_the_price_is_not_exceeded() -> None:
+    one_case, named = pictures()
+    alone = assay.settings_grid(named, one_case, "deletion", steps=(6,))
+    case, named = pictures()
+    before = case.model.meter.forwards
+    targets = ("logit", "probability", "log_odds", "margin")
+    found = assay.settings_grid(named, case, "deletion", steps=(6,), targets=targets)
+    told = assay.settings_price(named, case, "deletion", steps=(6,), targets=targets)
+    assert found.cost == alone.cost == {"forwards": case.model.meter.forwards - before}
+    assert told.forwards == 6 + 4 * price_of(evaluate.deletion.method, case, {"steps": 6}).forwards
+    assert found.cost["forwards"] <= told.forwards
+    assert_allclose(found.values[0], alone.values[0])
+
+
+def test_the_price_is_that_of_a_first_run_where_curves_share_nothing() -> None:
+    case = additive(1)
+    true = explain.input_x_gradient(case)
+    named = {"one": saying(true, [[3.0, 2.0, 1.0]]), "other": saying(true, [[1.0, 2.0, 3.0]])}
+    fresh = additive(1)
+    found = assay.settings_grid(named, fresh, "deletion", steps=(2,), removals=[Constant(0.0), Constant(0.5)])
+    told = assay.settings_price(named, fresh, "deletion", steps=(2,), removals=[Constant(0.0), Constant(0.5)])
+    assert told.forwards == 1 + 2 * 2 * 2
+    assert found.cost["forwards"] == told.forwards - 2  # the empty input is shared
+
+
+def test_familiarity_stands_beside_and_falls_for_strange_removals() -> None:
+    case, named = pictures(4)
+    reference = digits(40).rows.x[10:]
+    removals = {"black": Constant(0.0), "far": Constant(50.0), "seen": Marginal(reference[:3])}
+    found = assay.settings_grid(
+        named, case, "deletion", removals=removals, targets=("logit", "margin"), steps=(4,), reference=reference
+    )
+    same = evaluate.familiarity(named["saliency"], case, reference=reference, remove=Constant(50.0), steps=4)
+    places = [i for i, setting in enumerate(found.settings) if setting.removal == "far"]
+    assert_allclose(found.familiarity[places, 1], same.mean)
+    seen = [i for i, setting in enumerate(found.settings) if setting.removal == "seen"]
+    assert (found.familiarity[seen] > found.familiarity[places]).all()
+    told = assay.settings_price(named, case, "deletion", removals=removals, steps=(4,), reference=reference)
+    assert found.cost["forwards"] <= told.forwards
+
+
+def test_rows_without_a_score_are_left_out_together_and_counted() -> None:
+    case = additive()
+    named = held(case)
+    gap = named["sizes"].values.copy()
+    gap[0] = np.nan
+    named["sizes"] = saying(named["sizes"], gap)
+    found = assay.settings_grid(named, case, "deletion")
+    assert found.rows.tolist() == [4]
+    assert_allclose(found.means[0], found.values[0, 1:].mean(axis=0))
+    assert "rows of 5" in found.notes[0].text
+    named["sizes"] = saying(named["sizes"], np.full((5, 3), np.nan))
+    nothing = assay.settings_grid(named, case, "deletion")
+    assert np.isnan(nothing.ranks).all()
+    assert np.isnan(nothing.first).all()
+    assert "note" in repr(nothing)
+    with pytest.raises(InputError, match="no row on which every method"):
+        _ = nothing.best
+
+
+def test_a_score_without_removal_has_the_signs_alone() -> None:
+    case, inside = additive(), np.tile([True, False, False], (5, 1))
+    found = assay.settings_grid(
+        held(case), case, evaluate.localisation_auc, signs=("as given", "absolute"), options={"inside": inside}
+    )
+    assert [str(setting) for setting in found.settings] == ["value, as given", "value, absolute"]
+    assert np.isnan(found.familiarity).all()
+
+
+def test_what_makes_no_grid_is_refused_with_the_reason() -> None:
+    case, named = pictures(2)
+    for options, told in [
+        ({"score": "max_sensitivity", "options": {"ball": assay.Ball("linf", 0.1)}}, "explains again"),
+        ({"score": "runner_up_logit"}, "explains again"),
+        ({"score": "sparseness"}, "no better side"),
+        ({"score": "mass_accuracy", "removals": [Constant(0.0)]}, "no option of the score"),
+        ({"steps": (3,), "options": {"steps": 4}}, "among the options already"),
+        ({"signs": ()}, "as given"),
+        ({"signs": ("positive",)}, "absolute"),
+        ({"targets": ("logit", "loss")}, "loss falls"),
+        ({"targets": ("logit", "logit")}, "twice"),
+        ({"removals": [Constant]}, "no removal"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            assay.settings_grid(named, case, **({"score": "deletion"} | options))
+    with pytest.raises(InputError, match="two methods that are no references"):
+        assay.settings_grid({name: named[name] for name in ("occlusion", "random")}, case, "deletion")
+    with pytest.raises(InputError, match="at least two"):
+        assay.settings_grid([named["occlusion"]], case, "deletion")
+
+
+def test_removals_in_a_list_are_named_by_what_they_are() -> None:
+    case, named = pictures(2)
+    backgrounds = [Marginal(case.rows.x[:1]), Marginal(case.rows.x[1:])]
+    found = assay.settings_grid(named, case, "deletion", removals=[Constant(0.0), *backgrounds], steps=(2,))
+    names = [setting.removal for setting in found.settings]
+    assert names[0] == "Constant(0.0)"
+    assert len(set(names)) == 3
+
+
+def test_frames_and_lines() -> None:
+    _, found = wide()
+    assert len(found.to_frame()) == 16 * 4
+    assert list(found.to_frame().columns[:5]) == ["removal", "target", "steps", "sign", "method"]
+    assert len(found.to_frame("settings")) == 16 * 15 / 2
+    assert len(found.to_frame("rows")) == 16 * 4 * 6
+    assert len(repr(found).splitlines()) <= 6
+    with pytest.raises(InputError, match="methods, settings, rows"):
+        found.to_frame("pairs")  # type: ignore[arg-type]  # a caller's mistake
+
+
+def test_explanations_and_the_case_are_left_alone() -> None:
+    case, named = pictures(2)
+    before = {name: one.values.copy() for name, one in named.items()}
+    assay.settings_grid(named, case, "deletion", targets=("probability",), signs=("absolute",), steps=(2,))
+    assert all((before[name] == one.values).all() for name, one in named.items())
+    assert case.company == ()
