@@ -95,7 +95,8 @@ FAMILIES: dict[str, dict[str, Options]] = {
     "completeness": {"completeness": {}},
     "familiarity": {"familiarity": REMOVED},
 }
-LEFT_OUT = {"label_randomisation"}
+LEFT_OUT = {"label_randomisation", "decision_flip"}
+"""A refit, and what is asked of decisions instead of the target."""
 
 
 def chosen(count: int) -> tuple[list[dict[str, str]], np.ndarray]:

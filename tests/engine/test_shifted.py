@@ -10,7 +10,7 @@ from tests.engine.test_agreement import with_values
 import assay
 from assay import examples, explain
 from assay.nouns.movement import ALIKE
-from assay.words.clustered import cluster_bootstrap
+from assay.words.clustered import mean_interval
 from assay.words.errors import InputError
 
 
@@ -94,12 +94,10 @@ def test_the_interval_draws_whole_clusters() -> None:
     values = generator.normal(size=(2, 40, 3)) * np.repeat(generator.uniform(0, 3, 8), 5)[:, None]
     made = with_values(*values)
     alone, together = (assay.movement(made["a"], made["b"], k=2, clusters=groups) for groups in (None, names))
-    assert together.interval("distance").method == "cluster bca"
+    assert together.interval("distance").method == "student, for skewed clusters"
     wide, narrow = together.interval("distance"), alone.interval("distance")
     assert wide.high - wide.low > 1.2 * (narrow.high - narrow.low)
-    direct = cluster_bootstrap(
-        together.each["sign"], np.repeat(np.arange(8), 5), seed=together.seed.child("movement", "sign")
-    )
+    direct = mean_interval(together.each["sign"], np.repeat(np.arange(8), 5))
     assert together.interval("sign") == direct
 
 

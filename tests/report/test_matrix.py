@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from tests.report.record import REFERENCES, credit, hostile
 
 from assay.nouns.result import Score
-from assay.report.matrix import MANY, against, interval, leaders, matrix
+from assay.report.matrix import against, leaders, matrix
 from assay.report.render import render
 
 
@@ -58,14 +57,7 @@ def test_a_score_without_a_defined_row_is_undefined() -> None:
 
 
 def led(scores: Mapping[str, Score]) -> tuple[str, ...]:
-    return leaders({name: (score, interval(score)) for name, score in scores.items()})
-
-
-def test_the_interval_of_many_rows_is_students_and_of_few_the_bootstraps() -> None:
-    score = credit().scores["lime", "deletion"]
-    many = replace(score, values=np.random.default_rng(0).normal(size=MANY + 1))
-    assert (interval(score).method, interval(many).method) == ("bca", "student")
-    assert interval(many).low == pytest.approx(many.interval().low, abs=0.01)
+    return leaders({name: (score, score.interval()) for name, score in scores.items()})
 
 
 def test_the_best_is_named_where_its_interval_lies_apart() -> None:

@@ -19,6 +19,7 @@ from assay.words.stats import (
     largest_gap,
     newcombe,
     pearson,
+    skewed,
     spearman,
     student,
     wilson,
@@ -178,3 +179,35 @@ def test_a_basis_makes_the_interval_it_was_told_of_at_any_level(basis: Basis, di
     wide, narrow = basis.at(0.99), basis.at(0.5)
     assert wide.low <= direct.low <= narrow.low
     assert narrow.high <= direct.high <= wide.high
+
+
+def test_the_interval_for_skewed_rows_holds_students_and_leans_to_the_long_tail():
+    values = np.random.default_rng(0).exponential(size=30)
+    plain, wide = student(values), skewed(values)
+    assert wide.low >= plain.low - 1e-12 or wide.low == plain.low
+    assert wide.high > plain.high
+    mirrored = skewed(-values)
+    assert (mirrored.low, mirrored.high) == pytest.approx((-wide.high, -wide.low))
+    even = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    assert (skewed(even).low, skewed(even).high) == pytest.approx((student(even).low, student(even).high))
+    assert skewed(np.ones(5)).high == 1.0
+    assert np.isnan(skewed(np.ones(1)).low)
+
+
+def test_the_upper_limit_for_skewed_rows_solves_halls_cubic():
+    values = np.random.default_rng(1).exponential(size=20)
+    n, mean, spread = 20, values.mean(), values.std(ddof=1)
+    lean = ((values - mean) ** 3).sum() * n / ((n - 1) * (n - 2)) / (6 * np.sqrt(n) * spread**3)
+    high = skewed(values).high
+    t = np.sqrt(n) * (mean - high) / spread  # the statistic at the limit, transformed, is Student's quantile
+    quantile = scipy_stats.t.ppf(0.025, n - 1)
+    assert t + 2 * lean * t**2 + 4 / 3 * lean**2 * t**3 + lean == pytest.approx(quantile)
+
+
+@pytest.mark.parametrize("law", ["normal", "exponential", "t3"])
+def test_the_interval_for_skewed_rows_covers_at_its_level(law):
+    generator = np.random.default_rng(3)
+    draw = {"normal": generator.normal, "exponential": lambda size: generator.exponential(size=size) - 1,
+            "t3": lambda size: generator.standard_t(3, size)}[law]  # fmt: skip
+    limits = [skewed(draw(size=30)) for _ in range(1500)]
+    assert 0.93 <= np.mean([one.low <= 0 <= one.high for one in limits]) <= 0.975

@@ -21,7 +21,7 @@ from assay.model.model import Model
 from assay.nouns.movement import ALIKE
 from assay.nouns.recipe import Recipe
 from assay.nouns.result import Explanation, Finding, judge
-from assay.words.clustered import cluster_bootstrap, mean_error, numbered, student_of_clusters
+from assay.words.clustered import mean_error, mean_interval, numbered, student_of_clusters
 from assay.words.errors import CapabilityError, InputError
 from assay.words.stats import Basis, Interval
 from assay.words.types import Floats, Ints, PerPart
@@ -103,7 +103,7 @@ def explanation_shift(
     SHF103 (nets of one architecture; the first of ``other``): mean distance of the gradients, and the Lipschitz
     constant of gradients by weights, estimated at ``steps`` + 1 points between the weights. SHF104 (with true
     ``labels``): accuracies, since only models that know the same are compared fairly. The paper's measures are in the
-    evidence of SHF101, with bootstrap intervals over rows.
+    evidence of SHF101, with intervals over rows.
     """
     if not (0 < level < 1 and margin >= 0 and refits >= 2):
         raise InputError(f"level={level}, margin={margin}, refits={refits}; needed are (0, 1), ≥ 0 and at least 2.")
@@ -226,7 +226,7 @@ def _table(moves: _Moves, level: float) -> list[dict[str, Any]]:
     for measure, values in moves.shift.items():
         each, known = values.mean(axis=0), ~np.isnan(values).any(axis=0)
         groups = None if moves.clusters is None else moves.clusters[known]
-        interval = cluster_bootstrap(each[known], groups, level)
+        interval = mean_interval(each[known], groups, level)
         limits = {"low": _finite(interval.low), "high": _finite(interval.high)}
         lines.append(
             {"measure": measure, "shift": _finite(_mean(each)), **limits}
@@ -252,7 +252,7 @@ def _gradients(case: Case, other: Model, clusters: Ints | None, level: float, st
             else "The two models have the same weights."
         ),
         estimate=mean,
-        interval=cluster_bootstrap(way.distance, clusters, level),
+        interval=mean_interval(way.distance, clusters, level),
         null=0.0,
         advice="An estimate that grows with steps (compare both) has not settled; that of a ReLU net never does.",
         evidence={

@@ -16,7 +16,7 @@ from assay.nouns.method_comparison import MethodComparison, Scored
 from assay.nouns.reliability import Reliability
 from assay.nouns.result import Note, Score
 from assay.nouns.store import to_jsonable
-from assay.words.clustered import cluster_bootstrap, mean_error, numbered
+from assay.words.clustered import mean_error, mean_interval, numbered
 from assay.words.errors import InputError
 from assay.words.paired import sign_flip, signed_rank
 from assay.words.seed import Seed
@@ -48,11 +48,12 @@ def compare_methods(
 
     ``scores`` is a list (method and score are then the explanation's and the score's own names), or {method: {score:
     Score}}. All must be of the same rows, model and target, and each score made with the same options. Means come with
-    BCa bootstrap intervals. Pairs are judged row by row: by ``test`` for a difference (signs changed at random, or
-    Wilcoxon's signed ranks) and by two one-sided t-tests for a difference below the margin, all adjusted together by
-    Holm's procedure with Shaffer's limit (of a pair's two hypotheses one at most is true). ``margin`` is in units of
-    the score, for all or {score: margin}; or ``share`` takes it as a share of the way from random to the oracle (to
-    the best method where there is no oracle), which is then treated as known. Without either nothing is called same.
+    intervals that hold for skewed scores, too. Pairs are judged row by row: by ``test`` for a difference (signs changed
+    at random, or Wilcoxon's signed ranks) and by two one-sided t-tests for a difference below the margin, all adjusted
+    together by Holm's procedure with Shaffer's limit (of a pair's two hypotheses one at most is true). ``margin`` is in
+    units of the score, for all or {score: margin}; or ``share`` takes it as a share of the way from random to the
+    oracle (to the best method where there is no oracle), which is then treated as known. Without either nothing is
+    called same.
 
     ``references`` names who plays "random", "oracle" and others, by default the methods of those names; they are
     compared with the methods, but neither ranked nor compared with each other. ``clusters`` (row,) names rows that
@@ -185,7 +186,6 @@ def _scored(name: str, held: Mapping[str, Score], contest: Contest) -> Scored:
     better = next(iter(held.values())).better
     values = np.stack([score.values for score in held.values()], axis=1)
     values = np.where(np.isfinite(values), values, np.nan)
-    seed = contest.seed.child("compare", name)
     known = ~np.isnan(values)
     columns = [(values[mask, i], None if contest.clusters is None else contest.clusters[mask])
                for i, mask in enumerate(known.T)]  # fmt: skip
@@ -200,10 +200,7 @@ def _scored(name: str, held: Mapping[str, Score], contest: Contest) -> Scored:
         better=better,
         values=values,
         mean=mean,
-        intervals=tuple(
-            cluster_bootstrap(column, groups, contest.level, draws=contest.draws, seed=seed)
-            for column, groups in columns
-        ),
+        intervals=tuple(mean_interval(column, groups, contest.level) for column, groups in columns),
         error=error,
         monte_carlo=apart,
         monte_carlo_most=most,

@@ -12,13 +12,10 @@ from assay.nouns.movement import Movement
 from assay.nouns.result import Explanation
 from assay.words.clustered import numbered
 from assay.words.errors import InputError
-from assay.words.seed import Seed
 from assay.words.types import Floats, Masks, PerPart, PerRow
 
 
-def movement(
-    one: Explanation, other: Explanation, *, k: int, clusters: Any = None, level: float = 0.95, seed: int | Seed = 0
-) -> Movement:
+def movement(one: Explanation, other: Explanation, *, k: int, clusters: Any = None, level: float = 0.95) -> Movement:
     """How far two models' explanations of the same rows lie apart (Meyer et al. 2023).
 
     Of the k parts with the largest |value| on each side (ties in part order): ``feature`` the share of k that both
@@ -46,7 +43,7 @@ def movement(
         )
     each = moved(one.values, other.values, parts_held(one), k)
     groups = None if clusters is None else numbered(clusters, len(one.ids))
-    return Movement(one.ids, k, each, groups, level, seed if isinstance(seed, Seed) else Seed(seed))
+    return Movement(one.ids, k, each, groups, level)
 
 
 def parts_held(explanation: Explanation) -> Masks:

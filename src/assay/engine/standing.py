@@ -10,7 +10,7 @@ import numpy as np
 from assay.engine.contest import Contest
 from assay.engine.ladder import oriented
 from assay.nouns.method_comparison import Pair, Ranking, Standing
-from assay.words.clustered import numbered, student_of_clusters, summed
+from assay.words.clustered import mean_interval, numbered, student_of_clusters, summed
 from assay.words.paired import cliffs_delta, equivalence, holm_among, rows_to_decide, standardised
 from assay.words.ranking import concordance, critical_difference, friedman, rank_chances, ranks_of, together
 from assay.words.reliability import krippendorff
@@ -62,7 +62,7 @@ def _pair(
         rows=len(differences),
         left_out=len(values) - len(differences),
         difference=mean,
-        interval=student_of_clusters(differences, groups, contest.level),
+        interval=mean_interval(differences, groups, contest.level),
         p=p,
         adjusted=adjusted,
         margin=margin,

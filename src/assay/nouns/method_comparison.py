@@ -25,10 +25,11 @@ TURNED: dict[Standing, Standing] = {"better": "worse", "worse": "better", "highe
 class Pair:
     """Two methods by one score, on the ``rows`` where both have a value (``left_out``: the others).
 
-    ``difference`` is the mean of ``one`` less that of ``other``, in units of the score, with Student's ``interval`` of
-    this pair alone. ``p`` is of no difference, ``p_same`` of a difference of ``margin`` or more; ``adjusted`` and
-    ``same_adjusted`` are held together over all pairs of the score. ``delta`` is Cliff's, ``effect`` the difference
-    over the standard deviation of differences. ``more`` estimates the further rows that would decide an undecided pair.
+    ``difference`` is the mean of ``one`` less that of ``other``, in units of the score, with an ``interval`` of this
+    pair alone (``words.stats.skewed``). ``p`` is of no difference, ``p_same`` of a difference of ``margin`` or more;
+    ``adjusted`` and ``same_adjusted`` are held together over all pairs of the score. ``delta`` is Cliff's, ``effect``
+    the difference over the standard deviation of differences. ``more`` estimates the further rows that would decide an
+    undecided pair.
     """
 
     score: str

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from assay.words.clustered import cluster_bootstrap
+from assay.words.clustered import mean_interval
 from assay.words.errors import InputError
-from assay.words.seed import Seed
 from assay.words.stats import Interval
 from assay.words.types import Ints, PerRow
 
@@ -32,7 +31,6 @@ class Movement:
     each: Mapping[str, PerRow]
     clusters: Ints | None = None
     level: float = 0.95
-    seed: Seed = field(default_factory=Seed)
 
     def mean(self, measure: str) -> float:
         """Mean over the rows where the measure is defined; NaN where it is on none."""
@@ -41,11 +39,11 @@ class Movement:
         return float(values[known].mean()) if known.any() else float("nan")
 
     def interval(self, measure: str) -> Interval:
-        """Bootstrap interval of that mean, whole clusters drawn at a time: other rows, the same two models."""
+        """Interval of that mean over other rows, whole clusters of them; the two models are the same."""
         values = self._of(measure)
         known = ~np.isnan(values)
         clusters = None if self.clusters is None else self.clusters[known]
-        return cluster_bootstrap(values[known], clusters, self.level, seed=self.seed.child("movement", measure))
+        return mean_interval(values[known], clusters, self.level)
 
     def to_frame(self, backend: Any = "pandas") -> Any:
         """One line a measure: mean over rows, low, high, rows where it is defined."""

@@ -14,7 +14,7 @@ from assay.nouns.overall import Overall, mean_over
 from assay.nouns.telling import for_shap, leading, worded
 from assay.words.errors import InputError
 from assay.words.seed import Seed
-from assay.words.stats import Basis, Interval, bootstrap
+from assay.words.stats import Basis, Interval, skewed
 from assay.words.types import Floats, Masks, PerPart, PerRow, RowMasks
 
 if TYPE_CHECKING:
@@ -254,8 +254,8 @@ class Score(Result):
         return float(self.values[self.defined].mean()) if self.defined.any() else float("nan")
 
     def interval(self, level: float = 0.95) -> Interval:
-        """Bootstrap interval (bias-corrected, accelerated) of the mean over the defined rows."""
-        return bootstrap(self.values[self.defined], level, seed=self.made.seed.child(self.made.method, "interval"))
+        """Interval of the mean over the defined rows; holds for skewed scores, too."""
+        return skewed(self.values[self.defined], level)
 
     def __repr__(self) -> str:
         interval = self.interval()

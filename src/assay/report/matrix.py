@@ -16,9 +16,6 @@ from assay.words.stats import Interval, student
 CHANCE = "random"
 """The reference explainer that all others are compared with."""
 
-MANY = 300
-"""Rows beyond which drawing them again thousands of times costs the page more than it tells."""
-
 ROUNDING = 1e-12
 """Gaps up to here are the rounding of sums, and tell no explanation from another."""
 
@@ -72,7 +69,7 @@ def matrix(record: Record) -> Matrix:
     explainers = list(dict.fromkeys([*record.explanations, *(name for name, _ in record.scores)]))
     explainers.sort(key=lambda name: name in record.references)
     verdicts = {f.subject: f.verdict for f in record.findings if f.code.startswith(TRUST)}
-    bounds = {key: interval(score) for key, score in record.scores.items()}
+    bounds = {key: score.interval() for key, score in record.scores.items()}
     lines = tuple(
         Line(
             name,
@@ -90,12 +87,6 @@ def matrix(record: Record) -> Matrix:
         for kind in names
     )
     return Matrix(tuple((name, better[name], ARROWS[better[name]]) for name in names), lines, best)
-
-
-def interval(score: Score) -> Interval:
-    """The 95 % interval of a mean score: the bootstrap's, beyond ``MANY`` rows Student's, which then says the same."""
-    known = score.values[score.defined]
-    return score.interval() if len(known) <= MANY else student(known)
 
 
 def leaders(scores: Mapping[str, tuple[Score, Interval]]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from assay.report.figures import coverage, moved, strip
 from assay.report.findings import listing
 from assay.report.galleries import rooms
 from assay.report.glossary import glossary
-from assay.report.matrix import MANY, matrix
+from assay.report.matrix import matrix
 from assay.report.pictures import album, pictorial
 from assay.report.ranks import panels
 from assay.report.standing import standings
@@ -93,7 +93,7 @@ def environment() -> Environment:
     tools: dict[str, Any] = {
         "chip": chip, "advice": advice, "icon": icon, "number": number, "counted": counted, "breakable": breakable,
         "strip": strip, "figures_of": figures_of, "cut": cut,
-        "VERDICTS": VERDICTS, "OPEN": OPEN, "PARTS": PARTS, "MANY": MANY, "colours": colours,
+        "VERDICTS": VERDICTS, "OPEN": OPEN, "PARTS": PARTS, "colours": colours,
     }  # fmt: skip
     made.globals.update(tools)
     return made
