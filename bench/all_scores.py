@@ -288,7 +288,7 @@ def main() -> None:
 
 
 NOTE = (
-    "Means over pictures with 95 % BCa intervals; in brackets the pictures that have a value, where not all do. ↑ "
+    "Means over pictures with 95 % intervals; in brackets the pictures that have a value, where not all do. ↑ "
     "higher is better, ↓ lower, · neither. *References* say what a score gives to what explains nothing; *centre* is "
     "the localisation score of a bump over the picture's middle, *area* the boxes' share of the picture, which chance "
     "gets. A family's cost is what it asked first: what another family had asked before was answered from memory "

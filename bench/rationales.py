@@ -334,7 +334,7 @@ def main() -> None:
 
 
 NOTE = (
-    "Means over reviews with 95 % BCa intervals; in brackets the reviews that have a value (none where everything or "
+    "Means over reviews with 95 % intervals; in brackets the reviews that have a value (none where everything or "
     "nothing of the text is marked). Mass counts positive attributions, the others order by signed value, top-k is "
     "the highest 5 %. The two last columns ask the net, not people: in units of the predicted class' probability, "
     "higher comprehensiveness and lower sufficiency are better. *Italics* do not ask the net. A net may be right for "
