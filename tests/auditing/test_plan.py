@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,10 @@ from sklearn.linear_model import LogisticRegression
 
 import assay
 from assay.auditing.audit import prepared, told
+from assay.auditing.run import Run
 from assay.model.model import Model
+from assay.nouns.result import Score
+from assay.nouns.store import load
 from assay.words.errors import InputError
 
 
@@ -159,3 +164,25 @@ def test_a_score_that_lacks_something_is_left_out_with_the_reason() -> None:
     told = {item.what: item.why for item in asked.plan.skipped}
     assert "inside" in told["evaluate.pointing_game of saliency"]
     assert told["evaluate.familiarity of saliency"] == "no training rows were given"
+
+
+def test_what_scores_share_is_known_again_by_an_audit_that_goes_on(tmp_path: Path) -> None:
+    """Of two scores of one neighbourhood the second is made anew; what the first asked is found in the store."""
+    model, x = pictures()
+    scores = {"max_sensitivity": {"draws": 3}, "average_sensitivity": {"draws": 3}}
+
+    def audited() -> Run:
+        return assay.audit(model, x, profile="quick", methods=["saliency"], scores=scores, store=tmp_path)
+
+    whole = audited()
+    outcomes = {place: load(place).held["outcome"] for place in tmp_path.glob("??/*.assay")}
+    second = [p for p, o in outcomes.items() if isinstance(o, Score) and o.made.method == "average_sensitivity"]
+    assert len(second) == len(whole.record.explanations)
+    for place in second:
+        place.unlink()
+    again = audited()
+    assert all(place.exists() for place in second)
+    assert again.record.cost == whole.record.cost
+    assert int(again.record.times["backwards made now"]) == 0
+    one, two = (run.record.scores["saliency", "average_sensitivity"].values for run in (whole, again))
+    assert np.array_equal(one, two)

@@ -69,6 +69,7 @@ def test_a_shuffled_explanation_beside_the_yardstick_is_not_to_be_used():
     shuffled = np.random.default_rng(1).permuted(best.values, axis=1)
     found = judged(case, shapley=best, shuffled=replace(best, values=shuffled))
     assert found["shapley", "TRU001"].evidence["word"] == "use"
+    assert "is the yardstick: +" in found["shapley", "EXP201"].claim
     assert found["shuffled", "TRU001"].evidence["word"] == "do not use"
     assert "not the model's" in found["shuffled", "TRU001"].advice
     assert "the model's doing" in found["shapley", "TRU001"].advice

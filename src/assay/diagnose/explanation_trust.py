@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from assay.cases.case import Case
-from assay.engine.criteria import Criterion, Scores, asked_of, criterion_of, reading, rungs, yardstick
+from assay.engine.criteria import Criterion, Scores, asked_of, criterion_of, gains, reading, rungs, yardstick
 from assay.engine.declare import diagnostic
 from assay.nouns.result import Breach, Explanation, Finding, Verdict, judge
 from assay.words.stats import Basis
@@ -81,7 +81,10 @@ def _judged(name: str, criterion: Criterion, scores: Scores, top: str, level: fl
     score, found = scores[name, criterion.score], reading(criterion, name, scores, top)
     interval = found.basis.at(level)
     known = found.n > 0
-    told = criterion.question.format(estimate=found.estimate, top=top)
+    told = criterion.question.format(estimate=found.estimate, top=top).replace(" -", " −")
+    if criterion.climbs and name == top:
+        gain = gains(name, criterion.score, scores)
+        told = f"is the yardstick: {np.nanmean(gain) if known else np.nan:+.3g} over random order in {criterion.score}"
     if criterion.climbs and math.isnan(found.estimate):
         told = f"has no ladder in {criterion.score}: {top} itself does not beat random order"
     return Finding(

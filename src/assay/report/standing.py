@@ -19,8 +19,8 @@ from assay.report.words import counted, listed, number
 ORDER: tuple[Verdict, ...] = ("pass", "informative", "undecided", "fail")
 """Verdicts on explanations, the best first."""
 
-CLIMBS = ("EXP201", "EXP202")
-"""Checks whose estimate is a place between random order (0) and the yardstick (1)."""
+CLIMBS = {"EXP201": "deletion", "EXP202": "insertion"}
+"""Checks whose estimate is a place between random order (0) and the yardstick (1), and the score they read."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def standings(record: Record) -> Standings:
     ranked = sorted(trust, key=lambda f: (_rank(f), -_height(known.get((f.subject, code)))))
     lines = [_standing(finding, known, code, axis, marks) for finding in ranked]
     told = listed([f"{name.replace('_', ' ')} {number(value, 2)}" for name, value in marks.items()])
-    return Standings(tuple(lines), told, next((s for s in ("deletion", "insertion") if code == _code(s)), ""))
+    return Standings(tuple(lines), told, CLIMBS.get(code, ""))
 
 
 def _standing(
@@ -105,7 +105,3 @@ def _rank(finding: Finding) -> int:
 
 def _height(finding: Finding | None) -> float:
     return finding.estimate if finding is not None and math.isfinite(finding.estimate) else -math.inf
-
-
-def _code(score: str) -> str:
-    return {"deletion": "EXP201", "insertion": "EXP202"}[score]
