@@ -211,3 +211,12 @@ def test_carried_inputs_reach_the_net_and_follow_their_rows() -> None:
     case = assay.case(assay.model.torch(net, batch=3), X, label=0, carried={"mask": mask})
     assert_allclose(case.take([1]).gradient(case.rows.x[1:2])[0], net.weight[0].detach().numpy() * mask[1])
     assert_allclose(case.take([3, 0]).output, case.output[[3, 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_weights_of_pictures_lie_channels_last_and_the_callers_as_they_did(channels: int) -> None:
+    net = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.Flatten(), nn.Linear(4 * 36, 2))
+    before = net[0].weight.stride()
+    kept: Any = assay.model.torch(net).net
+    assert kept[0].weight.stride() == (9 * channels, 1, 3 * channels, channels)
+    assert net[0].weight.stride() == before

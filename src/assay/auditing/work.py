@@ -58,6 +58,7 @@ class Work:
 def investigate(laid: Plan, setting: Setting, ledger: Ledger, tell: Tell) -> Work:
     """Explain, score, attack and certify as planned; a step that is refused becomes a refusal, and the rest go on."""
     work = Work()
+    setting.case.recall.lends = False
     for done, step in enumerate(laid.steps):
         if step.verb not in ("diagnose", "repair") or step.subject:
             tell("step", step.key, laid.paid(done))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +21,7 @@ from assay.model.model import Model, Returned, Ruling, Slope
 from assay.model.slices import OWN, held
 from assay.nouns.features import Features, units
 from assay.nouns.result import Note
-from assay.nouns.rows import Rows, to_floats
+from assay.nouns.rows import Rows, double, joined, to_floats
 from assay.nouns.target import Target, class_scores, target_named
 from assay.words.errors import CapabilityError, InputError
 from assay.words.seed import Seed
@@ -60,7 +61,7 @@ class Case:
         chunks = self._batches(
             x, which, lambda rows, _: self.model.forward(rows) if self.live else self.model.values(rows)
         )
-        return _concatenate(list(chunks))
+        return joined(list(chunks))
 
     def value(self, x: Array, which: Ints | None = None) -> Any:
         """The target (row,) at ``x``, in float64."""
@@ -70,7 +71,7 @@ class Case:
             return self._read(labels)(self.model.forward(rows) if self.live else self.model.values(rows))
 
         chunks = list(self._batches(x, which, ask))
-        return _concatenate(chunks) if self.live else np.concatenate([to_floats(c) for c in chunks])
+        return joined(chunks) if self.live else np.concatenate([to_floats(c) for c in chunks])
 
     def values(self, x: Array, which: Ints, others: Sequence[Case]) -> Floats:
         """The target at ``x`` here and in cases of the same model under other targets (case, row), from one pass."""
@@ -80,7 +81,13 @@ class Case:
     def gradient(self, x: Array, which: Ints | None = None) -> Array:
         """Derivative of the target with respect to ``x``, shaped and typed like ``x``."""
         self._differentiable()
-        which = np.arange(len(self)) if which is None else which
+        if x is self.rows.x and self.shared is not None and not self.live:
+            size = len(self) * math.prod(self.rows.shape)
+            known = self.shared.spare("gradient", size, lambda: self._slopes(x, np.arange(len(self))))
+            return array_namespace(known).asarray(known, copy=True)
+        return self._slopes(x, np.arange(len(self)) if which is None else which)
+
+    def _slopes(self, x: Array, which: Ints) -> Array:
         chunks = self._batches(
             x,
             which,
@@ -88,7 +95,7 @@ class Case:
             backwards=1,
             kept=KEPT,
         )
-        return _concatenate(list(chunks))
+        return joined(list(chunks))
 
     def slope(self, x: Array, layer: str, which: Ints | None = None, along: Array | None = None) -> Slope:
         """Derivative of the target with respect to the activations of ``layer`` at ``x``, and those activations.
@@ -106,9 +113,9 @@ class Case:
 
         found.extend(self._batches(x, which, ask, backwards=1, kept=KEPT))
         return Slope(
-            _concatenate([one.gradient for one in found]),
-            _concatenate([one.activation for one in found]),
-            None if along is None else _concatenate([one.pushed for one in found]),
+            joined([one.gradient for one in found]),
+            joined([one.activation for one in found]),
+            None if along is None else joined([one.pushed for one in found]),
         )
 
     def curvature(self, x: Array, along: Array, which: Ints | None = None) -> Array:
@@ -122,7 +129,7 @@ class Case:
             return self.model.curvature(self._read(labels), rows, along[start : start + len(rows)])
 
         found.extend(self._batches(x, which, ask, backwards=2, kept=8 * KEPT))
-        return _concatenate(found)
+        return joined(found)
 
     def backward(self, ruling: Callable[[int], Ruling], start: Array | None = None, *, sides: int = 1) -> Returned:
         """The target sent back to the rows by rules (row, *shape), and what the net's constants absorbed (row,).
@@ -143,9 +150,9 @@ class Case:
         absorbed = [one.absorbed for one in found if one.absorbed is not None]
         begun = [one.start for one in found if one.start is not None]
         return Returned(
-            _concatenate([one.values for one in found]),
-            to_floats(_concatenate(absorbed)) if absorbed else None,
-            to_floats(_concatenate(begun)) if begun else None,
+            joined([one.values for one in found]),
+            to_floats(joined(absorbed)) if absorbed else None,
+            to_floats(joined(begun)) if begun else None,
         )
 
     def _differentiable(self) -> None:
@@ -167,7 +174,7 @@ class Case:
 
     def _read(self, labels: Ints) -> Callable[[Array], Array]:
         """The target as a function of outputs in float64, for rows with these labels."""
-        return lambda out: self.target.read(_double(out), _labels_like(labels, out), self.model.gives)
+        return lambda out: self.target.read(double(out), _labels_like(labels, out), self.model.gives)
 
     def room(self, kept: int = 0) -> int:
         """How many rows go into one pass that keeps so many copies of a row's activations (0: none, for outputs)."""
@@ -206,6 +213,11 @@ class Case:
     def recall(self) -> Recall:
         """What engines keep beside the case so as to ask it once, as ``game`` keeps its answers."""
         return Recall(self.model.meter)
+
+    @cached_property
+    def shared(self) -> Recall | None:
+        """What methods share that are put to the very same rows: a recall for gradients there, or nothing."""
+        return None
 
     @cached_property
     def output(self) -> Floats:
@@ -266,7 +278,7 @@ class Case:
             activation = until.values(self.rows)
         else:
             everyone = np.arange(len(self))
-            activation = _concatenate(list(self._batches(self.rows.x, everyone, lambda rows, _: until.values(rows))))
+            activation = joined(list(self._batches(self.rows.x, everyone, lambda rows, _: until.values(rows))))
         carried = dict(self.rows.carried)
         if since.place != self.model.place:  # else the rows are that place's activations already
             carried[held(self.model.place)] = self.rows.x
@@ -385,11 +397,3 @@ def _labels_like(labels: Ints, out: Array) -> Array:
 
         return torch.as_tensor(np.array(labels), device=out.device)
     return labels
-
-
-def _double(out: Array) -> Array:
-    return out.double() if is_torch_array(out) else np.asarray(out, dtype=np.float64)
-
-
-def _concatenate(chunks: list[Array]) -> Array:
-    return chunks[0] if len(chunks) == 1 else array_namespace(chunks[0]).concat(chunks)

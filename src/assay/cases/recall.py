@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from assay.words.types import Floats
 MOST = 32_000_000
 """Numbers a case keeps (256 MB) before it forgets the oldest answers."""
 
+SPARE = 8_000_000
+"""Numbers a case keeps beside, of what is cheap to make again (64 MB)."""
+
 
 @dataclass(eq=False)
 class Recall:
@@ -23,28 +26,53 @@ class Recall:
 
     With each answer goes what it asked of the model, so that the meter counts as remembered what a second question
     would have asked. A key must name all that the answer depends on beside the case. ``answers`` hands out what can be
-    known again in another process: what lies under keys of text and numbers, which stand for themselves.
+    known again in another process: what lies under keys of text and numbers, which stand for themselves. ``spare`` is
+    for what is cheap to make again: kept while there is room beside, never at the cost of an answer. Without ``lends``
+    methods share no gradients: these are too large for a store, and work that goes on from one would count otherwise.
     """
 
     meter: Meter
     most: int = MOST
     held: dict[Hashable, tuple[Floats, int]] = field(default_factory=dict, repr=False)
     other: dict[Hashable, tuple[Any, int]] = field(default_factory=dict, repr=False)
+    spares: dict[Hashable, tuple[Any, int]] = field(default_factory=dict, repr=False)
     size: int = 0
+    spared: int = 0
+    lends: bool = True
     made: int = 0
 
     def once(self, key: Hashable, make: Callable[[], Floats]) -> Floats:
         """The answer under ``key``, made if it is not there; read only."""
-        name = _written(key) or key
-        if name in self.held:
-            answer, asked = self.held[name]
+        return self.several([key], lambda _: [make()])[0]
+
+    def several(self, keys: Sequence[Hashable], make: Callable[[list[int]], Sequence[Floats]]) -> list[Floats]:
+        """The answers under ``keys``, read only; ``make`` gives those that are not there, by their places, at once."""
+        names = [_written(key) or key for key in keys]
+        found = {place: self.held[name] for place, name in enumerate(names) if name in self.held}
+        self.meter.remembered += sum(asked for _, asked in found.values())
+        missing = [place for place in range(len(names)) if place not in found]
+        if missing:
+            before = self.meter.asked
+            answers = make(missing)
+            each, rest = divmod(self.meter.asked - before, len(missing))
+            for place, answer in zip(missing, answers, strict=True):
+                answer.flags.writeable = False
+                found[place] = answer, each + (rest if place == missing[0] else 0)
+                self._keep(names[place], *found[place])
+        return [found[place][0] for place in range(len(names))]
+
+    def spare(self, key: Hashable, size: int, make: Callable[[], Any]) -> Any:
+        """Something of about ``size`` numbers that may be made again each time."""
+        if key in self.spares:
+            made, asked = self.spares[key]
             self.meter.remembered += asked
-            return answer
+            return made
         before = self.meter.asked
-        answer = make()
-        answer.flags.writeable = False
-        self._keep(name, answer, self.meter.asked - before)
-        return answer
+        made = make()
+        if self.spared + size <= SPARE:
+            self.spares[key] = made, self.meter.asked - before
+            self.spared += size
+        return made
 
     def kept(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Something that is no array, not counted among the numbers: a name, a refitted model."""

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
-from array_api_compat import array_namespace, is_torch_array
 
 from assay.cases.case import KEPT, Case
 from assay.engine.distributions import Distribution, Node
 from assay.model.model import Slope
 from assay.nouns.features import units
 from assay.nouns.result import Estimate
-from assay.nouns.rows import to_floats
+from assay.nouns.rows import double, joined, to_floats
 from assay.words.types import Array, Floats
 
 
@@ -34,8 +33,8 @@ def influence(
     sampled = over.draws > 1 and not case.live
     for node, slope in slopes(case, over, layer, along):
         moved = node.along if layer is None else slope.pushed
-        gradient = _double(slope.gradient) ** power
-        term = node.weight * (gradient if moved is None or not along else gradient * _double(moved))
+        gradient = double(slope.gradient) ** power
+        term = node.weight * (gradient if moved is None or not along else gradient * double(moved))
         total = total + term
         if sampled:  # Welford's update: equal draws leave exactly 0
             parts = parts or (case.features if layer is None else units(term.shape[1:]))
@@ -58,23 +57,15 @@ def slopes(
     nodes, rows = over.nodes(case), len(case)
     together = max(1, case.room(KEPT) // rows)
     while group := list(islice(nodes, together)):
-        joined, which = _joined([node.point for node in group]), np.tile(np.arange(rows), len(group))
+        points, which = joined([node.point for node in group]), np.tile(np.arange(rows), len(group))
         if layer is None:
-            gradient = case.gradient(joined, which)
-            found = Slope(gradient, joined)
+            gradient = case.gradient(points, which)
+            found = Slope(gradient, points)
         else:
             moving = along and group[0].along is not None
-            directions = _joined([node.along for node in group]) if moving else None
-            found = case.slope(joined, layer, which, directions)
+            directions = joined([node.along for node in group]) if moving else None
+            found = case.slope(points, layer, which, directions)
         for place, node in enumerate(group):
             part = slice(place * rows, (place + 1) * rows)
             pushed = None if found.pushed is None else found.pushed[part]
             yield node, Slope(found.gradient[part], found.activation[part], pushed)
-
-
-def _joined(arrays: list[Array]) -> Array:
-    return arrays[0] if len(arrays) == 1 else array_namespace(arrays[0]).concat(arrays)
-
-
-def _double(array: Array) -> Array:
-    return array.double() if is_torch_array(array) else array

@@ -3,23 +3,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from assay.cases.case import Case
+from assay.cases.case import KEPT, Case
+from assay.cases.recall import Recall
 from assay.engine.ball import Ball
 from assay.engine.declare import remake
 from assay.engine.price import Given, Priced, anew
 from assay.nouns.method import Price
 from assay.nouns.result import Explanation
-from assay.nouns.rows import to_floats
+from assay.nouns.rows import joined, to_floats
 from assay.nouns.target import class_scores
 from assay.words.digest import digest
 from assay.words.errors import InputError
 from assay.words.types import Array, Floats, Ints, Masks, PerPart, PerRow
+
+Block = tuple[int, ...]
+"""Draws that are explained together."""
+
+SINGLE = (bool, int, float, str, type(None))
+"""Options that hold nothing row by row."""
+
+KNOWN = ("prediction", "output", "shared")
+"""What a case knows already that holds whatever its seed."""
 
 
 def checked(ball: Any, draws: int) -> None:
@@ -36,17 +47,49 @@ def neighbours(explanation: Explanation, case: Case, ball: Ball, draws: int) -> 
     """Rows moved within ``ball``, and the explanation remade there (row, part); for each of so many draws.
 
     The label stays, and an explainer that samples draws as it did. Draws are the same for all methods and scores. What
-    was remade once is remembered by method, options, seed and values of the explanation, ball and draw.
+    was remade once is remembered by method, options, seed and values of the explanation, ball and draw. As many draws
+    as fit one model batch are explained together.
     """
     checked(ball, draws)
     name = named(explanation)
-    for draw in range(draws):
-        x = moved(case, ball, draw)
+    for block in _blocks(explanation, case, draws):
 
-        def again(draw: int = draw, x: Array = x) -> PerPart:
-            return remade(explanation, knowing(case.at(x), outputs_near(case, ball, draw, x)))
+        def again(missing: list[int], block: Block = block) -> list[Floats]:
+            some = tuple(block[place] for place in missing)
+            return np.split(remade(explanation, near(case, ball, some)), len(some))
 
-        yield x, case.recall.once(("near", name, ball, draw), again)
+        found = case.recall.several([("near", name, ball, draw) for draw in block], again)
+        x, rows = moved(case, ball, block), len(case)
+        yield from ((x[place * rows : (place + 1) * rows], values) for place, values in enumerate(found))
+
+
+def _blocks(explanation: Explanation, case: Case, draws: int) -> Iterator[Block]:
+    """Draws in order, as many together as fit a batch; one by one where an option may hold something for each row."""
+    alike = all(isinstance(option, SINGLE) for option in explanation.made.options.values())
+    size = max(1, case.room(KEPT) // len(case)) if alike and case.rows.text is None else 1
+    for start in range(0, draws, size):
+        yield tuple(range(start, min(start + size, draws)))
+
+
+def near(case: Case, ball: Ball, draws: Block) -> Case:
+    """The case at some draws, one draw's rows after another's, its outputs known; a gradient there is asked once."""
+
+    def made() -> Case:
+        x, which = moved(case, ball, draws), np.tile(np.arange(len(case)), len(draws))
+        other = (case if len(draws) == 1 else case.take(which)).at(x)
+
+        def outputs(missing: list[int]) -> list[Floats]:
+            asked = np.concatenate([np.flatnonzero(np.arange(len(x)) // len(case) == place) for place in missing])
+            return np.split(np.array(other.take(asked).prediction), len(missing))
+
+        keys = [("outputs", ball, draw) for draw in draws]
+        known = knowing(other, np.concatenate(case.recall.several(keys, outputs)))
+        known.__dict__["shared"] = Recall(case.model.meter) if case.recall.lends else None
+        return known
+
+    size = 2 * len(draws) * math.prod(case.rows.x.shape)  # rows and gradients
+    found: Case = case.recall.spare(("case near", ball, draws), size, made)
+    return found
 
 
 def relative_changes(explanation: Explanation, case: Case, ball: Ball, draws: int) -> Floats:
@@ -59,15 +102,20 @@ def relative_changes(explanation: Explanation, case: Case, ball: Ball, draws: in
     return np.stack(changes, axis=1)
 
 
-def moved(case: Case, ball: Ball, draw: int) -> Array:
-    """A point of the ball around each row."""
-    return ball.draw(case.rows, case.seed.child("neighbourhood", draw))
+def moved(case: Case, ball: Ball, draws: Block) -> Array:
+    """Points of the ball around each row, one draw's rows after another's."""
+
+    def made() -> Array:
+        each = [ball.draw(case.rows, case.seed.child("neighbourhood", draw)) for draw in draws]
+        return joined(each)
+
+    return case.recall.spare(("moved", ball, draws), len(draws) * math.prod(case.rows.x.shape), made)
 
 
 def remade(explanation: Explanation, other: Case) -> PerPart:
     """Values of the same method on another case, drawing as it drew."""
     asked = replace(other, seed=explanation.made.seed)
-    asked.__dict__.update({name: other.__dict__[name] for name in ("prediction", "output") if name in other.__dict__})
+    asked.__dict__.update({name: other.__dict__[name] for name in KNOWN if name in other.__dict__})
     values: PerPart = remake(explanation, asked).values
     return values
 

@@ -62,7 +62,7 @@ def weights_lost_near(explanation: Explanation, case: Case, stage: Stage, ball: 
     for draw in range(draws):
 
         def again(draw: int = draw) -> PerPart:
-            return remade(explanation, other().at(moved(case, ball, draw)))
+            return remade(explanation, other().at(moved(case, ball, (draw,))))
 
         yield case.recall.once(("scrambled near", name, stage, ball, draw), again)
 

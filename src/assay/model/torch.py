@@ -258,10 +258,10 @@ def reading(
 
 
 def _laid(net: pt.nn.Module, layout: Any) -> None:
-    """Lay out a private net's weights for pictures, in place."""
+    """Lay out a private net's weights for pictures, in place; those of one channel too, which ``contiguous`` skips."""
     for parameter in net.parameters():
         if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=layout)
+            parameter.data = parameter.data.to(memory_format=layout)
 
 
 def _bytes(tensor: pt.Tensor) -> int:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -131,6 +131,16 @@ def to_numpy(array: Array) -> Any:
 def to_floats(array: Array) -> Floats:
     """The array as numpy float64."""
     return np.asarray(to_numpy(array), dtype=np.float64)
+
+
+def double(array: Array) -> Array:
+    """The array in float64, where it is."""
+    return array.double() if is_torch_array(array) else np.asarray(array, dtype=np.float64)
+
+
+def joined(arrays: Sequence[Array]) -> Array:
+    """The arrays one after another, row by row; one alone is handed on as it is."""
+    return arrays[0] if len(arrays) == 1 else array_namespace(arrays[0]).concat(arrays)
 
 
 def refuse_gaps(array: Array, what: str, *, missing: bool = False) -> None:
