@@ -15,6 +15,9 @@ from assay.words.seed import Seed
 from assay.words.stats import Interval, auc
 from assay.words.types import Floats, Ints
 
+SHY = 12.0
+"""By how much, over their number, the skewness of few values is enlarged."""
+
 EXACT = 13
 """Rows (or clusters) up to which every pattern of signs is counted: 2¹² of them, since two sides are alike."""
 
@@ -86,9 +89,11 @@ def standardised(differences: Floats) -> float:
 def equivalence(differences: Floats, margin: float, clusters: Ints | None = None) -> float:
     """p-value of two one-sided tests that the mean difference is at least ``margin`` away from 0 (Schuirmann 1987).
 
-    Small: the mean lies within ±margin. The larger of Student's p and that of t corrected for skewness (Hall 1992):
-    with 30 skewed differences Student alone calls a difference of just the margin same in 10 to 16 % of cases at the
-    5 % level, this in up to 7 %. Differences that do not vary give 0 within the margin and 1 beyond it; NaN with fewer
+    Small: the mean lies within ±margin. The larger of Student's p and that of t corrected for skewness (Hall 1992),
+    the sample's skewness times 1 + 12 / n, for it comes out small in small samples. A difference of just the margin is
+    called same, at the 5 % level, in 4.2 to 4.9 % of cases with 12 to 60 exponential differences (8 to 16 % by
+    Student's p alone), in up to 6.2 % with lognormal ones (σ = 0.7), in fewer than 5 % with normal and t3 ones
+    (20,000 simulations each). Differences that do not vary give 0 within the margin and 1 beyond it; NaN with fewer
     than two rows or clusters.
     """
     if not margin > 0:
@@ -99,7 +104,7 @@ def equivalence(differences: Floats, margin: float, clusters: Ints | None = None
     if error == 0:
         return float(abs(mean) >= margin)
     sums, _ = summed(np.asarray(differences) - mean, numbered(clusters, len(differences)))
-    skewness = float(np.mean(sums**3) / np.mean(sums**2) ** 1.5)
+    skewness = float(np.mean(sums**3) / np.mean(sums**2) ** 1.5) * (1 + SHY / len(sums))
     sides = [((mean + margin) / error, skewness), ((margin - mean) / error, -skewness)]
     return max(_beyond(t, lean, freedom) for t, lean in sides)
 
