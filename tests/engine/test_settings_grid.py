@@ -171,6 +171,50 @@ def test_the_price_is_that_of_a_first_run_where_curves_share_nothing() -> None:
     assert found.cost["forwards"] == told.forwards - 2  # the empty input is shared
 
 
+def test_the_price_is_known_before_any_explanation_and_a_further_target_is_not_asked_for_again() -> None:
+    case, named = pictures()
+    options: dict[str, Any] = {"steps": (6, 2), "targets": ("logit", "probability"), "signs": ("as given", "absolute")}
+    told = assay.settings_price(len(named), case, "deletion", **options)
+    assert told == assay.settings_price(named, case, "deletion", **options)
+    before = case.model.meter.asked
+    assay.settings_grid(named, case, "deletion", **options)
+    assert case.model.meter.asked - before == told.forwards - len(case)  # the rows themselves were known
+
+
+def test_settings_that_lose_rows_are_not_compared() -> None:
+    """The log odds of a certain row are infinite: under them another row alone is ranked."""
+
+    def certain(x: Any) -> Any:
+        p = np.clip(x @ HEIGHTS / 4, 0.0, 1.0)
+        return np.stack([1 - p, p], axis=1)
+
+    model = assay.model.function(certain, gives="probabilities", classes=("a", "b"))
+    case = assay.case(model, np.array([[0.5, 0.2, 0.1], [2.0, 0.5, 0.0], [0.4, 0.1, 0.1]]), label="b")
+    one = explain.occlusion(case)
+    named = {"one": one, "other": saying(one, -one.values)}
+    found = assay.settings_grid(
+        named, case, "deletion", removals=[Constant(0.1)], targets=("probability", "log_odds"), steps=(0, 3, 1)
+    )
+    assert found.rows.tolist()[:3] == [3, 3, 3]
+    assert max(found.rows[3:]) < 3
+    assert found.comparable.tolist() == [True] * 3 + [False] * 3
+    assert set(found.farthest_alone) == {"steps"}
+    assert np.isnan(found.axes["target"])
+    assert found.farthest.setting.target == "probability"
+
+
+def test_winners_and_the_farthest_move_by_hand() -> None:
+    case = additive()
+    removals = {"nothing there": Constant(0.0), "too much there": Constant(2.0)}
+    found = assay.settings_grid(held(case), case, "deletion", removals=removals, signs=("as given", "absolute"))
+    assert [found.winners(i) for i in range(3)] == [("true",), ("true", "sizes", "turned"), ("turned",)]
+    assert {axis: (move.method, move.change) for axis, move in found.farthest_alone.items()} == {
+        "removal": ("true", 2.0),
+        "sign": ("true", 1.0),
+    }
+    assert found.farthest.change == 2.0
+
+
 def test_familiarity_stands_beside_and_falls_for_strange_removals() -> None:
     case, named = pictures(4)
     reference = digits(40).rows.x[10:]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from assay import attack, certify, diagnose, evaluate, explain, repair
+from assay.auditing import settings
 from assay.auditing.faults import Mended, Subject, fault_steps, found_faults, mended, refuse_early
 from assay.auditing.gallery import galleries
 from assay.auditing.judging import judged_together
@@ -60,6 +61,7 @@ def audit(
     profile: str = "standard",
     methods: Asked = (),
     scores: Asked = (),
+    settings_grid: bool | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     level: float = 0.95,
@@ -79,10 +81,12 @@ def audit(
     ``recipe`` says how to train and enables repairs. ``ids`` names the rows.
 
     ``profile`` is quick, standard or deep; ``methods`` and ``scores`` name other explanations and scores than the
-    profile's, or map their names to options. ``select`` and ``ignore`` are beginnings of check codes (SAN, SAN1): steps
-    that serve no wanted check are left out. All verdicts of pass and fail hold together at ``level`` (Holm over the
-    checks). ``waivers`` are failing checks that somebody answers for. Rows are cut to the profile's number by the seed,
-    and the page says so.
+    profile's, or map their names to options. ``settings_grid`` asks for the ranking of the explanations under other
+    removals, targets, steps and signs (by default in profile deep), or leaves it out.
+
+    ``select`` and ``ignore`` are beginnings of check codes (SAN, SAN1): steps that serve no wanted check are left out.
+    All verdicts of pass and fail hold together at ``level`` (Holm over the checks). ``waivers`` are failing checks that
+    somebody answers for. Rows are cut to the profile's number by the seed, and the page says so.
 
     With ``store``, a folder, every step is kept when it is done, and an audit that was stopped goes on from there:
     call it again. With ``out`` results and page are written.
@@ -101,6 +105,7 @@ def audit(
         profile=profile,
         methods=methods,
         scores=scores,
+        settings_grid=settings_grid,
         select=select,
         ignore=ignore,
         seed=seed,
@@ -170,6 +175,7 @@ def prepared(
     profile: str = "standard",
     methods: Asked = (),
     scores: Asked = (),
+    settings_grid: bool | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     seed: int = 0,
@@ -180,7 +186,7 @@ def prepared(
     wrapped = replace(wrap(model), meter=Meter(), fast=False, gaps=False)
     whole = case(wrapped, x, label=None, ids=ids, seed=Seed(seed))
     kind = "image" if len(whole.rows.shape) == 3 else "table"
-    depth = chosen(profile_named(kind, profile), methods, scores)
+    depth = chosen(profile_named(kind, profile), methods, scores, settings_grid)
     setting = setting_of(whole, depth, x, train[0] if train else None, background)
     subject = Subject(wrapped, x, y, train, sensitive, favourable, suspects, setting, Seed(seed))
     refuse_early(subject)
@@ -266,6 +272,7 @@ class _Outcome:
             waivers=tuple(waivers),
             axioms={name: verdicts(name) for name in work.explanations if verdicts(name)},
             comparison=ranked(work.scores, tuple(candidates), self.findings, subject.seed, self.level),
+            settings_grid=work.grid,
             level=self.level,
             reproduce=f"assay.audit(model, x, y, profile={self.asked.profile!r}, seed={subject.seed.root})",
         )
@@ -292,8 +299,9 @@ class _Audit:
         )
         work.refusals += refused
         candidates = [name for name in work.explanations if name not in setting.references]
-        findings = [*_trust(setting, work), *work.reliability, *faults, *broken(work.refusals, laid.steps)]
-        findings = self._judged(findings, candidates)
+        varied = [settings.finding(work.grid)] if work.grid is not None else []
+        found = [*work.reliability, *varied, *faults, *broken(work.refusals, laid.steps)]
+        findings = self._judged([*_trust(setting, work), *found], candidates)
         mendings, refused = self._mended(subject, findings, faults)
         work.refusals += refused
         return _Outcome(self.asked, asked, work, findings, mendings, self.ledger.total(), self.level)
@@ -333,6 +341,7 @@ class _Audit:
             attacks={},
             certificates={},
             reliability={},
+            settings_grid=False,
         )
         again = replace(setting, case=asked, profile=small, references=("random",))
         laid = plan(again)

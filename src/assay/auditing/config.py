@@ -75,6 +75,10 @@ class AuditSection(Section):
     profile: Literal["quick", "standard", "deep"] = Field(default="standard", description="How deep the audit goes.")
     methods: Texts = Field(default=(), description="Explanations to make instead of the profile's, by name.")
     scores: Texts = Field(default=(), description="Scores to make instead of the profile's, by name.")
+    settings_grid: StrictBool | None = Field(
+        default=None,
+        description="Rank the explanations under other settings of the score, too; by default in profile deep.",
+    )
     select: Texts = Field(default=(), description="Beginnings of check codes: only these are made.")
     ignore: Texts = Field(default=(), description="Beginnings of check codes that are left out.")
     level: float = Field(default=0.95, gt=0, lt=1, strict=True, description="Confidence of all verdicts together.")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assay.auditing import settings
 from assay.auditing.setting import Setting
 from assay.engine.criteria import CRITERIA, YARDSTICKS
 from assay.engine.declare import check
@@ -29,6 +30,7 @@ CODES: dict[tuple[str, str], tuple[str, ...]] = {
     **{("evaluate", one.score): tuple(c.code for c in CRITERIA if c.score == one.score) for one in CRITERIA},
     ("attack", "top_k"): ("ATK401",),
     ("diagnose", "score_reliability"): ("SCO101", "SCO102"),
+    ("diagnose", settings.NAME): (settings.CODE,),
     ("diagnose", "membership"): ("PRV101", "PRV102", "PRV103"),
     ("diagnose", "disparity"): ("FAI101", "FAI102", "FAI103", "FAI110"),
     ("diagnose", "shortcut"): ("SHC201", "SHC202"),
@@ -117,6 +119,7 @@ def plan(setting: Setting, faults: Sequence[Step] = (), wanted: Wanted = lambda 
             elif subject not in setting.references:
                 layout.leave_out(f"evaluate.{name} of {subject}", reason, enable)
     layout.test_scores(explained)
+    layout.vary_settings(explained)
     for name, given in profile.attacks.items():
         for subject in explained:
             if subject in profile.attacked and setting.ball is not None:
@@ -164,6 +167,21 @@ class _Layout:
             return
         filled_in = {name: filled(find("evaluate", name), given, setting) for name, given in deciding.items()}
         self.add("diagnose", "score_reliability", best, {**setting.profile.reliability, "scores": filled_in})
+
+    def vary_settings(self, explained: Sequence[str]) -> None:
+        """The ranking of the explanations under other settings of the score, where it is asked for."""
+        setting = self.setting
+        score = settings.ranked_by(setting.profile.scores)
+        if not setting.profile.settings_grid or not self.wanted(settings.CODE):
+            return
+        methods = [name for name in explained if name not in setting.references]
+        if not score or len(methods) < 2:
+            lacking = "two explanations or more" if score else "a score of faithfulness, such as deletion"
+            self.leave_out(f"diagnose.{settings.NAME}", f"a ranking needs {lacking}", lacking)
+            return
+        options = settings.axes(setting, score)
+        price = settings.price(setting, options, score, len(settings.ranked(explained, setting.references)))
+        self.steps.append(Step("diagnose", settings.NAME, score, options, price))
 
     def leave_out(self, what: str, why: str, enable: str) -> None:
         """Remember what is left out, once."""

@@ -19,7 +19,8 @@ class Profile:
     ``group_rows`` are drawn of each group to see what drives a gap, ``fault_rows`` to see what the model leans on.
     ``randomised``, ``moved`` and ``attacked`` name the explainers cheap enough for the tests that explain again.
     ``budget`` is that of Shapley values of groups and of repaired models. ``reliability`` are the options with which
-    the scores themselves are tested; none, where they are not.
+    the scores themselves are tested; none, where they are not. ``settings_grid`` says whether the explanations are
+    ranked under other settings of the score, too.
     """
 
     rows: int
@@ -35,6 +36,7 @@ class Profile:
     attacked: tuple[str, ...] = ()
     budget: int = 512
     reliability: Mapping[str, Any] = field(default_factory=dict)
+    settings_grid: bool = False
 
 
 _TABLE_SCORES: dict[str, dict[str, Any]] = {
@@ -124,10 +126,12 @@ def _image(steps: int, budget: int, curve: int, draws: int, rows: int = 16, test
 PROFILES: dict[tuple[str, str], Profile] = {
     ("table", "quick"): _table(rows=60, background=20, budget=256, group_rows=50, fault_rows=200, tested=False),
     ("table", "standard"): _table(rows=100, background=50, budget=512, group_rows=100, fault_rows=400),
-    ("table", "deep"): _table(rows=400, background=200, budget=4096, group_rows=500, fault_rows=4000),
+    ("table", "deep"): replace(
+        _table(rows=400, background=200, budget=4096, group_rows=500, fault_rows=4000), settings_grid=True
+    ),
     ("image", "quick"): _image(steps=8, budget=128, curve=10, draws=40, tested=False),
     ("image", "standard"): _image(steps=16, budget=256, curve=14, draws=80),
-    ("image", "deep"): _image(steps=64, budget=2048, curve=49, draws=400, rows=64),
+    ("image", "deep"): replace(_image(steps=64, budget=2048, curve=49, draws=400, rows=64), settings_grid=True),
 }
 
 
@@ -183,8 +187,8 @@ Asked = Sequence[str] | Mapping[str, Mapping[str, Any]]
 """Methods by name, or with their options."""
 
 
-def chosen(profile: Profile, methods: Asked, scores: Asked) -> Profile:
-    """The profile with other explanations or scores than its own, where any are named.
+def chosen(profile: Profile, methods: Asked, scores: Asked, settings_grid: bool | None = None) -> Profile:
+    """The profile with other explanations or scores than its own, where any are named, and with or without the grid.
 
     A name without options keeps those of the profile. Scores that are named are made of every explanation, also where
     that means explaining again by removal; the plan tells what it costs.
@@ -200,6 +204,7 @@ def chosen(profile: Profile, methods: Asked, scores: Asked) -> Profile:
         randomised=again if methods or scores else profile.randomised,
         moved=again if methods or scores else profile.moved,
         attacked=tuple(name for name in profile.attacked if name in explainers),
+        settings_grid=profile.settings_grid if settings_grid is None else settings_grid,
     )
 
 

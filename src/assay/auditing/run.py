@@ -12,8 +12,10 @@ from typing import Any
 from assay.model.model import Model
 from assay.nouns.record import Record, waived
 from assay.nouns.result import Finding, Verdict
+from assay.nouns.settings_grid import SettingsGrid
 from assay.nouns.store import load, save, to_jsonable
 from assay.words.errors import InputError
+from assay.words.types import Floats
 
 SCHEMA = 2
 WORST_FIRST: tuple[Verdict, ...] = (
@@ -171,10 +173,33 @@ def plain(record: Record) -> dict[str, Any]:
         "not_run": [to_jsonable(item) for item in record.not_run],
         "waivers": [to_jsonable(waiver) for waiver in record.waivers],
         "axioms": {method: dict(found) for method, found in record.axioms.items()},
+        "settings_grid": None if record.settings_grid is None else varied(record.settings_grid),
         "limits": list(record.limits),
         "reproduce": record.reproduce,
         "times": dict(record.times),
     }
+
+
+def varied(grid: SettingsGrid) -> dict[str, Any]:
+    """A grid of settings as plain data: each setting's ranks, and how far ranks move from the first one's."""
+
+    def by_method(table: Floats) -> Any:
+        return to_jsonable({name: table[grid.methods.index(name)] for name in grid.ranked})
+
+    settings = [
+        to_jsonable(setting)
+        | {"rows": int(grid.rows[i]), "compared": bool(grid.comparable[i]), "best": list(grid.winners(i))}
+        | {"means": by_method(grid.means[i]), "ranks": by_method(grid.ranks[i]), "first": by_method(grid.first[i])}
+        for i, setting in enumerate(grid.settings)
+    ]
+    moves = {}
+    if grid.comparable[0]:
+        turned = grid.axes
+        moves = {
+            axis: to_jsonable(move) | {"turned": to_jsonable(turned[axis])}
+            for axis, move in grid.farthest_alone.items()
+        }
+    return {"score": grid.score, "better": grid.better, "settings": settings, "farthest": moves}
 
 
 def written(path: Path, text: str) -> Path:

@@ -127,6 +127,40 @@ class WaiverPart(_Part):
     subject: str
 
 
+class ScoringPart(_Part):
+    """One way to make a score, and the ranking under it; ``steps`` is -1 where the score has none."""
+
+    removal: str
+    target: str
+    steps: int
+    sign: str
+    rows: int
+    compared: bool = Field(description="Whether it ranks on the very rows of the first setting.")
+    best: list[str]
+    means: dict[str, Number]
+    ranks: dict[str, Number]
+    first: dict[str, Number] = Field(description="How often a method is best when the rows are drawn again.")
+
+
+class MovePart(_Part):
+    """The farthest that a method's rank moves from the first setting's when one axis alone changes."""
+
+    method: str
+    usual: Number
+    there: Number
+    setting: dict[str, str | int]
+    turned: Number = Field(description="Share of pairs of methods that the axis alone orders differently.")
+
+
+class SettingsGridPart(_Part):
+    """The explanations ranked by one score under many settings; the first is the audit's own."""
+
+    score: str
+    better: Literal["higher", "lower"]
+    settings: list[ScoringPart]
+    farthest: dict[str, MovePart] = Field(description="By axis: removal, target, steps, sign.")
+
+
 Kept = Literal["kept", "violated", "undecided", "not applicable"]
 
 
@@ -148,6 +182,7 @@ class ResultFile(_Part):
     not_run: list[NotRunPart]
     waivers: list[WaiverPart]
     axioms: dict[str, dict[str, Kept]] = Field(description="By method and axiom, from the package's measured table.")
+    settings_grid: SettingsGridPart | None = Field(description="Where the audit was asked for one.")
     limits: list[str]
     reproduce: str
     times: dict[str, str]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from assay.auditing import settings
 from assay.auditing.ledger import Ledger
 from assay.auditing.plan import CODES, RIVAL, Plan, Step
 from assay.auditing.setting import Setting
@@ -16,6 +17,7 @@ from assay.cases.case import Case
 from assay.engine.masks import LEADING
 from assay.nouns.method import find
 from assay.nouns.result import Breach, Certificate, Explanation, Finding, Refusal, Score
+from assay.nouns.settings_grid import SettingsGrid
 from assay.words.digest import digest
 from assay.words.errors import AssayError, CapabilityError, MissingExtra
 
@@ -38,11 +40,14 @@ class Work:
     certificates: dict[str, Certificate] = field(default_factory=dict)
     reliability: list[Finding] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    grid: SettingsGrid | None = None
 
     def put(self, step: Step, outcome: Any) -> None:
         """Put an outcome in its place."""
         if isinstance(outcome, Refusal):
             self.refusals.append(outcome)
+        elif step.method == settings.NAME:
+            self.grid = outcome
         elif step.verb == "explain":
             (self.rivals if step.subject == RIVAL else self.explanations)[step.method] = outcome
         elif step.verb == "evaluate":
@@ -68,6 +73,9 @@ def investigate(laid: Plan, setting: Setting, ledger: Ledger, tell: Tell) -> Wor
 
 def perform(step: Step, setting: Setting, work: Work, ledger: Ledger) -> None:
     """Do one step, or find it done."""
+    if step.method == settings.NAME:
+        _vary(step, setting, work, ledger)
+        return
     subject = work.explanations.get(step.subject)
     if step.subject not in ("", RIVAL) and subject is None:
         return  # its explanation was refused, and the refusal is told
@@ -84,6 +92,22 @@ def perform(step: Step, setting: Setting, work: Work, ledger: Ledger) -> None:
     if isinstance(outcome, Explanation):  # a result from the disk knows its data options by their marks alone
         outcome = replace(outcome, made=replace(outcome.made, options={**outcome.made.options, **step.options}))
     work.put(step, outcome)
+
+
+def _vary(step: Step, setting: Setting, work: Work, ledger: Ledger) -> None:
+    """Rank the explanations under other settings of a score, or find it done."""
+    asked = setting.case
+    named = {name: work.explanations[name] for name in settings.ranked(work.explanations, setting.references)}
+    marks = {name: _mark(explanation) for name, explanation in named.items()}
+    depends = {"case": depends_on(asked), "options": step.options, "of": marks}
+
+    def make() -> Any:
+        try:
+            return settings.made(step.subject, step.options, setting, named)
+        except AssayError as error:
+            return Refusal(step.key, step.verb, str(error), type(error).__name__)
+
+    work.put(step, ledger.once(step.key, depends, make, asked.game(setting.remove)))
 
 
 def _called(step: Step, setting: Setting, subject: Explanation | None) -> Any:

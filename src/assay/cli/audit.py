@@ -38,6 +38,7 @@ def audit(
     profile: Literal["", "quick", "standard", "deep"] = "",
     methods: tuple[str, ...] = (),
     scores: tuple[str, ...] = (),
+    settings_grid: bool | None = None,
     select: tuple[str, ...] = (),
     ignore: tuple[str, ...] = (),
     level: float | None = None,
@@ -95,6 +96,8 @@ def audit(
         Explanations to make instead of the profile's, such as shapley or tree_shapley.
     scores
         Scores to make instead of the profile's, such as deletion or morf.
+    settings_grid
+        Rank the explanations under other removals, targets, steps and signs, too; by default in profile deep.
     select
         Beginnings of check codes, such as SAN or SAN1: only these checks are made.
     ignore
@@ -149,6 +152,7 @@ def audit(
             "profile": profile,
             "methods": split(methods),
             "scores": split(scores),
+            "settings_grid": settings_grid,
             "select": split(select),
             "ignore": split(ignore),
             "level": level,
@@ -228,7 +232,6 @@ def prepared_from(config: Config) -> Prepared:
     aside = [*strange, *([said.ids] if said.ids else [])]
     train = rows_from(Path(said.train), said.target).without(aside) if said.train else None
     other = rows_from(Path(said.background)).without([*aside, said.target]) if said.background else None
-    how = recipe_from(config.model.recipe) if config.model.recipe else None
     return prepared(
         model,
         table.without(strange).rows,
@@ -238,11 +241,12 @@ def prepared_from(config: Config) -> Prepared:
         sensitive=groups,
         favourable=said.favourable,
         suspects=said.suspects,
-        recipe=how,
+        recipe=recipe_from(config.model.recipe) if config.model.recipe else None,
         ids=table.ids,
         profile=config.audit.profile,
         methods=config.audit.methods,
         scores=config.audit.scores,
+        settings_grid=config.audit.settings_grid,
         select=config.audit.select,
         ignore=config.audit.ignore,
         seed=config.audit.seed,

@@ -113,6 +113,12 @@ CHECKS = (
         "diagnose.score_reliability",
     ),
     Check(
+        "SCO103",
+        "Does the order of the explanations hold under other settings of the score?",
+        "It informs, and never fails: say under which setting a ranking was made.",
+        "",
+    ),
+    Check(
         "PRV101",
         "How much better than chance does the loss tell training rows from others?",
         "Regularise more strongly (repair refit with a strength), or train with privacy.",

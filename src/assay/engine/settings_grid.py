@@ -75,7 +75,7 @@ def settings_grid(
     ('input_x_gradient', {'steps': 0.25, 'sign': 0.25})
     """
     named = explanations_by_name(explanations)
-    grid = _grid(score, case, named, removals, targets, steps, signs, options)
+    grid = _grid(score, case, len(named), removals, targets, steps, signs, options)
     meter = case.model.meter
     before = meter.forwards, meter.backwards
     values = grid.scored(case, named)
@@ -85,7 +85,7 @@ def settings_grid(
 
 
 def settings_price(
-    explanations: Given,
+    explanations: Given | int,
     case: Case,
     score: str | Declared[..., Score],
     *,
@@ -99,18 +99,19 @@ def settings_price(
     """The most that ``settings_grid`` asks of the model with these arguments; nothing is asked to say so.
 
     Every combination of method, removal, steps and sign at the score's price, all targets as one (and the rows
-    themselves once). What methods and settings have in common is asked once, so less is paid.
+    themselves once). What methods and settings have in common is asked once, so less is paid. ``explanations`` may be
+    how many there will be, before any is made.
     """
-    named = explanations_by_name(explanations)
-    grid = _grid(score, case, named, removals, targets, steps, signs, options)
+    count = explanations if isinstance(explanations, int) else len(explanations_by_name(explanations))
+    grid = _grid(score, case, count, removals, targets, steps, signs, options)
     total = Price(len(case) * case.model.passes)
     for place in grid.places:
         if place.target is grid.targets[0]:
-            total = total + price_of(grid.method, case, grid.options_of(place)) * len(named)
+            total = total + price_of(grid.method, case, grid.options_of(place)) * count
     if reference is not None:
         method = find("evaluate", "familiarity")
         for place in grid.curves.values():
-            total = total + price_of(method, case, grid.familiar_options(place, reference)) * len(named)
+            total = total + price_of(method, case, grid.familiar_options(place, reference)) * count
     return total
 
 
@@ -157,14 +158,20 @@ class _Grid:
         return held if place.steps is None else held | {"steps": place.steps}
 
     def scored(self, case: Case, named: Mapping[str, Explanation]) -> Floats:
-        """The score (setting, row, method)."""
+        """The score (setting, row, method); what a further target reads off the same passes is not asked for again."""
         own = self.targets == (case.target,)
         cases = dict(zip(self.targets, (case,) if own else in_company(case, self.targets)))
-        table = np.empty((len(self.places), len(case), len(named)))
+        table, meter = np.empty((len(self.places), len(case), len(named))), case.model.meter
         for i, place in enumerate(self.places):
+            remembered = meter.remembered
             for j, explanation in enumerate(named.values()):
-                told = self.method.call(_signed(explanation, place.sign), cases[place.target], **self.options_of(place))
+                with np.errstate(invalid="ignore"):  # infinite log odds have no mean: the row's score is undefined
+                    told = self.method.call(
+                        _signed(explanation, place.sign), cases[place.target], **self.options_of(place)
+                    )
                 table[i, :, j] = cast(Score, told).values
+            if place.target is not self.targets[0]:
+                meter.remembered = remembered
         return np.where(np.isfinite(table), table, np.nan)
 
     @property
@@ -201,7 +208,7 @@ def _curve(place: _Place) -> tuple[str, int | None, str]:
 def _grid(
     score: str | Declared[..., Score],
     case: Case,
-    named: Mapping[str, Explanation],
+    count: int,
     removals: Mapping[str, Removal] | Sequence[Removal],
     targets: Sequence[str | Target],
     steps: Sequence[int],
@@ -228,8 +235,8 @@ def _grid(
         held.get("steps", method.options["steps"].default) if "steps" in method.options else None,
     )
     places = tuple(
-        _Place(Scoring(name, target.name, -1 if count is None else count, sign), removal, target, count, sign)
-        for (name, removal), target, count, sign in product(filled.items(), asked, counts, signs)
+        _Place(Scoring(name, target.name, -1 if size is None else size, sign), removal, target, size, sign)
+        for (name, removal), target, size, sign in product(filled.items(), asked, counts, signs)
     )
     if len({place.told for place in places}) < len(places):
         raise InputError("a setting is there twice; name each removal, target, step and sign once.")
@@ -239,7 +246,7 @@ def _grid(
     for place in places if explains_again(method, case, grid.options_of(places[0])) else ():
         raise InputError(
             f"evaluate.{method.name} explains again: under another setting ({place.told}) it would judge other "
-            f"explanations than these {len(named)}. Choose a score of the values at hand."
+            f"explanations than these {count}. Choose a score of the values at hand."
         )
     return grid
 

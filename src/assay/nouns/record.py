@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from assay.nouns.method_comparison import MethodComparison
 from assay.nouns.result import Breach, Certificate, Explanation, Finding, Refusal, Score
+from assay.nouns.settings_grid import SettingsGrid
 from assay.words.errors import InputError
 
 
@@ -110,8 +111,9 @@ class Record:
 
     ``level`` is the confidence that holds for all verdicts of pass and fail together. ``predictions`` and ``truth``
     name each explained row's predicted and true class. ``axioms`` holds the verdicts of the measured table for the
-    methods asked, by method and axiom. ``comparison`` ranks the explanations, score by score. ``times`` holds what
-    differs when the same audit runs again.
+    methods asked, by method and axiom. ``comparison`` ranks the explanations, score by score; ``settings_grid`` says
+    how the ranking by one of them moves under other settings. ``times`` holds what differs when the same audit runs
+    again.
     """
 
     title: str
@@ -135,6 +137,7 @@ class Record:
     waivers: tuple[Waiver, ...] = ()
     axioms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     comparison: MethodComparison | None = None
+    settings_grid: SettingsGrid | None = None
     level: float = 0.95
     reproduce: str = ""
     times: Mapping[str, str] = field(default_factory=dict)

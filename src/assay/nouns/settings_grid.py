@@ -14,7 +14,7 @@ from assay.nouns.kept import Kept
 from assay.nouns.result import Note
 from assay.words.errors import InputError
 from assay.words.ranking import kendall, turned_round
-from assay.words.types import Floats
+from assay.words.types import Floats, Ints, Masks
 
 AXES = ("removal", "target", "steps", "sign")
 """What one way of scoring may change against another."""
@@ -145,13 +145,14 @@ class SettingsGrid(Kept):
         """How far each axis alone moves the ranking: the mean over pairs of settings that differ in it alone.
 
         Of each such pair the share of pairs of methods that are ordered differently, a tie in one counting half:
-        0 where the axis changes nothing, 1 where it turns the ranking round. Only axes with several values are there.
+        0 where the axis changes nothing, 1 where it turns the ranking round. Only axes with several values are there,
+        and only pairs count that rank the same rows.
         """
-        ranks, found = self.ranks[:, self._ranked], {}
+        ranks, whole, found = self.ranks[:, self._ranked], self._whole, {}
         for axis in AXES:
             others = [other for other in AXES if other != axis]
             held = [
-                turned_round(ranks[i], ranks[j])
+                turned_round(ranks[i], ranks[j]) if (whole[i] == whole[j]).all() else float("nan")
                 for i, j in combinations(range(len(self.settings)), 2)
                 if getattr(self.settings[i], axis) != getattr(self.settings[j], axis)
                 and all(getattr(self.settings[i], o) == getattr(self.settings[j], o) for o in others)
@@ -160,6 +161,47 @@ class SettingsGrid(Kept):
             if held:
                 found[axis] = float(np.mean(known)) if known else float("nan")
         return found
+
+    @property
+    def comparable(self) -> Masks:
+        """Settings (setting,) ranked on the very rows of the first: elsewhere a rank may move because rows are lost."""
+        whole = self._whole
+        return np.asarray((whole == whole[0]).all(axis=1) & whole[0].any())
+
+    @property
+    def farthest(self) -> RankChange:
+        """The farthest that any method's rank is from the first setting's, over comparable settings; the first such."""
+        return self._farthest(np.flatnonzero(self.comparable))
+
+    @property
+    def farthest_alone(self) -> dict[str, RankChange]:
+        """The same by axis, over comparable settings that differ in this axis alone; only axes that have such."""
+        usual, found = self.settings[0], {}
+        for axis in AXES:
+            alike = [all(getattr(one, o) == getattr(usual, o) for o in AXES if o != axis) for one in self.settings]
+            held = np.flatnonzero(self.comparable & np.array(alike))
+            if len(held) > 1:
+                found[axis] = self._farthest(held)
+        return found
+
+    def winners(self, setting: int) -> tuple[str, ...]:
+        """The methods with the best mean under a setting: several where they tie, none where it ranks nothing."""
+        ranks = self.ranks[setting, self._ranked]
+        return tuple(name for name, rank in zip(self.ranked, ranks) if rank == np.min(ranks))
+
+    @property
+    def _whole(self) -> Masks:
+        """Rows (setting, row) on which every ranked method has a value."""
+        return np.asarray(~np.isnan(self.values[:, :, self._ranked]).any(axis=2))
+
+    def _farthest(self, places: Ints) -> RankChange:
+        if not len(places):
+            raise InputError(f"the first setting ({self.settings[0]}) has no row on which every method has a value.")
+        moved = np.abs(self.ranks[places][:, self._ranked] - self.ranks[0, self._ranked])
+        i, j = np.unravel_index(int(np.argmax(moved)), moved.shape)
+        place, column = int(places[i]), self._ranked[j]
+        there = float(self.ranks[place, column])
+        return RankChange(self.methods[column], float(self.ranks[0, column]), there, self.settings[place])
 
     @property
     def overtaken(self) -> tuple[tuple[Scoring, str], ...]:

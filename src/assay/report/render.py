@@ -24,6 +24,7 @@ from assay.report.glossary import glossary
 from assay.report.matrix import matrix
 from assay.report.pictures import album, pictorial
 from assay.report.ranks import panels
+from assay.report.settings import settings_told
 from assay.report.standing import standings
 from assay.report.tiles import command, scope, tiles
 from assay.report.verdict import summary
@@ -61,6 +62,7 @@ def render(record: Record) -> str:
             listing=listing(record),
             matrix=matrix(record),
             panels=panels(record),
+            varied=settings_told(record),
             rooms=hung,
             album=album(record, chosen_rows=_one_of_each(record), spent=hung.size),
             tables=_tables(record),
