@@ -32,6 +32,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "auditing": CORE | VERBS | {"report", "data", "auditing"},
     "testing": CORE | {"auditing", "testing"},
     "cli": CORE | VERBS | {"report", "data", "auditing", "demos", "cli", "examples", "axioms", "planted"},
+    "__main__": {"cli"},
 }
 METHODS = VERBS | {"nouns", "cases", "engine", "words", "report"}
 HEAVY = {"torch", "pandas", "sklearn", "polars", "xgboost", "lightgbm", "transformers", "skimage", "PIL", "matplotlib"}

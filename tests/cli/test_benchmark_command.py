@@ -30,12 +30,22 @@ def test_the_table_is_written(assay, tmp_path):
     assert json.loads(assay(f"{words} --json").out) == told
 
 
+def test_the_page_is_written(assay, tmp_path):
+    place = tmp_path / "planted.html"
+    done = assay(f"benchmark --quick --only table-trees --method tree_shapley --out {place}")
+    assert (done.code, done.out) == (0, "")
+    page = place.read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "--only table-trees" in page
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         ("--only digits", "no benchmark 'digits'"),
         ("--only words --method grad", "no method explain.grad"),
-        ("--out planted.html", "JSON (.json) or Markdown (.md)"),
+        ("--out planted.pdf", "a page (.html), JSON (.json) or Markdown (.md)"),
+        ("--out planted.HTML", "a page (.html), JSON (.json) or Markdown (.md)"),
         ("--out nowhere/planted.md", "does not exist"),
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 from assay.cli.main import COMMANDS
 from assay.cli.wanted import Wanted
 
-COMMAND = [sys.executable, "-c", "from assay.cli.main import main; main()"]
+COMMAND = [sys.executable, "-m", "assay"]
 
 
 def shell(*words, cwd=None):

@@ -137,7 +137,7 @@ def test_diagnose_gives_findings(assay, words, codes, project):
         ("membership --data plain.csv --train plain.csv", "--target COLUMN"),
         ("disparity --data test.csv --target y --ids id", "--sensitive COLUMN"),
         ("explanation_trust --data plain.csv", "run assay audit"),
-        ("explanation_shift --data plain.csv", "call it from Python"),
+        ("explanation_shift --data plain.csv", "--other FILE"),
     ],
 )
 def test_diagnose_says_what_it_lacks(assay, words, told):

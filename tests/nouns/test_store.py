@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from pandas.testing import assert_frame_equal
 from tests.nouns import specimens
 
 import assay
 from assay import Blur, Constant, Marginal, Seed, evaluate, examples, explain, remake
+from assay.nouns.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable
 from assay.nouns.result import Finding, Note, Repair, Result
 from assay.nouns.store import load, save, to_jsonable
 from assay.words.errors import InputError
@@ -256,6 +258,38 @@ def comparisons() -> list[Any]:
     ]
 
 
+def tellings() -> list[Any]:
+    """What is said of many rows, of two models, and of every method: with gaps, infinities and nothing in places."""
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    members = np.arange(6) % 2 == 0
+
+    def told(*weights: float) -> Any:
+        w = np.array(weights)
+        return explain.input_x_gradient(
+            examples.analytic(lambda x: x @ w, lambda x: np.tile(w, (len(x), 1)), x, "linear", names=("a", "b", "ü"))
+        )
+
+    one, other = told(2.0, -1.0, 0.0), told(2.0, 1.0, 0.0)
+    nothing = replace(one, values=one.values * np.array([0.0, 1, 1, 1, 1, 1])[:, None])
+    model = BenchmarkModel(
+        *("words", "hit", 0.25, "R² of the model", 0.9, float("nan"), float("inf"), 0.8, True),
+        *({"edges": 0.5, "a/b": float("nan")}, "meaning", "hit <b>it</b>", 6, 3, ("one2020", "two2021")),
+    )
+    lines = (
+        BenchmarkLine("words", "oracle", "oracle", 1.0, float("nan"), 1.0, 6, 0),
+        BenchmarkLine("words", "saliency", "not applicable", None, None, None, 6, 0, "needs gradients"),
+    )
+    return [
+        one.mean(),
+        one.mean(np.arange(6) == 2),  # a single row: no interval
+        replace(one, stderr=np.full((6, 3), 0.5)).gap(members),
+        assay.movement(one, other, k=2),
+        assay.movement(nothing, other, k=2, clusters=np.arange(6) // 2, level=0.9),
+        BenchmarkTable((model,), lines, 7, True),
+        BenchmarkTable((), (), 0, False),
+    ]
+
+
 def deeply(one: Any, other: Any) -> None:
     """Equal in type and content all the way down, NaN to NaN."""
     assert type(one) is type(other)
@@ -283,3 +317,26 @@ def test_what_compares_methods_comes_back_whole(noun: Any, tmp_path: Path) -> No
     assert repr(back) == repr(noun)
     assert back.to_frame().equals(noun.to_frame())
     assert save(back, tmp_path / "two").read_bytes() == (tmp_path / "one").read_bytes()
+
+
+@pytest.mark.parametrize("noun", tellings(), ids=lambda noun: type(noun).__name__)
+def test_what_is_said_of_many_comes_back_whole(noun: Any, tmp_path: Path) -> None:
+    place = noun.save(tmp_path / "one")
+    back = assay.load(place)
+    deeply(back, noun)
+    assert repr(back) == repr(noun)
+    assert save(back, tmp_path / "two").read_bytes() == place.read_bytes()
+
+
+@pytest.mark.parametrize("noun", tellings()[2:6], ids=lambda noun: type(noun).__name__)
+def test_of_a_later_version_or_broken_it_is_refused(noun: Any, tmp_path: Path) -> None:
+    place = noun.save(tmp_path / "one")
+    assert_frame_equal(assay.load(place).to_frame(), noun.to_frame())
+    with pytest.raises(InputError, match="schema 2; this version of assay reads 1"):
+        load(rewritten(place, {"schema": 2}))
+    with pytest.raises(InputError, match="no result saved by assay"):
+        load(rewritten(place, {"schema": 1, "fields": {"values": {"kind": "array", "name": "values"}}}))
+    place = noun.save(tmp_path / "one")
+    place.write_bytes(place.read_bytes()[:-30])
+    with pytest.raises(InputError, match="no result saved by assay"):
+        load(place)

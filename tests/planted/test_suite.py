@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.planted.test_generators import SMALL, small
 
+from assay.nouns.benchmark_table import LEGEND
 from assay.nouns.method import find
+from assay.nouns.store import load
 from assay.planted import BENCHMARKS, BenchmarkTable, agreement, benchmark
 from assay.planted.suite import held_to, made, model_of, stands
-from assay.planted.table import LEGEND
 from assay.words.errors import InputError
 from assay.words.seed import Seed
 
@@ -100,7 +102,8 @@ def test_the_same_seed_gives_the_same_bytes(table: BenchmarkTable) -> None:
     assert again.to_json() == table.to_json()
 
 
-def test_a_table_is_read_and_written(table: BenchmarkTable) -> None:
+def test_a_table_is_read_and_written(table: BenchmarkTable, tmp_path: Path) -> None:
+    assert load(table.save(tmp_path / "table.assay")) == table
     assert table.methods[0] == "oracle"
     assert set(table.methods) >= {"random", "constant", "tree_shapley", "occlusion"}
     told = json.loads(table.to_json())

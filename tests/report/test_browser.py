@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from tests.report.browser import Browser, browser, missing
 from tests.report.comparison import comparison, evil, same
+from tests.report.planted import evil_table, planted
 from tests.report.record import credit, empty, hostile, hung, photographs, wide
 
 from assay.nouns.record import Record
+from assay.report.benchmarked import benchmarked
 from assay.report.compared import compared
 from assay.report.render import UNSEEN, render
 
@@ -42,6 +44,7 @@ PAGES = {
     "a thousand columns": lambda: render(wide()),
     "a comparison": lambda: compared(comparison()),
     "nothing to compare": lambda: compared(same()),
+    "planted truth": lambda: benchmarked(planted()),
 }
 
 
@@ -80,6 +83,13 @@ def test_nothing_that_a_name_says_in_a_comparison_runs_or_is_fetched(
     window.shown_as()
     window.open(placed(compared(evil(payload)), tmp_path))
     nothing_runs(window, f"{payload}, {payload} → {payload}")
+    assert window.faults() == []
+
+
+def test_nothing_that_a_method_is_called_runs_or_is_fetched(window: Browser, tmp_path: Path) -> None:
+    window.shown_as(width=375)
+    window.open(placed(benchmarked(evil_table(" ".join(PAYLOADS.values()))), tmp_path))
+    nothing_runs(window, "Planted truth")
     assert window.faults() == []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from assay.planted.table import BenchmarkTable
+    from assay.nouns.benchmark_table import BenchmarkTable
 
 METHOD, CELL = 27, 12
 """Columns of a terminal that a method's name and a cell take; benchmarks that do not fit follow below."""
@@ -43,23 +43,33 @@ def benchmark(
     json
         Write JSON instead of a table.
     out
-        Write the table to this file: JSON where it ends in .json, Markdown where it ends in .md.
+        Write the table to this file: a page where it ends in .html, JSON where in .json, Markdown where in .md.
     """
     from assay.planted.suite import benchmark as run
     from assay.words.errors import InputError
 
-    if out is not None and out.suffix not in (".json", ".md"):
-        raise InputError(f"--out {out}: the table is written as JSON (.json) or Markdown (.md). Name one of the two.")
+    if out is not None and out.suffix not in (".html", ".json", ".md"):
+        raise InputError(
+            f"--out {out}: the table is written as a page (.html), JSON (.json) or Markdown (.md). Name one of these."
+        )
     if out is not None and not out.absolute().parent.is_dir():
         raise InputError(f"the folder {out.absolute().parent} does not exist. Make it first.")
     table = run(only=only, methods=method, quick=quick, seed=seed, told=_told)
     if out is not None:
-        out.write_text(table.to_json() if out.suffix == ".json" else table.to_markdown(), encoding="utf-8")
+        out.write_text(_written(table, out.suffix), encoding="utf-8")
     if json:
         sys.stdout.write(table.to_json())
     elif out is None:
         _shown(table)
     return 0
+
+
+def _written(table: BenchmarkTable, ending: str) -> str:
+    if ending == ".html":
+        from assay.report.benchmarked import benchmarked
+
+        return benchmarked(table)
+    return table.to_json() if ending == ".json" else table.to_markdown()
 
 
 def _told(name: str) -> None:
@@ -72,7 +82,7 @@ def _shown(table: BenchmarkTable) -> None:
     from rich.table import Table as Drawn
 
     from assay.cli.printing import terminal
-    from assay.planted.table import LEGEND
+    from assay.nouns.benchmark_table import LEGEND
 
     console = terminal()
     for model in table.models:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from json import dumps
 from pathlib import Path
@@ -30,15 +31,21 @@ def diagnose(
     sensitive: tuple[str, ...] = (),
     favourable: str = "",
     suspects: tuple[str, ...] = (),
+    other: tuple[str, ...] = (),
+    recipe: str = "",
+    explanation: Path | None = None,
+    of: str = "",
+    of_option: tuple[str, ...] = (),
+    clusters: str = "",
 ) -> int:
-    """Look for one kind of fault: membership, disparity, shortcut or data. All but disparity need --train.
+    """Look for one kind of fault. membership, shortcut and data need --train, explanation_shift --other and --recipe.
 
     Parameters
     ----------
     model
         A model file, or FILE.py:FUNCTION that returns the trained model.
     method
-        membership, disparity, shortcut or data.
+        membership, disparity, shortcut, data or explanation_shift.
     train
         File of rows the model was trained on, with their labels.
     sensitive
@@ -47,6 +54,18 @@ def diagnose(
         The class that is good to get (disparity); by default the last one.
     suspects
         Columns that should not sway a decision (shortcut).
+    other
+        The model trained on shifted data, read as the model is (explanation_shift); may be repeated.
+    recipe
+        FILE.py:FUNCTION that returns an assay.Recipe: how the model was trained before the shift (explanation_shift).
+    explanation
+        A saved explanation of the same rows (explanation_shift).
+    of
+        The method that makes the explanation now, instead of a saved one (explanation_shift).
+    of_option
+        NAME=VALUE, an option of that method; may be repeated.
+    clusters
+        Column that names the rows that belong together; the models do not see it (explanation_shift).
     """
     from assay.cli.options import split
     from assay.cli.printing import findings_shown
@@ -54,18 +73,49 @@ def diagnose(
     from assay.nouns.store import to_jsonable
 
     chosen = method_of("diagnose", method)
-    if method == "explanation_shift":
-        raise InputError("diagnose explanation_shift needs a second model and a recipe; call it from Python.")
     if method not in SUBJECTS:
         raise InputError(f"diagnose {method} judges an audit's scores; run assay audit. Here: {', '.join(SUBJECTS)}.")
-    told = _Told(chosen, wanted, wanted.model(model), train, split(sensitive), favourable, split(suspects))
-    findings = SUBJECTS[method](told)
+    shift = _Shift(other, recipe, explanation, of, of_option, clusters)
+    if method == "explanation_shift":
+        _needless(method, {"train": train, "favourable": favourable, "suspects": suspects})
+    else:
+        _needless(method, vars(shift))
+    asked = wanted.model(model)
+    wanted = replace(wanted, unseen=_unseen(asked, wanted.ids, split(sensitive), clusters))
+    findings = SUBJECTS[method](
+        _Told(chosen, wanted, asked, train, split(sensitive), favourable, split(suspects), shift)
+    )
     if wanted.format == "json":
         plain = [to_jsonable(replace(finding, basis=None)) for finding in findings]
         sys.stdout.write(dumps(plain, indent=1, allow_nan=False) + "\n")
     else:
         findings_shown(findings)
     return 1 if any(finding.verdict == "fail" for finding in findings) else 0
+
+
+def _needless(method: str, given: Mapping[str, Any]) -> None:
+    """Refuse what the diagnosis does not read, rather than pass it by."""
+    found = [f"--{name.replace('_', '-')}" for name, value in given.items() if value not in (None, "", ())]
+    if found:
+        raise InputError(f"diagnose {method} does not read {', '.join(found)}; leave it out.")
+
+
+def _unseen(model: Model, ids: str, sensitive: Sequence[str], clusters: str) -> tuple[str, ...]:
+    """Columns that the model must not meet: sensitive ones that it does not know, names of rows and of clusters."""
+    strange = [name for name in sensitive if model.columns is not None and name not in model.columns]
+    return (*strange, *filter(None, (ids, clusters)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Shift:
+    """What explanation_shift alone reads: the models after the shift, how to train, which explanation, clusters."""
+
+    other: tuple[str, ...]
+    recipe: str
+    explanation: Path | None
+    of: str
+    of_option: tuple[str, ...]
+    clusters: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,16 +129,10 @@ class _Told:
     sensitive: tuple[str, ...]
     favourable: str
     suspects: tuple[str, ...]
-
-    @property
-    def strange(self) -> list[str]:
-        """Sensitive columns that the model does not know, and the column of names."""
-        known = self.model.columns
-        ids = [self.wanted.ids] if self.wanted.ids else []
-        return [*(name for name in self.sensitive if known is not None and name not in known), *ids]
+    shift: _Shift
 
     def table(self) -> Table:
-        return self.wanted.table().without(self.strange)
+        return self.wanted.table().without(self.wanted.unseen)
 
     def labelled(self) -> Table:
         if not self.wanted.target:
@@ -101,7 +145,7 @@ class _Told:
 
         if self.train is None:
             raise InputError(f"diagnose {self.method.name} needs the rows the model was trained on: --train FILE.")
-        return rows_from(self.train, self.wanted.target).without(self.strange)
+        return rows_from(self.train, self.wanted.target).without(self.wanted.unseen)
 
     def options(self, other: Any = None) -> dict[str, Any]:
         """The options; absent columns are filled from the background, else from ``other``."""
@@ -157,4 +201,48 @@ def _disparity(told: _Told) -> list[Finding]:
     return found
 
 
-SUBJECTS = {"membership": _membership, "disparity": _disparity, "shortcut": _shortcut, "data": _data}
+def _explanation_shift(told: _Told) -> list[Finding]:
+    from assay.cli.wanted import explanation_of, recipe_of
+
+    given, wanted = told.shift, told.wanted
+    if not given.other:
+        raise InputError(
+            "diagnose explanation_shift compares with the model trained on shifted data: --other FILE, or "
+            "--other FILE.py:FUNCTION; may be repeated."
+        )
+    options = wanted.options(told.method) | {"recipe": recipe_of(told.method, given.recipe)}
+    table = told.table()
+    if table.labels is not None:
+        options["labels"] = list(table.labels)
+    if given.clusters:
+        options["clusters"] = _clusters(wanted.table(), given.clusters)
+    options["other"] = [wanted.model(place) for place in given.other]
+    asked = wanted.case(told.model, table)
+    judged = explanation_of(wanted, asked, given.explanation, given.of, given.of_option)
+    found: list[Finding] = told.method.call(asked, judged, **options)
+    return found
+
+
+def _clusters(table: Table, name: str) -> list[str]:
+    """The cluster of each row; a row without one is refused, since all such rows would make a cluster."""
+    given = table.column(name)
+    gaps = [place for place, value in enumerate(given) if _gap(value)]
+    if gaps:
+        told = ", ".join(map(str, gaps[:5]))
+        raise InputError(
+            f"{table.path}: column {name!r} is empty in {len(gaps)} row(s), such as {told}; name them all."
+        )
+    return list(map(str, given))
+
+
+def _gap(value: Any) -> bool:
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(value != value)
+
+
+SUBJECTS = {
+    "membership": _membership,
+    "disparity": _disparity,
+    "shortcut": _shortcut,
+    "data": _data,
+    "explanation_shift": _explanation_shift,
+}

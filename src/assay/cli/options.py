@@ -33,6 +33,19 @@ FORMS = {
 }
 """How a value of each type is written."""
 
+FLAGS = {
+    ("evaluate", "recipe"): "--recipe FILE.py:FUNCTION",
+    ("diagnose", "recipe"): "--recipe FILE.py:FUNCTION",
+    ("diagnose", "other"): "--other FILE",
+    ("diagnose", "labels"): "--target COLUMN",
+    ("diagnose", "clusters"): "--clusters COLUMN",
+    ("diagnose", "favourable"): "--favourable CLASS",
+    ("diagnose", "suspects"): "--suspects COLUMN",
+    ("repair", "recipe"): "--recipe FILE.py:FUNCTION",
+    ("repair", "held_out"): "--data FILE and --target COLUMN",
+}
+"""Options of methods that have a word of their own, by verb and name."""
+
 
 def kind_of(annotation: Any) -> str:
     """A type as one would write it."""
@@ -51,6 +64,8 @@ def parsed(method: Method, words: Sequence[str], background: Any = None) -> dict
             near = difflib.get_close_matches(name, method.options, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(method.options) or 'none'}."
             raise InputError(f"{method.verb}.{method.name} has no option {name!r}; {hint}")
+        if (method.verb, name) in FLAGS:
+            raise InputError(f"--option {word}: {name} is given by {FLAGS[method.verb, name]}.")
         options[name] = _value(f"{name}={value}", kind_of(method.options[name].annotation), value, background)
     return options
 

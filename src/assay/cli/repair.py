@@ -11,7 +11,6 @@ from assay.cli.wanted import Wanted
 from assay.words.errors import InputError
 
 if TYPE_CHECKING:
-    from assay.nouns.recipe import Recipe
     from assay.nouns.result import Repair
 
 
@@ -31,7 +30,7 @@ def repair(model: str, method: str, /, *, wanted: Wanted, recipe: str = "") -> i
     recipe
         FILE.py:FUNCTION that returns an assay.Recipe: how to train (refit).
     """
-    from assay.cli.wanted import method_of
+    from assay.cli.wanted import method_of, recipe_of
 
     chosen = method_of("repair", method)
     table = wanted.table()
@@ -40,17 +39,9 @@ def repair(model: str, method: str, /, *, wanted: Wanted, recipe: str = "") -> i
     if "recipe" in chosen.options:
         if table.labels is None:
             raise InputError(f"repair {method} is measured on rows held out with their labels: --target COLUMN.")
-        options |= {"recipe": _recipe(recipe), "held_out": (table.rows, table.labels)}
+        options |= {"recipe": recipe_of(chosen, recipe), "held_out": (table.rows, table.labels)}
     _shown(chosen.call(asked, **options), wanted.format)
     return 0
-
-
-def _recipe(place: str) -> Recipe:
-    from assay.model.own_code import recipe_from
-
-    if not place:
-        raise InputError("repair refit needs to know how to train: --recipe FILE.py:FUNCTION, returning assay.Recipe.")
-    return recipe_from(place)
 
 
 def _shown(found: Repair, format: str) -> None:

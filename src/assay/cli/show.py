@@ -126,7 +126,7 @@ def _default(parameter: object) -> str:
 
 
 def _page(method: Method) -> None:
-    from assay.cli.options import FORMS, kind_of
+    from assay.cli.options import FLAGS, FORMS, kind_of
     from assay.cli.printing import terminal
 
     console = terminal()
@@ -135,7 +135,8 @@ def _page(method: Method) -> None:
     console.print("\noptions:" if method.options else "\nno options")
     for name, option in method.options.items():
         kind, default = kind_of(option.annotation), _default(option)
-        written = f"  ({FORMS[kind]})" if kind in FORMS and kind not in ("int", "float") else ""
+        form = FLAGS.get((method.verb, name)) or ("" if kind in ("int", "float") else FORMS.get(kind, ""))
+        written = f"  ({form})" if form else ""
         console.print(f"  {name}: {kind}{f' = {default}' if default else ''}{written}")
     if method.needs:
         console.print(f"needs: {', '.join(sorted(method.needs))}")

@@ -74,11 +74,12 @@ def broken(error: Exception, words: Sequence[str], loud: bool) -> int:
 
 
 def _of_the_model(frames: Sequence[traceback.FrameSummary]) -> bool:
-    """Whether the error was raised outside assay, in something the model's room had called."""
+    """Whether the error was raised outside assay, in something the model's room or a recipe had called."""
     ours = [place for place, frame in enumerate(frames) if HERE in Path(frame.filename).resolve().parents]
     if not ours or ours[-1] == len(frames) - 1:
         return False
-    return HERE / "model" in Path(frames[ours[-1]].filename).resolve().parents
+    last = Path(frames[ours[-1]].filename).resolve()
+    return HERE / "model" in last.parents or last == HERE / "nouns" / "recipe.py"
 
 
 def _bundle(trace: TracebackType | None, kind: str, words: Sequence[str]) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from assay.cli.reading import Table
     from assay.model.model import Model
     from assay.nouns.method import Method
+    from assay.nouns.recipe import Recipe
     from assay.nouns.result import Explanation
 
 
@@ -56,6 +57,8 @@ class Wanted:
         A further type that a skops file may name.
     unsafe_pickle
         Let the code in a pickle run. Only for files you trust.
+    unseen
+        Further columns that the model does not see; not the user's to give.
     """
 
     data: Path
@@ -73,6 +76,7 @@ class Wanted:
     classes: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
     unsafe_pickle: bool = False
+    unseen: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
 
     def model(self, place: str) -> Model:
         """The model, with a meter of its own."""
@@ -104,12 +108,12 @@ class Wanted:
         return Table(whole.rows[part], labels, None if whole.ids is None else whole.ids[part], whole.path)
 
     def other(self, path: Path | None) -> Any:
-        """Rows of another file in the form of the data: without labels and names."""
+        """Rows of another file in the form of the data: without labels, names and what else the model does not see."""
         from assay.cli.reading import rows_from
 
         if path is None:
             return None
-        return rows_from(path).without([name for name in (self.target, self.ids) if name]).rows
+        return rows_from(path).without([name for name in (self.target, self.ids, *self.unseen) if name]).rows
 
     def case(self, model: Model, table: Table, label: Any = "") -> Case:
         """The question."""
@@ -141,6 +145,18 @@ def method_of(verb: str, name: str) -> Method:
 
     methods()
     return find(verb, name)
+
+
+def recipe_of(method: Method, place: str) -> Recipe:
+    """The recipe that a method trains by, from FILE.py:FUNCTION."""
+    from assay.model.own_code import recipe_from
+
+    if not place:
+        raise InputError(
+            f"{method.verb} {method.name} needs to know how to train: --recipe FILE.py:FUNCTION, returning "
+            f"assay.Recipe(fit, x, y)."
+        )
+    return recipe_from(place)
 
 
 def explanation_of(wanted: Wanted, case: Case, saved: Path | None, of: str, of_option: tuple[str, ...]) -> Explanation:

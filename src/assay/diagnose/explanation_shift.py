@@ -112,10 +112,11 @@ def explanation_shift(
     given = list(other) if isinstance(other, list | tuple) else [other]
     if not given:
         raise InputError("other is empty; give the model trained on shifted data.")
-    others = [beside(case, model) for model in given]
-    again = [retrained(case, recipe, number) for number in range(refits)]
+    others = [beside(case, model, "the other model") for model in given]
+    shifted = [explained(explanation, case, model) for model in others]
     groups = None if clusters is None else numbered(clusters, len(case))
-    moves = _moves(explanation, case, again, others, k, groups)
+    again = [retrained(case, recipe, number) for number in range(refits)]
+    moves = _moves(explanation, [explained(explanation, case, model) for model in again], shifted, k, groups)
     return [
         *(_judged(code, moves, case, k, margin, level) for code in JUDGED),
         _gradients(case, others[0], groups, level, steps),
@@ -124,11 +125,9 @@ def explanation_shift(
 
 
 def _moves(
-    explanation: Explanation, case: Case, again: list[Model], others: list[Model], k: int, clusters: Ints | None
+    explanation: Explanation, retold: list[PerPart], shifted: list[PerPart], k: int, clusters: Ints | None
 ) -> _Moves:
     held, start = parts_held(explanation), explanation.values
-    retold = [explained(explanation, case, model) for model in again]
-    shifted = [explained(explanation, case, model) for model in others]
 
     def stacked(pairs: Sequence[tuple[PerPart, PerPart]]) -> dict[str, Floats]:
         each = [moved(one, other, held, k) for one, other in pairs]

@@ -55,7 +55,7 @@ def _trained(case: Case, recipe: Recipe, number: int) -> Relabelled:
     seed = case.seed.child("label randomisation", number)
     order = seed.child("order").generator().permutation(len(recipe.y))
     labels = _permuted(recipe.y, order)
-    fitted = wrap(recipe.fit(recipe.x, labels, seed.child("fit"), 0.0))
+    fitted = wrap(recipe.train(recipe.x, labels, seed.child("fit")))
     alike(case.model, fitted)
     own = case.model
     model = replace(fitted, meter=own.meter, batch=own.batch, classes=own.classes or fitted.classes)
@@ -92,11 +92,11 @@ def _askable(case: Case) -> bool:
     return not case.rows.carried or case.model.encode is not None
 
 
-def alike(model: Model, fitted: Model) -> None:
-    """Raise ``CapabilityError`` where a recipe trains another kind of model, or on other classes."""
+def alike(model: Model, fitted: Model, told: str = "the recipe trains a model that") -> None:
+    """Raise ``CapabilityError`` where a recipe trains another kind of model, or on other classes; so of any other."""
     if fitted.gives != model.gives or (model.classes and fitted.classes and fitted.classes != model.classes):
         raise CapabilityError(
-            f"the recipe trains a model that gives {fitted.gives} of {', '.join(fitted.classes[:8]) or 'no names'}; "
-            f"{model.name} gives {model.gives} of {', '.join(model.classes[:8]) or 'no names'}. A recipe must train "
+            f"{told} gives {fitted.gives} of {', '.join(fitted.classes[:8]) or 'no names'}; "
+            f"{model.name} gives {model.gives} of {', '.join(model.classes[:8]) or 'no names'}. Both must be "
             f"the same kind of model on the same classes, in order."
         )

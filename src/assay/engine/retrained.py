@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from assay.cases.case import Case
-from assay.engine.neighbourhood import named, remade
+from assay.engine.neighbourhood import knowing, named, remade
 from assay.engine.relabelled import alike, asked_of
 from assay.model.model import Model
 from assay.model.wrap import wrap
@@ -28,16 +28,16 @@ def retrained(case: Case, recipe: Recipe, number: int) -> Model:
 
     def train() -> Model:
         seed = case.seed.child("retrained", number)
-        return beside(case, recipe.fit(recipe.x, recipe.y, seed, 0.0))
+        return beside(case, recipe.train(recipe.x, recipe.y, seed))
 
     found: Model = case.recall.kept(("retrained", recipe, number), train)
     return found
 
 
-def beside(case: Case, obj: Any) -> Model:
+def beside(case: Case, obj: Any, told: str = "the recipe trains a model that") -> Model:
     """Another model that can be asked the case's question, counted with its own; ``CapabilityError`` if it cannot."""
     model, own = wrap(obj), case.model
-    alike(own, model)
+    alike(own, model, told)
     if model.namespace != own.namespace:
         raise CapabilityError(
             f"{model.name} reads {model.namespace} arrays, {own.name} {own.namespace}. Ask each in a case of its own "
@@ -48,8 +48,18 @@ def beside(case: Case, obj: Any) -> Model:
 
 def explained(explanation: Explanation, case: Case, model: Model) -> PerPart:
     """The same explanation (row, part) of the same rows and labels by another model; asked once a case."""
-    key = ("explained", named(explanation), model)
-    found: PerPart = case.recall.kept(key, lambda: remade(explanation, asked_of(case, model)))
+
+    def explain() -> PerPart:
+        other = asked_of(case, model)
+        own, theirs = case.prediction.shape[1], other.prediction.shape[1]
+        if own != theirs:
+            raise CapabilityError(
+                f"{model.name} gives {theirs} outputs a row, {case.model.name} gives {own}. Both must be the same kind "
+                f"of model on the same classes, in order."
+            )
+        return remade(explanation, knowing(other, other.prediction))
+
+    found: PerPart = case.recall.kept(("explained", named(explanation), model), explain)
     return found
 
 

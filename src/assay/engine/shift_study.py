@@ -116,7 +116,7 @@ def _asked(
 
 
 def _fitted(study: _Study, recipe: Recipe, x: Any, y: Any, strength: float, number: int) -> Model:
-    return wrap(recipe.fit(x, y, study.seed.child("shift study", number), float(strength)))
+    return wrap(recipe.train(x, y, study.seed.child("shift study", number), float(strength)))
 
 
 def _after(study: _Study, recipe: Recipe, strength: float, size: float, number: int) -> Model:

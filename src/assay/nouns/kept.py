@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comparisons, grids and judgements of scores have in common: they can be kept in a file."""
+"""What comparisons, grids, tables, means and judgements of scores have in common: they can be kept in a file."""
 
 from __future__ import annotations
 

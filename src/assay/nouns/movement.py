@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from assay.nouns.kept import Kept
 from assay.words.clustered import mean_interval
 from assay.words.errors import InputError
 from assay.words.stats import Interval
@@ -19,7 +20,7 @@ ALIKE = ("feature", "sign", "direction", "signed_set")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Movement:
+class Movement(Kept):
     """Two explanations of the same rows by the same method, of two models: how alike, row by row.
 
     ``each`` holds (row,) by measure; NaN where undefined. Likenesses of the k largest parts are 1 where nothing moved,

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
+from assay.nouns.kept import Kept
 from assay.words.errors import InputError
 from assay.words.types import Floats, Masks
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Overall:
+class Overall(Kept):
     """One number a part over many rows: a mean, or the gap between the means of two groups.
 
     ``stderr`` (part,) holds two errors: that of the rows, taken as a sample of those one means to speak of, and that of

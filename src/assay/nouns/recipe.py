@@ -31,3 +31,7 @@ class Recipe:
             raise InputError(f"fit is a function (x, y, seed, strength); got {type(self.fit).__name__}.")
         if len(self.x) != len(self.y):
             raise InputError(f"a recipe of {len(self.x)} training rows has {len(self.y)} labels; one a row is needed.")
+
+    def train(self, x: Any, y: Any, seed: Seed, strength: float = 0.0) -> Any:
+        """What ``fit`` gives; the one place that calls it, so that an error in it is told as the caller's code's."""
+        return self.fit(x, y, seed, strength)

@@ -22,9 +22,12 @@ from safetensors.numpy import load as read_arrays
 from safetensors.numpy import save as write_arrays
 
 from assay.nouns.agreement import Agreement
+from assay.nouns.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable
 from assay.nouns.features import Features
 from assay.nouns.frames import Table, is_frame
 from assay.nouns.method_comparison import MethodComparison, Pair, Ranking, Scored
+from assay.nouns.movement import Movement
+from assay.nouns.overall import Overall
 from assay.nouns.record import Gallery, Mending, NotRun, Reason, Reasons, Record, Waiver
 from assay.nouns.reliability import Check, Reliability
 from assay.nouns.result import (
@@ -60,7 +63,7 @@ KINDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         Explanation, Score, Breach, Certificate, Record, Bundle,
-        MethodComparison, Agreement, Reliability, SettingsGrid, WrongClasses,
+        MethodComparison, Agreement, Reliability, SettingsGrid, WrongClasses, Overall, Movement, BenchmarkTable,
     )
 }  # fmt: skip
 PARTS: dict[str, Any] = KINDS | {
@@ -68,7 +71,7 @@ PARTS: dict[str, Any] = KINDS | {
     for kind in (
         Made, Note, Seed, Features, Finding, Interval, Basis,
         Refusal, NotRun, Reason, Reasons, Mending, Gallery, Waiver,
-        Scored, Pair, Ranking, Check, Scoring,
+        Scored, Pair, Ranking, Check, Scoring, BenchmarkModel, BenchmarkLine,
     )
 }  # fmt: skip
 """What a file may hold at its top, and what may lie within."""

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from assay.cases.case import Case
-from assay.engine.declare import check
+from assay.engine.declare import check, versions
 from assay.engine.distributions import Line
+from assay.nouns.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable, Standing
 from assay.nouns.method import Method, find, known
 from assay.planted.agreement import agreement
 from assay.planted.clusters import clusters
 from assay.planted.creatures import creatures
 from assay.planted.grid_pointing import grid_pointing
 from assay.planted.planted import Planted
-from assay.planted.table import BenchmarkLine, BenchmarkModel, BenchmarkTable, Standing
 from assay.planted.tables import tables
 from assay.planted.tokens import tokens
 from assay.planted.watermark import watermark
@@ -100,7 +100,7 @@ def benchmark(
         planted = made(one, Seed(seed), quick=quick)
         models.append(model_of(one.name, planted))
         lines += held_to(one.name, planted, asked)
-    return BenchmarkTable(tuple(models), tuple(lines), seed, quick)
+    return BenchmarkTable(tuple(models), tuple(lines), seed, quick, versions())
 
 
 def made(one: Benchmark, seed: Seed, *, quick: bool) -> Planted:

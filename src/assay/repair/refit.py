@@ -117,7 +117,7 @@ def refit(
     names = _asked(recipe, case, without, strength)
     blank = Blank.of(recipe.x, names, without) if without else None
     x = recipe.x if blank is None else blank.training(recipe.x)
-    fitted = wrap(recipe.fit(x, recipe.y, case.seed.child("refit"), float(strength)))
+    fitted = wrap(recipe.train(x, recipe.y, case.seed.child("refit"), float(strength)))
     notes = _same_classes(case.model, fitted)
     parts = [f"without {', '.join(without)}"] * bool(without) + [f"with strength {strength:g}"] * bool(strength)
     model = replace(

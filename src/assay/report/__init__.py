@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page: one HTML file that is a view of a record. It imports words and nouns only."""
+"""Pages: each one HTML file that is a view of a noun (a record, a comparison, a table). Words and nouns only."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from assay.nouns.store import to_jsonable
+from assay.nouns.kept import Kept
 from assay.words.errors import InputError
 
 Standing = Literal[
@@ -52,6 +52,11 @@ class BenchmarkModel:
     parts: int
     sources: tuple[str, ...]
 
+    @property
+    def family(self) -> str:
+        """What the name begins with: benchmarks of one family are variants of one another."""
+        return self.benchmark.partition("-")[0]
+
 
 @dataclass(frozen=True)
 class BenchmarkLine:
@@ -79,13 +84,14 @@ class BenchmarkLine:
 
 
 @dataclass(frozen=True, repr=False)
-class BenchmarkTable:
-    """Benchmarks, and every method held to each of them."""
+class BenchmarkTable(Kept):
+    """Benchmarks, and every method held to each of them; ``versions`` of what the numbers depend on."""
 
     models: tuple[BenchmarkModel, ...]
     lines: tuple[BenchmarkLine, ...]
     seed: int
     quick: bool
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -111,6 +117,8 @@ class BenchmarkTable:
 
     def to_json(self) -> str:
         """The whole table as JSON."""
+        from assay.nouns.store import to_jsonable
+
         return json.dumps(to_jsonable(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def to_markdown(self) -> str:
