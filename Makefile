@@ -9,7 +9,7 @@ TOOLS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*
 NETS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["dependency-groups"]["nets"])
 DEMO := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*(n for n in t["project"]["optional-dependencies"]["demo"] if n != "torch"))
 
-.PHONY: demo test check bench localisation all_scores rationales peers judge docs clean
+.PHONY: demo test check bench localisation all_scores rationales planted peers judge docs clean
 
 # torch comes first and alone; nets in packages (the demonstration's, the tests') come without dependencies: what they
 # ask for is torch, torchvision or whole frameworks that nothing here uses
@@ -67,6 +67,9 @@ all_scores: .venv/.ready
 rationales: .venv/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/rationales.py
 
+planted: .venv/.ready
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/planted.py
+
 peers: .venv-peers/.ready
 	OMP_NUM_THREADS=1 $(PEERS)/python -m pytest tests/peers -m peer -rs
 	$(PEERS)/python bench/peers.py
@@ -75,7 +78,7 @@ peers: .venv-peers/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/forest.py
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/estimators.py
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/fast.py
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/scores_beside_quantus.py --images 32 --draws 25
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/scores_beside_quantus.py --images 32
 
 judge: .venv/.ready
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/judge -m judge -rs

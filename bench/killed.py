@@ -1,6 +1,6 @@
 """An audit killed with SIGKILL at random moments goes on and ends as if nothing had happened. Writes bench/killed.md.
 
-``python bench/killed.py`` kills twenty audits of the standard profile; with ``run STORE PROFILE`` it is the audit.
+``python bench/killed.py`` kills twenty audits of the standard profile; with ``run STORE PROFILE ROWS`` it is the audit.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ def fit(x: Any, y: Any, seed: Any, strength: float) -> Any:
     return make_pipeline(make_column_transformer(words, remainder="passthrough"), trees).fit(x, y)
 
 
-def audited(store: Path, profile: str) -> None:
-    """The whole audit: every test for faults, two repairs, and the tests again."""
+def audited(store: Path, profile: str, size: int) -> None:
+    """The whole audit of ``size`` rows: every test for faults, two repairs, and the tests again."""
     import assay
 
-    train, test = rows(500, 0), rows(300, 1)
+    train, test = rows(5 * size // 3, 0), rows(size, 1)
     assay.audit(
         fit(*train, None, 0.0),
         *test,
@@ -77,9 +77,9 @@ def audited(store: Path, profile: str) -> None:
     )
 
 
-def started(store: Path, profile: str = "standard") -> subprocess.Popen[bytes]:
+def started(store: Path, profile: str = "standard", size: int = 300) -> subprocess.Popen[bytes]:
     """The audit in a process of its own, one thread."""
-    command = [sys.executable, str(Path(__file__).resolve()), "run", str(store), profile]
+    command = [sys.executable, str(Path(__file__).resolve()), "run", str(store), profile, str(size)]
     return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
@@ -136,6 +136,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["run"]:
-        audited(Path(sys.argv[2]), sys.argv[3])
+        audited(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
     else:
         main()

@@ -310,25 +310,29 @@ def joined(scores: Sequence[Any]) -> Any:
     return replace(scores[0], values=values, ids=tuple(map(str, range(len(values)))))
 
 
+def balanced(count: int) -> list[Any]:
+    """The first test reviews, as many of both labels."""
+    of_label = {label: [one for one in reviews("test") if one["label"] == label] for label in ("NEG", "POS")}
+    return [*of_label["NEG"][: count - count // 2], *of_label["POS"][: count // 2]]
+
+
 def main() -> None:
     from report import write
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--reviews", type=int, default=100)
+    parser.add_argument("--sentences", type=int, default=24, help="reviews that MiniLM reads, half a minute each")
     parser.add_argument("--only", default="", choices=("", "words", "MiniLM"))
     parser.add_argument("--store", type=Path, default=Path("/tmp/assay-rationales"))
     given = parser.parse_args()
     given.store.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    half = given.reviews // 2
-    of_label = {label: [one for one in reviews("test") if one["label"] == label] for label in ("NEG", "POS")}
-    chosen = [*of_label["NEG"][: given.reviews - half], *of_label["POS"][:half]]
     blocks: list[str] = []
     if given.only != "MiniLM":
-        blocks += of_net(of_words(), [ending(one, WHOLE) for one in chosen], 0.0, 10)
+        blocks += of_net(of_words(), [ending(one, WHOLE) for one in balanced(given.reviews)], 0.0, 10)
     if given.only != "words":
         model = of_sentences(given.store)
-        texts = [ending(one) for one in chosen]
+        texts = [ending(one) for one in balanced(given.sentences)]
         blocks += of_net(model, texts, assay.model.token_embedding(model, "[PAD]"), 10)
     write("rationales", "Explanations and the reasons people marked", str(__doc__).strip(), *blocks, NOTE)
 
