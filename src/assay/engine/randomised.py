@@ -125,13 +125,20 @@ def _ranks(values: Floats, held: Masks) -> Floats:
     with np.errstate(invalid="ignore"):  # ∞ − ∞
         gaps = np.diff(np.take_along_axis(last, order, axis=1), axis=1)
     rises = gaps > 1e-12 * np.where(held, np.abs(values), 0.0).max(axis=1, keepdims=True)
-    place, edge = np.arange(values.shape[1]), np.ones((len(values), 1), dtype=bool)
-    first = np.maximum.accumulate(np.where(np.hstack([edge, rises]), place, 0), axis=1)
-    final = np.minimum.accumulate(np.where(np.hstack([rises, edge]), place, place[-1])[:, ::-1], axis=1)[:, ::-1]
     rank = np.empty(values.shape)
-    np.put_along_axis(rank, order, (first + final) / 2, axis=1)
+    np.put_along_axis(rank, order, _places(rises), axis=1)
     count = np.maximum(held.sum(axis=1, keepdims=True), 1)
     return np.where(held, rank - np.where(held, rank, 0.0).sum(axis=1, keepdims=True) / count, 0.0)
+
+
+def _places(rises: Masks) -> Floats:
+    """Mean place (row, part) in order of each part among those tied with it, from where the order rises."""
+    place, edge = np.arange(rises.shape[1] + 1), np.ones((len(rises), 1), dtype=bool)
+    if rises.all():
+        return np.broadcast_to(place.astype(np.float64), (len(rises), len(place)))
+    first = np.maximum.accumulate(np.where(np.hstack([edge, rises]), place, 0), axis=1)
+    final = np.minimum.accumulate(np.where(np.hstack([rises, edge]), place, place[-1])[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray((first + final) / 2)
 
 
 def _mean(correlation: Floats) -> PerRow:

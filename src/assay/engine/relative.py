@@ -37,13 +37,13 @@ def relative_stability(
         raise InputError(f"share={share}; it is a share of the largest magnitude, at least 0 and below 1.")
     if not 0 < floor < np.inf:
         raise InputError(f"floor={floor}; the least a denominator may be is above 0.")
+    change = relative_to(explanation.values, share)
     ratios, flipped, floored = [], np.zeros(len(case)), np.zeros(len(case))
     for draw, (x, values) in enumerate(neighbours(explanation, case, ball, draws)):
         outputs = outputs_near(case, ball, draw, x) if looked else np.empty((len(case), 0))
         below = other(draw, x, outputs)
         stays = label_stays(case, outputs)
-        change = relative_change(values, explanation.values, share)
-        ratios.append(np.where(stays, change / np.maximum(below, floor), np.nan))
+        ratios.append(np.where(stays, change(values) / np.maximum(below, floor), np.nan))
         flipped += ~stays
         floored += stays & (below < floor)
     counted = sized(explanation.values, share).sum(axis=1).astype(np.float64)
@@ -51,11 +51,16 @@ def relative_stability(
     return Estimate(largest(np.stack(ratios, axis=1)), extra=extra)
 
 
-def relative_change(after: Floats, before: Floats, share: float) -> PerRow:
-    """‖(after − before) / before‖ (row,), Euclidean over what is ``sized``; NaN where nothing is."""
+def relative_to(before: Floats, share: float) -> Callable[[Floats], PerRow]:
+    """‖(after − before) / before‖ (row,) of any ``after``, Euclidean over what is ``sized``; NaN where nothing is."""
     counts = sized(before, share)
-    part = np.divide(after - before, before, out=np.zeros(before.shape), where=counts)
-    return np.where(counts.any(axis=1), np.linalg.norm(part, axis=1), np.nan)
+    each, any_there = np.where(counts, before, 1.0), counts.any(axis=1)
+
+    def change(after: Floats) -> PerRow:
+        part = np.where(counts, (after - before) / each, 0.0)
+        return np.where(any_there, np.linalg.norm(part, axis=1), np.nan)
+
+    return change
 
 
 def sized(values: Floats, share: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from assay.cases.case import Case
 from assay.engine.ball import Ball
 from assay.engine.declare import scorer
 from assay.engine.neighbourhood import classifies, distance, explained_near, looked_at_labels
-from assay.engine.relative import relative_change, relative_stability
+from assay.engine.relative import relative_stability, relative_to
 from assay.nouns.result import Estimate, Explanation
 from assay.nouns.rows import to_floats
 from assay.words.types import Array, Floats, PerRow
@@ -28,8 +28,9 @@ def relative_input_stability(
     0 and for φ = 0, so that a black background decides; its noise only adds; one flipped draw makes a row NaN.
     """
     here = to_floats(case.rows.x).reshape(len(case), -1)
+    relative = relative_to(here, share)
 
     def change(draw: int, x: Array, outputs: Floats) -> PerRow:
-        return relative_change(here + distance(case, x), here, share)
+        return relative(here + distance(case, x))
 
     return relative_stability(explanation, case, ball, draws, change, share=share, floor=floor, looked=classifies(case))

@@ -9,7 +9,7 @@ from assay.engine.ball import Ball
 from assay.engine.declare import scorer
 from assay.engine.neighbourhood import classifies, explained_near, looked_at_labels
 from assay.engine.price import Given, Priced
-from assay.engine.relative import relative_change, relative_stability
+from assay.engine.relative import relative_stability, relative_to
 from assay.nouns.method import Price
 from assay.nouns.result import Estimate, Explanation
 from assay.nouns.rows import to_floats
@@ -56,10 +56,10 @@ def relative_representation_stability(
 
         return case.recall.once(("activations", place, key), asked)
 
-    here = activation("here", case)
+    relative = relative_to(activation("here", case), share)
 
     def change(draw: int, x: Array, outputs: Floats) -> PerRow:
-        return relative_change(activation((ball, draw), case.at(x)), here, share)
+        return relative(activation((ball, draw), case.at(x)))
 
     found = relative_stability(
         explanation, case, ball, draws, change, share=share, floor=floor, looked=classifies(case)

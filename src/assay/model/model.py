@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -222,8 +223,9 @@ class Model:
             again = self._total(read, rows, self.forward)
             return live_slope(again, rows.x, lambda: self.meter.count(len(rows), len(rows)))
         derived = getattr(self.forward, "derived", None)  # a torch net's own forward pass
-        total = self._total(read, rows, self.forward if derived is None else derived(rows))
-        with torch.enable_grad():
+        net = self.forward if derived is None else derived(rows)
+        total = self._total(read, rows, net)
+        with torch.enable_grad(), getattr(net, "hastened", nullcontext)():
             x = rows.x.detach().requires_grad_(True)
             return torch.autograd.grad(total(x), x, materialize_grads=True)[0]
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from assay.model.model import Model
-from assay.model.torch import mark_of
 from assay.nouns.result import Note
 from assay.words.digest import digest
 from assay.words.errors import CapabilityError, InputError, NumericalError
@@ -58,11 +57,10 @@ def scrambled(
                 if name not in draws:
                     draws[name] = _drawn(name, parameter, seed)
                 parameter.copy_(draws[name])
-    other = model.with_net(net, mark_of(net), f"{model.name}, {len(wanted)} of {len(known)} places scrambled")
+    mark = digest(model.mark, "scrambled", seed, [place for place in known if place in wanted])
+    other = model.with_net(net, mark, f"{model.name}, {len(wanted)} of {len(known)} places scrambled")
     note = Note("scrambled", f"weights drawn afresh at {len(wanted)} of {len(known)} places")
-    return replace(
-        other, notes=(*other.notes, note), mark=digest(model.mark, other.mark), meter=model.meter, batch=model.batch
-    )
+    return replace(other, notes=(*other.notes, note), mark=mark, meter=model.meter, batch=model.batch)
 
 
 def _drawn(name: str, parameter: pt.Tensor, seed: Seed) -> pt.Tensor:
