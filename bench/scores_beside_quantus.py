@@ -199,7 +199,7 @@ def main() -> None:
     small = ours.Net(8)
     bare.append(["road, a smaller net", ratio([bare_road(small, all_rows, label) for _ in range(3)])])
     for name in ("gradient", "integrated gradients", "LRP-ε"):
-        pairs = [bare_randomisation(net, all_rows, label, ours.METHODS[name]) for _ in range(3)]
+        pairs = [bare_randomisation(net, all_rows, label, ours.METHODS[name]) for _ in range(15)]
         bare.append([f"parameter_randomisation, {name}", ratio(pairs)])
     text = (
         f"{given.images} pictures, {given.draws} draws, groups of {given.group}. Quantus over assay, by group: "

@@ -120,13 +120,16 @@ def _ranks(values: Floats, held: Masks) -> Floats:
 
     A new rank begins where a gap exceeds 1e-12 of the row's largest magnitude: what differs by rounding only is tied.
     """
-    last = np.where(held, values, np.inf)  # parts a row lacks come after all others
+    whole = bool(held.all())
+    last = values if whole else np.where(held, values, np.inf)  # parts a row lacks come after all others
     order = np.argsort(last, axis=1)
     with np.errstate(invalid="ignore"):  # ∞ − ∞
         gaps = np.diff(np.take_along_axis(last, order, axis=1), axis=1)
-    rises = gaps > 1e-12 * np.where(held, np.abs(values), 0.0).max(axis=1, keepdims=True)
+    size = np.abs(values) if whole else np.where(held, np.abs(values), 0.0)
     rank = np.empty(values.shape)
-    np.put_along_axis(rank, order, _places(rises), axis=1)
+    np.put_along_axis(rank, order, _places(gaps > 1e-12 * size.max(axis=1, keepdims=True)), axis=1)
+    if whole:
+        return np.asarray(rank - rank.mean(axis=1, keepdims=True))
     count = np.maximum(held.sum(axis=1, keepdims=True), 1)
     return np.where(held, rank - np.where(held, rank, 0.0).sum(axis=1, keepdims=True) / count, 0.0)
 
