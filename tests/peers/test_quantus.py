@@ -198,7 +198,7 @@ def test_monotonicity_correlation_agrees_with_one_filling(quantus: Any) -> None:
 
 def near(case: Case) -> dict[str, Any]:
     """Our draws, as a perturbation for Quantus."""
-    return {"nr_samples": DRAWS, "perturb_func": fed(moved(case, BALL, draw) for draw in range(DRAWS))}
+    return {"nr_samples": DRAWS, "perturb_func": fed(moved(case, BALL, (draw,)) for draw in range(DRAWS))}
 
 
 @pytest.mark.parametrize(
