@@ -69,7 +69,9 @@ def test_a_shuffled_explanation_beside_the_yardstick_is_not_to_be_used():
     shuffled = np.random.default_rng(1).permuted(best.values, axis=1)
     found = judged(case, shapley=best, shuffled=replace(best, values=shuffled))
     assert found["shapley", "TRU001"].evidence["word"] == "use"
-    assert "is the yardstick: +" in found["shapley", "EXP201"].claim
+    yard = found["shapley", "EXP201"]
+    assert "is the yardstick in deletion: 1 stands for its gain of " in yard.claim
+    assert yard.interval.low < 1.0 < yard.interval.high  # in the unit that is told
     assert found["shuffled", "TRU001"].evidence["word"] == "do not use"
     assert "not the model's" in found["shuffled", "TRU001"].advice
     assert "the model's doing" in found["shapley", "TRU001"].advice

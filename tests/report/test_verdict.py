@@ -52,3 +52,13 @@ def test_faults_of_the_model_come_first_among_what_failed() -> None:
 
 def test_what_could_not_be_decided_is_said() -> None:
     assert any("Not decided: The loss tells" in s.text for s in summary(replace(empty(), findings=(LEAK,))).sayings)
+
+
+def test_of_equally_open_verdicts_the_nearest_to_be_settled_comes_first() -> None:
+    far, near, never = (
+        Finding("TRU001", "undecided", "", name, advice=f"{more} more", more=more)
+        for name, more in (("a", 900), ("b", 1), ("c", None))
+    )
+    record = replace(empty(), findings=(never, far, near))
+    assert worst_first(record) == [near, far, never]
+    assert summary(record).following.startswith("1 more")

@@ -32,13 +32,15 @@ def terminal() -> Console:
 
 def line_of(finding: Finding) -> Text:
     """A finding as one line: verdict, code, claim, interval and what it needs."""
+    from assay.report.words import counted
+
     line = Text(f"{finding.verdict.upper():<11} ", style=STYLE.get(finding.verdict, ""))
     line.append(f"{finding.code}  {printable(finding.claim)}", style="")
     interval = finding.interval
     if interval is not None and finding.threshold is not None and finding.verdict in ("fail", "undecided"):
         line.append(f"  [{interval.low:.3g}, {interval.high:.3g}], needs {finding.direction} {finding.threshold:.3g}")
     if finding.verdict == "undecided" and finding.more:
-        line.append(f"  → about {finding.more:,} more rows decide it")
+        line.append(f"  → about {counted(finding.more, 'more row')} would decide it")
     return line
 
 

@@ -83,8 +83,8 @@ def _judged(name: str, criterion: Criterion, scores: Scores, top: str, level: fl
     known = found.n > 0
     told = criterion.question.format(estimate=found.estimate, top=top).replace(" -", " −")
     if criterion.climbs and name == top:
-        gain = gains(name, criterion.score, scores)
-        told = f"is the yardstick: {np.nanmean(gain) if known else np.nan:+.3g} over random order in {criterion.score}"
+        gain = np.nanmean(gains(name, criterion.score, scores)) if known else np.nan
+        told = f"is the yardstick in {criterion.score}: 1 stands for its gain of {gain:.3g} over random order"
     if criterion.climbs and math.isnan(found.estimate):
         told = f"has no ladder in {criterion.score}: {top} itself does not beat random order"
     return Finding(

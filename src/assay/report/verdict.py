@@ -94,14 +94,15 @@ def excess(finding: Finding) -> float:
 def worst_first(record: Record) -> list[Finding]:
     """Findings by verdict; within one, what nobody accepted first, and the largest excess first.
 
-    Faults of the model stand before verdicts on explanations, and those before single tests of explanations.
+    Faults of the model stand before verdicts on explanations, and those before single tests of explanations; of equals
+    what the fewest further rows would settle.
     """
     ranks = list(VERDICTS)
 
-    def key(finding: Finding) -> tuple[int, bool, int, float, str, str]:
+    def key(finding: Finding) -> tuple[int, bool, int, float, float, str, str]:
         kind = 1 if finding.code.startswith(TRUST) else 2 if finding.subject in record.explanations else 0
-        held = accepted(record, finding)
-        return ranks.index(finding.verdict), held, kind, -excess(finding), finding.code, finding.subject
+        held, near = accepted(record, finding), math.inf if finding.more is None else finding.more
+        return ranks.index(finding.verdict), held, kind, -excess(finding), near, finding.code, finding.subject
 
     return sorted(record.findings, key=key)
 
