@@ -27,9 +27,9 @@ from localisation import BOXES, GREY, PATCHES, labels, mask, picture
 
 import assay
 from assay import evaluate, explain
+from assay.basics.seed import Seed
 from assay.demos.image import efficientnet_lite0
-from assay.nouns.result import Made, Score
-from assay.words.seed import Seed
+from assay.nouns.results.result import Made, Score
 from report import table, write
 
 REMOVE = assay.Constant(GREY)

@@ -29,13 +29,13 @@ from bench.report import table, write  # found only once the folder is on the pa
 
 import assay  # as above
 from assay import diagnose, evaluate, explain  # as above
-from assay.auditing.judging import judged_together  # as above
+from assay.auditing.joint_verdicts import judged_together  # as above
 from assay.auditing.run import Run  # as above
+from assay.basics.stats import clopper_pearson  # as above
 from assay.cases.case import Case  # as above
 from assay.engine.declare import explainer  # as above
-from assay.model.scramble import scrambled  # as above
-from assay.nouns.method import leave  # as above
-from assay.words.stats import clopper_pearson  # as above
+from assay.model.transformations.randomise_weights import scrambled  # as above
+from assay.nouns.catalogue import leave  # as above
 
 ROWS = 400
 NAMES = ("age", "income", "debt", "years", "noise")

@@ -7,13 +7,13 @@ from functools import cache
 import numpy as np
 
 import assay
-from assay.nouns.method_comparison import Pair
-from assay.nouns.result import Made, Score
-from assay.words.clustered import mean_interval, student_of_clusters
-from assay.words.paired import equivalence, sign_flip, signed_rank
-from assay.words.ranking import critical_difference, friedman, ranks_of
-from assay.words.reliability import intraclass
-from assay.words.seed import Seed
+from assay.basics.clustered import mean_interval, student_of_clusters
+from assay.basics.paired_tests import equivalence, sign_flip, signed_rank
+from assay.basics.rank_tests import critical_difference, friedman, ranks_of
+from assay.basics.reliability import intraclass
+from assay.basics.seed import Seed
+from assay.nouns.comparisons.method_comparison import Pair
+from assay.nouns.results.result import Made, Score
 
 LEVEL = 0.95
 LAWS = {

@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.report import table, write  # found only once the folder is on the path
 
-from assay.engine.adjusted import adjusted  # as above
-from assay.engine.permutations import permutations  # as above
-from assay.words.seed import Seed  # as above
+from assay.basics.seed import Seed  # as above
+from assay.engine.coalitions.permutations import permutations  # as above
+from assay.engine.coalitions.regression_adjustment import adjusted  # as above
 
 PARTS = 30
 BUDGETS = (150, 300, 600, 1500)

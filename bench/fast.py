@@ -24,10 +24,10 @@ from localisation import GREY, PATCHES, labels, picture
 
 import assay
 from assay import explain
-from assay.cases.ahead import ahead
+from assay.cases.fast_path import ahead
 from assay.demos.image import efficientnet_lite0
-from assay.engine.summary import bernoulli
-from assay.model.fast import BREAK_EVEN, fast, written
+from assay.engine.coalitions.summary import bernoulli
+from assay.model.transformations.fast_forward import BREAK_EVEN, fast, written
 from report import table, write
 
 REMOVE, FEW, BESIDE = assay.Constant(GREY), 8, ("bare", "assay")

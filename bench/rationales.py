@@ -29,7 +29,7 @@ from torch import nn
 
 import assay
 from assay import evaluate, explain
-from assay.nouns.features import Features
+from assay.nouns.inputs.features import Features
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LONGEST, WHOLE = 150, 10_000

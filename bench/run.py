@@ -16,7 +16,7 @@ from bench.report import table, write  # as above
 import assay  # found only once the folder is on the path
 from assay import evaluate, explain  # as above
 from assay.cases.case import Case  # as above
-from assay.nouns.features import grid  # as above
+from assay.nouns.inputs.features import grid  # as above
 
 ROUNDS = 3
 

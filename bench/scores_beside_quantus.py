@@ -30,7 +30,7 @@ from tests.peers.quantus_setting import loaded  # as above
 
 import assay
 from assay import evaluate, explain
-from assay.model.scramble import layers, scrambled
+from assay.model.transformations.randomise_weights import layers, scrambled
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 QUIET: dict[str, Any] = {"disable_warnings": True}

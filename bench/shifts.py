@@ -14,8 +14,8 @@ import numpy as np
 
 import assay
 from assay import diagnose, explain
-from assay.model.gradient_free import function
-from assay.words.seed import Seed
+from assay.basics.seed import Seed
+from assay.model.adapters.function import function
 
 WEIGHTS = np.array([2.0, -1.5, 1.0, 0.7, -0.5, 0.3, 0.0, 0.0])
 UNITS, STEPS, SLICE, RATE = 10, 60, 32, 0.2

@@ -27,17 +27,17 @@ from bench.report import table, write  # found only once the folder is on the pa
 
 import assay  # as above
 from assay import diagnose, evaluate, explain  # as above
-from assay.auditing.judging import judged_together  # as above
+from assay.auditing.joint_verdicts import judged_together  # as above
+from assay.basics.stats import clopper_pearson  # as above
 from assay.cases.case import Case  # as above
 from assay.cases.removals import Constant, Marginal, Removal  # as above
 from assay.diagnose.explanation_trust import concluded  # as above
-from assay.engine.criteria import asked_of, reading, yardstick  # as above
+from assay.engine.comparison.criteria import asked_of, reading, yardstick  # as above
 from assay.engine.declare import explainer  # as above
-from assay.model.scramble import scrambled  # as above
-from assay.nouns.features import grid  # as above
-from assay.nouns.method import leave  # as above
-from assay.nouns.result import Explanation, Finding, Score  # as above
-from assay.words.stats import clopper_pearson  # as above
+from assay.model.transformations.randomise_weights import scrambled  # as above
+from assay.nouns.catalogue import leave  # as above
+from assay.nouns.inputs.features import grid  # as above
+from assay.nouns.results.result import Explanation, Finding, Score  # as above
 
 POPULATION, ROWS, COLUMNS, PICTURES = 1000, 60, 8, 128
 Scores = dict[tuple[str, str], Score]

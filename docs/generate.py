@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from assay.nouns.method import VERBS, Method, known
-from assay.words.sources import SOURCES
+from assay.basics.bibliography import SOURCES
+from assay.nouns.catalogue import VERBS, Method, known
 
 NEEDS = {
     "gradient": "a model with gradients",

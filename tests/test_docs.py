@@ -14,8 +14,8 @@ from types import ModuleType
 import pytest
 
 import assay
-from assay.nouns.method import VERBS, known, leave
-from assay.words.sources import SOURCES
+from assay.basics.bibliography import SOURCES
+from assay.nouns.catalogue import VERBS, known, leave
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

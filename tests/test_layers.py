@@ -15,30 +15,30 @@ import assay
 
 SOURCE = Path(assay.__file__).resolve().parent
 VERBS = {"explain", "evaluate", "attack", "certify", "diagnose", "repair"}
-CORE = {"words", "nouns", "model", "cases", "engine"}
+CORE = {"basics", "nouns", "model", "cases", "engine"}
 MAY_KNOW: dict[str, set[str]] = {
-    "words": {"words"},
-    "nouns": {"words", "nouns"},
-    "model": {"words", "nouns", "model"},
-    "cases": {"words", "nouns", "model", "cases"},
+    "basics": {"basics"},
+    "nouns": {"basics", "nouns"},
+    "model": {"basics", "nouns", "model"},
+    "cases": {"basics", "nouns", "model", "cases"},
     "engine": CORE,
     **dict.fromkeys(VERBS, CORE),
     "examples": CORE - {"engine"},
     "axioms": CORE | VERBS | {"examples", "data", "axioms"},
     "planted": CORE | VERBS | {"examples", "data", "planted"},
-    "report": {"words", "nouns", "report"},
-    "data": {"words", "nouns", "data"},
+    "report": {"basics", "nouns", "report"},
+    "data": {"basics", "nouns", "data"},
     "demos": CORE | VERBS | {"report", "data", "auditing", "demos"},
     "auditing": CORE | VERBS | {"report", "data", "auditing"},
     "testing": CORE | {"auditing", "testing"},
     "cli": CORE | VERBS | {"report", "data", "auditing", "demos", "cli", "examples", "axioms", "planted"},
     "__main__": {"cli"},
 }
-METHODS = VERBS | {"nouns", "cases", "engine", "words", "report"}
+METHODS = VERBS | {"nouns", "cases", "engine", "basics", "report"}
 HEAVY = {"torch", "pandas", "sklearn", "polars", "xgboost", "lightgbm", "transformers", "skimage", "PIL", "matplotlib"}
 GENERATORS = {"Generator", "PCG64", "SeedSequence", "BitGenerator"}
 TORCH_DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial"}
-UNPICKLES = "assay.model.unsafe"  # the one module that loads what could run code, where the user says so
+UNPICKLES = "assay.model.files.unsafe"  # the one module that loads what could run code, where the user says so
 SILENCER = re.compile(r"#\s*(type:\s*ignore|noqa)", re.IGNORECASE)
 SPOKEN = re.compile(r"#\s*(type:\s*ignore\[[\w-]+(,\s*[\w-]+)*\]|noqa:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)\s+#\s*\w.*\s\w")
 
@@ -196,10 +196,10 @@ def test_a_test_silences_no_checker_without_a_reason(path: Path) -> None:
 
 
 PLANTED = {
-    "up from words": ("assay.words.x", "from assay.nouns.rows import Rows", "imports assay.nouns"),
+    "up from words": ("assay.basics.x", "from assay.nouns.inputs.rows import Rows", "imports assay.nouns"),
     "up from nouns": ("assay.nouns.x", "import assay.model.model", "imports assay.model"),
     "up from model": ("assay.model.x", "from assay.cases.case import Case", "imports assay.cases"),
-    "up from cases": ("assay.cases.x", "from assay.engine.ball import Ball", "imports assay.engine"),
+    "up from cases": ("assay.cases.x", "from assay.engine.search.ball import Ball", "imports assay.engine"),
     "up from engine": ("assay.engine.x", "from assay.explain.shapley import shapley", "imports assay.explain"),
     "by the public face": ("assay.nouns.x", "from assay import case", "imports assay.cases.case"),
     "inside a function": ("assay.nouns.x", "def f():\n    from assay.cases.case import Case", "imports assay.cases"),
@@ -224,11 +224,11 @@ PLANTED = {
     "python's stream": ("assay.explain.x", "import random\nx = random.random()", "global stream"),
     "a print": ("assay.engine.x", "print(1)", "calls print"),
     "a pickle": ("assay.nouns.x", "import pickle", "imports pickle"),
-    "a torch file with more than weights": ("assay.model.files", "torch.load(path)", "unpickles: torch.load"),
+    "a torch file with more than weights": ("assay.model.files.load", "torch.load(path)", "unpickles: torch.load"),
     "a torch file said to be whole": ("assay.model.x", "t().load(p, weights_only=False)", "unpickles: t().load"),
-    "a joblib file": ("assay.model.files", "joblib.load(path)", "unpickles: joblib.load"),
+    "a joblib file": ("assay.model.files.load", "joblib.load(path)", "unpickles: joblib.load"),
     "objects in a numpy file": ("assay.nouns.x", "np.load(path, allow_pickle=True)", "unpickles: np.load"),
-    "a pickle beside the one module that may": ("assay.model.unsafe_too", "import pickle", "imports pickle"),
+    "a pickle beside the one module that may": ("assay.model.files.unsafe_too", "import pickle", "imports pickle"),
     "evaluated text": ("assay.nouns.x", "eval('1')", "calls eval"),
     "a bare ignore": ("assay.nouns.x", "x = 1  # type: " + "ignore", "silences"),
     "an ignore without a reason": ("assay.nouns.x", "x = 1  # type: " + "ignore[misc]", "silences"),
@@ -245,15 +245,21 @@ def test_a_planted_breach_is_found(module: str, text: str, told: str) -> None:
 
 
 ALLOWED = {
-    "down": ("assay.explain.x", "from assay.engine.influence import influence\nfrom assay.words.seed import Seed"),
+    "down": (
+        "assay.explain.x",
+        "from assay.engine.gradients.influence import influence\nfrom assay.basics.seed import Seed",
+    ),
     "types only": ("assay.nouns.x", "if TYPE_CHECKING:\n    from assay.model.model import Model\n    import torch"),
     "torch inside a function": ("assay.attack.x", "def f():\n    import torch"),
     "a package gathers its own": ("assay.explain.__init__", "from assay.explain.shapley import shapley"),
-    "the audit calls verbs": ("assay.auditing.x", "from assay import explain\nfrom assay.report.render import render"),
+    "the audit calls verbs": (
+        "assay.auditing.x",
+        "from assay import explain\nfrom assay.report.audit.page import render",
+    ),
     "a named generator": ("assay.explain.x", "g = np.random.Generator(np.random.PCG64(3))\ng.random(3)"),
     "torch with a generator": ("assay.attack.x", "x = torch.randn(3, generator=g)"),
-    "weights of a torch file": ("assay.model.files", "torch.load(stream, weights_only=True)"),
-    "the one module that unpickles": ("assay.model.unsafe", "import pickle\njoblib.load(path)"),
+    "weights of a torch file": ("assay.model.files.load", "torch.load(stream, weights_only=True)"),
+    "the one module that unpickles": ("assay.model.files.unsafe", "import pickle\njoblib.load(path)"),
     "a spoken ignore": ("assay.nouns.x", "x = 1  # type: " + "ignore[misc]  # the stubs are older than the package"),
     "a method called random": ("assay.explain.random", "def random(case):\n    return case.seed.generator().random(3)"),
 }

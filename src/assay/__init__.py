@@ -12,76 +12,76 @@ if TYPE_CHECKING:
     from assay.auditing.audit import audit
     from assay.auditing.compare import compare
     from assay.auditing.run import Run
+    from assay.basics.seed import Seed
     from assay.cases.case import Case, case
     from assay.cases.game import Game
     from assay.cases.removals import Blur, Conditional, Constant, Marginal, Mean, NoisyLinear, Removal
-    from assay.engine.agreement import agreement
-    from assay.engine.ball import Ball
-    from assay.engine.comparing import compare_methods
+    from assay.engine.attributions.agreement import agreement
+    from assay.engine.comparison.meta_evaluation import meta_evaluation
+    from assay.engine.comparison.method_comparison import compare_methods
+    from assay.engine.comparison.settings_grid import settings_grid, settings_price
+    from assay.engine.comparison.wrong_classes import wrong_classes
     from assay.engine.declare import remake
-    from assay.engine.distributions import BlurPath, Gaussian, Line, Lines, Path, Point, Uniform
-    from assay.engine.meta_evaluation import meta_evaluation
-    from assay.engine.settings_grid import settings_grid, settings_price
-    from assay.engine.shift_study import shift_study
-    from assay.engine.shifted import movement
-    from assay.engine.wrong_classes import wrong_classes
+    from assay.engine.gradients.distributions import BlurPath, Gaussian, Line, Lines, Path, Point, Uniform
+    from assay.engine.retraining.explanation_shift import movement
+    from assay.engine.retraining.shift_study import shift_study
+    from assay.engine.search.ball import Ball
+    from assay.model.adapters.wrap import wrap
     from assay.model.model import Model
-    from assay.model.wrap import wrap
-    from assay.nouns.features import Features, columns, elements, grid, groups, integer_map, superpixels
-    from assay.nouns.recipe import Recipe
-    from assay.nouns.record import Waiver
-    from assay.nouns.store import load
-    from assay.nouns.target import Target, contrast, unit
-    from assay.words.seed import Seed
+    from assay.nouns.inputs.features import Features, columns, elements, grid, groups, integer_map, superpixels
+    from assay.nouns.inputs.recipe import Recipe
+    from assay.nouns.inputs.target import Target, contrast, unit
+    from assay.nouns.records.record import Waiver
+    from assay.nouns.records.store import load
 
 _PACKAGES = ("attack", "certify", "diagnose", "evaluate", "examples", "explain", "model", "repair")
 _PLACES = {
-    "Ball": "engine.ball",
+    "Ball": "engine.search.ball",
     "Blur": "cases.removals",
-    "BlurPath": "engine.distributions",
+    "BlurPath": "engine.gradients.distributions",
     "Case": "cases.case",
     "Conditional": "cases.removals",
     "Constant": "cases.removals",
-    "Features": "nouns.features",
+    "Features": "nouns.inputs.features",
     "Game": "cases.game",
-    "Gaussian": "engine.distributions",
-    "Line": "engine.distributions",
-    "Lines": "engine.distributions",
+    "Gaussian": "engine.gradients.distributions",
+    "Line": "engine.gradients.distributions",
+    "Lines": "engine.gradients.distributions",
     "Marginal": "cases.removals",
     "Mean": "cases.removals",
     "Model": "model.model",
     "NoisyLinear": "cases.removals",
-    "Path": "engine.distributions",
-    "Point": "engine.distributions",
-    "Recipe": "nouns.recipe",
+    "Path": "engine.gradients.distributions",
+    "Point": "engine.gradients.distributions",
+    "Recipe": "nouns.inputs.recipe",
     "Removal": "cases.removals",
     "Run": "auditing.run",
-    "Seed": "words.seed",
-    "Target": "nouns.target",
-    "Uniform": "engine.distributions",
-    "Waiver": "nouns.record",
-    "agreement": "engine.agreement",
+    "Seed": "basics.seed",
+    "Target": "nouns.inputs.target",
+    "Uniform": "engine.gradients.distributions",
+    "Waiver": "nouns.records.record",
+    "agreement": "engine.attributions.agreement",
     "audit": "auditing.audit",
     "case": "cases.case",
-    "columns": "nouns.features",
+    "columns": "nouns.inputs.features",
     "compare": "auditing.compare",
-    "compare_methods": "engine.comparing",
-    "contrast": "nouns.target",
-    "elements": "nouns.features",
-    "grid": "nouns.features",
-    "groups": "nouns.features",
-    "integer_map": "nouns.features",
-    "load": "nouns.store",
-    "meta_evaluation": "engine.meta_evaluation",
-    "movement": "engine.shifted",
+    "compare_methods": "engine.comparison.method_comparison",
+    "contrast": "nouns.inputs.target",
+    "elements": "nouns.inputs.features",
+    "grid": "nouns.inputs.features",
+    "groups": "nouns.inputs.features",
+    "integer_map": "nouns.inputs.features",
+    "load": "nouns.records.store",
+    "meta_evaluation": "engine.comparison.meta_evaluation",
+    "movement": "engine.retraining.explanation_shift",
     "remake": "engine.declare",
-    "settings_grid": "engine.settings_grid",
-    "settings_price": "engine.settings_grid",
-    "shift_study": "engine.shift_study",
-    "superpixels": "nouns.features",
-    "unit": "nouns.target",
-    "wrap": "model.wrap",
-    "wrong_classes": "engine.wrong_classes",
+    "settings_grid": "engine.comparison.settings_grid",
+    "settings_price": "engine.comparison.settings_grid",
+    "shift_study": "engine.retraining.shift_study",
+    "superpixels": "nouns.inputs.features",
+    "unit": "nouns.inputs.target",
+    "wrap": "model.adapters.wrap",
+    "wrong_classes": "engine.comparison.wrong_classes",
 }
 
 __version__ = "0.1.0"

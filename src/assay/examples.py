@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.types import Floats
 from assay.cases.case import Case, case
-from assay.model.gradient_free import function
-from assay.words.types import Floats
+from assay.model.adapters.function import function
 
 
 def analytic(

@@ -8,7 +8,7 @@ from torch import nn
 
 import assay
 from assay import attack
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 
 def linear_net(weights, bias=None):

@@ -10,7 +10,7 @@ from torch import nn
 import assay
 from assay import attack, explain
 from assay.attack.top_k import leading, pooled
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 
 @cache
@@ -125,7 +125,7 @@ def test_after_is_the_overlap_of_the_remade_explanation_on_the_real_net():
 
 
 def test_grid_patches_are_the_parts():
-    _, made, found = attacked(features=assay.nouns.features.grid((1, 8, 8), 2), rows=8, k=0.25)
+    _, made, found = attacked(features=assay.nouns.inputs.features.grid((1, 8, 8), 2), rows=8, k=0.25)
     assert made.values.shape == (8, 16)
     assert set((found.after * 4).round(9)) <= {0.0, 1.0, 2.0, 3.0, 4.0}
     assert found.after.mean() < 1.0
@@ -167,7 +167,7 @@ def test_the_attack_follows_the_second_derivative():
 
 def test_explanations_that_cannot_be_differentiated_are_refused_with_those_that_can():
     model, x = digits()
-    case = assay.case(model, x[:1], features=assay.nouns.features.grid((1, 8, 8), 4))
+    case = assay.case(model, x[:1], features=assay.nouns.inputs.features.grid((1, 8, 8), 4))
     with pytest.raises(CapabilityError, match=r"shapley cannot be differentiated.*integrated_gradients.*saliency"):
         attack.top_k(explain.shapley(case), case, BALL)
 

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import assay
 from assay.auditing.run import Run
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 
 @pytest.fixture(scope="module")

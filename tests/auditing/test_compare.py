@@ -15,10 +15,10 @@ from sklearn.linear_model import LogisticRegression
 import assay
 from assay.auditing.compare import to_html
 from assay.auditing.run import Run
-from assay.nouns.record import Record
-from assay.nouns.result import Finding
-from assay.words.errors import InputError
-from assay.words.stats import Basis, student
+from assay.basics.errors import InputError
+from assay.basics.stats import Basis, student
+from assay.nouns.records.record import Record
+from assay.nouns.results.result import Finding
 
 
 def rows() -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from assay.auditing.config import Config, configured
-from assay.nouns.record import Waiver
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.nouns.records.record import Waiver
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 

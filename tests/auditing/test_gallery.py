@@ -10,9 +10,9 @@ from tests.contract.subjects import plain
 
 import assay
 from assay import explain
-from assay.auditing.gallery import SHOWN, galleries
+from assay.auditing.row_gallery import SHOWN, galleries
 from assay.cases.case import Case
-from assay.nouns.record import Gallery
+from assay.nouns.records.record import Gallery
 
 CHANCES = np.array([0.95, 0.9, 0.52, 0.48, 0.1, 0.8, 0.99, 0.3])
 TRUTH = np.array([1, 1, 1, 1, 0, 0, 0, 0])

@@ -6,8 +6,8 @@ import pytest
 
 from assay.auditing.gate import gated
 from assay.auditing.run import Run
-from assay.nouns.record import Record, Waiver
-from assay.nouns.result import Finding
+from assay.nouns.records.record import Record, Waiver
+from assay.nouns.results.result import Finding
 
 
 def run(*findings, waivers=(), model="a forest"):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from assay.auditing.judging import count_judged, judged_together, rows_missing
-from assay.nouns.result import Finding, judge
-from assay.words.stats import Basis, holm
+from assay.auditing.joint_verdicts import count_judged, judged_together, rows_missing
+from assay.basics.stats import Basis, holm
+from assay.nouns.results.result import Finding, judge
 
 
 def check(values: np.ndarray, threshold: float = 0.0, code: str = "EXP201") -> Finding:

@@ -18,8 +18,8 @@ import assay
 from assay import repair
 from assay.auditing.profile import PROFILES
 from assay.auditing.setting import Setting
-from assay.engine.price import price_of
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.engine.cost import price_of
 
 ROWS = 400
 

@@ -12,10 +12,10 @@ from tests.contract.subjects import neural, plain
 
 import assay
 from assay import explain
-from assay.auditing.ledger import Ledger
-from assay.nouns.result import Finding, Refusal
-from assay.words.errors import InputError
-from assay.words.stats import Basis
+from assay.auditing.result_store import Ledger
+from assay.basics.errors import InputError
+from assay.basics.stats import Basis
+from assay.nouns.results.result import Finding, Refusal
 
 DEPENDS = {"model": "m", "options": {"budget": 8}}
 

@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 import assay
 from assay.auditing.audit import prepared, told
 from assay.auditing.run import Run
+from assay.basics.errors import InputError
 from assay.model.model import Model
-from assay.nouns.result import Score
-from assay.nouns.store import load
-from assay.words.errors import InputError
+from assay.nouns.records.store import load
+from assay.nouns.results.result import Score
 
 
 def table() -> tuple[Model, np.ndarray, np.ndarray]:

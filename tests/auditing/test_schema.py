@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 import assay
 from assay.auditing.run import Run
 from assay.auditing.schema import FILES, ResultFile, schema
-from assay.nouns.record import Mending, Reason, Reasons, Waiver
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.nouns.records.record import Mending, Reason, Reasons, Waiver
 
 PUBLISHED = Path(assay.__file__).parent / "auditing" / "schemas"
 

@@ -12,15 +12,15 @@ from tests.auditing.test_plan import pictures, table
 
 import assay
 from assay import Blur, Conditional, Marginal, Mean
-from assay.auditing import settings
+from assay.auditing import settings_grid as settings
 from assay.auditing.audit import prepared
 from assay.auditing.config import configured
 from assay.auditing.profile import PROFILES
 from assay.auditing.run import Run
 from assay.auditing.schema import ResultFile
 from assay.model.model import Model
-from assay.nouns.settings_grid import SettingsGrid
-from assay.nouns.store import load
+from assay.nouns.comparisons.settings_grid import SettingsGrid
+from assay.nouns.records.store import load
 
 WEIGHTS = np.array([3.0, 2.0, -0.5])
 
@@ -78,7 +78,7 @@ def test_it_is_on_the_page_in_the_json_and_in_the_comment(run: Run, tmp_path: Pa
     assert told.settings[1].ranks == {"shapley": 2.0, "saliency": 1.0}
     assert (told.farthest["sign"].usual, told.farthest["sign"].there, told.farthest["sign"].turned) == (1.0, 2.0, 1.0)
     assert Run.load(tmp_path).to_json() == run.to_json()
-    from assay.report.markdown import markdown
+    from assay.report.formats.markdown import markdown
 
     assert "SCO103" in markdown(run.record)
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from assay.axioms import AXIOMS, Subject
-from assay.axioms.measuring import Explain, Measured, asking, either, worst
+from assay.axioms.measurement import Explain, Measured, asking, either, worst
 from assay.axioms.subjects import function, of
+from assay.basics.errors import CapabilityError, InputError
 from assay.explain import integrated_gradients, permutation_shapley, saliency, shapley
-from assay.nouns.result import Explanation
-from assay.nouns.rows import to_floats
-from assay.words.errors import CapabilityError, InputError
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Explanation
 
 
 def sound(subject: Subject) -> Explanation:

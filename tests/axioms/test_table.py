@@ -10,8 +10,8 @@ from tests.contract.subjects import methods
 from assay.axioms import AXIOMS, Table, measured, stored
 from assay.axioms.table import SOURCES as FROM
 from assay.axioms.table import said, table_of
-from assay.words.errors import InputError
-from assay.words.sources import SOURCES
+from assay.basics.bibliography import SOURCES
+from assay.basics.errors import InputError
 
 FAST = ["saliency", "integrated_gradients", "attention_rollout", "cam", "guided_backprop", "random"]
 CORE = ("completeness", "sensitivity", "dummy", "linearity", "implementation_invariance")

@@ -14,7 +14,7 @@ from tests.cases import nets
 
 import assay
 from assay import examples, explain, integer_map
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 X = np.random.default_rng(0).normal(size=(6, 4))
 

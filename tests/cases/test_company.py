@@ -10,10 +10,10 @@ from tests.evaluate.settings import digits
 
 import assay
 from assay import Blur, Constant, Marginal, evaluate, explain, unit
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.cases.company import in_company
-from assay.engine.summary import all_masks
-from assay.words.errors import InputError
+from assay.cases.sibling_targets import in_company
+from assay.engine.coalitions.summary import all_masks
 
 TARGETS = ("logit", "probability", "log_odds", "margin")
 

@@ -14,8 +14,8 @@ from tests.cases import nets
 
 import assay
 from assay import Blur, Conditional, Constant, Game, Marginal, Mean, evaluate, examples, explain, grid, integer_map
-from assay.engine.summary import all_masks
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.engine.coalitions.summary import all_masks
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 BACKGROUND = np.random.default_rng(1).normal(size=(7, 4))

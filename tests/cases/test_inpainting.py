@@ -8,9 +8,9 @@ from tests.oracles.ordered_removal import imputed
 
 import assay
 from assay import NoisyLinear
+from assay.basics.errors import InputError
 from assay.cases.inpainting import inpainted
-from assay.model.gradient_free import function
-from assay.words.errors import InputError
+from assay.model.adapters.function import function
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (27, 31), (1, 9), (9, 1), (2, 2), (5, 3), (33, 8)])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from assay.cases import memory
-from assay.cases.memory import Memory
+from assay.cases import answer_cache as memory
+from assay.cases.answer_cache import Memory
 
 
 @pytest.mark.parametrize("recent", [0, 3, 4096])

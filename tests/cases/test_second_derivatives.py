@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from tests.contract.subjects import ROWS, neural, smooth
 
 import assay
-from assay.words.errors import CapabilityError
+from assay.basics.errors import CapabilityError
 
 
 def test_it_is_the_hessian_times_the_direction() -> None:

@@ -9,8 +9,8 @@ from tests.oracles import mus as oracle
 
 import assay
 from assay import certify
+from assay.basics.errors import CapabilityError, InputError, NumericalError
 from assay.certify.mus import Noise
-from assay.words.errors import CapabilityError, InputError, NumericalError
 
 
 def table_case(table, rows=1, seed=0, **options):

@@ -8,9 +8,9 @@ from tests.contract.subjects import neural, visual
 
 import assay
 from assay import certify, examples, explain
-from assay.engine.price import price_of
-from assay.model.gradient_free import function
-from assay.words.errors import InputError, NumericalError
+from assay.basics.errors import InputError, NumericalError
+from assay.engine.cost import price_of
+from assay.model.adapters.function import function
 
 
 def bounded_game(parts, seed=0, draw=0):

@@ -8,9 +8,9 @@ from scipy import stats
 
 import assay
 from assay import certify
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.seed import Seed
 from assay.certify.soft_stability import _count, _drawn
-from assay.words.errors import CapabilityError, InputError
-from assay.words.seed import Seed
 
 
 def parity_case(parts, rows=1, **options):

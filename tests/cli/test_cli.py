@@ -13,7 +13,7 @@ from importlib import import_module
 import pytest
 
 from assay.cli.main import COMMANDS
-from assay.cli.wanted import Wanted
+from assay.cli.request import Wanted
 
 COMMAND = [sys.executable, "-m", "assay"]
 
@@ -55,7 +55,7 @@ def test_help_tells_the_exit_codes(assay):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_every_command_is_explained(command):
     module = COMMANDS[command][0]
-    function = getattr(import_module(f"assay.cli.{module}"), module)
+    function = getattr(import_module(f"assay.cli.commands.{module}"), module)
     explained = set(re.findall(r"^(\w+)$", inspect.getdoc(function), re.MULTILINE))
     assert set(inspect.signature(function).parameters) - {"wanted"} <= explained
 

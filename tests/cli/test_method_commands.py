@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import assay as package
-from assay.nouns.result import Explanation
+from assay.nouns.results.result import Explanation
 
 ROWS = "--data plain.csv --target y --rows 3 --background plain.csv"
 

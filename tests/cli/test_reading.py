@@ -7,9 +7,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from assay.cli import reading
-from assay.cli.reading import rows_from
-from assay.words.errors import InputError, MissingExtra, Unreadable
+from assay.basics.errors import InputError, MissingExtra, Unreadable
+from assay.cli import read_rows as reading
+from assay.cli.read_rows import rows_from
 
 FRAME = pd.DataFrame(
     {"name": ["007", "x", "NA"], "n": [1.5, 2.0, 3.0], "colour": ["red", "NA", "blue"], "y": [0, 1, 0]}

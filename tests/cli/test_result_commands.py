@@ -16,8 +16,8 @@ from assay.auditing.config import configured
 from assay.auditing.plan import CODES
 from assay.auditing.run import Run
 from assay.auditing.schema import ResultFile
-from assay.cli import doctor as doctoring
 from assay.cli.checks import CHECKS, FAMILIES
+from assay.cli.commands import doctor as doctoring
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 LEAK = "audit mine.py:build --data plain.csv --train plain.csv --target y --profile quick -q --select DAT,PRV"

@@ -32,13 +32,13 @@ from tests.contract.subjects import (
 
 import assay
 from assay.cases.case import Case
-from assay.engine.price import price_of
+from assay.engine.cost import price_of
 from assay.examples import analytic
-from assay.nouns.features import units
-from assay.nouns.method import Method, find
-from assay.nouns.result import Estimate
-from assay.nouns.rows import to_floats
-from assay.nouns.store import load
+from assay.nouns.catalogue import Method, find
+from assay.nouns.inputs.features import units
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.records.store import load
+from assay.nouns.results.result import Estimate
 
 Law = Callable[[Method, str], None]
 ORDER = np.array([2, 0, 1])
@@ -302,7 +302,7 @@ def reference(method: Method) -> None:
         case = SUBJECTS[name]()
         try:
             one = explained(method, case)
-        except assay.words.errors.CapabilityError:
+        except assay.basics.errors.CapabilityError:
             continue
         shifted = torch.nn.Sequential(torch.nn.Flatten(), net(11, inputs=int(np.prod(case.rows.shape))))
         other = assay.case(assay.wrap(shifted), case.rows.x, label=1, features=case.features)

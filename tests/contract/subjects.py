@@ -18,18 +18,18 @@ import torch
 from tests.contract.nets import Rectified, filled, net, picture_net, pooled_net
 
 import assay
+from assay.basics.errors import CapabilityError
+from assay.basics.seed import Seed
 from assay.cases.case import Case
-from assay.engine.ball import Ball
 from assay.engine.declare import NEEDS
+from assay.engine.search.ball import Ball
 from assay.examples import analytic
-from assay.model.gradient_free import function
+from assay.model.adapters.function import function
 from assay.model.model import Model
-from assay.model.scramble import scrambled
-from assay.nouns.features import Features, grid
-from assay.nouns.method import VERBS, Method, known
-from assay.nouns.recipe import Recipe
-from assay.words.errors import CapabilityError
-from assay.words.seed import Seed
+from assay.model.transformations.randomise_weights import scrambled
+from assay.nouns.catalogue import VERBS, Method, known
+from assay.nouns.inputs.features import Features, grid
+from assay.nouns.inputs.recipe import Recipe
 
 MIXING = np.array([[1.0, 0.5, 0.0, -0.3], [0.5, -0.8, 0.2, 0.0], [0.0, 0.2, 0.6, 0.1], [-0.3, 0.0, 0.1, 0.4]])
 TILT = np.array([0.7, -0.4, 0.3, 0.9])

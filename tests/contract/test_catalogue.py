@@ -9,9 +9,9 @@ import pytest
 from tests.contract.laws import CLAIMS
 from tests.contract.subjects import GIVEN, gathered, methods
 
-from assay.nouns.method import VERBS, Method, find
-from assay.words.errors import InputError
-from assay.words.sources import SOURCES
+from assay.basics.bibliography import SOURCES
+from assay.basics.errors import InputError
+from assay.nouns.catalogue import VERBS, Method, find
 
 gathered()
 EVERY = pytest.mark.parametrize("method", methods(), ids=lambda m: f"{m.verb}.{m.name}")

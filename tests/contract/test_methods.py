@@ -9,11 +9,11 @@ import pytest
 from tests.contract.laws import CLAIMS, LAWS, Law, ask, survives_the_disk
 from tests.contract.subjects import SUBJECTS, methods, options, pairs
 
-from assay.engine.ball import Ball
-from assay.engine.masks import LEADING
-from assay.engine.price import price_of
-from assay.nouns.method import Method, find
-from assay.words.errors import CapabilityError
+from assay.basics.errors import CapabilityError
+from assay.engine.coalitions.masks import LEADING
+from assay.engine.cost import price_of
+from assay.engine.search.ball import Ball
+from assay.nouns.catalogue import Method, find
 
 VERBS = ("explain", "evaluate")
 

@@ -19,8 +19,8 @@ import assay
 from assay.cases.case import Case
 from assay.cli.main import app
 from assay.engine.declare import explainer, scorer
-from assay.nouns.method import Method, known, leave
-from assay.nouns.result import Estimate, Explanation
+from assay.nouns.catalogue import Method, known, leave
+from assay.nouns.results.result import Estimate, Explanation
 
 gathered()
 
@@ -30,7 +30,7 @@ def toy(case: Case, *, scale: float = 1.0) -> Any:
 
     Nothing to do with the model: a toy.
     """
-    return scale * case.features.pool(assay.nouns.rows.to_floats(case.rows.x))
+    return scale * case.features.pool(assay.nouns.inputs.rows.to_floats(case.rows.x))
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_faulty_method_breaks_the_law(body: Callable[..., Any], law: str, subj
 def slopes(case: Case, *, budget: int = 2) -> Any:
     """The gradient, with chance mixed in; keeps none of the laws of fair shares."""
     noise = np.stack([case.seed.child(name).generator().random(len(case.features)) for name in case.rows.ids])
-    slope = case.features.pool(assay.nouns.rows.to_floats(case.gradient(case.rows.x)))
+    slope = case.features.pool(assay.nouns.inputs.rows.to_floats(case.gradient(case.rows.x)))
     return Estimate(np.abs(slope) + noise, noise, case.output)
 
 

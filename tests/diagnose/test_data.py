@@ -14,11 +14,11 @@ from sklearn.preprocessing import OneHotEncoder
 
 import assay
 from assay import diagnose
+from assay.basics.errors import InputError
+from assay.basics.stats import Basis, clopper_pearson
 from assay.diagnose.data import _copies, _sides
-from assay.nouns.result import Finding, judge
-from assay.nouns.store import Bundle, load, save
-from assay.words.errors import InputError
-from assay.words.stats import Basis, clopper_pearson
+from assay.nouns.records.store import Bundle, load, save
+from assay.nouns.results.result import Finding, judge
 
 
 def told() -> Any:

@@ -16,10 +16,10 @@ from sklearn.preprocessing import OneHotEncoder
 
 import assay
 from assay import diagnose, explain
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.stats import Interval, newcombe
 from assay.diagnose.disparity import pairwise
-from assay.nouns.result import Finding, judge
-from assay.words.errors import CapabilityError, InputError
-from assay.words.stats import Interval, newcombe
+from assay.nouns.results.result import Finding, judge
 
 
 def rule() -> Any:

@@ -15,11 +15,11 @@ from torch import nn
 
 import assay
 from assay import diagnose, explain
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.stats import Basis, excess
 from assay.data import german_credit
-from assay.model.gradient_free import function
-from assay.nouns.result import Finding
-from assay.words.errors import CapabilityError, InputError
-from assay.words.stats import Basis, excess
+from assay.model.adapters.function import function
+from assay.nouns.results.result import Finding
 
 X = np.random.default_rng(0).normal(size=(6, 3))
 

@@ -8,9 +8,9 @@ from scipy.stats import binom
 
 import assay
 from assay import diagnose, evaluate, examples, explain
+from assay.basics.errors import InputError
 from assay.diagnose.explanation_trust import concluded
-from assay.nouns.result import Finding
-from assay.words.errors import InputError
+from assay.nouns.results.result import Finding
 
 RANDOMISED = "parameter_randomisation"
 SCORES = ("deletion", "insertion", "faithfulness_correlation", "completeness")

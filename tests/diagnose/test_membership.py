@@ -13,11 +13,11 @@ from sklearn.tree import DecisionTreeClassifier
 
 import assay
 from assay import diagnose
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.stats import newcombe
 from assay.diagnose.membership import auc, auc_interval, cross_fitted
-from assay.engine.labelled import losses
-from assay.nouns.result import Finding
-from assay.words.errors import CapabilityError, InputError
-from assay.words.stats import newcombe
+from assay.engine.retraining.labelled_rows import losses
+from assay.nouns.results.result import Finding
 
 
 def told() -> Any:

@@ -5,8 +5,8 @@ import pytest
 
 import assay
 from assay import diagnose, evaluate, examples, explain
-from assay.engine.price import price_of
-from assay.nouns.method import find
+from assay.engine.cost import price_of
+from assay.nouns.catalogue import find
 
 
 def people(rows: int = 30, weights=(3.0, 2.0, 1.0, 0.5, -1.0, -2.0)) -> assay.Case:

@@ -15,10 +15,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import assay
 from assay import diagnose
-from assay.nouns.result import Finding, judge
-from assay.nouns.store import Bundle, load, save
-from assay.words.errors import CapabilityError, InputError
-from assay.words.stats import Basis, student
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.stats import Basis, student
+from assay.nouns.records.store import Bundle, load, save
+from assay.nouns.results.result import Finding, judge
 
 NAMES = ("a", "b", "c")
 

@@ -11,13 +11,13 @@ from bench.estimators import BARS, BUDGETS, random_game
 from numpy.testing import assert_allclose, assert_array_equal
 from tests.oracles import games
 
-from assay.engine import third_order, tree_proxy
-from assay.engine.adjusted import FITS, adjusted, told
-from assay.engine.leverage import Pairs, paired
-from assay.engine.third_order import Ridge, Screened
-from assay.nouns.result import Estimate
-from assay.words.errors import InputError
-from assay.words.seed import Seed
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
+from assay.engine.coalitions import third_order, tree_proxy
+from assay.engine.coalitions.leverage import Pairs, paired
+from assay.engine.coalitions.regression_adjustment import FITS, adjusted, told
+from assay.engine.coalitions.third_order import Ridge, Screened
+from assay.nouns.results.result import Estimate
 
 PARTS = 9
 

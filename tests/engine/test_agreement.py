@@ -11,11 +11,11 @@ from scipy import stats as scipy_stats
 
 import assay
 from assay import examples, explain
-from assay.nouns.agreement import BOUNDS
-from assay.nouns.features import Features
-from assay.nouns.result import Explanation
-from assay.words.errors import InputError
-from assay.words.stats import bounded
+from assay.basics.errors import InputError
+from assay.basics.stats import bounded
+from assay.nouns.comparisons.agreement import BOUNDS
+from assay.nouns.inputs.features import Features
+from assay.nouns.results.result import Explanation
 
 
 def with_values(*tables: Any) -> dict[str, Explanation]:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import assay
-from assay.nouns.rows import Rows
-from assay.words.errors import InputError
-from assay.words.seed import Seed
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
+from assay.nouns.inputs.rows import Rows
 
 NORMS = st.sampled_from(["linf", "l2"])
 POINTS = arrays(np.float64, (3, 2, 2), elements=st.floats(-5, 5, width=32))

@@ -6,9 +6,9 @@ from numpy.testing import assert_allclose
 from tests.oracles import games
 
 import assay
-from assay.engine.boxes import Box, apart, everything, said, shapley_of, sheet_of
-from assay.model.gradient_free import function
-from assay.nouns.features import groups
+from assay.engine.surrogates.boxes import Box, apart, everything, said, shapley_of, sheet_of
+from assay.model.adapters.function import function
+from assay.nouns.inputs.features import groups
 
 GENERATOR = np.random.default_rng(1)
 X, OTHERS = GENERATOR.normal(size=(4, 5)), GENERATOR.normal(size=(11, 5))

@@ -10,12 +10,12 @@ from scipy import stats as scipy_stats
 
 import assay
 from assay import evaluate, examples, explain
-from assay.nouns.method_comparison import MethodComparison
-from assay.nouns.reliability import Check, Reliability
-from assay.nouns.result import Made, Score
-from assay.words.errors import InputError
-from assay.words.seed import Seed
-from assay.words.stats import Interval, holm, skewed, student
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
+from assay.basics.stats import Interval, holm, skewed, student
+from assay.nouns.comparisons.method_comparison import MethodComparison
+from assay.nouns.comparisons.score_reliability import Check, Reliability
+from assay.nouns.results.result import Made, Score
 
 
 def scored(values: Any, of: str, name: str = "quality", better: Any = "higher", **other: Any) -> Score:

@@ -14,10 +14,10 @@ from tests.model.rules import nets
 from tests.oracles import blur as oracle
 
 import assay
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.engine.distributions import BlurPath, Line, Path, gauss_legendre
-from assay.engine.influence import influence
-from assay.words.errors import InputError
+from assay.engine.gradients.distributions import BlurPath, Line, Path, gauss_legendre
+from assay.engine.gradients.influence import influence
 
 SIGMA = 3.0
 

@@ -12,10 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.oracles.paths import integrated
 
 from assay import examples
-from assay.engine.distributions import Gaussian, Line, Lines, Node, Point, Uniform, gauss_legendre, noises
-from assay.engine.influence import influence
+from assay.basics.errors import InputError
+from assay.engine.gradients.distributions import Gaussian, Line, Lines, Node, Point, Uniform, gauss_legendre, noises
+from assay.engine.gradients.influence import influence
 from assay.examples import analytic
-from assay.words.errors import InputError
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 8])
@@ -90,7 +90,7 @@ def test_the_error_is_that_of_a_mean() -> None:
 
 
 def test_the_error_of_a_part_is_that_of_its_sum() -> None:
-    from assay.nouns.features import integer_map
+    from assay.nouns.inputs.features import integer_map
 
     case = examples.additive((1.0, 1.0), features=integer_map([0, 0]))
     draws = np.stack(
@@ -156,7 +156,7 @@ def test_a_line_costs_one_backward_a_node_and_row() -> None:
 def test_elements_of_no_part_keep_their_value_at_the_start(start):
     from tests.contract.subjects import ragged
 
-    from assay.engine.distributions import started
+    from assay.engine.gradients.distributions import started
 
     case = ragged()
     begun = started(case, start)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from assay.engine.adjusted import adjusted
-from assay.engine.complements import sample_reuse
-from assay.engine.leverage import Pairs, paired, paired_leverage
-from assay.engine.permutations import permutations
-from assay.engine.summary import Summary, as_bytes
-from assay.words.errors import InputError
-from assay.words.seed import Seed
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
+from assay.engine.coalitions.leverage import Pairs, paired, paired_leverage
+from assay.engine.coalitions.permutations import permutations
+from assay.engine.coalitions.regression_adjustment import adjusted
+from assay.engine.coalitions.sample_reuse import sample_reuse
+from assay.engine.coalitions.summary import Summary, as_bytes
 
 NESTED = [paired_leverage, permutations, sample_reuse]
 

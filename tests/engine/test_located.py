@@ -7,12 +7,12 @@ from numpy.testing import assert_allclose
 from tests.evaluate.settings import saying
 
 from assay import case, evaluate, examples, explain, grid
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.engine.located import leading_inside, located, ranked, weighed
-from assay.model.gradient_free import function
-from assay.nouns.features import integer_map
-from assay.nouns.result import Explanation
-from assay.words.errors import InputError
+from assay.engine.attributions.localisation import leading_inside, located, ranked, weighed
+from assay.model.adapters.function import function
+from assay.nouns.inputs.features import integer_map
+from assay.nouns.results.result import Explanation
 
 SCORES = [
     evaluate.pointing_game,

@@ -9,13 +9,13 @@ from tests.contract.subjects import neural
 
 import assay
 from assay import evaluate, examples, explain
+from assay.basics.errors import InputError
+from assay.basics.types import PerRow
 from assay.cases.case import Case
+from assay.engine.cost import free
 from assay.engine.declare import scorer
-from assay.engine.price import free
-from assay.nouns.method import leave
-from assay.nouns.result import Explanation
-from assay.words.errors import InputError
-from assay.words.types import PerRow
+from assay.nouns.catalogue import leave
+from assay.nouns.results.result import Explanation
 
 
 def linear(rows: int = 40, parts: int = 8) -> Case:

@@ -9,11 +9,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.evaluate.settings import MATRIX, ROWS, curved, digits, saying
 
 from assay import Ball, evaluate, explain
-from assay.cases.recall import SPARE, Recall
+from assay.cases.explanation_cache import SPARE, Recall
 from assay.engine.declare import remake
-from assay.engine.neighbourhood import moved, near, neighbours, remade
+from assay.engine.neighbourhoods.neighbourhood import moved, near, neighbours, remade
 from assay.model.model import Meter
-from assay.nouns.rows import to_floats
+from assay.nouns.inputs.rows import to_floats
 
 BALL = Ball("linf", 0.02)
 SECOND = (evaluate.average_sensitivity, evaluate.max_sensitivity, evaluate.local_lipschitz)

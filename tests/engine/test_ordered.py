@@ -4,11 +4,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.evaluate.settings import curved, saying
 
 from assay import Constant, examples, explain, integer_map
+from assay.basics.errors import InputError
 from assay.cases.case import case
-from assay.engine.ordered import cuts, ordered_curve, ordered_points, places
+from assay.engine.removal.ordered_removal import cuts, ordered_curve, ordered_points, places
 from assay.model import function
-from assay.nouns.features import Features
-from assay.words.errors import InputError
+from assay.nouns.inputs.features import Features
 
 ZERO = Constant(0.0)
 

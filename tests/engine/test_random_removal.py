@@ -7,8 +7,8 @@ from numpy.testing import assert_array_equal
 from tests.evaluate.settings import curved
 
 from assay import examples
-from assay.engine.random_removal import coin_flips, complete, without_share
-from assay.words.seed import Seed
+from assay.basics.seed import Seed
+from assay.engine.removal.random_removal import coin_flips, complete, without_share
 
 
 @pytest.mark.parametrize(("size", "gone"), [(0.01, 1), (0.2, 2), (0.5, 3), (0.6, 4), (0.99, 6)])

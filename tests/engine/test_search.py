@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import torch
 
-from assay.engine.ball import Ball
-from assay.engine.search import ascend
-from assay.words.errors import InputError, NumericalError
+from assay.basics.errors import InputError, NumericalError
+from assay.engine.search.ascent import ascend
+from assay.engine.search.ball import Ball
 
 
 def anywhere(x):

@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 import assay
-from assay.engine.segment import segment
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
+from assay.engine.gradients.weight_path import segment
 
 X = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 
@@ -129,7 +129,10 @@ def test_every_point_costs_one_gradient_a_row() -> None:
     [
         (lambda: assay.examples.linear().model, "two torch nets"),
         (lambda: other(nn.Sequential(nn.Linear(3, 1))), "differ in the weights they have"),
-        (lambda: assay.model.torch(linear([1.0, 1.0, 1.0]), gives="values", preprocess=lambda x: 2 * x), "more than"),
+        (
+            lambda: assay.model.torch(linear([1.0, 1.0, 1.0]), gives="values", preprocess=lambda x: 2 * x),
+            "more than",
+        ),
     ],
 )
 def test_where_no_way_leads_it_says_why(end: Any, told: str) -> None:

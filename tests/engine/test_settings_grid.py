@@ -10,12 +10,12 @@ from tests.evaluate.settings import digits, saying
 
 import assay
 from assay import Constant, Marginal, Mean, evaluate, examples, explain
+from assay.basics.errors import InputError
+from assay.basics.rank_tests import kendall, turned_round
 from assay.cases.case import Case
-from assay.engine.price import price_of
-from assay.nouns.result import Explanation
-from assay.nouns.settings_grid import Scoring, SettingsGrid
-from assay.words.errors import InputError
-from assay.words.ranking import kendall, turned_round
+from assay.engine.cost import price_of
+from assay.nouns.comparisons.settings_grid import Scoring, SettingsGrid
+from assay.nouns.results.result import Explanation
 
 HEIGHTS = np.array([3.0, -2.0, 1.0])
 METHODS = ("occlusion", "saliency", "input_x_gradient", "random")

@@ -11,8 +11,8 @@ from torch import nn
 
 import assay
 from assay import explain
-from assay.model.gradient_free import function
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
+from assay.model.adapters.function import function
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 INF = float("inf")

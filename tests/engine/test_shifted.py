@@ -9,9 +9,9 @@ from tests.engine.test_agreement import with_values
 
 import assay
 from assay import examples, explain
-from assay.nouns.movement import ALIKE
-from assay.words.clustered import mean_interval
-from assay.words.errors import InputError
+from assay.basics.clustered import mean_interval
+from assay.basics.errors import InputError
+from assay.nouns.comparisons.explanation_shift import ALIKE
 
 
 def slow(a: np.ndarray, b: np.ndarray, k: int) -> dict[str, float]:

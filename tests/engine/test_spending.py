@@ -11,10 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import assay
 from assay import examples, explain
-from assay.engine.price import price_of
-from assay.model.gradient_free import function
-from assay.nouns.method import find
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.engine.cost import price_of
+from assay.model.adapters.function import function
+from assay.nouns.catalogue import find
 
 METHODS = ["shapley", "permutation_shapley", "banzhaf"]
 
@@ -90,7 +90,7 @@ def test_a_game_that_is_no_number_stays_so() -> None:
     )
     try:
         result = explain.shapley(case, budget=200, tolerance=0.1)
-    except assay.words.errors.AssayError:
+    except assay.basics.errors.AssayError:
         return
     assert np.isnan(result.values).all()
     assert {note.code for note in result.notes} >= {"tolerance", "undefined"}

@@ -10,12 +10,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.oracles import games
 
 from assay import examples
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
 from assay.cases.removals import Constant
-from assay.engine.complements import sample_reuse
-from assay.engine.leverage import paired_leverage
-from assay.engine.local_regression import local_regression
-from assay.engine.permutations import permutations
-from assay.engine.summary import (
+from assay.engine.coalitions.leverage import paired_leverage
+from assay.engine.coalitions.local_regression import local_regression
+from assay.engine.coalitions.permutations import permutations
+from assay.engine.coalitions.sample_reuse import sample_reuse
+from assay.engine.coalitions.summary import (
     Summary,
     all_masks,
     bernoulli,
@@ -24,9 +26,7 @@ from assay.engine.summary import (
     exact_shapley,
     removal,
 )
-from assay.nouns.features import Features
-from assay.words.errors import InputError
-from assay.words.seed import Seed
+from assay.nouns.inputs.features import Features
 
 
 def test_masks_count_in_binary_with_the_first_part_lowest() -> None:

@@ -7,9 +7,9 @@ import pytest
 from numpy.testing import assert_allclose
 from tests.oracles import trees
 
-from assay.engine import tree_games
-from assay.engine.tree_games import TreeGame
-from assay.engine.tree_leaves import leaves_of
+from assay.engine.trees import tree_games
+from assay.engine.trees.tree_games import TreeGame
+from assay.engine.trees.tree_leaves import leaves_of
 
 KINDS = {
     "numbers": {},

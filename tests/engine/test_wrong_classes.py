@@ -10,8 +10,8 @@ from tests.evaluate.settings import digits, digits_net
 
 import assay
 from assay import examples, explain
-from assay.engine.wrong_classes import mistakes
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
+from assay.engine.comparison.wrong_classes import mistakes
 
 MIXING = np.array([[2.0, 0.0, 1.0], [0.0, 1.0, 1.0], [0.5, 0.0, 0.0], [0.0, 1.5, 0.0]])
 ROWS = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 2.0, 0.0, 0.0], [2.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 1.2]])

@@ -8,8 +8,8 @@ from tests.evaluate.settings import saying
 from assay import explain
 from assay.cases.case import Case, case
 from assay.model import function
-from assay.nouns.features import Features
-from assay.nouns.result import Explanation
+from assay.nouns.inputs.features import Features
+from assay.nouns.results.result import Explanation
 
 
 def drawn(values: Any, features: Features | None = None, channels: int = 1) -> tuple[Case, Explanation]:

@@ -18,8 +18,8 @@ import torch
 import assay
 from assay import evaluate, explain
 from assay.cases.case import Case
-from assay.engine import neighbourhood
-from assay.nouns.result import Explanation, Score
+from assay.engine.neighbourhoods import neighbourhood
+from assay.nouns.results.result import Explanation, Score
 
 BALL = assay.Ball("linf", 0.05)
 LEVELS = tuple(level / 100 for level in range(1, 100, 2))

@@ -11,7 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from assay import examples, explain, model
 from assay.cases.case import Case, case
-from assay.nouns.result import Explanation
+from assay.nouns.results.result import Explanation
 
 MATRIX = np.random.default_rng(5).normal(size=(6, 6))
 ROWS = np.random.default_rng(6).normal(size=(4, 6))

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 from tests.evaluate.settings import curved
 
 from assay import Ball, evaluate, examples, explain
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 BALL = Ball("linf", 0.1)
 

@@ -5,8 +5,8 @@ from tests.evaluate.pictures import drawn
 from tests.evaluate.settings import saying
 
 from assay import evaluate, grid
-from assay.nouns.store import load
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.nouns.records.store import load
 
 
 def _flooded(lead: set[tuple[int, int]]) -> list[int]:

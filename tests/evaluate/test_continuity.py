@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose
 from tests.evaluate.settings import curved, digits
 
 from assay import evaluate, explain, grid, model
+from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import case as ask
-from assay.words.errors import CapabilityError, InputError
 
 
 class Round(torch.nn.Module):

@@ -9,8 +9,8 @@ from tests.evaluate.settings import digits, saying
 
 import assay
 from assay import Constant, Marginal, evaluate, explain
+from assay.basics.errors import CapabilityError
 from assay.cases.case import Case
-from assay.words.errors import CapabilityError
 
 WEIGHTS = np.array([3.0, 2.0, 1.0, -1.0])
 

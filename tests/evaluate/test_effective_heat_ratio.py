@@ -6,7 +6,7 @@ from tests.evaluate.test_rank_accuracy import HEAT, INSIDE
 from tests.oracles import located as oracle
 
 from assay import evaluate
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 
 @pytest.mark.parametrize("levels", [1, 3, 10])

@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose
 from tests.evaluate.settings import digits, saying
 
 from assay import evaluate, explain
+from assay.basics.errors import InputError
 from assay.engine.declare import remake
-from assay.model.scramble import scrambled
-from assay.words.errors import InputError
+from assay.model.transformations.randomise_weights import scrambled
 
 
 def _entropy(values: Any, bins: int) -> float:

@@ -8,7 +8,7 @@ from tests.evaluate.settings import curved, digits, saying
 from assay import evaluate, examples, explain, integer_map
 from assay.cases.case import case
 from assay.model import function
-from assay.nouns.features import Features
+from assay.nouns.inputs.features import Features
 
 
 def _literal(values: np.ndarray) -> float:

@@ -8,9 +8,9 @@ from tests.evaluate.settings import ROWS, curved, curved_value, digits, ladder, 
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, evaluate, examples, explain, grid
+from assay.basics.seed import Seed
 from assay.cases.case import case as asked
-from assay.nouns.features import integer_map
-from assay.words.seed import Seed
+from assay.nouns.inputs.features import integer_map
 
 
 def literal(x: Any, values: Any, fill: float) -> tuple[float, float]:

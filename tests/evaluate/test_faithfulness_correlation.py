@@ -8,9 +8,9 @@ from tests.evaluate.settings import ROWS, curved, curved_value, forest, ladder, 
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, Marginal, evaluate, examples, explain
-from assay.engine.random_removal import without_share
-from assay.words.errors import InputError
-from assay.words.seed import Seed
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
+from assay.engine.removal.random_removal import without_share
 
 
 def test_it_equals_the_literal_correlation_over_all_subsets_of_the_size() -> None:

@@ -8,8 +8,8 @@ from tests.evaluate.settings import curved, digits, digits_net, saying
 
 import assay
 from assay import Blur, Constant, Marginal, evaluate, examples, explain, grid
-from assay.engine.familiar import entropy
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
+from assay.engine.neighbourhoods.typicality import entropy
 
 REFERENCE = np.random.default_rng(9).normal(size=(30, 6))
 

@@ -7,10 +7,10 @@ from tests.evaluate.settings import ROWS, curved, curved_value, digits, ladder, 
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, evaluate, examples, explain, grid
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
 from assay.cases.case import case as asked
-from assay.engine.random_removal import coin_flips
-from assay.words.errors import InputError
-from assay.words.seed import Seed
+from assay.engine.removal.random_removal import coin_flips
 
 
 def test_it_equals_the_literal_mean_over_all_subsets() -> None:

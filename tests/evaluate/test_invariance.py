@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.evaluate.settings import ROWS, curved, digits, digits_net, saying
 
 from assay import Ball, Recipe, evaluate, explain
-from assay.model.scramble import scrambled
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.model.transformations.randomise_weights import scrambled
 
 
 def _learnt_otherwise(x: Any, y: Any, seed: Any, strength: float) -> Any:

@@ -20,9 +20,9 @@ from tests.evaluate.settings import ROWS, curved, digits, saying
 
 import assay
 from assay import Ball, Constant, Marginal, Mean, NoisyLinear, evaluate, examples, explain
-from assay.engine.neighbourhood import remade
-from assay.model.gradient_free import function
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.engine.neighbourhoods.neighbourhood import remade
+from assay.model.adapters.function import function
 
 HERE = Path(__file__).parent
 ELSEWHERE = {

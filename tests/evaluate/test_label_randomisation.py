@@ -9,8 +9,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from tests.oracles.rank_correlation import spearman
 
 from assay import Constant, Recipe, evaluate, explain, wrap
+from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import case as ask
-from assay.words.errors import CapabilityError, InputError
 
 X = np.random.default_rng(0).normal(size=(80, 5))
 Y = (X @ np.array([2.0, -1.0, 0.5, 0.0, 0.0]) > 0).astype(int)

@@ -10,8 +10,8 @@ from tests.evaluate.settings import curved, digits, digits_net
 from tests.oracles.rank_correlation import spearman
 
 from assay import contrast, evaluate, explain, model
+from assay.basics.errors import CapabilityError
 from assay.cases.case import case as ask
-from assay.words.errors import CapabilityError
 
 SCORES = (evaluate.random_logit, evaluate.runner_up_logit)
 

@@ -4,11 +4,11 @@ from numpy.testing import assert_allclose
 from tests.evaluate.settings import MATRIX, ROWS, curved, digits, saying
 
 from assay import Ball, evaluate, examples, explain
+from assay.basics.errors import InputError
 from assay.cases.removals import Constant
 from assay.engine.declare import explainer
-from assay.nouns.method import leave
-from assay.nouns.result import Estimate
-from assay.words.errors import InputError
+from assay.nouns.catalogue import leave
+from assay.nouns.results.result import Estimate
 
 BALL = Ball("linf", 0.1)
 

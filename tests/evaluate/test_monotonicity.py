@@ -5,7 +5,7 @@ from tests.oracles import ordered_removal as oracle
 
 import assay
 from assay import Constant, evaluate, examples, explain
-from assay.model.gradient_free import function
+from assay.model.adapters.function import function
 
 HALF = Constant(0.5)
 

@@ -9,11 +9,11 @@ from tests.evaluate.settings import curved, digits, saying
 from tests.oracles.rank_correlation import spearman
 
 from assay import Constant, evaluate, explain, grid, model
+from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import case
 from assay.engine.declare import explainer, remake
-from assay.model.scramble import layers, scrambled
-from assay.nouns.method import leave
-from assay.words.errors import CapabilityError, InputError
+from assay.model.transformations.randomise_weights import layers, scrambled
+from assay.nouns.catalogue import leave
 
 
 def _after(question: Any, e: Any, places: tuple[str, ...]) -> Any:
@@ -182,7 +182,7 @@ class Attending(torch.nn.Module):
 )
 def test_q10_every_parameter_is_drawn_afresh_those_of_a_transformer_too(score: Any, monkeypatch: Any) -> None:
     from assay import Ball
-    from assay.engine import randomised
+    from assay.engine.retraining import randomised_weights as randomised
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -210,7 +210,7 @@ def test_q10_every_parameter_is_drawn_afresh_those_of_a_transformer_too(score: A
 
 
 def test_values_that_differ_by_rounding_are_tied() -> None:
-    from assay.engine.randomised import likeness
+    from assay.engine.retraining.randomised_weights import likeness
 
     question = digits(1, features=grid((1, 8, 8), 4))
     a, b = np.array([[1.0, 2.0, 2.0 + 4e-16, 3.0]]), np.array([[4.0, 5.0, 5.0 - 9e-16, 7.0]])

@@ -9,8 +9,8 @@ from tests.shared import folder
 
 import assay
 from assay import evaluate, examples, explain
-from assay.nouns.regions import in_boxes
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.nouns.inputs.regions import in_boxes
 
 
 def test_a_hit_is_a_peak_inside() -> None:

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from tests.shared import folder
 
 from assay import Constant, evaluate, explain
-from assay.words.stats import student
+from assay.basics.stats import student
 
 pytestmark = pytest.mark.shared
 

@@ -4,7 +4,7 @@ from tests.evaluate.settings import ROWS, curved, curved_value, ladder
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, explain
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 HALF = Constant(0.5)
 

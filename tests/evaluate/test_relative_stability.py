@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.evaluate.settings import MATRIX, ROWS, curved, digits, saying
 
 from assay import Ball, evaluate, examples, explain, model
+from assay.basics.errors import InputError
 from assay.cases.case import case as ask
 from assay.engine.declare import remake
-from assay.words.errors import InputError
 
 BALL = Ball("linf", 0.3)
 SCORES = (

@@ -11,8 +11,8 @@ from tests.shared import folder
 
 import assay
 from assay import NoisyLinear, evaluate, explain
-from assay.model.gradient_free import function
-from assay.words.errors import CapabilityError
+from assay.basics.errors import CapabilityError
+from assay.model.adapters.function import function
 
 
 def test_it_equals_the_mean_of_the_target_after_each_exact_solve() -> None:

@@ -8,7 +8,7 @@ from tests.evaluate.settings import digits, saying
 
 import assay
 from assay import evaluate, explain
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 
 def boxed(top: int, bottom: int, left: int, right: int) -> Any:

@@ -10,7 +10,7 @@ from tests.evaluate.settings import curved, digits, saying
 
 from assay import Constant, evaluate, examples, explain
 from assay.cases.case import Case
-from assay.nouns.result import Explanation, Score
+from assay.nouns.results.result import Explanation, Score
 
 
 def _setting() -> tuple[Case, Explanation]:

@@ -8,7 +8,7 @@ from tests.oracles.rank_correlation import spearman
 
 from assay import Ball, evaluate, explain
 from assay.engine.declare import remake
-from assay.model.scramble import layers, scrambled
+from assay.model.transformations.randomise_weights import layers, scrambled
 
 BALL = Ball("linf", 0.05)
 

@@ -7,7 +7,7 @@ from tests.oracles.sparseness import gini
 from assay import evaluate, examples, explain, integer_map
 from assay.cases.case import case
 from assay.model import function
-from assay.nouns.features import Features
+from assay.nouns.inputs.features import Features
 
 
 def test_it_equals_the_mean_difference_of_all_pairs() -> None:

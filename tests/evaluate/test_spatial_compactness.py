@@ -5,8 +5,8 @@ from tests.evaluate.pictures import drawn
 from tests.evaluate.settings import curved, saying
 
 from assay import evaluate, explain, grid
-from assay.nouns.features import Features
-from assay.words.errors import CapabilityError
+from assay.basics.errors import CapabilityError
+from assay.nouns.inputs.features import Features
 
 
 def _literal(values: np.ndarray) -> float:

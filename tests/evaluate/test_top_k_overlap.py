@@ -5,7 +5,7 @@ from tests.evaluate.test_rank_accuracy import HEAT, INSIDE
 from tests.oracles import located as oracle
 
 from assay import evaluate
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.1, 1), (1 / 3, 3), (0.5, 5), (1.0, 9)])

@@ -10,9 +10,9 @@ from tests.contract.subjects import neural, ragged, smooth
 
 import assay
 from assay import evaluate, explain
-from assay.engine.price import price_of
-from assay.nouns.result import Explanation
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
+from assay.engine.cost import price_of
+from assay.nouns.results.result import Explanation
 
 
 def members(count: int = 2) -> list[Explanation]:

@@ -8,10 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import assay
 from assay import examples, explain
+from assay.basics.errors import CapabilityError, InputError
 from assay.cases.removals import Marginal
-from assay.model.gradient_free import function
-from assay.nouns.features import groups
-from assay.words.errors import CapabilityError, InputError
+from assay.model.adapters.function import function
+from assay.nouns.inputs.features import groups
 
 GENERATOR = np.random.default_rng(6)
 OTHERS = GENERATOR.normal(size=(200, 3))

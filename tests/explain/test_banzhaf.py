@@ -16,7 +16,7 @@ def test_on_unanimity_games_it_is_known() -> None:
 
 
 def test_on_a_forest_it_is_the_mean_gain_over_all_coalitions(tissue: Callable[..., Case]) -> None:
-    from assay.nouns.features import integer_map
+    from assay.nouns.inputs.features import integer_map
 
     case = tissue(rows=1, features=integer_map([0, 0, 1, 1, 2, 2, 3, 3, 4, 4]))
     x = np.asarray(case.rows.x)[0]
@@ -25,7 +25,7 @@ def test_on_a_forest_it_is_the_mean_gain_over_all_coalitions(tissue: Callable[..
 
 
 def test_sampled_it_is_the_mean_with_less_the_mean_without() -> None:
-    from assay.engine.complements import sample_reuse
+    from assay.engine.coalitions.sample_reuse import sample_reuse
 
     case, _ = examples.random_game(9)
     masks = sample_reuse.design(9, 100, case.seed.child("design", "complements")).masks

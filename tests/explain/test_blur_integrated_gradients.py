@@ -13,8 +13,8 @@ from tests.oracles import blur as oracle
 
 import assay
 from assay import explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.words.errors import InputError
 
 
 def pictured(net: torch.nn.Module) -> Case:

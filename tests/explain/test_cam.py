@@ -8,8 +8,8 @@ from tests.contract.subjects import pictures, pooled, visual
 from tests.oracles import maps
 
 import assay
+from assay.basics.errors import CapabilityError
 from assay.explain import cam
-from assay.words.errors import CapabilityError
 
 
 @pytest.mark.parametrize("label", [0, 1])

@@ -12,8 +12,8 @@ from sklearn.ensemble import RandomForestRegressor
 
 import assay
 from assay import explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.words.errors import InputError
 
 NAMES = ["age", "income", "rooms", "distance"]
 ASKS = [explain.shapley, explain.owen, explain.interactions, explain.banzhaf]

@@ -10,8 +10,8 @@ from tests.explain import nets
 
 import assay
 from assay import explain
+from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import Case
-from assay.words.errors import CapabilityError, InputError
 
 
 def slow(case: Case, layer: str, start: float, steps: int = 400) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from assay import examples, explain
-from assay.nouns.features import Features
+from assay.nouns.inputs.features import Features
 
 
 def test_every_part_gets_one_nth() -> None:

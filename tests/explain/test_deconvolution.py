@@ -12,7 +12,7 @@ from tests.explain import nets
 from tests.oracles import relevance as oracle
 
 from assay import explain
-from assay.words.errors import CapabilityError
+from assay.basics.errors import CapabilityError
 
 
 @pytest.mark.parametrize("make", [nets.mlp, nets.conv])

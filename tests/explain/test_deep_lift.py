@@ -83,7 +83,7 @@ def test_a_softmax_is_taken_apart_and_stays_complete() -> None:
 @pytest.mark.parametrize("gap", [0.0, 1e-12, 1e-7, 1e-5])
 @pytest.mark.parametrize("f", [torch.tanh, torch.exp, torch.nn.functional.gelu], ids=["tanh", "exp", "gelu"])
 def test_where_input_and_start_are_near_the_slope_is_the_derivative(f: Any, gap: float) -> None:
-    from assay.engine.returning import at_the_net, net_start
+    from assay.engine.gradients.backward_pass import at_the_net, net_start
     from assay.model.rules.deep_lift import Secant
 
     case = formula(lambda x: f(3 * x[:, 0]) + x[:, 1], 0.4 + gap, 1.0)

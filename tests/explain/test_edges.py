@@ -9,9 +9,9 @@ from tests.oracles.paths import sobel
 
 import assay
 from assay import examples, explain
+from assay.basics.errors import CapabilityError
 from assay.cases.case import Case
-from assay.model.gradient_free import function
-from assay.words.errors import CapabilityError
+from assay.model.adapters.function import function
 
 
 def picture(x: np.ndarray, **options: object) -> Case:

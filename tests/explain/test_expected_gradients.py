@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 from tests.oracles.paths import integrated
 
 from assay import examples, explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.words.errors import InputError
 
 BACKGROUND = np.array([[0.0, 1.0], [2.0, -1.0], [4.0, 3.0]])
 

@@ -8,8 +8,8 @@ from tests.contract.subjects import pooled, visual
 from tests.oracles import maps
 
 import assay
+from assay.basics.errors import CapabilityError, InputError
 from assay.explain import cam, grad_cam
-from assay.words.errors import CapabilityError, InputError
 
 
 def slowly(picture: np.ndarray, label: int) -> np.ndarray:

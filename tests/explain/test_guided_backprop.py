@@ -14,7 +14,7 @@ from tests.oracles import relevance as oracle
 
 import assay
 from assay import explain
-from assay.words.errors import CapabilityError
+from assay.basics.errors import CapabilityError
 
 
 @pytest.mark.parametrize("make", [nets.mlp, nets.conv])

@@ -7,7 +7,7 @@ import assay
 from assay import examples, explain
 from assay.cases.case import Case
 from assay.cases.removals import Marginal
-from assay.model.gradient_free import function
+from assay.model.adapters.function import function
 
 GENERATOR = np.random.default_rng(6)
 X, OTHERS = GENERATOR.normal(size=(30, 3)), GENERATOR.normal(size=(20, 3))

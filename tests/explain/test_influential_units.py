@@ -9,10 +9,10 @@ from numpy.testing import assert_allclose
 from tests.contract.subjects import ROWS, neural, visual
 
 import assay
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.engine.distributions import Line
+from assay.engine.gradients.distributions import Line
 from assay.explain import influential_units, internal_influence
-from assay.words.errors import InputError
 
 
 def slowly(case: Case) -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,8 @@ import torch
 from numpy.testing import assert_allclose
 
 from assay import examples, explain
+from assay.basics.errors import CapabilityError
 from assay.cases.case import Case
-from assay.words.errors import CapabilityError
 
 
 def test_on_a_linear_model_it_is_weight_times_input() -> None:

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 
 import assay
 from assay import examples, explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.words.errors import InputError
 
 
 def test_on_a_linear_model_it_is_weight_times_difference() -> None:

@@ -10,11 +10,11 @@ from numpy.testing import assert_allclose
 from tests.contract.subjects import MIXING, ROWS, TILT, neural, ragged, smooth
 
 import assay
+from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import Case
-from assay.engine.distributions import gauss_logarithm
+from assay.engine.gradients.distributions import gauss_logarithm
 from assay.explain import integrated_gradients, integrated_hessians
-from assay.model.soften import softened
-from assay.words.errors import CapabilityError, InputError
+from assay.model.transformations.softplus_surrogate import softened
 
 
 class Formula(torch.nn.Module):

@@ -18,12 +18,12 @@ from tests.shared import folder
 
 import assay
 from assay import examples, explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.engine.indices import INDICES
-from assay.engine.interactions import _fitted, drawn, estimated
-from assay.engine.price import price_of
-from assay.model.gradient_free import function
-from assay.words.errors import InputError
+from assay.engine.coalitions.interaction_indices import INDICES
+from assay.engine.coalitions.interactions import _fitted, drawn, estimated
+from assay.engine.cost import price_of
+from assay.model.adapters.function import function
 
 EVERY = pytest.mark.parametrize("index", INDICES)
 COMPLETE = [name for name, index in INDICES.items() if index.complete]

@@ -11,7 +11,7 @@ from tests.explain import nets
 import assay
 from assay import explain
 from assay.cases.case import Case
-from assay.engine.distributions import Gaussian, Line, Point
+from assay.engine.gradients.distributions import Gaussian, Line, Point
 
 
 def weights(case: Case) -> tuple[np.ndarray, ...]:

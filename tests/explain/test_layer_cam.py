@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from tests.contract.subjects import visual
 from tests.oracles import maps
 
-from assay.engine.distributions import Point
+from assay.engine.gradients.distributions import Point
 from assay.explain import internal_influence, layer_cam
 
 

@@ -10,9 +10,9 @@ from tests.oracles import games
 
 import assay
 from assay import examples, explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.cases.removals import Marginal
-from assay.words.errors import InputError
 
 
 @pytest.mark.parametrize("width", [0.25, 1.0])
@@ -43,7 +43,7 @@ def test_the_residual_is_the_local_models_error_at_the_row() -> None:
 
 
 def test_its_error_is_the_sandwich() -> None:
-    from assay.engine.local_regression import local_regression
+    from assay.engine.coalitions.local_regression import local_regression
 
     case, _ = examples.random_game(9, seed=4)
     design = local_regression(0.5, 0.0).design(9, 80, case.seed.child("design", "bernoulli 0.5"))
@@ -123,7 +123,7 @@ def ranks_of_halves(case: Case, row: int, budget: int, parts: int) -> float:
     """Fit every other mask and the rest by their normal equations, and compare ranks."""
     from scipy.stats import spearmanr
 
-    from assay.engine.local_regression import local_regression
+    from assay.engine.coalitions.local_regression import local_regression
 
     design = local_regression(0.25, 0.0).design(parts, budget, case.seed.child("design", "bernoulli 0.5"))
     values = case.game(assay.Constant(0.0)).table(design.masks)[row]

@@ -13,7 +13,7 @@ from tests.oracles import relevance as oracle
 
 import assay
 from assay import explain
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 MLP: dict[str, tuple[str, str, str]] = {
     "zero": ("zero",) * 3,

@@ -8,11 +8,11 @@ from numpy.testing import assert_allclose
 from tests.oracles.games import value_of
 
 from assay import examples, explain
+from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Marginal
-from assay.nouns.features import Features, grid
-from assay.nouns.rows import to_floats
-from assay.words.errors import CapabilityError, InputError
+from assay.nouns.inputs.features import Features, grid
+from assay.nouns.inputs.rows import to_floats
 
 
 def test_what_needs_a_part_is_lost_with_it() -> None:

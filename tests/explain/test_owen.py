@@ -16,10 +16,10 @@ from tests.shared import folder
 
 import assay
 from assay import examples, explain
-from assay.engine.coalition_structure import all_coalitions, count
-from assay.engine.price import price_of
-from assay.nouns.hierarchy import hierarchy, nested
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.engine.coalitions.coalition_structure import all_coalitions, count
+from assay.engine.cost import price_of
+from assay.nouns.inputs.hierarchy import hierarchy, nested
 
 NESTS: list[Any] = [
     [["0", "1"], ["2", "3", "4"]],

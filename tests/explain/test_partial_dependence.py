@@ -8,10 +8,10 @@ from tests.contract.subjects import lenders
 
 import assay
 from assay import examples, explain
+from assay.basics.errors import InputError
 from assay.cases.removals import Marginal
-from assay.model.gradient_free import function
-from assay.nouns.features import groups
-from assay.words.errors import InputError
+from assay.model.adapters.function import function
+from assay.nouns.inputs.features import groups
 
 GENERATOR = np.random.default_rng(6)
 X, OTHERS = GENERATOR.normal(size=(5, 3)), GENERATOR.normal(size=(60, 3))

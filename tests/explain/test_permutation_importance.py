@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose
 
 import assay
 from assay import examples, explain
-from assay.model.gradient_free import function
-from assay.words.errors import NumericalError
+from assay.basics.errors import NumericalError
+from assay.model.adapters.function import function
 
 GENERATOR = np.random.default_rng(4)
 X, OTHERS = GENERATOR.normal(size=(40, 3)), GENERATOR.normal(size=(25, 3)) + 0.5

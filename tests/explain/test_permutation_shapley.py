@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from assay import examples, explain
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 
 def test_it_is_the_literal_mean_gain_over_its_orders() -> None:

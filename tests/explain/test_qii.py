@@ -8,9 +8,9 @@ from tests.explain.lending import SLOPES, applicants, german, scored
 
 import assay
 from assay import explain
-from assay.engine.quantities import summary_of
-from assay.nouns.features import groups
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.engine.coalitions.quantitative_input_influence import summary_of
+from assay.nouns.inputs.features import groups
 
 
 @pytest.mark.parametrize("index", ["shapley", "banzhaf", "unary"])

@@ -7,7 +7,7 @@ from tests.model.texts import TEXTS, bert, gpt2, tokenizer
 
 import assay
 from assay import explain
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 
 def asked(net, **options):

@@ -9,7 +9,7 @@ from tests.explain.lending import german
 
 import assay
 from assay import explain
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 COLUMNS = ["income", "debts", "age"]
 SLOPES = np.array([1.0, -2.0, 0.1])

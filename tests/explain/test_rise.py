@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.oracles import games
 
 from assay import examples, explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.words.errors import InputError
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])

@@ -9,9 +9,9 @@ from tests.oracles.sage import sampled
 
 import assay
 from assay import explain
+from assay.basics.errors import CapabilityError, NumericalError
 from assay.cases.case import Case
-from assay.model.gradient_free import function
-from assay.words.errors import CapabilityError, NumericalError
+from assay.model.adapters.function import function
 
 GENERATOR = np.random.default_rng(3)
 X, OTHERS = GENERATOR.normal(size=(6, 4)), GENERATOR.normal(size=(9, 4))

@@ -10,8 +10,8 @@ from tests.contract.subjects import visual
 from tests.oracles import maps
 
 import assay
+from assay.basics.errors import InputError
 from assay.explain import score_cam
-from assay.words.errors import InputError
 
 
 def slowly(picture: np.ndarray, label: int, start: float) -> np.ndarray:

@@ -12,10 +12,10 @@ from tests.oracles import games
 
 import assay
 from assay import examples, explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Marginal
-from assay.model.gradient_free import function
-from assay.words.errors import InputError
+from assay.model.adapters.function import function
 
 SEEDS = st.integers(0, 10_000)
 
@@ -76,7 +76,7 @@ def test_idle_parts_get_nothing_and_equals_the_same(seed: int) -> None:
 
 
 def test_on_a_forest_it_is_the_mean_gain_over_all_orders(tissue: Callable[..., Case]) -> None:
-    from assay.nouns.features import integer_map
+    from assay.nouns.inputs.features import integer_map
 
     case = tissue(rows=2, features=integer_map([0, 0, 1, 1, 2, 2, 3, 3, 4, 4]))
     x = np.asarray(case.rows.x)[1]

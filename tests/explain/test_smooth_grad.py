@@ -8,9 +8,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from assay import examples, explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.nouns.features import integer_map
-from assay.words.errors import InputError
+from assay.nouns.inputs.features import integer_map
 
 
 def drawn(case: Case, draws: int) -> np.ndarray:

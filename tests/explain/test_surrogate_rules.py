@@ -10,10 +10,10 @@ from tests.contract.subjects import lenders
 
 import assay
 from assay import explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.cases.removals import Marginal
-from assay.model.gradient_free import function
-from assay.words.errors import InputError
+from assay.model.adapters.function import function
 
 GENERATOR = np.random.default_rng(9)
 X, OTHERS = GENERATOR.integers(0, 3, size=(5, 3)) * 1.0, GENERATOR.integers(0, 3, size=(300, 3)) * 1.0

@@ -11,10 +11,10 @@ from tests.oracles import games
 
 import assay
 from assay import explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.cases.removals import Marginal
-from assay.model.gradient_free import function
-from assay.words.errors import InputError
+from assay.model.adapters.function import function
 
 GENERATOR = np.random.default_rng(7)
 X, OTHERS = GENERATOR.normal(size=(4, 4)), GENERATOR.normal(size=(200, 4))
@@ -103,7 +103,7 @@ def test_a_local_tree_tells_each_row_by_itself_and_better_than_the_global_one() 
 
 @pytest.mark.parametrize("local", [False, True])
 def test_it_asks_for_what_it_says(local: bool) -> None:
-    from assay.engine.price import price_of
+    from assay.engine.cost import price_of
 
     case = assay.case(function(steps, mark="steps"), X)
     meter, _ = case.model.meter, case.output

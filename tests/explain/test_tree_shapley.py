@@ -27,8 +27,8 @@ from tests.shared import folder
 
 import assay
 from assay import explain
-from assay.nouns.features import groups
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
+from assay.nouns.inputs.features import groups
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(300, 4)).astype(np.float32).astype(np.float64)

@@ -8,7 +8,7 @@ from sklearn.ensemble import AdaBoostRegressor, BaggingRegressor, HistGradientBo
 
 import assay
 from assay import explain
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 GENERATOR = np.random.default_rng(5)
 X = pd.DataFrame(GENERATOR.normal(size=(400, 4)), columns=["a", "b", "c", "d"])

@@ -10,9 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.explain.nets import noisy
 
 from assay import examples, explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.nouns.features import integer_map
-from assay.words.errors import InputError
+from assay.nouns.inputs.features import integer_map
 
 
 def test_it_is_the_unbiased_variance_of_noisy_gradients() -> None:

@@ -10,7 +10,7 @@ from tests.certify.test_shapley_error import bounded_game
 
 import assay
 from assay import certify, explain
-from assay.model.gradient_free import function
+from assay.model.adapters.function import function
 
 pytestmark = pytest.mark.judge
 PARTS, SIMULATIONS = 11, 500

@@ -12,11 +12,11 @@ from tests.contract.subjects import textual, whitespace
 from tests.model.texts import TEXTS, bert, gpt2, llama, tokenizer
 
 import assay
-from assay.engine.attention import attention, attention_slopes
+from assay.basics.errors import CapabilityError
+from assay.engine.gradients.attention import attention, attention_slopes
 from assay.model import attention as place
 from assay.model.attention import may_attend, watching
-from assay.nouns.rows import Rows
-from assay.words.errors import CapabilityError
+from assay.nouns.inputs.rows import Rows
 
 functional = torch.nn.functional
 NETS = {"bert": bert, "gpt2": gpt2, "llama": llama}

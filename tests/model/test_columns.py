@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 import assay
-from assay.model import columns
-from assay.model.columns import by_columns
+from assay.model.transformations import column_gradients as columns
+from assay.model.transformations.column_gradients import by_columns
 
 X = torch.as_tensor(np.random.default_rng(0).normal(size=(5, 3, 9, 8)))
 

@@ -16,18 +16,18 @@ from torch import nn
 
 import assay
 from assay import explain
-from assay.cases.ahead import ahead
-from assay.engine.price import price_of
+from assay.basics.errors import InputError
+from assay.cases.fast_path import ahead
+from assay.engine.cost import price_of
 from assay.model import fast as made  # the function
-from assay.model.fast import BREAK_EVEN, TOLERANCE, pays, written
-from assay.nouns.rows import Rows
-from assay.words.errors import InputError
+from assay.model.transformations.fast_forward import BREAK_EVEN, TOLERANCE, pays, written
+from assay.nouns.inputs.rows import Rows
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 import sys
 
-fast_module: Any = sys.modules["assay.model.fast"]
+fast_module: Any = sys.modules["assay.model.transformations.fast_forward"]
 
 
 class Attending(nn.Module):

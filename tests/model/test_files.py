@@ -28,8 +28,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import assay
-from assay.model.files import TRUSTED, load_model
-from assay.words.errors import CapabilityError, InputError, Refused, Unreadable
+from assay.basics.errors import CapabilityError, InputError, Refused, Unreadable
+from assay.model.files.load import TRUSTED, load_model
 
 DRAWN = np.random.default_rng(0)
 X = DRAWN.normal(size=(60, 3))

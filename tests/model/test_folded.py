@@ -12,10 +12,10 @@ from torch import nn
 
 import assay
 from assay import explain
-from assay.model import folded as made
-from assay.model.scramble import scrambled
-from assay.model.soften import softened
-from assay.words.seed import Seed
+from assay.basics.seed import Seed
+from assay.model.transformations import fold_batch_norm as made
+from assay.model.transformations.randomise_weights import scrambled
+from assay.model.transformations.softplus_surrogate import softened
 
 
 def settled(net: nn.Module, seed: int = 0) -> nn.Module:

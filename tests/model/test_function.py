@@ -9,7 +9,7 @@ import torch
 from numpy.testing import assert_allclose
 
 import assay
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 X = np.random.default_rng(0).normal(size=(5, 3))
 

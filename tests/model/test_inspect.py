@@ -22,9 +22,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from assay.model import inspect
-from assay.model.inspect import inspected
-from assay.words.errors import InputError, MissingExtra
+from assay.basics.errors import InputError, MissingExtra
+from assay.model.files import inspect
+from assay.model.files.inspect import inspected
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 Y = (X[:, 0] > 0).astype(int)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import assay
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 PROGRAM = """
 import sys, torch, assay

@@ -16,10 +16,10 @@ from onnx import TensorProto, helper
 
 import assay
 from assay import Constant, explain
-from assay.model.files import load_model
-from assay.model.onnx import onnx as black_box
-from assay.nouns.rows import Rows
-from assay.words.errors import CapabilityError, InputError, Unreadable
+from assay.basics.errors import CapabilityError, InputError, Unreadable
+from assay.model.adapters.onnx import onnx as black_box
+from assay.model.files.load import load_model
+from assay.nouns.inputs.rows import Rows
 
 X = np.random.default_rng(0).normal(size=(7, 4)).astype("float32")
 WEIGHTS = np.arange(8, dtype="float32").reshape(4, 2) / 7 - 0.4

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from assay.model.outline import Reached, ends_pooled, last_hidden, last_maps, outline
-from assay.words.errors import CapabilityError
+from assay.basics.errors import CapabilityError
+from assay.model.layer_outline import Reached, ends_pooled, last_hidden, last_maps, outline
 
 PICTURE = torch.zeros(2, 3, 16, 16)
 

@@ -6,11 +6,11 @@ import torch
 from tests.evaluate.settings import curved
 
 from assay import model
+from assay.basics.errors import CapabilityError, InputError, NumericalError
+from assay.basics.seed import Seed
 from assay.model.model import Model
-from assay.model.scramble import layers, scrambled
-from assay.nouns.rows import Rows
-from assay.words.errors import CapabilityError, InputError, NumericalError
-from assay.words.seed import Seed
+from assay.model.transformations.randomise_weights import layers, scrambled
+from assay.nouns.inputs.rows import Rows
 
 
 class Transformer(torch.nn.Module):

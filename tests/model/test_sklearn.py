@@ -17,7 +17,7 @@ from sklearn.svm import SVC
 
 import assay
 from assay import Marginal, explain
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 generator = np.random.default_rng(0)
 ROWS = 60

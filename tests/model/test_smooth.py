@@ -12,10 +12,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import assay
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.seed import Seed
 from assay.model import smoothed
-from assay.nouns.rows import Rows
-from assay.words.errors import CapabilityError, InputError
-from assay.words.seed import Seed
+from assay.nouns.inputs.rows import Rows
 
 
 def net(classes: int = 3) -> Any:

@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 import assay
-from assay.model.soften import softened
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
+from assay.model.transformations.softplus_surrogate import softened
 
 BETA = 5.0
 

@@ -10,7 +10,7 @@ from tests.contract.subjects import TEXTS, VOCABULARY, reader, textual, whitespa
 
 import assay
 from assay import explain
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 
 def test_rows_are_embeddings_and_the_ids_stay_whole():

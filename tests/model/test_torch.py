@@ -12,8 +12,8 @@ from tests.cases import nets
 from torch import nn
 
 import assay
-from assay.model.torch import mark_of
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
+from assay.model.adapters.torch import mark_of
 
 X = np.random.default_rng(0).normal(size=(4, 4))
 
@@ -159,7 +159,7 @@ def test_until_gives_a_layers_own_activations_even_if_the_next_works_in_place() 
     x = np.random.default_rng(1).normal(size=(2, 3, 6, 6))
     layer = assay.wrap(net).until("0")
     case = assay.case(
-        layer, x, target=assay.nouns.target.Target("sum", lambda out, label, gives: out.sum((1, 2, 3)), "")
+        layer, x, target=assay.nouns.inputs.target.Target("sum", lambda out, label, gives: out.sum((1, 2, 3)), "")
     )
     with torch.no_grad():
         expected = net[0](torch.tensor(x, dtype=torch.float32))

@@ -12,7 +12,7 @@ from tests.model.texts import TEXTS, WORDS, bert, gpt2, llama, tokenizer
 
 import assay
 from assay import explain
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 NETS = {"bert": bert, "gpt2": gpt2, "llama": llama}
 
@@ -200,7 +200,7 @@ def test_an_encoder_with_a_head_of_ones_own_works():
 
 
 def test_words_without_word_ids_begin_after_spaces():
-    from assay.model.transformers import _joined, _spaced
+    from assay.model.adapters.transformers import _joined, _spaced
 
     text = "Hello there, you"
     places = [(0, 0), (0, 3), (3, 5), (5, 11), (11, 12), (12, 16)]
@@ -210,8 +210,8 @@ def test_words_without_word_ids_begin_after_spaces():
 
 
 def test_a_scrambled_net_still_reads_texts():
-    from assay.model.scramble import scrambled
-    from assay.words.seed import Seed
+    from assay.basics.seed import Seed
+    from assay.model.transformations.randomise_weights import scrambled
 
     case = asked(bert())
     other = scrambled(case.model, Seed(0))

@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 import assay
 from assay import Marginal, explain
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 generator = np.random.default_rng(0)
 FRAME = pd.DataFrame(

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.cases import nets
 
 import assay
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 ESTIMATOR = LogisticRegression().fit(np.eye(2), [0, 1])
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from assay import Ball, Blur, Constant, Marginal, Seed, integer_map
-from assay.nouns.result import Breach, Certificate, Explanation, Made, Note, Score
+from assay.nouns.results.result import Breach, Certificate, Explanation, Made, Note, Score
 
 OPTIONS: dict[str, Any] = {
     "steps": 32,

@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from tests.contract.subjects import ROWS, SUBJECTS, methods, net, neural, offered, options, smooth
 
 import assay
+from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import Case
 from assay.engine.declare import NEEDS
-from assay.words.errors import CapabilityError, InputError
 
 X = torch.as_tensor(ROWS)
 NAMES = ("wolf", "husky", "cat")

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as npst
 from numpy.testing import assert_allclose, assert_array_equal
 
 from assay import Features, columns, elements, grid, groups, integer_map, superpixels
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 
 @st.composite

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from assay.nouns.frames import Table, check_columns, is_frame
-from assay.nouns.rows import Rows
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.nouns.inputs.frames import Table, check_columns, is_frame
+from assay.nouns.inputs.rows import Rows
 
 COLUMNS: dict[str, list[Any]] = {
     "age": [31, 45, 31],

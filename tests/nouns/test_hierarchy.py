@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assay.nouns.hierarchy import hierarchy, leaves, nested
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.nouns.inputs.hierarchy import hierarchy, leaves, nested
 
 NAMES = ["a", "b", "c", "d", "e"]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from assay.nouns.result import judge
-from assay.words.stats import Interval
+from assay.basics.stats import Interval
+from assay.nouns.results.result import judge
 
 
 @pytest.mark.parametrize(

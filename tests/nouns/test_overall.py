@@ -6,9 +6,9 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from assay import examples, explain
-from assay.nouns.overall import mean_over
-from assay.words.errors import InputError
-from assay.words.stats import student
+from assay.basics.errors import InputError
+from assay.basics.stats import student
+from assay.nouns.results.global_explanation import mean_over
 
 VALUES = np.random.default_rng(0).normal(size=(12, 3)) * np.array([1.0, 5.0, 0.1])
 NAMES = ("a", "b", "c")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from assay.nouns.regions import in_boxes
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.nouns.inputs.regions import in_boxes
 
 
 def test_a_pixel_is_inside_when_its_middle_is() -> None:

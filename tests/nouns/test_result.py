@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from tests.nouns import specimens
 
-from assay.nouns.result import Note, Result
-from assay.words.errors import InputError, MissingExtra
+from assay.basics.errors import InputError, MissingExtra
+from assay.nouns.results.result import Note, Result
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ from tests.nouns import specimens
 
 import assay
 from assay import Blur, Constant, Marginal, Seed, evaluate, examples, explain, remake
-from assay.nouns.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable
-from assay.nouns.result import Finding, Note, Repair, Result
-from assay.nouns.store import load, save, to_jsonable
-from assay.words.errors import InputError
-from assay.words.stats import Interval
+from assay.basics.errors import InputError
+from assay.basics.stats import Interval
+from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable
+from assay.nouns.records.store import load, save, to_jsonable
+from assay.nouns.results.result import Finding, Note, Repair, Result
 
 RESULTS = [specimens.explanation(), specimens.score(), specimens.breach(), specimens.certificate()]
 

@@ -9,8 +9,8 @@ import torch
 from numpy.testing import assert_allclose
 
 from assay import unit
-from assay.nouns.target import TARGETS, target_named
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
+from assay.nouns.inputs.target import TARGETS, target_named
 
 LOGITS = np.array([[1.0, -0.5, 2.0], [0.3, 0.2, -4.0]])
 SINGLE = np.array([[1.5], [-0.4]])

@@ -5,7 +5,7 @@ from math import factorial
 
 import numpy as np
 
-from assay.model.forest import Forest
+from assay.model.forests.forest import Forest
 
 
 def random_forest(seed, *, columns=4, trees=3, depth=4, out=1, codes=0, missing=False):

@@ -14,7 +14,7 @@ from torch import nn
 
 from assay import explain
 from assay.cases.case import Case
-from assay.engine.distributions import Line
+from assay.engine.gradients.distributions import Line
 
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]
 attr: Any = pytest.importorskip("captum.attr", reason="captum is not installed (make peers)", exc_type=ImportError)

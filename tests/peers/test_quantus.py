@@ -22,12 +22,12 @@ import assay
 from assay import Constant, NoisyLinear, evaluate, explain
 from assay.cases.case import Case
 from assay.cases.inpainting import inpainted
-from assay.engine.ball import Ball
-from assay.engine.neighbourhood import moved
-from assay.engine.ordered import ordered_curve
-from assay.engine.random_removal import coin_flips, without_share
-from assay.model.scramble import scrambled
-from assay.nouns.result import Explanation
+from assay.engine.neighbourhoods.neighbourhood import moved
+from assay.engine.removal.ordered_removal import ordered_curve
+from assay.engine.removal.random_removal import coin_flips, without_share
+from assay.engine.search.ball import Ball
+from assay.model.transformations.randomise_weights import scrambled
+from assay.nouns.results.result import Explanation
 
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]
 CLOSE, QUIET, NOTHING = 1e-5, {"disable_warnings": True}, {"perturb_baseline": 0.0}

@@ -14,9 +14,9 @@ from tests.oracles import interactions as oracle
 
 import assay
 from assay import examples, explain
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.model.gradient_free import function
-from assay.words.errors import InputError
+from assay.model.adapters.function import function
 
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]
 

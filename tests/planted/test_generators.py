@@ -10,9 +10,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 from assay import case
+from assay.basics.bibliography import SOURCES
+from assay.basics.errors import InputError, NumericalError
+from assay.basics.seed import Seed
 from assay.cases.removals import Marginal
 from assay.explain import integrated_gradients, saliency, shapley
-from assay.model.gradient_free import function
+from assay.model.adapters.function import function
 from assay.planted import BENCHMARKS, Planted, agreement
 from assay.planted.creatures import NAMES, Creature, creatures
 from assay.planted.grid_pointing import CELL, grid_pointing
@@ -21,9 +24,6 @@ from assay.planted.tables import planted_function, tables
 from assay.planted.tokens import tokens
 from assay.planted.watermark import DECOY, TAG, watermark
 from assay.planted.xai_tris import STRENGTH, pictures, xai_tris
-from assay.words.errors import InputError, NumericalError
-from assay.words.seed import Seed
-from assay.words.sources import SOURCES
 
 pt = pytest.importorskip("torch")
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from tests.planted.test_generators import SMALL, small
 
-from assay.nouns.benchmark_table import LEGEND
-from assay.nouns.method import find
-from assay.nouns.store import load
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
+from assay.nouns.catalogue import find
+from assay.nouns.comparisons.benchmark_table import LEGEND
+from assay.nouns.records.store import load
 from assay.planted import BENCHMARKS, BenchmarkTable, agreement, benchmark
 from assay.planted.suite import held_to, made, model_of, stands
-from assay.words.errors import InputError
-from assay.words.seed import Seed
 
 pytest.importorskip("torch")
 

@@ -9,7 +9,7 @@ from tests.shared import folder
 import assay
 from assay import evaluate, explain
 from assay.cases.case import Case
-from assay.nouns.result import Explanation
+from assay.nouns.results.result import Explanation
 
 pytestmark = pytest.mark.shared
 

@@ -12,8 +12,8 @@ from tests.shared import folder
 
 import assay
 from assay import evaluate, explain
+from assay.basics.stats import student
 from assay.demos.image import efficientnet_lite0
-from assay.words.stats import student
 
 pytestmark = pytest.mark.shared
 

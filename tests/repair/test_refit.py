@@ -18,8 +18,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 import assay
 from assay import diagnose, explain, repair
-from assay.nouns.recipe import Recipe
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
+from assay.nouns.inputs.recipe import Recipe
 
 CANCER, BENIGN = load_breast_cancer(return_X_y=True)
 

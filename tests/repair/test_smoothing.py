@@ -13,8 +13,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 import assay
 from assay import explain, repair
+from assay.basics.errors import CapabilityError, InputError
 from assay.model import smoothed
-from assay.words.errors import CapabilityError, InputError
 
 
 def wavy() -> Any:

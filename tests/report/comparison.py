@@ -8,9 +8,9 @@ from typing import Any
 
 from tests.report.record import LEAK, PROXY
 
-from assay.nouns.comparison import Change, Comparison, Course, Drift
-from assay.nouns.result import Finding
-from assay.words.stats import Interval
+from assay.basics.stats import Interval
+from assay.nouns.comparisons.audit_comparison import Change, Comparison, Course, Drift
+from assay.nouns.results.result import Finding
 
 
 def span(low: float, high: float, level: float = 0.95) -> Interval:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from assay.nouns.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable, Standing
+from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable, Standing
 
 
 def model(name: str, *, low: float = 0.9, agreement: str = "auc", chance: float = 0.5) -> BenchmarkModel:

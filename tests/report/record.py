@@ -14,11 +14,11 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 import assay
 from assay import explain
-from assay.nouns.features import columns
-from assay.nouns.record import Gallery, Mending, NotRun, Reason, Reasons, Record, Waiver
-from assay.nouns.result import Breach, Certificate, Explanation, Finding, Note, Refusal, Score, judge
-from assay.words.seed import Seed
-from assay.words.stats import Interval, student
+from assay.basics.seed import Seed
+from assay.basics.stats import Interval, student
+from assay.nouns.inputs.features import columns
+from assay.nouns.records.record import Gallery, Mending, NotRun, Reason, Reasons, Record, Waiver
+from assay.nouns.results.result import Breach, Certificate, Explanation, Finding, Note, Refusal, Score, judge
 
 METHODS = (
     "shapley",

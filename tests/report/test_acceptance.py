@@ -5,10 +5,10 @@ from dataclasses import replace
 from tests.report.page import Page
 from tests.report.record import PROXY, WAIVERS, credit, hung
 
-from assay.nouns.record import Waiver
-from assay.report.acceptance import acceptance, accepted, day_of, risks
-from assay.report.render import render
-from assay.report.verdict import summary, worst_first
+from assay.nouns.records.record import Waiver
+from assay.report.audit.page import render
+from assay.report.audit.summary import summary, worst_first
+from assay.report.audit.waivers import acceptance, accepted, day_of, risks
 
 
 def test_a_finding_is_accepted_on_the_last_day_and_no_longer_on_the_next() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 from tests.report.record import credit, reason_tables
 
 from assay import examples, explain
-from assay.nouns.result import Explanation
-from assay.report.bars import PARTS, leftover, local, overall, reasoned
+from assay.nouns.results.result import Explanation
+from assay.report.drawing.bars import PARTS, leftover, local, overall, reasoned
 
 
 def sampled() -> Explanation:

@@ -9,13 +9,13 @@ import pytest
 from tests.report.page import Page
 from tests.report.planted import alone, evil_table, line, model, nothing, planted
 
-from assay.nouns.benchmark_table import BenchmarkTable
-from assay.report.benchmarked import benchmarked, to_html
-from assay.report.competences import competences
-from assay.report.figures import Axis
-from assay.report.orders import differing, orders
-from assay.report.reading import headline, sayings, tallies
-from assay.report.scales import leaders, scales, spread
+from assay.nouns.comparisons.benchmark_table import BenchmarkTable
+from assay.report.benchmark.charts import leaders, scales, spread
+from assay.report.benchmark.model_checks import competences
+from assay.report.benchmark.page import benchmarked, to_html
+from assay.report.benchmark.rank_reversals import differing, orders
+from assay.report.benchmark.summary import headline, sayings, tallies
+from assay.report.drawing.svg import Axis
 
 PAYLOAD = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 

@@ -14,10 +14,10 @@ from tests.report.comparison import comparison, evil, same
 from tests.report.planted import evil_table, planted
 from tests.report.record import credit, empty, hostile, hung, photographs, wide
 
-from assay.nouns.record import Record
-from assay.report.benchmarked import benchmarked
-from assay.report.compared import compared
-from assay.report.render import UNSEEN, render
+from assay.nouns.records.record import Record
+from assay.report.audit.page import UNSEEN, render
+from assay.report.benchmark.page import benchmarked
+from assay.report.comparison.page import compared
 
 pytestmark = [
     pytest.mark.browser,

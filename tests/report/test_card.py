@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.report.record import credit, empty, hostile, hung, photographs
 
-from assay.nouns.record import Record
-from assay.report.card import card, quoted
+from assay.nouns.records.record import Record
+from assay.report.formats.model_card import card, quoted
 
 yaml = pytest.importorskip("yaml")
 

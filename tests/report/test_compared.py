@@ -10,11 +10,11 @@ from tests.report.comparison import SOUND, changed, comparison, evil, same
 from tests.report.page import Page
 from tests.report.record import PROXY
 
-from assay.nouns.comparison import Drift
-from assay.report.compared import MANY, compared, named
-from assay.report.courses import counts, headline, moved, tone
-from assay.report.figures import Axis, likeness
-from assay.words.stats import Interval
+from assay.basics.stats import Interval
+from assay.nouns.comparisons.audit_comparison import Drift
+from assay.report.comparison.page import MANY, compared, named
+from assay.report.comparison.summary import counts, headline, moved, tone
+from assay.report.drawing.svg import Axis, likeness
 
 PAYLOAD = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 

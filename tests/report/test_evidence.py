@@ -4,7 +4,7 @@ import re
 
 from tests.report.page import Page
 
-from assay.report.evidence import MOST, evidence, roc
+from assay.report.audit.evidence import MOST, evidence, roc
 
 
 def test_plain_values_become_one_table() -> None:

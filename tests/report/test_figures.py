@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from assay.nouns.result import Finding
-from assay.report.figures import Axis, balance, bar, coverage, strip
-from assay.words.stats import Interval
+from assay.basics.stats import Interval
+from assay.nouns.results.result import Finding
+from assay.report.drawing.svg import Axis, balance, bar, coverage, strip
 
 FOUND = Finding(
     "SAN102",

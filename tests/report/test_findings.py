@@ -6,11 +6,11 @@ import pytest
 from tests.report.page import Page
 from tests.report.record import LEAK, PROXY, credit, empty, hung, wide
 
-from assay.nouns.record import Record
-from assay.nouns.result import Finding
-from assay.report.findings import BUDGET, MOST, behind, intervals, listing
-from assay.report.render import render
-from assay.words.stats import Interval
+from assay.basics.stats import Interval
+from assay.nouns.records.record import Record
+from assay.nouns.results.result import Finding
+from assay.report.audit.findings import BUDGET, MOST, behind, intervals, listing
+from assay.report.audit.page import render
 
 
 def some(count: int, **changes: object) -> Record:

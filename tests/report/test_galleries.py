@@ -8,11 +8,11 @@ import pytest
 from tests.report.page import Page
 from tests.report.record import credit, hung, photographs
 
-from assay.report.bars import FEW, paired
-from assay.report.galleries import BUDGET, rooms, trusted
-from assay.report.pictures import BUDGET as ALL_PICTURES
-from assay.report.pictures import album
-from assay.report.render import render
+from assay.report.audit.galleries import BUDGET, rooms, trusted
+from assay.report.audit.page import render
+from assay.report.drawing.bars import FEW, paired
+from assay.report.drawing.image_maps import BUDGET as ALL_PICTURES
+from assay.report.drawing.image_maps import album
 
 
 @functools.cache

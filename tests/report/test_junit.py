@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 from tests.report.record import LEAK, PROXY, credit, empty, hostile, hung
 
-from assay.nouns.record import Record
-from assay.nouns.result import Finding
-from assay.report.junit import junit
+from assay.nouns.records.record import Record
+from assay.nouns.results.result import Finding
+from assay.report.formats.junit import junit
 
 
 def cases(record: Record) -> dict[str, ElementTree.Element]:

@@ -6,7 +6,7 @@ import pytest
 from tests.report.comparison import changed, comparison, evil
 from tests.report.record import PROXY, credit, empty, hostile, hung
 
-from assay.report.markdown import MOST, compared_markdown, markdown, plain
+from assay.report.formats.markdown import MOST, compared_markdown, markdown, plain
 
 NASTY = (
     "| a\n\n# b <img src=x onerror=1> [l](http://evil.example) `c` **d** @ada #12 GH-3 www.evil.example \u202e ~~e~~"

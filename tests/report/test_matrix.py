@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 from tests.report.record import REFERENCES, credit, hostile
 
-from assay.nouns.result import Score
-from assay.report.matrix import against, leaders, matrix
-from assay.report.render import render
+from assay.nouns.results.result import Score
+from assay.report.audit.page import render
+from assay.report.audit.score_matrix import against, leaders, matrix
 
 
 def test_references_stand_apart_after_all_others() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.report.page import Page
 from tests.report.record import PROXY, credit, empty, hostile, hung
 
-from assay.report.notebook import LINES, display
+from assay.report.formats.notebook import LINES, display
 
 
 def test_the_cell_tells_verdict_counts_tiles_scope_and_the_worst_findings() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tests.report.record import photographs
 
-from assay.report.colours import DIVERGING, LEVELS, MAGNITUDE, levels
-from assay.report.pictures import album, flat, picture_of, scale_of
-from assay.report.png import data_uri, palette, png, shrunk
+from assay.report.drawing.colours import DIVERGING, LEVELS, MAGNITUDE, levels
+from assay.report.drawing.image_maps import album, flat, picture_of, scale_of
+from assay.report.drawing.png import data_uri, palette, png, shrunk
 
 
 def decoded(uri: str) -> np.ndarray:
@@ -75,7 +75,7 @@ def test_predicted_and_runner_up_stand_side_by_side_on_one_scale() -> None:
 
 def test_pictures_shrink_until_they_fit_and_what_is_left_out_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     full = album(photographs(3))
-    monkeypatch.setattr("assay.report.pictures.BUDGET", 20_000)
+    monkeypatch.setattr("assay.report.drawing.image_maps.BUDGET", 20_000)
     few = album(photographs(3))
     assert few.pixels < full.pixels
     assert (len(full.scenes), few.rows) == (3, 3)

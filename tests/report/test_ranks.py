@@ -7,11 +7,11 @@ from tests.report.record import credit
 
 import assay
 from assay import evaluate, examples, explain
-from assay.auditing.ranked import ranked
-from assay.nouns.result import Finding
-from assay.report.ranks import panels
-from assay.report.render import render
-from assay.words.seed import Seed
+from assay.auditing.method_ranking import ranked
+from assay.basics.seed import Seed
+from assay.nouns.results.result import Finding
+from assay.report.audit.page import render
+from assay.report.drawing.critical_difference import panels
 
 SCORES = (evaluate.deletion, evaluate.insertion, evaluate.sparseness)
 

@@ -10,9 +10,9 @@ import pytest
 from tests.report.page import Page
 from tests.report.record import credit, empty, hostile, hung, photographs, wide
 
-from assay.report.pictures import BUDGET, album
-from assay.report.render import UNSEEN, render
-from assay.words.stats import Interval
+from assay.basics.stats import Interval
+from assay.report.audit.page import UNSEEN, render
+from assay.report.drawing.image_maps import BUDGET, album
 
 PAYLOADS = (
     "<script>alert(1)</script>",

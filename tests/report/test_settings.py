@@ -11,10 +11,10 @@ from tests.report.test_render import PAYLOADS
 
 import assay
 from assay import Constant, examples, explain
-from assay.nouns.result import Finding
-from assay.nouns.settings_grid import SettingsGrid
-from assay.report.render import render
-from assay.report.settings import SHOWN, settings_told
+from assay.nouns.comparisons.settings_grid import SettingsGrid
+from assay.nouns.results.result import Finding
+from assay.report.audit.page import render
+from assay.report.audit.settings_grid import SHOWN, settings_told
 
 WEIGHTS = np.array([3.0, -2.0, 1.0])
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from tests.report.record import credit
 
-from assay.nouns.result import Finding
-from assay.report.render import render
-from assay.report.standing import standings
-from assay.words.stats import Interval
+from assay.basics.stats import Interval
+from assay.nouns.results.result import Finding
+from assay.report.audit.explanation_verdicts import standings
+from assay.report.audit.page import render
 
 
 def judged(name, verdict, share, **more):

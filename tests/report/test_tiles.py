@@ -7,10 +7,10 @@ import pytest
 from tests.report.page import Page
 from tests.report.record import LEAK, PROXY, credit, empty, hung
 
-from assay.nouns.record import NotRun
-from assay.nouns.result import Finding, Refusal
-from assay.report.render import render
-from assay.report.tiles import command, scope, tiles
+from assay.nouns.records.record import NotRun
+from assay.nouns.results.result import Finding, Refusal
+from assay.report.audit.page import render
+from assay.report.audit.tiles import command, scope, tiles
 
 
 def test_four_tiles_count_what_failed_out_of_what_was_looked_at() -> None:

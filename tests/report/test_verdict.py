@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from tests.report.record import LEAK, PROXY, credit, empty
 
-from assay.nouns.result import Finding
-from assay.report.verdict import summary, worst_first
+from assay.nouns.results.result import Finding
+from assay.report.audit.summary import summary, worst_first
 
 
 def test_the_headline_counts_what_can_be_relied_on_and_the_faults() -> None:

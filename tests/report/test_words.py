@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from assay.nouns.result import Finding
-from assay.report.words import chip, counted, figures_of, listed, number, places, signed
-from assay.words.stats import Interval
+from assay.basics.stats import Interval
+from assay.nouns.results.result import Finding
+from assay.report.drawing.formatting import chip, counted, figures_of, listed, number, places, signed
 
 
 @pytest.mark.parametrize(

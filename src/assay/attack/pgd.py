@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.types import Floats, Masks
 from assay.cases.case import Case
-from assay.engine.ball import Ball
+from assay.engine.cost import per_row
 from assay.engine.declare import attacker
-from assay.engine.price import per_row
-from assay.engine.search import ascend
-from assay.nouns.result import Note
-from assay.nouns.rows import to_floats
-from assay.words.errors import InputError
-from assay.words.types import Floats, Masks
+from assay.engine.search.ascent import ascend
+from assay.engine.search.ball import Ball
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Note
 
 
 @attacker(

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.optional import need
+from assay.basics.types import Array, Floats, Masks
 from assay.cases.case import Case
-from assay.engine.ball import Ball
+from assay.engine.cost import Given, anew
 from assay.engine.declare import attacker, remake
-from assay.engine.price import Given, anew
-from assay.engine.search import ascend
-from assay.model.soften import softened
-from assay.nouns.features import Features
-from assay.nouns.method import Price, find, known
-from assay.nouns.result import Estimate, Explanation, Note
-from assay.nouns.rows import to_floats
-from assay.words.errors import CapabilityError, InputError
-from assay.words.optional import need
-from assay.words.types import Array, Floats, Masks
+from assay.engine.search.ascent import ascend
+from assay.engine.search.ball import Ball
+from assay.model.transformations.softplus_surrogate import softened
+from assay.nouns.catalogue import Price, find, known
+from assay.nouns.inputs.features import Features
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Estimate, Explanation, Note
 
 
 def _price(case: Case, o: Given, again: Price) -> Price:

@@ -13,30 +13,30 @@ from typing import Any
 import numpy as np
 
 from assay import attack, certify, diagnose, evaluate, explain, repair
-from assay.auditing import settings
+from assay.auditing import settings_grid as settings
 from assay.auditing.faults import Mended, Subject, fault_steps, found_faults, mended, refuse_early
-from assay.auditing.gallery import galleries
-from assay.auditing.judging import judged_together
-from assay.auditing.ledger import Ledger
+from assay.auditing.joint_verdicts import judged_together
+from assay.auditing.method_ranking import ranked
 from assay.auditing.plan import RIVAL, Plan, plan
 from assay.auditing.profile import Asked, chosen, profile_named
-from assay.auditing.ranked import ranked
+from assay.auditing.result_store import Ledger
+from assay.auditing.row_gallery import galleries
 from assay.auditing.run import Run
 from assay.auditing.setting import Setting, setting_of
 from assay.auditing.work import Tell, Work, broken, investigate, silent
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
+from assay.basics.types import Ints
 from assay.cases.case import Case, case
 from assay.data.axioms import verdicts
 from assay.diagnose.explanation_trust import concluded
 from assay.engine.declare import versions
-from assay.engine.labelled import truth
+from assay.engine.retraining.labelled_rows import truth
+from assay.model.adapters.wrap import wrap
 from assay.model.model import Meter, Model
-from assay.model.wrap import wrap
-from assay.nouns.recipe import Recipe
-from assay.nouns.record import Reasons, Record, Waiver
-from assay.nouns.result import Finding, Refusal
-from assay.words.errors import InputError
-from assay.words.seed import Seed
-from assay.words.types import Ints
+from assay.nouns.inputs.recipe import Recipe
+from assay.nouns.records.record import Reasons, Record, Waiver
+from assay.nouns.results.result import Finding, Refusal
 
 PACKAGES = (attack, certify, diagnose, evaluate, explain, repair)
 """The verb packages whose methods the plan names; importing them fills the catalogue."""

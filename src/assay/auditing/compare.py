@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from assay.auditing.run import Run, written
-from assay.engine.criteria import criterion_of, reading, yardstick
-from assay.nouns.comparison import Change, Comparison, Course, Drift
-from assay.nouns.record import Record, check_of
-from assay.nouns.result import Explanation, Finding
-from assay.words.errors import InputError
-from assay.words.seed import Seed
-from assay.words.stats import Interval, clopper_pearson, spearman, student
-from assay.words.types import Floats, Ints
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
+from assay.basics.stats import Interval, clopper_pearson, spearman, student
+from assay.basics.types import Floats, Ints
+from assay.engine.comparison.criteria import criterion_of, reading, yardstick
+from assay.nouns.comparisons.audit_comparison import Change, Comparison, Course, Drift
+from assay.nouns.records.record import Record, check_of
+from assay.nouns.results.result import Explanation, Finding
 
 DRAWS = 200
 """Pairs of explanations drawn within their standard errors to see how alike two runs of one method are."""
@@ -63,7 +63,7 @@ def compare(before: Run | str | Path, after: Run | str | Path, *, level: float =
 
 def to_html(comparison: Comparison, path: str | Path) -> Path:
     """Write the comparison as a page: one file, nothing outside it needed."""
-    from assay.report.compared import compared
+    from assay.report.comparison.page import compared
 
     return written(Path(path), compared(comparison))
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
-from assay.nouns.record import Waiver
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.nouns.records.record import Waiver
 
 NAME, SHARED = "assay.toml", "pyproject.toml"
 """The file of its own, and the file whose table [tool.assay] may stand for it."""

@@ -12,22 +12,22 @@ import narwhals as nw
 import numpy as np
 
 from assay import diagnose, repair
-from assay.auditing.ledger import Ledger
 from assay.auditing.plan import Step
+from assay.auditing.result_store import Ledger
 from assay.auditing.setting import Setting
+from assay.basics.errors import AssayError, InputError
+from assay.basics.fingerprint import digest
+from assay.basics.seed import Seed
+from assay.basics.types import Ints
 from assay.cases.case import Case, case
 from assay.cases.removals import content_mark
-from assay.engine.labelled import truth
+from assay.engine.retraining.labelled_rows import truth
 from assay.model.model import Model
-from assay.nouns.frames import is_frame
-from assay.nouns.method import Price
-from assay.nouns.recipe import Recipe
-from assay.nouns.record import Mending, NotRun
-from assay.nouns.result import Finding, Refusal, Repair
-from assay.words.digest import digest
-from assay.words.errors import AssayError, InputError
-from assay.words.seed import Seed
-from assay.words.types import Ints
+from assay.nouns.catalogue import Price
+from assay.nouns.inputs.frames import is_frame
+from assay.nouns.inputs.recipe import Recipe
+from assay.nouns.records.record import Mending, NotRun
+from assay.nouns.results.result import Finding, Refusal, Repair
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assay.auditing.run import WORST_FIRST, Run
-from assay.nouns.record import check_of, waived
-from assay.nouns.result import Finding
+from assay.nouns.records.record import check_of, waived
+from assay.nouns.results.result import Finding
 
 FailOn = Literal["fail", "undecided", "never"]
 OK, FINDINGS, INCOMPLETE, NOTHING = 0, 1, 3, 5

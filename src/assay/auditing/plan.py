@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.auditing import settings
+from assay.auditing import settings_grid as settings
 from assay.auditing.setting import Setting
-from assay.engine.criteria import CRITERIA, YARDSTICKS
+from assay.basics.errors import CapabilityError, MissingExtra
+from assay.engine.comparison.criteria import CRITERIA, YARDSTICKS
+from assay.engine.comparison.meta_evaluation import explains_again
+from assay.engine.cost import anew, price_of
 from assay.engine.declare import check
-from assay.engine.meta_evaluation import explains_again
-from assay.engine.price import anew, price_of
-from assay.nouns.method import Method, Price, Verb, find
-from assay.nouns.record import NotRun
-from assay.words.errors import CapabilityError, MissingExtra
+from assay.nouns.catalogue import Method, Price, Verb, find
+from assay.nouns.records.record import NotRun
 
 RIVALS = ("integrated_gradients", "shapley")
 """Explanations that are also asked about the runner-up class."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from assay.nouns.method import Verb, find
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.nouns.catalogue import Verb, find
 
 
 @dataclass(frozen=True)

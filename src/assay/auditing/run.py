@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from assay.basics.errors import InputError
+from assay.basics.types import Floats
 from assay.model.model import Model
-from assay.nouns.record import Record, waived
-from assay.nouns.result import Finding, Verdict
-from assay.nouns.settings_grid import SettingsGrid
-from assay.nouns.store import load, save, to_jsonable
-from assay.words.errors import InputError
-from assay.words.types import Floats
+from assay.nouns.comparisons.settings_grid import SettingsGrid
+from assay.nouns.records.record import Record, waived
+from assay.nouns.records.store import load, save, to_jsonable
+from assay.nouns.results.result import Finding, Verdict
 
 SCHEMA = 2
 WORST_FIRST: tuple[Verdict, ...] = (
@@ -90,7 +90,7 @@ class Run:
 
     def to_html(self, path: str | Path) -> Path:
         """Write the page: one file, nothing outside it needed."""
-        from assay.report.render import render
+        from assay.report.audit.page import render
 
         return written(Path(path), render(self.record))
 
@@ -124,7 +124,7 @@ class Run:
         return f"Run({self.record.title}: {told}){worst}"
 
     def _repr_html_(self) -> str:
-        from assay.report.notebook import display
+        from assay.report.formats.notebook import display
 
         return display(self.record)
 

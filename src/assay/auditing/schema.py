@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from assay.auditing.config import Config
-from assay.nouns.result import Verdict
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
+from assay.nouns.results.result import Verdict
 
 Number = float | Literal["Infinity", "-Infinity"] | None
 """JSON knows no infinity; a number that is not defined is null."""

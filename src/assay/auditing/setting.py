@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from assay.auditing.profile import Profile, enlarged, widened
+from assay.basics.types import Ints
 from assay.cases.case import Case
 from assay.cases.removals import Blur, Marginal, Removal
-from assay.engine.ball import Ball
-from assay.nouns.features import grid
-from assay.words.types import Ints
+from assay.engine.search.ball import Ball
+from assay.nouns.inputs.features import grid
 
 
 @dataclass(frozen=True)

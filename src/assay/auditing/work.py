@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from assay.auditing import settings
-from assay.auditing.ledger import Ledger
+from assay.auditing import settings_grid as settings
 from assay.auditing.plan import CODES, RIVAL, Plan, Step
+from assay.auditing.result_store import Ledger
 from assay.auditing.setting import Setting
+from assay.basics.errors import AssayError, CapabilityError, MissingExtra
+from assay.basics.fingerprint import digest
 from assay.cases.case import Case
-from assay.engine.masks import LEADING
-from assay.nouns.method import find
-from assay.nouns.result import Breach, Certificate, Explanation, Finding, Refusal, Score
-from assay.nouns.settings_grid import SettingsGrid
-from assay.words.digest import digest
-from assay.words.errors import AssayError, CapabilityError, MissingExtra
+from assay.engine.coalitions.masks import LEADING
+from assay.nouns.catalogue import find
+from assay.nouns.comparisons.settings_grid import SettingsGrid
+from assay.nouns.results.result import Breach, Certificate, Explanation, Finding, Refusal, Score
 
 Tell = Callable[[str, str, float], None]
 """Called as tell(event, text, share): "plan" once, "step" before each step, "end"; share of the price already paid."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which axioms each explanation method keeps: measured on tiny nets whose weights one can read."""
 
-from assay.axioms.measuring import Explain as Explain
-from assay.axioms.measuring import Measured as Measured
+from assay.axioms.measurement import Explain as Explain
+from assay.axioms.measurement import Measured as Measured
 from assay.axioms.subjects import Subject as Subject
 from assay.axioms.table import AXIOMS as AXIOMS
 from assay.axioms.table import Cell as Cell

@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from assay.axioms.measuring import Explain, Measured, compared, error, relative, told, values, worst
-from assay.axioms.sharing import PLACES
+from assay.axioms.attribution import PLACES
+from assay.axioms.measurement import Explain, Measured, compared, error, relative, told, values, worst
 from assay.axioms.subjects import (
     KINDS,
     START,
@@ -26,7 +26,7 @@ from assay.axioms.subjects import (
     other,
     subject,
 )
-from assay.words.types import Floats
+from assay.basics.types import Floats
 
 A, B = 2.0, -3.0
 ACTS: tuple[Act, ...] = ("tanh", "relu")

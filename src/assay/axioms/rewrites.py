@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assay.axioms.sharing import PLACES
+from assay.axioms.attribution import PLACES
 from assay.axioms.subjects import (
     START,
     WORDS,
@@ -26,8 +26,8 @@ from assay.axioms.subjects import (
     subject,
 )
 from assay.axioms.tokens import Reader, SelfAttention
-from assay.words.optional import need
-from assay.words.types import Floats
+from assay.basics.optional import need
+from assay.basics.types import Floats
 
 if TYPE_CHECKING:
     import torch as pt

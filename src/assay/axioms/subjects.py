@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from assay.basics.optional import need
+from assay.basics.types import Floats
 from assay.cases.case import Case, case
-from assay.model.torch import torch as of_net
-from assay.nouns.features import elements
-from assay.words.optional import need
-from assay.words.types import Floats
+from assay.model.adapters.torch import torch as of_net
+from assay.nouns.inputs.features import elements
 
 if TYPE_CHECKING:
     import torch as pt

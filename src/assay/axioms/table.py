@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from assay.axioms.attribution import completeness, demand_monotonicity, dummy, monotonicity, sensitivity, symmetry
 from assay.axioms.functions import distributional_marginality, linear_agreement, linearity
-from assay.axioms.measuring import Explain, Measured, Verdict, asking
-from assay.axioms.sameness import (
+from assay.axioms.invariance import (
     batch_independence,
     constant_shift_invariance,
     implementation_invariance,
     structured_shift_invariance,
 )
-from assay.axioms.sharing import completeness, demand_monotonicity, dummy, monotonicity, sensitivity, symmetry
+from assay.axioms.measurement import Explain, Measured, Verdict, asking
+from assay.basics.errors import InputError
 from assay.data.axioms import shipped
-from assay.nouns.method import find, known
-from assay.words.errors import InputError
+from assay.nouns.catalogue import find, known
 
 Axiom = Callable[[Explain], Measured]
 AXIOMS: dict[str, Axiom] = {
@@ -57,7 +57,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "structured_shift_invariance": ("kindermans2019",),
     "batch_independence": ("assay2026",),
 }
-"""Where each axiom comes from: keys of ``words/sources.py``."""
+"""Where each axiom comes from: keys of ``basics/bibliography.py``."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from assay.words.optional import need
-from assay.words.types import Floats
+from assay.basics.optional import need
+from assay.basics.types import Floats
 
 if TYPE_CHECKING:
     import torch as pt

@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.seed import Seed
+from assay.basics.types import Array, Floats, Ints
+from assay.cases.explanation_cache import Recall
 from assay.cases.game import Game
 from assay.cases.labels import apart, facing, labels_of, resolve_label
-from assay.cases.reading import read
-from assay.cases.recall import Recall
+from assay.cases.read_inputs import read
 from assay.cases.removals import Removal
+from assay.model.layer_slices import OWN, held
 from assay.model.model import Model, Returned, Ruling, Slope
-from assay.model.slices import OWN, held
-from assay.nouns.features import Features, units
-from assay.nouns.result import Note
-from assay.nouns.rows import Rows, double, joined, to_floats
-from assay.nouns.target import Target, class_scores, target_named
-from assay.words.errors import CapabilityError, InputError
-from assay.words.seed import Seed
-from assay.words.types import Array, Floats, Ints
+from assay.nouns.inputs.features import Features, units
+from assay.nouns.inputs.rows import Rows, double, joined, to_floats
+from assay.nouns.inputs.target import Target, class_scores, target_named
+from assay.nouns.results.result import Note
 
 KEPT = 1
 """Copies of a row's activations that a gradient keeps; backward rules keep about four, second derivatives eight."""

@@ -10,9 +10,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
+from assay.basics.types import Array, Floats, Ints, Masks
 from assay.cases.inpainting import inpainted
-from assay.nouns.rows import to_floats
-from assay.words.types import Array, Floats, Ints, Masks
+from assay.nouns.inputs.rows import to_floats
 
 
 @runtime_checkable

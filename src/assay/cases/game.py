@@ -12,11 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from array_api_compat import array_namespace
 
-from assay.cases.memory import Memory
-from assay.nouns.rows import to_floats
-from assay.nouns.target import probabilities
-from assay.words.errors import InputError
-from assay.words.types import (
+from assay.basics.errors import InputError
+from assay.basics.types import (
     Array,
     Floats,
     Ints,
@@ -30,6 +27,9 @@ from assay.words.types import (
     Queries,
     Which,
 )
+from assay.cases.answer_cache import Memory
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.inputs.target import probabilities
 
 if TYPE_CHECKING:
     from assay.cases.case import Case

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from assay.words.errors import NumericalError
-from assay.words.types import Floats, Masks
+from assay.basics.errors import NumericalError
+from assay.basics.types import Floats, Masks
 
 TOLERANCE = 3e-7
 """The preconditioned residual, an estimate of the error, at which a picture is done; a share of its largest value."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.types import Floats, Ints
 from assay.model.model import Model
-from assay.nouns.frames import some
-from assay.nouns.rows import to_numpy
-from assay.nouns.target import Target, class_scores, contrast
-from assay.words.errors import CapabilityError, InputError
-from assay.words.types import Floats, Ints
+from assay.nouns.inputs.frames import some
+from assay.nouns.inputs.rows import to_numpy
+from assay.nouns.inputs.target import Target, class_scores, contrast
 
 
 def facing(question: Target, model: Model, prediction: Callable[[], Floats]) -> Target:

@@ -11,13 +11,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
+from assay.basics.errors import InputError
+from assay.basics.fingerprint import digest
+from assay.basics.seed import Seed
+from assay.basics.types import Array
 from assay.cases.fillings import Filling, FromEach, FromNearest, Imputed, Painted
-from assay.nouns.frames import Table, is_frame
-from assay.nouns.rows import Rows, refuse_gaps, to_floats, to_numpy
-from assay.words.digest import digest
-from assay.words.errors import InputError
-from assay.words.seed import Seed
-from assay.words.types import Array
+from assay.nouns.inputs.frames import Table, is_frame
+from assay.nouns.inputs.rows import Rows, refuse_gaps, to_floats, to_numpy
 
 
 @runtime_checkable

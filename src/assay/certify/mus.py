@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from scipy.stats import entropy
 
+from assay.basics.errors import CapabilityError, InputError, NumericalError
+from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.game import Game
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.masks import chosen_parts, random_parts
+from assay.engine.cost import Given
 from assay.engine.declare import certifier
-from assay.engine.masks import chosen_parts, random_parts
-from assay.engine.price import Given
-from assay.nouns.method import Price
-from assay.nouns.result import Note
-from assay.words.errors import CapabilityError, InputError, NumericalError
-from assay.words.types import Floats, Ints, Masks
+from assay.nouns.catalogue import Price
+from assay.nouns.results.result import Note
 
 
 def _price(case: Case, o: Given, again: Price) -> Price:

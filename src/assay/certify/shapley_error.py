@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.betting import betting
+from assay.basics.errors import InputError, NumericalError
+from assay.basics.types import Floats, Masks
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.masks import present
+from assay.engine.coalitions.permutations import antithetic, paired_gains
+from assay.engine.coalitions.summary import all_masks, enumerated, exact_shapley
+from assay.engine.cost import Given
 from assay.engine.declare import certifier
-from assay.engine.masks import present
-from assay.engine.permutations import antithetic, paired_gains
-from assay.engine.price import Given
-from assay.engine.summary import all_masks, enumerated, exact_shapley
-from assay.nouns.method import Price
-from assay.nouns.result import Explanation, Note
-from assay.words.betting import betting
-from assay.words.errors import InputError, NumericalError
-from assay.words.types import Floats, Masks
+from assay.nouns.catalogue import Price
+from assay.nouns.results.result import Explanation, Note
 
 UNIT = ("probability", "decision")
 """Targets that lie between 0 and 1."""

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln
 
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
+from assay.basics.stats import clopper_pearson
+from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.masks import LEADING, chosen_parts, present
+from assay.engine.cost import Given
 from assay.engine.declare import certifier
-from assay.engine.masks import LEADING, chosen_parts, present
-from assay.engine.price import Given
-from assay.nouns.method import Price
-from assay.words.errors import InputError
-from assay.words.seed import Seed
-from assay.words.stats import clopper_pearson
-from assay.words.types import Floats, Ints, Masks
+from assay.nouns.catalogue import Price
 
 
 def _price(case: Case, o: Given, again: Price) -> Price:

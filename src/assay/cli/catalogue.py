@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from assay.nouns.method import Method
+    from assay.nouns.catalogue import Method
 
 
 def methods() -> list[Method]:
     """Every method of every verb."""
-    from assay.nouns.method import VERBS, known
+    from assay.nouns.catalogue import VERBS, known
 
     for verb in VERBS:
         import_module(f"assay.{verb}")

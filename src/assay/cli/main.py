@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from assay.cli.trouble import INTERNAL, INTERRUPTED, USAGE, broken, interrupted, told, unwritable
-from assay.words.errors import AssayError
+from assay.basics.errors import AssayError
+from assay.cli.error_messages import INTERNAL, INTERRUPTED, USAGE, broken, interrupted, told, unwritable
 
 COMMANDS = {
     "audit": ("audit", "Audit a model on data, and write results and a page."),
@@ -51,7 +51,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for _name, (_module, _help) in COMMANDS.items():
-    app.command(f"assay.cli.{_module}:{_module}", name=_name, help=_help)
+    app.command(f"assay.cli.commands.{_module}:{_module}", name=_name, help=_help)
 
 
 def main() -> None:

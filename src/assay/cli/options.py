@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from assay.words.errors import InputError
+from assay.basics.errors import InputError
 
 if TYPE_CHECKING:
-    from assay.engine.ball import Ball
-    from assay.nouns.method import Method
+    from assay.engine.search.ball import Ball
+    from assay.nouns.catalogue import Method
 
 FORMS = {
     "int": "a whole number",
@@ -123,7 +123,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 
 def ball(text: str) -> Ball:
     """``linf:0.03`` or ``l2:1.5:0:255`` as a ball."""
-    from assay.engine.ball import Ball
+    from assay.engine.search.ball import Ball
 
     norm, *numbers = text.split(":")
     if norm not in ("linf", "l2") or len(numbers) not in (1, 3):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from assay.auditing.gate import Gate
     from assay.auditing.plan import Plan
     from assay.auditing.run import Run
-    from assay.nouns.record import NotRun
-    from assay.nouns.result import Explanation, Finding
+    from assay.nouns.records.record import NotRun
+    from assay.nouns.results.result import Explanation, Finding
 
 STYLE = {"fail": "bold red", "undecided": "yellow", "pass": "blue", "error": "bold red"}
 SHOWN, ROWS, PARTS, TOLD = 20, 5, 8, 40
@@ -32,7 +32,7 @@ def terminal() -> Console:
 
 def line_of(finding: Finding) -> Text:
     """A finding as one line: verdict, code, claim, interval and what it needs."""
-    from assay.report.words import counted
+    from assay.report.drawing.formatting import counted
 
     line = Text(f"{finding.verdict.upper():<11} ", style=STYLE.get(finding.verdict, ""))
     line.append(f"{finding.code}  {printable(finding.claim)}", style="")
@@ -131,8 +131,8 @@ def result_shown(result: Any, format: Literal["text", "json"], save: Path | None
     """A result as text that fits on a screen, or as JSON; kept in a file where one is named."""
     if save is not None:
         result.save(save)
-    from assay.nouns.result import Explanation
-    from assay.nouns.store import to_jsonable
+    from assay.nouns.records.store import to_jsonable
+    from assay.nouns.results.result import Explanation
 
     if format == "json":
         sys.stdout.write(dumps(to_jsonable(result), indent=1, allow_nan=False) + "\n")

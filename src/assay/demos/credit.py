@@ -16,14 +16,14 @@ from assay import explain
 from assay.auditing.audit import audit
 from assay.auditing.run import Run
 from assay.auditing.work import Tell, silent
+from assay.basics.optional import need
+from assay.basics.seed import Seed
 from assay.cases.case import case
 from assay.data import german_credit
+from assay.model.adapters.sklearn import sklearn
 from assay.model.model import Model
-from assay.model.sklearn import sklearn
-from assay.nouns.recipe import Recipe
-from assay.nouns.record import Reason, Reasons
-from assay.words.optional import need
-from assay.words.seed import Seed
+from assay.nouns.inputs.recipe import Recipe
+from assay.nouns.records.record import Reason, Reasons
 
 GROUP = 100
 """Rows of each comparison group that stand for it."""

@@ -13,10 +13,10 @@ import numpy as np
 from assay.auditing.audit import audit
 from assay.auditing.run import Run
 from assay.auditing.work import Tell, silent
+from assay.basics.optional import need
+from assay.basics.types import Floats
+from assay.model.adapters.torch import torch
 from assay.model.model import Model
-from assay.model.torch import torch
-from assay.words.optional import need
-from assay.words.types import Floats
 
 SIDE = 224
 NAMES = ("astronaut", "cat", "coffee", "rocket", "palace", "flower")

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.seed import Seed
+from assay.basics.stats import Basis, auc, clopper_pearson
+from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.engine.declare import diagnostic
-from assay.engine.labelled import shared, truth, written
-from assay.nouns.result import Finding, judge
-from assay.nouns.rows import to_floats
-from assay.words.errors import CapabilityError, InputError
-from assay.words.seed import Seed
-from assay.words.stats import Basis, auc, clopper_pearson
-from assay.words.types import Floats, Ints, Masks
+from assay.engine.retraining.labelled_rows import shared, truth, written
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Finding, judge
 
 MOST = 1000
 """Rows of each side that the shift is looked for in; more cost time and gain little."""

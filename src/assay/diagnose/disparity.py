@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 from scipy import stats as scipy_stats
 
+from assay.basics.errors import InputError, NumericalError
+from assay.basics.stats import Basis, Interval, newcombe
+from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.removals import Removal
+from assay.engine.coalitions.leverage import paired_leverage
+from assay.engine.coalitions.summary import enumerated, exact_shapley
 from assay.engine.declare import diagnostic
-from assay.engine.labelled import class_named, truth
-from assay.engine.leverage import paired_leverage
-from assay.engine.summary import enumerated, exact_shapley
-from assay.nouns.frames import some
-from assay.nouns.result import Finding, judge
-from assay.nouns.rows import to_numpy
-from assay.words.errors import InputError, NumericalError
-from assay.words.stats import Basis, Interval, newcombe
-from assay.words.types import Floats, Ints, Masks
+from assay.engine.retraining.labelled_rows import class_named, truth
+from assay.nouns.inputs.frames import some
+from assay.nouns.inputs.rows import to_numpy
+from assay.nouns.results.result import Finding, judge
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.clustered import mean_error, mean_interval, numbered, student_of_clusters
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.stats import Basis, Interval
+from assay.basics.types import Floats, Ints, PerPart
 from assay.cases.case import Case
 from assay.engine.declare import diagnostic
-from assay.engine.labelled import truth
-from assay.engine.relabelled import asked_of
-from assay.engine.retrained import UNEQUAL, beside, explained, retrained, skill
-from assay.engine.segment import segment
-from assay.engine.shifted import moved, parts_held
+from assay.engine.gradients.weight_path import segment
+from assay.engine.retraining.explanation_shift import moved, parts_held
+from assay.engine.retraining.label_randomisation import asked_of
+from assay.engine.retraining.labelled_rows import truth
+from assay.engine.retraining.retrained import UNEQUAL, beside, explained, retrained, skill
 from assay.model.model import Model
-from assay.nouns.movement import ALIKE
-from assay.nouns.recipe import Recipe
-from assay.nouns.result import Explanation, Finding, judge
-from assay.words.clustered import mean_error, mean_interval, numbered, student_of_clusters
-from assay.words.errors import CapabilityError, InputError
-from assay.words.stats import Basis, Interval
-from assay.words.types import Floats, Ints, PerPart
+from assay.nouns.comparisons.explanation_shift import ALIKE
+from assay.nouns.inputs.recipe import Recipe
+from assay.nouns.results.result import Explanation, Finding, judge
 
 JUDGED = {
     "SHF101": (

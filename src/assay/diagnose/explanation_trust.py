@@ -9,11 +9,11 @@ from typing import Literal
 
 import numpy as np
 
+from assay.basics.stats import Basis
 from assay.cases.case import Case
-from assay.engine.criteria import Criterion, Scores, asked_of, criterion_of, gains, reading, rungs, yardstick
+from assay.engine.comparison.criteria import Criterion, Scores, asked_of, criterion_of, gains, reading, rungs, yardstick
 from assay.engine.declare import diagnostic
-from assay.nouns.result import Breach, Explanation, Finding, Verdict, judge
-from assay.words.stats import Basis
+from assay.nouns.results.result import Breach, Explanation, Finding, Verdict, judge
 
 Word = Literal["use", "use with care", "do not use", "undecided"]
 

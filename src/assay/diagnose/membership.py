@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from scipy import stats as scipy_stats
 
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.seed import Seed
+from assay.basics.stats import Basis, Interval, auc, auc_interval, clopper_pearson, newcombe
+from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.engine.declare import diagnostic
-from assay.engine.labelled import losses, outputs, shared, truth, written
-from assay.nouns.result import Finding, judge
-from assay.nouns.target import class_scores
-from assay.words.errors import CapabilityError, InputError
-from assay.words.seed import Seed
-from assay.words.stats import Basis, Interval, auc, auc_interval, clopper_pearson, newcombe
-from assay.words.types import Floats, Ints, Masks
+from assay.engine.retraining.labelled_rows import losses, outputs, shared, truth, written
+from assay.nouns.inputs.target import class_scores
+from assay.nouns.results.result import Finding, judge
 
 ADVANTAGE = (
     "True-positive minus false-positive rate of the attack that calls a row a member when its loss is small: 0 for a "

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.stats import Basis, Interval
 from assay.cases.case import Case
+from assay.engine.comparison.meta_evaluation import Asked, meta_evaluation, score_of
+from assay.engine.cost import Given, price_of
 from assay.engine.declare import diagnostic
-from assay.engine.meta_evaluation import Asked, meta_evaluation, score_of
-from assay.engine.price import Given, price_of
-from assay.nouns.method import Price
-from assay.nouns.reliability import Reliability
-from assay.nouns.result import Explanation, Finding, judge
-from assay.words.stats import Basis, Interval
+from assay.nouns.catalogue import Price
+from assay.nouns.comparisons.score_reliability import Reliability
+from assay.nouns.results.result import Explanation, Finding, judge
 
 ASKED = Asked()
 

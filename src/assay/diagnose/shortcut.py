@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.stats import Basis
+from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.fillings import chosen
 from assay.cases.removals import Removal
 from assay.engine.declare import diagnostic
-from assay.engine.labelled import truth
-from assay.nouns.result import Finding, judge
-from assay.nouns.rows import to_floats
-from assay.nouns.target import class_scores, pick, probabilities
-from assay.words.errors import InputError
-from assay.words.stats import Basis
-from assay.words.types import Floats, Ints, Masks
+from assay.engine.retraining.labelled_rows import truth
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.inputs.target import class_scores, pick, probabilities
+from assay.nouns.results.result import Finding, judge
 
 ROUNDING = 1e-12
 """A mean move of probability that is rounding only: averages of equal probabilities differ by as much."""

@@ -18,16 +18,19 @@ from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.cases.removals import Blur, Constant, NoisyLinear
-from assay.engine.ball import Ball
-from assay.engine.distributions import Gaussian, Line, Point, Uniform
+from assay.engine.gradients.distributions import Gaussian, Line, Point, Uniform
+from assay.engine.search.ball import Ball
 from assay.model.attention import may_attend
-from assay.model.outline import ends_pooled
-from assay.nouns.features import Features
-from assay.nouns.frames import some
-from assay.nouns.method import Method, Price, Verb, enter, find
-from assay.nouns.result import (
+from assay.model.layer_outline import ends_pooled
+from assay.nouns.catalogue import Method, Price, Verb, enter, find
+from assay.nouns.inputs.features import Features
+from assay.nouns.inputs.frames import some
+from assay.nouns.inputs.rows import to_floats, to_numpy
+from assay.nouns.results.result import (
     Breach,
     Certificate,
     Estimate,
@@ -38,9 +41,6 @@ from assay.nouns.result import (
     Repair,
     Score,
 )
-from assay.nouns.rows import to_floats, to_numpy
-from assay.words.errors import CapabilityError, InputError
-from assay.words.types import Floats
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The area over the perturbation curve."""
 
+from assay.basics.types import PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.ordered import mean_of_points, ordered_curve
-from assay.engine.price import curve
-from assay.nouns.result import Explanation
-from assay.words.types import PerRow
+from assay.engine.removal.ordered_removal import mean_of_points, ordered_curve
+from assay.nouns.results.result import Explanation
 
 
 @scorer(source="samek2017", better="higher", claims={"ordered", "directed"}, price=curve())

@@ -4,9 +4,9 @@
 import numpy as np
 
 from assay.cases.case import Case
+from assay.engine.cost import free
 from assay.engine.declare import scorer
-from assay.engine.price import free
-from assay.nouns.result import Estimate, Explanation
+from assay.nouns.results.result import Estimate, Explanation
 
 ROUNDING = 1e-6
 """Share of the target's size below which a rise cannot be told from rounding in float32."""

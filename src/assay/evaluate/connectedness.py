@@ -3,14 +3,14 @@
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.types import Masks
 from assay.cases.case import Case
+from assay.engine.attributions.part_adjacency import components, touching
+from assay.engine.coalitions.masks import present
+from assay.engine.cost import free
 from assay.engine.declare import scorer
-from assay.engine.masks import present
-from assay.engine.places import components, touching
-from assay.engine.price import free
-from assay.nouns.result import Estimate, Explanation
-from assay.words.errors import InputError
-from assay.words.types import Masks
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="assay2026", better="neither", needs={"image"}, price=free)

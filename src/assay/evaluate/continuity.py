@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 from array_api_compat import array_namespace
 
+from assay.basics.errors import InputError
+from assay.basics.types import PerPart
 from assay.cases.case import Case
+from assay.engine.cost import explained_again
 from assay.engine.declare import scorer
-from assay.engine.neighbourhood import largest, named, remade
-from assay.engine.price import explained_again
-from assay.nouns.result import Estimate, Explanation
-from assay.nouns.rows import to_floats
-from assay.words.errors import InputError
-from assay.words.types import PerPart
+from assay.engine.neighbourhoods.neighbourhood import largest, named, remade
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(

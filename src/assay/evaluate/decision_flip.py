@@ -5,10 +5,10 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.flips import first_flip
-from assay.engine.price import curve
-from assay.nouns.result import Estimate, Explanation
+from assay.engine.removal.decision_flips import first_flip
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="serrano2019", better="lower", needs={"classes"}, price=curve())

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.types import Floats, Masks
 from assay.cases.case import Case
+from assay.engine.attributions.localisation import Mass, judged, located, weighed
+from assay.engine.cost import free
 from assay.engine.declare import scorer
-from assay.engine.located import Mass, judged, located, weighed
-from assay.engine.price import free
-from assay.nouns.result import Estimate, Explanation
-from assay.words.errors import InputError
-from assay.words.types import Floats, Masks
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="zhang2021", better="higher", price=free)

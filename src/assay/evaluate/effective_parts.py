@@ -4,10 +4,10 @@
 import numpy as np
 
 from assay.cases.case import Case
+from assay.engine.attributions.attribution_shares import nats, shares
+from assay.engine.cost import free
 from assay.engine.declare import scorer
-from assay.engine.magnitudes import nats, shares
-from assay.engine.price import free
-from assay.nouns.result import Estimate, Explanation
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="hill1973", better="neither", price=free)

@@ -3,14 +3,14 @@
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
+from assay.engine.coalitions.masks import present
+from assay.engine.cost import explained_again
 from assay.engine.declare import scorer
-from assay.engine.masks import present
-from assay.engine.price import explained_again
-from assay.engine.randomised import stages, weights_lost
-from assay.nouns.result import Estimate, Explanation, Note
-from assay.words.errors import InputError
-from assay.words.types import Floats, PerRow
+from assay.engine.retraining.randomised_weights import stages, weights_lost
+from assay.nouns.results.result import Estimate, Explanation, Note
 
 
 @scorer(source="hedstrom2024", better="higher", needs={"net"}, price=explained_again(lambda case, o: 1))

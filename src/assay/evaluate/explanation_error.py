@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.masks import present
+from assay.engine.coalitions.permutations import permutations
+from assay.engine.coalitions.summary import Design, enumerated, exact_shapley
+from assay.engine.cost import coalitions
 from assay.engine.declare import scorer
-from assay.engine.masks import present
-from assay.engine.permutations import permutations
-from assay.engine.price import coalitions
-from assay.engine.summary import Design, enumerated, exact_shapley
-from assay.nouns.result import Estimate, Explanation
-from assay.words.types import Floats, PerRow
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(

@@ -3,10 +3,10 @@
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.cost import coalitions
 from assay.engine.declare import scorer
-from assay.engine.price import coalitions
-from assay.engine.random_removal import followed, without_share
-from assay.nouns.result import Estimate, Explanation
+from assay.engine.removal.random_removal import followed, without_share
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.types import Ints, Masks
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.masks import present
+from assay.engine.cost import Given
 from assay.engine.declare import scorer
-from assay.engine.familiar import entropy, neighbourhood
-from assay.engine.masks import present
-from assay.engine.ordered import cuts, places
-from assay.engine.price import Given
-from assay.nouns.method import Price
-from assay.nouns.result import Estimate, Explanation
-from assay.words.types import Ints, Masks
+from assay.engine.neighbourhoods.typicality import entropy, neighbourhood
+from assay.engine.removal.ordered_removal import cuts, places
+from assay.nouns.catalogue import Price
+from assay.nouns.results.result import Estimate, Explanation
 
 
 def _price(case: Case, o: Given, again: Price) -> Price:

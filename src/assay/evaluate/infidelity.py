@@ -3,13 +3,13 @@
 
 import numpy as np
 
+from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.cost import coalitions
 from assay.engine.declare import scorer
-from assay.engine.price import coalitions
-from assay.engine.random_removal import coin_flips, complete
-from assay.nouns.result import Estimate, Explanation
-from assay.words.types import Floats, PerRow
+from assay.engine.removal.random_removal import coin_flips, complete
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="yeh2019", better="lower", price=coalitions(lambda case, o: coin_flips(case, o.draws)))

@@ -3,13 +3,13 @@
 
 import numpy as np
 
+from assay.basics.types import PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.ordered import ordered_curve
-from assay.engine.price import curve
-from assay.nouns.result import Explanation
-from assay.words.types import PerRow
+from assay.engine.removal.ordered_removal import ordered_curve
+from assay.nouns.results.result import Explanation
 
 
 @scorer(source="petsiuk2018", better="higher", claims={"ordered", "directed"}, price=curve(insert=True))

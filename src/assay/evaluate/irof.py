@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from assay.basics.types import PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.ordered import ordered_curve
-from assay.engine.price import curve
-from assay.nouns.result import Explanation
-from assay.words.types import PerRow
+from assay.engine.removal.ordered_removal import ordered_curve
+from assay.nouns.results.result import Explanation
 
 ROUNDING = 1e-6
 """Share of the curve's largest value below which f(x) is too small to divide by."""

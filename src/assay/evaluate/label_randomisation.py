@@ -3,15 +3,15 @@
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.types import PerPart
 from assay.cases.case import Case
 from assay.engine.declare import scorer
-from assay.engine.neighbourhood import named, remade
-from assay.engine.randomised import likeness
-from assay.engine.relabelled import asked_of, relabelled, relabelled_price
-from assay.nouns.recipe import Recipe
-from assay.nouns.result import Estimate, Explanation, Note
-from assay.words.errors import InputError
-from assay.words.types import PerPart
+from assay.engine.neighbourhoods.neighbourhood import named, remade
+from assay.engine.retraining.label_randomisation import asked_of, relabelled, relabelled_price
+from assay.engine.retraining.randomised_weights import likeness
+from assay.nouns.inputs.recipe import Recipe
+from assay.nouns.results.result import Estimate, Explanation, Note
 
 
 @scorer(source="adebayo2018", better="lower", price=relabelled_price)

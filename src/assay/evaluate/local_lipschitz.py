@@ -3,12 +3,12 @@
 
 import numpy as np
 
+from assay.basics.types import PerRow
 from assay.cases.case import Case
-from assay.engine.ball import Ball
 from assay.engine.declare import scorer
-from assay.engine.neighbourhood import distance, explained_near, largest, neighbours
-from assay.nouns.result import Explanation
-from assay.words.types import PerRow
+from assay.engine.neighbourhoods.neighbourhood import distance, explained_near, largest, neighbours
+from assay.engine.search.ball import Ball
+from assay.nouns.results.result import Explanation
 
 
 @scorer(source="alvarezmelis2018", better="lower", needs={"numbers"}, price=explained_near())

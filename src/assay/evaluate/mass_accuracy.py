@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.types import Floats, Masks
 from assay.cases.case import Case
+from assay.engine.attributions.localisation import Mass, judged, located, weighed
+from assay.engine.cost import free
 from assay.engine.declare import scorer
-from assay.engine.located import Mass, judged, located, weighed
-from assay.engine.price import free
-from assay.nouns.result import Estimate, Explanation
-from assay.words.types import Floats, Masks
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="arras2022", better="higher", price=free)

@@ -4,10 +4,10 @@
 import numpy as np
 
 from assay.cases.case import Case
-from assay.engine.ball import Ball
 from assay.engine.declare import scorer
-from assay.engine.neighbourhood import explained_near, relative_changes
-from assay.nouns.result import Estimate, Explanation
+from assay.engine.neighbourhoods.neighbourhood import explained_near, relative_changes
+from assay.engine.search.ball import Ball
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="yeh2019", better="lower", needs={"numbers"}, price=explained_near())

@@ -5,10 +5,10 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.ordered import ordered_curve
-from assay.engine.price import curve
-from assay.nouns.result import Estimate, Explanation
+from assay.engine.removal.ordered_removal import ordered_curve
+from assay.nouns.results.result import Estimate, Explanation
 
 ROUNDING = 1e-6
 """Share of the curve's largest value by which a step may fall and still count as level: rounding in float32."""

@@ -3,15 +3,15 @@
 
 import numpy as np
 
+from assay.basics.stats import spearman
+from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.masks import present
+from assay.engine.cost import coalitions
 from assay.engine.declare import scorer
-from assay.engine.masks import present
-from assay.engine.price import coalitions
-from assay.engine.random_removal import alone
-from assay.nouns.result import Explanation
-from assay.words.stats import spearman
-from assay.words.types import Floats, PerRow
+from assay.engine.removal.random_removal import alone
+from assay.nouns.results.result import Explanation
 
 ROUNDING = 1e-12
 """Share of the target's size below which a difference is rounding, and counts as none."""

@@ -2,11 +2,11 @@
 """The model parameter randomisation test."""
 
 from assay.cases.case import Case
+from assay.engine.cost import explained_again
 from assay.engine.declare import scorer
-from assay.engine.price import explained_again
-from assay.engine.randomised import compared, staged, weights_lost
-from assay.engine.randomised import stages as stages_of
-from assay.nouns.result import Estimate, Explanation
+from assay.engine.retraining.randomised_weights import compared, staged, weights_lost
+from assay.engine.retraining.randomised_weights import stages as stages_of
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(

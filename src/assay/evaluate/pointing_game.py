@@ -4,13 +4,13 @@
 from dataclasses import replace
 from typing import Any
 
+from assay.basics.errors import InputError
+from assay.basics.types import Floats, Masks
 from assay.cases.case import Case
+from assay.engine.attributions.localisation import Located, Order, judged, located, ranked
+from assay.engine.cost import free
 from assay.engine.declare import scorer
-from assay.engine.located import Located, Order, judged, located, ranked
-from assay.engine.price import free
-from assay.nouns.result import Estimate, Explanation
-from assay.words.errors import InputError
-from assay.words.types import Floats, Masks
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="zhang2018", better="higher", price=free)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Relative input stability."""
 
+from assay.basics.types import Array, Floats, PerRow
 from assay.cases.case import Case
-from assay.engine.ball import Ball
 from assay.engine.declare import scorer
-from assay.engine.neighbourhood import classifies, distance, explained_near, looked_at_labels
-from assay.engine.relative import relative_stability, relative_to
-from assay.nouns.result import Estimate, Explanation
-from assay.nouns.rows import to_floats
-from assay.words.types import Array, Floats, PerRow
+from assay.engine.neighbourhoods.neighbourhood import classifies, distance, explained_near, looked_at_labels
+from assay.engine.neighbourhoods.relative_stability import relative_stability, relative_to
+from assay.engine.search.ball import Ball
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="agarwal2022", better="lower", needs={"numbers"}, price=explained_near(looked_at_labels))

@@ -3,13 +3,13 @@
 
 import numpy as np
 
+from assay.basics.types import Array, Floats, PerRow
 from assay.cases.case import Case
-from assay.engine.ball import Ball
 from assay.engine.declare import scorer
-from assay.engine.neighbourhood import explained_near
-from assay.engine.relative import relative_stability
-from assay.nouns.result import Estimate, Explanation
-from assay.words.types import Array, Floats, PerRow
+from assay.engine.neighbourhoods.neighbourhood import explained_near
+from assay.engine.neighbourhoods.relative_stability import relative_stability
+from assay.engine.search.ball import Ball
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="agarwal2022", better="lower", needs={"numbers"}, price=explained_near(lambda case, o: 1))

@@ -3,17 +3,17 @@
 
 from dataclasses import replace
 
+from assay.basics.types import Array, Floats, PerRow
 from assay.cases.case import Case
-from assay.engine.activation_maps import units_layer
-from assay.engine.ball import Ball
+from assay.engine.cost import Given, Priced
 from assay.engine.declare import scorer
-from assay.engine.neighbourhood import classifies, explained_near, looked_at_labels
-from assay.engine.price import Given, Priced
-from assay.engine.relative import relative_stability, relative_to
-from assay.nouns.method import Price
-from assay.nouns.result import Estimate, Explanation
-from assay.nouns.rows import to_floats
-from assay.words.types import Array, Floats, PerRow
+from assay.engine.gradients.activation_maps import units_layer
+from assay.engine.neighbourhoods.neighbourhood import classifies, explained_near, looked_at_labels
+from assay.engine.neighbourhoods.relative_stability import relative_stability, relative_to
+from assay.engine.search.ball import Ball
+from assay.nouns.catalogue import Price
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Estimate, Explanation
 
 
 def _priced() -> Priced:

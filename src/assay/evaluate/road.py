@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Remove and debias."""
 
+from assay.basics.types import PerRow
 from assay.cases.case import Case
 from assay.cases.removals import NoisyLinear, Removal
+from assay.engine.cost import shares
 from assay.engine.declare import scorer
-from assay.engine.ordered import ordered_points
-from assay.engine.price import shares
-from assay.nouns.result import Explanation
-from assay.words.types import PerRow
+from assay.engine.removal.ordered_removal import ordered_points
+from assay.nouns.results.result import Explanation
 
 
 @scorer(source="rong2022", better="lower", needs={"image"}, price=shares())

@@ -3,12 +3,12 @@
 
 import numpy as np
 
+from assay.basics.types import Floats
 from assay.cases.case import Case
+from assay.engine.attributions.class_contrast import against_class
+from assay.engine.cost import explained_again
 from assay.engine.declare import scorer
-from assay.engine.other_classes import against_class
-from assay.engine.price import explained_again
-from assay.nouns.result import Estimate, Explanation
-from assay.words.types import Floats
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="sixt2020", better="lower", needs={"classes"}, price=explained_again(lambda case, o: 1))

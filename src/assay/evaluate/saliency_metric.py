@@ -6,14 +6,14 @@ from __future__ import annotations
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
+from assay.basics.errors import InputError
+from assay.basics.types import Array, Floats, Ints, Masks
 from assay.cases.case import Case
+from assay.engine.cost import per_row
 from assay.engine.declare import scorer
-from assay.engine.price import per_row
-from assay.nouns.result import Estimate, Explanation
-from assay.nouns.rows import to_floats
-from assay.nouns.target import log_probabilities
-from assay.words.errors import InputError
-from assay.words.types import Array, Floats, Ints, Masks
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.inputs.target import log_probabilities
+from assay.nouns.results.result import Estimate, Explanation
 
 SMALLEST = 0.05
 """The paper's floor of the crop's area: smaller crops are not worth more."""

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.types import Ints
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.summary import Design
+from assay.engine.cost import coalitions
 from assay.engine.declare import scorer
-from assay.engine.price import coalitions
-from assay.engine.random_removal import followed, without_share
-from assay.engine.summary import Design
-from assay.nouns.result import Estimate, Explanation
-from assay.words.errors import InputError
-from assay.words.types import Ints
+from assay.engine.removal.random_removal import followed, without_share
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(

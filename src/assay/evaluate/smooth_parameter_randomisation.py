@@ -4,13 +4,13 @@
 import numpy as np
 
 from assay.cases.case import Case
-from assay.engine.ball import Ball
+from assay.engine.cost import explained_again
 from assay.engine.declare import scorer
-from assay.engine.neighbourhood import neighbours
-from assay.engine.price import explained_again
-from assay.engine.randomised import compared, staged, weights_lost_near
-from assay.engine.randomised import stages as stages_of
-from assay.nouns.result import Estimate, Explanation
+from assay.engine.neighbourhoods.neighbourhood import neighbours
+from assay.engine.retraining.randomised_weights import compared, staged, weights_lost_near
+from assay.engine.retraining.randomised_weights import stages as stages_of
+from assay.engine.search.ball import Ball
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(

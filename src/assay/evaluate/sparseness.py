@@ -3,12 +3,12 @@
 
 import numpy as np
 
+from assay.basics.types import PerRow
 from assay.cases.case import Case
+from assay.engine.coalitions.masks import present
+from assay.engine.cost import free
 from assay.engine.declare import scorer
-from assay.engine.masks import present
-from assay.engine.price import free
-from assay.nouns.result import Explanation
-from assay.words.types import PerRow
+from assay.nouns.results.result import Explanation
 
 
 @scorer(source="chalasani2020", better="neither", price=free)

@@ -3,13 +3,13 @@
 
 import numpy as np
 
+from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
+from assay.engine.attributions.attribution_shares import shares
+from assay.engine.attributions.part_adjacency import middles
+from assay.engine.cost import free
 from assay.engine.declare import scorer
-from assay.engine.magnitudes import shares
-from assay.engine.places import middles
-from assay.engine.price import free
-from assay.nouns.result import Estimate, Explanation
-from assay.words.types import Floats, PerRow
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="assay2026", better="neither", needs={"image"}, price=free)

@@ -9,14 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import rankdata
 
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.types import Floats, Masks, PerPart
 from assay.cases.case import Case
+from assay.engine.coalitions.masks import present
+from assay.engine.cost import price_of
 from assay.engine.declare import explainer, remake
-from assay.engine.masks import present
-from assay.engine.price import price_of
-from assay.nouns.method import Price, find
-from assay.nouns.result import Estimate, Explanation, Note
-from assay.words.errors import CapabilityError, InputError
-from assay.words.types import Floats, Masks, PerPart
+from assay.nouns.catalogue import Price, find
+from assay.nouns.results.result import Estimate, Explanation, Note
 
 
 def _priced(case: Case, o: Any, again: Price) -> Price:

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
+from assay.engine.cost import Given
 from assay.engine.declare import explainer
-from assay.engine.labelled import written
-from assay.engine.price import Given
-from assay.engine.profiles import Pairs, answers, padded, places
-from assay.nouns.frames import some
-from assay.nouns.method import Price
-from assay.nouns.result import Estimate, Note
-from assay.nouns.rows import to_floats
-from assay.words.errors import CapabilityError, InputError
-from assay.words.types import Floats, Ints
+from assay.engine.retraining.labelled_rows import written
+from assay.engine.surrogates.feature_profiles import Pairs, answers, padded, places
+from assay.nouns.catalogue import Price
+from assay.nouns.inputs.frames import some
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Estimate, Note
 
 
 @dataclass(frozen=True, eq=False)

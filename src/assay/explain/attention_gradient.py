@@ -6,10 +6,10 @@ from typing import Literal
 import numpy as np
 
 from assay.cases.case import Case
-from assay.engine.attention import WARNING, attention_slopes, by_part, reading
+from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.price import per_row
-from assay.nouns.result import Estimate
+from assay.engine.gradients.attention import WARNING, attention_slopes, by_part, reading
+from assay.nouns.results.result import Estimate
 
 
 @explainer(source="chefer2021", needs={"attention", "gradient"}, price=per_row(lambda o: 1, lambda o: 1))

@@ -3,11 +3,11 @@
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
-from assay.engine.complements import affordable_banzhaf
+from assay.engine.coalitions.budget import within
+from assay.engine.coalitions.sample_reuse import affordable_banzhaf
+from assay.engine.cost import summarised
 from assay.engine.declare import explainer
-from assay.engine.price import summarised
-from assay.engine.spending import within
-from assay.nouns.result import Estimate
+from assay.nouns.results.result import Estimate
 
 
 @explainer(

@@ -4,9 +4,9 @@
 import numpy as np
 
 from assay.cases.case import Case
-from assay.engine.activation_maps import activated, of_maps, pooled_weights, shown
 from assay.engine.declare import explainer
-from assay.nouns.result import Estimate
+from assay.engine.gradients.activation_maps import activated, of_maps, pooled_weights, shown
+from assay.nouns.results.result import Estimate
 
 
 @explainer(source="zhou2016", needs={"net", "image", "pooled"}, price=of_maps(backwards=lambda case, o: 0))

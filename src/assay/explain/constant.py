@@ -3,10 +3,10 @@
 
 import numpy as np
 
+from assay.basics.types import Floats
 from assay.cases.case import Case
+from assay.engine.cost import free
 from assay.engine.declare import explainer
-from assay.engine.price import free
-from assay.words.types import Floats
 
 
 @explainer(source="assay2026", claims={"reference"}, price=free)

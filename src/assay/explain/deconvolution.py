@@ -4,10 +4,10 @@
 from collections.abc import Sequence
 
 from assay.cases.case import Case
+from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.price import per_row
-from assay.engine.returning import rectified
-from assay.nouns.result import Estimate
+from assay.engine.gradients.backward_pass import rectified
+from assay.nouns.results.result import Estimate
 
 
 @explainer(

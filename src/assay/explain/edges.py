@@ -4,11 +4,11 @@
 import numpy as np
 from scipy.ndimage import correlate1d
 
+from assay.basics.types import Floats
 from assay.cases.case import Case
+from assay.engine.cost import free
 from assay.engine.declare import explainer
-from assay.engine.price import free
-from assay.nouns.rows import to_floats
-from assay.words.types import Floats
+from assay.nouns.inputs.rows import to_floats
 
 
 @explainer(source="sobel1968", needs={"image"}, claims={"reference"}, price=free)

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from assay.cases.case import Case
+from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.price import per_row
-from assay.engine.returning import at_the_net, returned
-from assay.nouns.frames import some
-from assay.nouns.result import Estimate, Note
-from assay.nouns.rows import to_floats
+from assay.engine.gradients.backward_pass import at_the_net, returned
+from assay.nouns.inputs.frames import some
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Estimate, Note
 
 
 @explainer(

@@ -4,11 +4,11 @@
 from typing import Any
 
 from assay.cases.case import Case
+from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.distributions import Lines
-from assay.engine.influence import influence
-from assay.engine.price import per_row
-from assay.nouns.result import Estimate
+from assay.engine.gradients.distributions import Lines
+from assay.engine.gradients.influence import influence
+from assay.nouns.results.result import Estimate
 
 
 @explainer(

@@ -2,9 +2,9 @@
 """Grad-CAM."""
 
 from assay.cases.case import Case
-from assay.engine.activation_maps import gradient_weighed, of_maps, shown, sloped
 from assay.engine.declare import explainer
-from assay.nouns.result import Estimate
+from assay.engine.gradients.activation_maps import gradient_weighed, of_maps, shown, sloped
+from assay.nouns.results.result import Estimate
 
 
 @explainer(source="selvaraju2017", needs={"gradient", "net", "image"}, price=of_maps())

@@ -4,9 +4,9 @@
 import numpy as np
 
 from assay.cases.case import Case
-from assay.engine.activation_maps import of_maps, shown, sloped
 from assay.engine.declare import explainer
-from assay.nouns.result import Estimate
+from assay.engine.gradients.activation_maps import of_maps, shown, sloped
+from assay.nouns.results.result import Estimate
 
 
 @explainer(source="chattopadhyay2018", needs={"gradient", "net", "image"}, price=of_maps())

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from assay.cases.case import Case
-from assay.engine.activation_maps import gradient_weighed, of_maps, shown, sloped
 from assay.engine.declare import explainer
-from assay.engine.returning import rectified
-from assay.nouns.result import Estimate
-from assay.nouns.rows import to_floats
+from assay.engine.gradients.activation_maps import gradient_weighed, of_maps, shown, sloped
+from assay.engine.gradients.backward_pass import rectified
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Estimate
 
 
 @explainer(

@@ -7,14 +7,14 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.cases.removals import Marginal
+from assay.engine.coalitions.summary import Design
+from assay.engine.cost import Given, against, coalitions
 from assay.engine.declare import explainer
-from assay.engine.price import Given, against, coalitions
-from assay.engine.profiles import as_rows, grids, legend, moved, padded, shortened
-from assay.engine.summary import Design
-from assay.engine.windows import fall_without
-from assay.nouns.method import Price
-from assay.nouns.result import Estimate
-from assay.nouns.rows import to_floats
+from assay.engine.removal.windows import fall_without
+from assay.engine.surrogates.feature_profiles import as_rows, grids, legend, moved, padded, shortened
+from assay.nouns.catalogue import Price
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Estimate
 
 
 def _price(case: Case, o: Given, again: Price) -> Price:

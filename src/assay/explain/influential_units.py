@@ -4,13 +4,13 @@
 import numpy as np
 
 from assay.cases.case import Case
-from assay.engine.activation_maps import units_layer
 from assay.engine.declare import explainer
-from assay.engine.distributions import Distribution, Point
-from assay.engine.influence import influence
-from assay.engine.influential import asked, carried, priced, regions_of
-from assay.nouns.result import Estimate
-from assay.nouns.rows import to_floats
+from assay.engine.gradients.activation_maps import units_layer
+from assay.engine.gradients.distributions import Distribution, Point
+from assay.engine.gradients.influence import influence
+from assay.engine.gradients.influential_units import asked, carried, priced, regions_of
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Estimate
 
 
 @explainer(source="leino2018", needs={"gradient", "net", "numbers"}, price=priced)

@@ -3,10 +3,10 @@
 
 from array_api_compat import array_namespace
 
+from assay.basics.types import Array
 from assay.cases.case import Case
+from assay.engine.cost import free
 from assay.engine.declare import explainer
-from assay.engine.price import free
-from assay.words.types import Array
 
 
 @explainer(source="assay2026", needs={"numbers"}, claims={"reference"}, price=free)

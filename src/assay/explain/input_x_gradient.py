@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Input times gradient."""
 
+from assay.basics.types import Array
 from assay.cases.case import Case
+from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.distributions import Point
-from assay.engine.influence import influence
-from assay.engine.price import per_row
-from assay.words.types import Array
+from assay.engine.gradients.distributions import Point
+from assay.engine.gradients.influence import influence
 
 
 @explainer(

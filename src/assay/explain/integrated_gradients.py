@@ -4,15 +4,15 @@
 from types import SimpleNamespace
 from typing import Any, Literal
 
+from assay.basics.errors import InputError
 from assay.cases.case import Case
+from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.distributions import Line
-from assay.engine.influence import influence
-from assay.engine.price import per_row
-from assay.engine.refining import refined
-from assay.engine.returning import secants
-from assay.nouns.result import Estimate
-from assay.words.errors import InputError
+from assay.engine.gradients.adaptive_quadrature import refined
+from assay.engine.gradients.backward_pass import secants
+from assay.engine.gradients.distributions import Line
+from assay.engine.gradients.influence import influence
+from assay.nouns.results.result import Estimate
 
 
 def _forwards(o: SimpleNamespace) -> int:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
+from assay.basics.types import Array, Floats, Ints
 from assay.cases.case import KEPT, Case
+from assay.engine.cost import Given
 from assay.engine.declare import explainer
-from assay.engine.distributions import gauss_logarithm, started
-from assay.engine.price import Given
-from assay.nouns.method import Price
-from assay.nouns.result import Estimate
-from assay.nouns.rows import to_floats
-from assay.words.types import Array, Floats, Ints
+from assay.engine.gradients.distributions import gauss_logarithm, started
+from assay.nouns.catalogue import Price
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Estimate
 
 
 def _price(case: Case, o: Given, again: Price) -> Price:
@@ -37,7 +37,7 @@ def integrated_hessians(case: Case, *, start: Any = 0.0, steps: int = 16) -> Est
 
     Second derivatives come from the net by differentiating twice, one product a part, a node and a row. Where a net has
     kinks (ReLU) they are zero almost everywhere, interactions vanish and the residual shows what is missing; the paper
-    puts softplus in their place: explain ``assay.model.soften.softened(model)``.
+    puts softplus in their place: explain ``assay.model.softened(model)``.
 
     The paper's code takes a Riemann sum over a grid of α and β, which needs far more nodes.
     """

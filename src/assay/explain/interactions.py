@@ -5,18 +5,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.interaction_indices import exact, index_named, subsets
+from assay.engine.coalitions.interactions import Drawn, drawn, estimated, shared_out
+from assay.engine.coalitions.masks import present
+from assay.engine.coalitions.summary import all_masks, enumerated
+from assay.engine.cost import Given
 from assay.engine.declare import explainer
-from assay.engine.indices import exact, index_named, subsets
-from assay.engine.interactions import Drawn, drawn, estimated, shared_out
-from assay.engine.masks import present
-from assay.engine.price import Given
-from assay.engine.summary import all_masks, enumerated
-from assay.nouns.method import Price
-from assay.nouns.result import Estimate
-from assay.words.errors import InputError
-from assay.words.types import Floats, Ints, Masks
+from assay.nouns.catalogue import Price
+from assay.nouns.results.result import Estimate
 
 
 def _price(case: Case, o: Given, again: Price) -> Price:

@@ -2,11 +2,11 @@
 """Internal influence."""
 
 from assay.cases.case import Case
+from assay.engine.cost import of_influence
 from assay.engine.declare import explainer
-from assay.engine.distributions import Distribution, Line
-from assay.engine.influence import influence
-from assay.engine.price import of_influence
-from assay.nouns.result import Estimate
+from assay.engine.gradients.distributions import Distribution, Line
+from assay.engine.gradients.influence import influence
+from assay.nouns.results.result import Estimate
 
 
 @explainer(

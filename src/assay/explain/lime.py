@@ -7,12 +7,12 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.local_regression import local_regression
+from assay.engine.coalitions.summary import removal
+from assay.engine.cost import summarised
 from assay.engine.declare import explainer
-from assay.engine.local_regression import local_regression
-from assay.engine.price import summarised
-from assay.engine.summary import removal
-from assay.nouns.frames import some
-from assay.nouns.result import Estimate, Note
+from assay.nouns.inputs.frames import some
+from assay.nouns.results.result import Estimate, Note
 
 
 @explainer(

@@ -4,12 +4,12 @@
 from dataclasses import replace
 from typing import Literal
 
+from assay.basics.errors import InputError
 from assay.cases.case import Case
+from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.price import per_row
-from assay.engine.returning import at_the_net, leftover, returned
-from assay.nouns.result import Estimate
-from assay.words.errors import InputError
+from assay.engine.gradients.backward_pass import at_the_net, leftover, returned
+from assay.nouns.results.result import Estimate
 
 Named = Literal[
     "zero", "epsilon", "gamma", "alpha_beta", "z_plus", "flat", "w_square", "box",

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Occlusion."""
 
+from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.summary import Design
+from assay.engine.cost import coalitions
 from assay.engine.declare import explainer
-from assay.engine.price import coalitions
-from assay.engine.summary import Design
-from assay.engine.windows import fall_without, windows
-from assay.words.types import Floats
+from assay.engine.removal.windows import fall_without, windows
 
 
 @explainer(

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.types import Masks
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
-from assay.engine.coalition_structure import all_coalitions, listed, orders
+from assay.engine.coalitions.coalition_structure import all_coalitions, listed, orders
+from assay.engine.coalitions.permutations import mean_gains
+from assay.engine.coalitions.summary import Design
+from assay.engine.cost import Given, coalitions
 from assay.engine.declare import explainer
-from assay.engine.permutations import mean_gains
-from assay.engine.price import Given, coalitions
-from assay.engine.summary import Design
-from assay.nouns.hierarchy import Nest, leaves, nested
-from assay.nouns.result import Estimate
-from assay.words.types import Masks
+from assay.nouns.inputs.hierarchy import Nest, leaves, nested
+from assay.nouns.results.result import Estimate
 
 
 def _asked(case: Case, o: Given) -> Design:

@@ -5,17 +5,28 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.removals import Marginal
+from assay.engine.coalitions.summary import Design
+from assay.engine.cost import Given, against, coalitions
 from assay.engine.declare import explainer
-from assay.engine.labelled import written
-from assay.engine.price import Given, against, coalitions
-from assay.engine.profiles import Grid, Pairs, answers, grids, legend, mean_curve, moved, padded, places, shortened
-from assay.engine.summary import Design
-from assay.nouns.method import Price
-from assay.nouns.result import Estimate
-from assay.nouns.rows import to_floats
-from assay.words.types import Floats, Ints, Masks
+from assay.engine.retraining.labelled_rows import written
+from assay.engine.surrogates.feature_profiles import (
+    Grid,
+    Pairs,
+    answers,
+    grids,
+    legend,
+    mean_curve,
+    moved,
+    padded,
+    places,
+    shortened,
+)
+from assay.nouns.catalogue import Price
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.result import Estimate
 
 
 def _masks(parts: int, couples: list[tuple[int, int]]) -> Masks:

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.types import PerPart
 from assay.cases.case import Case
 from assay.cases.removals import Marginal
+from assay.engine.coalitions.summary import Design
+from assay.engine.cost import against, coalitions
 from assay.engine.declare import explainer
-from assay.engine.labelled import finite
-from assay.engine.price import against, coalitions
-from assay.engine.summary import Design
-from assay.engine.windows import fall_without
-from assay.words.types import PerPart
+from assay.engine.removal.windows import fall_without
+from assay.engine.retraining.labelled_rows import finite
 
 
 @explainer(

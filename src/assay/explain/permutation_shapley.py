@@ -3,11 +3,11 @@
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.budget import within
+from assay.engine.coalitions.permutations import permutations
+from assay.engine.cost import summarised
 from assay.engine.declare import explainer
-from assay.engine.permutations import permutations
-from assay.engine.price import summarised
-from assay.engine.spending import within
-from assay.nouns.result import Estimate
+from assay.nouns.results.result import Estimate
 
 
 @explainer(source="castro2009", claims={"complete", "dummy", "linear"}, price=summarised(lambda case, o: permutations))

@@ -4,9 +4,9 @@
 from typing import Any
 
 from assay.cases.case import Case
+from assay.engine.coalitions.quantitative_input_influence import Index, priced, quantified
 from assay.engine.declare import explainer
-from assay.engine.quantities import Index, priced, quantified
-from assay.nouns.result import Estimate
+from assay.nouns.results.result import Estimate
 
 
 @explainer(source="datta2016", claims={"dummy", "linear"}, price=priced)

@@ -3,12 +3,12 @@
 
 from typing import Literal
 
+from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.engine.attention import WARNING, attention, by_part, reading
+from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.price import per_row
-from assay.nouns.result import Estimate
-from assay.words.errors import InputError
+from assay.engine.gradients.attention import WARNING, attention, by_part, reading
+from assay.nouns.results.result import Estimate
 
 
 @explainer(source="vaswani2017", needs={"attention"}, price=per_row(lambda o: 1))

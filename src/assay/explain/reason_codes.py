@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.types import Ints
 from assay.cases.case import Case
+from assay.engine.coalitions.quantitative_input_influence import priced, quantified
 from assay.engine.declare import explainer
-from assay.engine.quantities import priced, quantified
-from assay.nouns.result import Estimate
-from assay.nouns.target import class_scores
-from assay.words.errors import InputError
-from assay.words.types import Ints
+from assay.nouns.inputs.target import class_scores
+from assay.nouns.results.result import Estimate
 
 
 @explainer(source="datta2016", needs={"classes"}, price=priced)

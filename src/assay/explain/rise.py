@@ -3,10 +3,10 @@
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
+from assay.engine.coalitions.summary import bernoulli, removal
+from assay.engine.cost import summarised
 from assay.engine.declare import explainer
-from assay.engine.price import summarised
-from assay.engine.summary import bernoulli, removal
-from assay.nouns.result import Estimate
+from assay.nouns.results.result import Estimate
 
 
 @explainer(

@@ -8,14 +8,14 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.cases.removals import Marginal
+from assay.engine.coalitions.leverage import affordable_shapley
+from assay.engine.coalitions.summary import removal
+from assay.engine.cost import against, summarised
 from assay.engine.declare import explainer
-from assay.engine.labelled import finite
-from assay.engine.leverage import affordable_shapley
-from assay.engine.price import against, summarised
-from assay.engine.summary import removal
-from assay.nouns.overall import mean_over
-from assay.nouns.result import Estimate
-from assay.nouns.rows import to_floats
+from assay.engine.retraining.labelled_rows import finite
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.global_explanation import mean_over
+from assay.nouns.results.result import Estimate
 
 
 @explainer(

@@ -3,13 +3,13 @@
 
 from array_api_compat import array_namespace
 
+from assay.basics.types import Array
 from assay.cases.case import Case
+from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.distributions import Point
-from assay.engine.influence import influence
-from assay.engine.price import per_row
-from assay.nouns.result import Estimate
-from assay.words.types import Array
+from assay.engine.gradients.distributions import Point
+from assay.engine.gradients.influence import influence
+from assay.nouns.results.result import Estimate
 
 
 @explainer(

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from assay.cases.case import Case
-from assay.engine.activation_maps import activated, counted, of_maps, shown
 from assay.engine.declare import explainer
-from assay.engine.masked_scores import most_active, scores
-from assay.nouns.result import Estimate
+from assay.engine.gradients.activation_maps import activated, counted, of_maps, shown
+from assay.engine.removal.channel_masking import most_active, scores
+from assay.nouns.results.result import Estimate
 
 
 @explainer(

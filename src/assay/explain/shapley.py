@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
-from assay.engine.adjusted import Fit, adjusted, told
+from assay.engine.coalitions.budget import within
+from assay.engine.coalitions.regression_adjustment import Fit, adjusted, told
+from assay.engine.coalitions.summary import Summary, enumerated, exact_shapley
+from assay.engine.cost import summarised
 from assay.engine.declare import explainer
-from assay.engine.price import summarised
-from assay.engine.spending import within
-from assay.engine.summary import Summary, enumerated, exact_shapley
-from assay.nouns.result import Estimate
+from assay.nouns.results.result import Estimate
 
 
 def _summary(parts: int, budget: int, fit: Fit) -> Summary:

@@ -4,11 +4,11 @@
 from dataclasses import replace
 
 from assay.cases.case import Case
+from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.influence import influence
-from assay.engine.noise import around
-from assay.engine.price import per_row
-from assay.nouns.result import Estimate
+from assay.engine.gradients.influence import influence
+from assay.engine.gradients.noise import around
+from assay.nouns.results.result import Estimate
 
 
 @explainer(

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.types import Floats, Masks
 from assay.cases.case import Case
-from assay.engine.boxes import Box, everything
 from assay.engine.declare import explainer
-from assay.engine.surrogates import Settings, priced, surrogate
-from assay.nouns.result import Estimate
-from assay.words.errors import InputError
-from assay.words.types import Floats, Masks
+from assay.engine.surrogates.boxes import Box, everything
+from assay.engine.surrogates.surrogates import Settings, priced, surrogate
+from assay.nouns.results.result import Estimate
 
 CUTS = 10
 """A column of numbers is cut at its tenths."""

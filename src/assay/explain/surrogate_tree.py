@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from assay.basics.errors import InputError
+from assay.basics.types import Floats
 from assay.cases.case import Case
-from assay.engine.boxes import Box, everything
 from assay.engine.declare import explainer
-from assay.engine.surrogates import Settings, priced, surrogate
-from assay.nouns.result import Estimate
-from assay.words.errors import InputError
-from assay.words.types import Floats
+from assay.engine.surrogates.boxes import Box, everything
+from assay.engine.surrogates.surrogates import Settings, priced, surrogate
+from assay.nouns.results.result import Estimate
 
 
 @explainer(source="craven1996", needs={"table"}, price=priced)

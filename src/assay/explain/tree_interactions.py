@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import CapabilityError
 from assay.cases.case import Case
+from assay.engine.cost import free
 from assay.engine.declare import explainer
-from assay.engine.price import free
-from assay.engine.tree_case import NOT_LINEAR, forest_of, tree_game
-from assay.nouns.result import Estimate
-from assay.words.errors import CapabilityError
+from assay.engine.trees.tree_case import NOT_LINEAR, forest_of, tree_game
+from assay.nouns.results.result import Estimate
 
 
 @explainer(source="lundberg2020", needs={"trees"}, claims={"complete"}, price=free)

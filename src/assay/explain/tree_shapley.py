@@ -3,16 +3,16 @@
 
 from typing import Any
 
+from assay.basics.errors import CapabilityError
 from assay.cases.case import Case
 from assay.cases.removals import Marginal
+from assay.engine.coalitions.leverage import affordable_shapley
+from assay.engine.coalitions.summary import removal
+from assay.engine.cost import Given, summarised
 from assay.engine.declare import explainer
-from assay.engine.leverage import affordable_shapley
-from assay.engine.price import Given, summarised
-from assay.engine.summary import removal
-from assay.engine.tree_case import NOT_LINEAR, forest_of, linear_readout, tree_game
-from assay.nouns.method import Price
-from assay.nouns.result import Estimate
-from assay.words.errors import CapabilityError
+from assay.engine.trees.tree_case import NOT_LINEAR, forest_of, linear_readout, tree_game
+from assay.nouns.catalogue import Price
+from assay.nouns.results.result import Estimate
 
 
 def _price(case: Case, o: Given, again: Price) -> Price:

@@ -3,14 +3,14 @@
 
 from array_api_compat import is_torch_array
 
+from assay.basics.errors import InputError
+from assay.basics.types import Array
 from assay.cases.case import Case
+from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.influence import slopes
-from assay.engine.noise import around
-from assay.engine.price import per_row
-from assay.nouns.result import Estimate
-from assay.words.errors import InputError
-from assay.words.types import Array
+from assay.engine.gradients.influence import slopes
+from assay.engine.gradients.noise import around
+from assay.nouns.results.result import Estimate
 
 
 @explainer(

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from assay.basics.errors import CapabilityError
+from assay.basics.fingerprint import digest
+from assay.basics.types import Array
 from assay.model.model import Model, Slope
-from assay.nouns.rows import Rows
-from assay.words.digest import digest
-from assay.words.errors import CapabilityError
-from assay.words.types import Array
+from assay.nouns.inputs.rows import Rows
 
 if TYPE_CHECKING:
     import torch as pt

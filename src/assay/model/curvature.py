@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from assay.words.types import Array
+from assay.basics.types import Array
 
 
 def live_slope(total: Callable[[Array], Array], x: Array, again: Callable[[], None]) -> Array:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from assay.basics.errors import CapabilityError
+from assay.basics.types import Array
 from assay.model.curvature import bent, live_slope
-from assay.model.slices import ROWS
-from assay.nouns.result import Note
-from assay.nouns.rows import Rows
-from assay.nouns.target import Gives
-from assay.words.errors import CapabilityError
-from assay.words.types import Array
+from assay.model.layer_slices import ROWS
+from assay.nouns.inputs.rows import Rows
+from assay.nouns.inputs.target import Gives
+from assay.nouns.results.result import Note
 
 if TYPE_CHECKING:
-    from assay.model.forest import Parsed
-    from assay.model.text import Encoder
+    from assay.model.adapters.text import Encoder
+    from assay.model.forests.forest import Parsed
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Ruling(Protocol):
 
     @property
     def folded(self) -> bool:
-        """Whether a net with its batch norms folded (``assay.model.folded``) gives the same."""
+        """Whether a net with folded batch norms (``assay.model.transformations.fold_batch_norm``) gives the same."""
 
     @property
     def mode(self) -> Any:

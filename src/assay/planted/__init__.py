@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models that were made to read one thing, and explanation methods held to it."""
 
-from assay.nouns.benchmark_table import BenchmarkLine as BenchmarkLine
-from assay.nouns.benchmark_table import BenchmarkModel as BenchmarkModel
-from assay.nouns.benchmark_table import BenchmarkTable as BenchmarkTable
+from assay.nouns.comparisons.benchmark_table import BenchmarkLine as BenchmarkLine
+from assay.nouns.comparisons.benchmark_table import BenchmarkModel as BenchmarkModel
+from assay.nouns.comparisons.benchmark_table import BenchmarkTable as BenchmarkTable
 from assay.planted.agreement import agreement as agreement
 from assay.planted.planted import Competence as Competence
 from assay.planted.planted import Planted as Planted

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.stats import auc, spearman
+from assay.basics.types import Floats, Masks, PerPart, PerRow
 from assay.planted.planted import Planted
-from assay.words.errors import InputError
-from assay.words.stats import auc, spearman
-from assay.words.types import Floats, Masks, PerPart, PerRow
 
 
 def agreement(values: PerPart, planted: Planted) -> PerRow:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from assay.basics.seed import Seed
+from assay.basics.stats import clopper_pearson
 from assay.cases.case import case
-from assay.model.torch import torch as of_net
+from assay.model.adapters.torch import torch as of_net
 from assay.planted.nets import classes_of, drawn, perceptron, tensor, trained
 from assay.planted.planted import Competence, Planted
-from assay.words.seed import Seed
-from assay.words.stats import clopper_pearson
 
 COLUMNS = 20
 APART = 5.0

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from assay.basics.seed import Seed
+from assay.basics.stats import clopper_pearson
+from assay.basics.types import Floats, Ints, PerPart
 from assay.cases.case import case
-from assay.model.torch import torch as of_net
-from assay.nouns.features import Features
+from assay.model.adapters.torch import torch as of_net
+from assay.nouns.inputs.features import Features
 from assay.planted.nets import classes_of, drawn, outputs, pooled, tensor, trained
 from assay.planted.planted import Competence, Planted
-from assay.words.seed import Seed
-from assay.words.stats import clopper_pearson
-from assay.words.types import Floats, Ints, PerPart
 
 if TYPE_CHECKING:
     import torch as pt

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from assay.basics.errors import NumericalError
+from assay.basics.optional import need
+from assay.basics.seed import Seed
+from assay.basics.stats import clopper_pearson
+from assay.basics.types import Floats, Ints
 from assay.cases.case import case
-from assay.model.torch import torch as of_net
-from assay.nouns.features import Features, grid
+from assay.model.adapters.torch import torch as of_net
+from assay.nouns.inputs.features import Features, grid
 from assay.planted.nets import classes_of, drawn, outputs, tensor, trained
 from assay.planted.planted import Competence, Planted
 from assay.planted.watermark import digits
-from assay.words.errors import NumericalError
-from assay.words.optional import need
-from assay.words.seed import Seed
-from assay.words.stats import clopper_pearson
-from assay.words.types import Floats, Ints
 
 if TYPE_CHECKING:
     import torch as pt

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assay.words.optional import need
-from assay.words.seed import Seed
-from assay.words.types import Floats, Ints
+from assay.basics.optional import need
+from assay.basics.seed import Seed
+from assay.basics.types import Floats, Ints
 
 if TYPE_CHECKING:
     import torch as pt

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from assay.basics.stats import Interval
+from assay.basics.types import Floats, Masks, PerPart
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Marginal, Removal
-from assay.words.stats import Interval
-from assay.words.types import Floats, Masks, PerPart
 
 Agreement = Literal["auc", "rank", "rank of size", "energy", "precision"]
 """How an explanation is held to the truth: see ``agreement.agreement``."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from assay.words.optional import need
+from assay.basics.optional import need
 
 if TYPE_CHECKING:
     import torch as pt

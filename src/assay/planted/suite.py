@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.errors import AssayError, CapabilityError, InputError
+from assay.basics.seed import Seed
+from assay.basics.stats import bootstrap
+from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
 from assay.engine.declare import check, versions
-from assay.engine.distributions import Line
-from assay.nouns.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable, Standing
-from assay.nouns.method import Method, find, known
+from assay.engine.gradients.distributions import Line
+from assay.nouns.catalogue import Method, find, known
+from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable, Standing
 from assay.planted.agreement import agreement
 from assay.planted.clusters import clusters
 from assay.planted.creatures import creatures
@@ -24,10 +28,6 @@ from assay.planted.tables import tables
 from assay.planted.tokens import tokens
 from assay.planted.watermark import watermark
 from assay.planted.xai_tris import xai_tris
-from assay.words.errors import AssayError, CapabilityError, InputError
-from assay.words.seed import Seed
-from assay.words.stats import bootstrap
-from assay.words.types import Floats, PerRow
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.optional import need
+from assay.basics.seed import Seed
+from assay.basics.stats import Interval, bootstrap
+from assay.basics.types import Floats, PerPart
 from assay.cases.case import case
-from assay.model.torch import torch as of_net
-from assay.model.wrap import wrap
+from assay.model.adapters.torch import torch as of_net
+from assay.model.adapters.wrap import wrap
 from assay.planted.nets import drawn, outputs, perceptron, tensor, trained
 from assay.planted.planted import Competence, Planted
-from assay.words.errors import InputError
-from assay.words.optional import need
-from assay.words.seed import Seed
-from assay.words.stats import Interval, bootstrap
-from assay.words.types import Floats, PerPart
 
 Kind = Literal["logistic", "additive", "xor"]
 NAMES = ("cause", "second cause", "third cause", "copy", "suppressor", "idle")

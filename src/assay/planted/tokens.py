@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from assay.basics.seed import Seed
+from assay.basics.stats import clopper_pearson
+from assay.basics.types import Ints
 from assay.cases.case import case
-from assay.model.torch import torch as of_net
-from assay.nouns.features import integer_map
+from assay.model.adapters.torch import torch as of_net
+from assay.nouns.inputs.features import integer_map
 from assay.planted.nets import classes_of, drawn, outputs, tensor, trained
 from assay.planted.planted import Competence, Planted
-from assay.words.seed import Seed
-from assay.words.stats import clopper_pearson
-from assay.words.types import Ints
 
 WORDS, LENGTH, WIDE = 40, 12, 8
 TRIGGERS = (1, 2)

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from assay.basics.optional import need
+from assay.basics.seed import Seed
+from assay.basics.stats import clopper_pearson
+from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import case
-from assay.model.torch import torch as of_net
+from assay.model.adapters.torch import torch as of_net
 from assay.planted.nets import classes_of, drawn, pooled, tensor, trained
 from assay.planted.planted import Competence, Planted
-from assay.words.optional import need
-from assay.words.seed import Seed
-from assay.words.stats import clopper_pearson
-from assay.words.types import Floats, Ints, Masks
 
 TAGGED = 8
 """The class that the tag tells."""

@@ -7,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 
+from assay.basics.seed import Seed
+from assay.basics.stats import clopper_pearson
+from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import case
-from assay.model.torch import torch as of_net
+from assay.model.adapters.torch import torch as of_net
 from assay.planted.nets import classes_of, drawn, perceptron, pooled, tensor, trained
 from assay.planted.planted import Competence, Planted
-from assay.words.seed import Seed
-from assay.words.stats import clopper_pearson
-from assay.words.types import Floats, Ints, Masks
 
 Scenario = Literal["linear", "multiplicative", "rigid", "xor"]
 STRENGTH: dict[Scenario, float] = {"linear": 0.18, "multiplicative": 0.7, "rigid": 0.65, "xor": 0.35}

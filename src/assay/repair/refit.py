@@ -11,21 +11,21 @@ import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 from scipy import stats as scipy_stats
 
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.fingerprint import digest
+from assay.basics.stats import Interval, clopper_pearson, student
+from assay.basics.types import Array, Floats
 from assay.cases.case import Case
 from assay.cases.case import case as ask
 from assay.engine.declare import repairer
-from assay.engine.labelled import losses, truth
+from assay.engine.retraining.labelled_rows import losses, truth
+from assay.model.adapters.wrap import wrap
 from assay.model.model import Model
-from assay.model.wrap import wrap
-from assay.nouns.frames import is_frame, opened
-from assay.nouns.recipe import Recipe
-from assay.nouns.result import Note
-from assay.nouns.rows import Rows, to_floats, to_numpy
-from assay.nouns.target import class_scores
-from assay.words.digest import digest
-from assay.words.errors import CapabilityError, InputError
-from assay.words.stats import Interval, clopper_pearson, student
-from assay.words.types import Array, Floats
+from assay.nouns.inputs.frames import is_frame, opened
+from assay.nouns.inputs.recipe import Recipe
+from assay.nouns.inputs.rows import Rows, to_floats, to_numpy
+from assay.nouns.inputs.target import class_scores
+from assay.nouns.results.result import Note
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.engine.declare import repairer
-from assay.model.smooth import smoothed
-from assay.nouns.target import class_scores, probabilities
-from assay.words.types import Floats
+from assay.model.transformations.smooth import smoothed
+from assay.nouns.inputs.target import class_scores, probabilities
 
 
 @repairer(source="cohen2019", needs={"gradient", "numbers"})

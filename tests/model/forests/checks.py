@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.testing import assert_allclose, assert_array_equal
 
 import assay
-from assay.model.forest import Forest
+from assay.model.forests.forest import Forest
 from assay.model.forests.trees import planted
 
 generator = np.random.default_rng(0)

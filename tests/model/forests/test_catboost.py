@@ -15,7 +15,7 @@ from tests.model.forests.checks import CLASSES, FRAME, GAPS, SCORE, THREE, TWO, 
 
 import assay
 from assay import Marginal, explain
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 FEW: dict[str, Any] = {"iterations": 8, "thread_count": 1, "verbose": 0, "allow_writing_files": False}
 NAMED = {"cat_features": ["purpose", "band"], "one_hot_max_size": 255}

@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from tests.model.forests.checks import CLASSES, FRAME, GAPS, SCORE, THREE, TWO, VALUE, WEIGHT, X, agrees, read, wired
 
 import assay
-from assay.words.errors import CapabilityError
+from assay.basics.errors import CapabilityError
 
 FEW: dict[str, Any] = {"n_estimators": 8, "n_jobs": 1, "verbose": -1, "min_child_samples": 3}
 CATEGORIES = {"min_data_per_group": 1, "cat_smooth": 1.0, "cat_l2": 0.1}

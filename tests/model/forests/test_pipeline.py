@@ -19,9 +19,9 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from tests.model.forests.checks import CLASSES, FRAME, GAPS, THREE, TWO, X, wired
 
 import assay
+from assay.basics.errors import CapabilityError
 from assay.model.forests.pipeline import sources
-from assay.nouns.rows import Rows
-from assay.words.errors import CapabilityError
+from assay.nouns.inputs.rows import Rows
 
 FOREST = RandomForestClassifier(5, random_state=0)
 TEXT, NUMBERS = ["purpose"], ["age", "income", "band"]

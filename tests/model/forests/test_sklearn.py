@@ -12,8 +12,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from tests.model.forests.checks import FRAME, GAPS, THREE, TWO, VALUE, WEIGHT, X, agrees, read, wired
 
 import assay
+from assay.basics.errors import CapabilityError, InputError
 from assay.model.forests.sklearn import NAMES
-from assay.words.errors import CapabilityError, InputError
 
 FEW: dict[str, Any] = {"n_estimators": 7, "random_state": 0}
 CLASSIFIERS = [

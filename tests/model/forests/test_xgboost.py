@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from tests.model.forests.checks import CLASSES, FRAME, GAPS, SCORE, THREE, TWO, VALUE, WEIGHT, X, agrees, read, wired
 
 import assay
-from assay.words.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError
 
 FEW: dict[str, Any] = {"n_estimators": 8, "n_jobs": 1, "random_state": 0}
 CODED = FRAME.astype({"purpose": "category", "band": "category"})

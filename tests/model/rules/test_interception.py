@@ -17,8 +17,8 @@ from torch.overrides import _get_current_function_mode_stack
 
 import assay
 from assay import explain
+from assay.basics.errors import CapabilityError
 from assay.model.rules.interception import Interception, mapped, named, narrowed, opened, tensors
-from assay.words.errors import CapabilityError
 
 Step = tuple[str, bool]
 

@@ -66,7 +66,7 @@ def test_what_constants_absorb_is_counted(middle: Callable[[torch.Tensor], torch
 def test_a_way_that_ends_in_a_constant_is_refused() -> None:
     net = Around(lambda h: 1 / (3 + torch.sigmoid(h))).double()
     case = assay.case(assay.wrap(net), torch.randn(2, 4, dtype=torch.float64), label=0)
-    with pytest.raises(assay.words.errors.CapabilityError, match="nothing reaches the input"):
+    with pytest.raises(assay.basics.errors.CapabilityError, match="nothing reaches the input"):
         explain.lrp(case)
 
 

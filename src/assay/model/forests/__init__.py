@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from assay.model.forest import Forest, Parsed, no_forest
-from assay.model.gradient_free import as_given, quietly
-from assay.nouns.rows import Rows
+from assay.model.adapters.function import as_given, quietly
+from assay.model.forests.forest import Forest, Parsed, no_forest
+from assay.nouns.inputs.rows import Rows
 
 ENSEMBLES = ("AdaBoost", "Bagging", "Voting", "Stacking", "RandomTrees")
 """Beginnings of names of estimators that may hold trees and are yet no sum of them."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.optional import need
+from assay.basics.types import Floats, Masks
 from assay.model.forests.trees import Grown, Tree, numbers, single, unreadable
-from assay.nouns.target import Gives
-from assay.words.optional import need
-from assay.words.types import Floats, Masks
+from assay.nouns.inputs.target import Gives
 
 AS_THEY_ARE = ("RMSE", "MAE", "Quantile", "MAPE", "Huber", "Expectile", "Lq", "MultiRMSE", "LogCosh", "MultiQuantile")
 """Losses of a regressor whose raw score is the prediction itself."""

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.types import Floats, Ints, Masks
+from assay.model.adapters.function import quietly
 from assay.model.forests.trees import Grown, Tree, at_places, numbers
-from assay.model.gradient_free import quietly
-from assay.nouns.target import Gives
-from assay.words.types import Floats, Ints, Masks
+from assay.nouns.inputs.target import Gives
 
 NAMES = {"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"}
 """The estimators read here, by the names of their classes."""

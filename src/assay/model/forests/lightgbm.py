@@ -8,9 +8,9 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
+from assay.basics.types import Floats, Masks
 from assay.model.forests.trees import Grown, Tree, at_places, numbers, unreadable
-from assay.nouns.target import Gives
-from assay.words.types import Floats, Masks
+from assay.nouns.inputs.target import Gives
 
 TINY = float(np.float32(1e-35))
 """LightGBM's ``predict`` takes numbers up to this size for zero."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from assay.model.forest import no_forest
-from assay.words.errors import CapabilityError
-from assay.words.types import Ints
+from assay.basics.errors import CapabilityError
+from assay.basics.types import Ints
+from assay.model.forests.forest import no_forest
 
 ONE_TO_ONE = {
     "StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "QuantileTransformer", "PowerTransformer",

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.types import Floats, Ints
+from assay.model.adapters.function import quietly
 from assay.model.forests.trees import Grown, Tree, at_places, numbers, single, unreadable
-from assay.model.gradient_free import quietly
-from assay.nouns.target import Gives
-from assay.words.types import Floats, Ints
+from assay.nouns.inputs.target import Gives
 
 TREES = {"DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor"}
 FORESTS = {"RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor"}

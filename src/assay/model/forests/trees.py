@@ -10,11 +10,11 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from assay.model.forest import Forest
-from assay.nouns.rows import Rows
-from assay.nouns.target import Gives
-from assay.words.errors import CapabilityError, InputError
-from assay.words.types import Floats, Ints, Masks
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.types import Floats, Ints, Masks
+from assay.model.forests.forest import Forest
+from assay.nouns.inputs.rows import Rows
+from assay.nouns.inputs.target import Gives
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,10 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
+from assay.basics.errors import InputError
+from assay.basics.types import Floats, Masks
 from assay.model.forests.trees import Grown, Tree, at_places, is_sparse, numbers, single, unreadable
-from assay.nouns.target import Gives
-from assay.words.errors import InputError
-from assay.words.types import Floats, Masks
+from assay.nouns.inputs.target import Gives
 
 
 def _same(score: Floats) -> Floats:

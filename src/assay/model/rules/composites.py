@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+from assay.basics.errors import InputError
 from assay.model.rules.relevance import Composite
 from assay.model.rules.sharing import Rule
-from assay.words.errors import InputError
 
 SINGLE = ("zero", "epsilon", "gamma", "alpha_beta", "z_plus")
 FIRST = ("flat", "w_square", "box")

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from assay.basics.errors import CapabilityError
 from assay.model.model import Returned
 from assay.model.rules import steps
 from assay.model.rules.interception import Args, Interception, Kwargs, mapped, tensors
 from assay.model.rules.sharing import FIRST, SHARES, Rule
 from assay.model.rules.vocabulary import JOINS, KINKED, POOLS, SILENT, SMOOTH, STRUCTURE, SUMS, WEIGHTED
 from assay.model.rules.weighted import Weighted, weighted
-from assay.words.errors import CapabilityError
 
 HOMOGENEOUS = frozenset({"relu", "leaky_relu", "prelu", "rrelu", "abs", "absolute"})
 """Activations whose derivative is f(x)/x already."""

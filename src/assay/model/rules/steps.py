@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from assay.basics.errors import CapabilityError
 from assay.model.attention import scaled_dot_product
-from assay.words.errors import CapabilityError
 
 outside = torch._C.DisableTorchFunction
 """While entered, nothing is intercepted."""

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intervals, correlations and corrections, each in float64 and each with its undefined cases as NaN."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import stats as scipy_stats
+from scipy.optimize import brentq
+
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
+from assay.basics.types import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided interval at ``level``; ``method`` says how it was made."""
+
+    low: float
+    high: float
+    level: float
+    method: str
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+def clopper_pearson(hits: int, trials: int, level: float = 0.95) -> Interval:
+    """Exact binomial interval for a rate; covers at least ``level`` whatever the rate is."""
+    if trials == 0:
+        return Interval(0.0, 1.0, level, "clopper-pearson")
+    tail = (1 - level) / 2
+    low = 0.0 if hits == 0 else float(scipy_stats.beta.ppf(tail, hits, trials - hits + 1))
+    high = 1.0 if hits == trials else float(scipy_stats.beta.ppf(1 - tail, hits + 1, trials - hits))
+    return Interval(low, high, level, "clopper-pearson")
+
+
+def wilson(hits: int, trials: int, level: float = 0.95) -> Interval:
+    """Score interval for a rate (Wilson 1927)."""
+    if trials == 0:
+        return Interval(0.0, 1.0, level, "wilson")
+    z = float(scipy_stats.norm.ppf((1 + level) / 2))
+    rate, denominator = hits / trials, 1 + z * z / trials
+    centre = (rate + z * z / (2 * trials)) / denominator
+    half = z / denominator * np.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials**2))
+    return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)), level, "wilson")
+
+
+def newcombe(hits: int, trials: int, other_hits: int, other_trials: int, level: float = 0.95) -> Interval:
+    """Interval for the difference of two independent rates, first minus second (Newcombe 1998, method 10)."""
+    a, b = wilson(hits, trials, level), wilson(other_hits, other_trials, level)
+    p, q = hits / max(trials, 1), other_hits / max(other_trials, 1)
+    low = p - q - np.hypot(p - a.low, b.high - q)
+    high = p - q + np.hypot(a.high - p, q - b.low)
+    return Interval(float(low), float(high), level, "newcombe")
+
+
+def bootstrap(
+    values: Floats,
+    level: float = 0.95,
+    *,
+    statistic: Callable[..., Floats] = np.mean,
+    draws: int = 2000,
+    seed: Seed | None = None,
+) -> Interval:
+    """Bias-corrected and accelerated bootstrap (Efron 1987) of a statistic over inputs.
+
+    ``values`` holds one number per input; ``statistic`` takes ``axis``. NaN inputs must be left out by the
+    caller, who then also says how many were. Fewer than two inputs leave the interval undefined (NaN); equal
+    inputs give a width of zero.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        return Interval(np.nan, np.nan, level, "undefined")
+    if np.ptp(values) == 0:
+        return Interval(float(values[0]), float(values[0]), level, "bca")
+    generator = (seed or Seed()).child("bootstrap").generator()
+    picks = generator.integers(len(values), size=(draws, len(values)))
+    resampled = np.asarray(statistic(values[picks], axis=1))
+    estimate = float(statistic(values, axis=0))
+    below = np.mean(resampled < estimate) + 0.5 * np.mean(resampled == estimate)
+    bias = float(scipy_stats.norm.ppf(np.clip(below, 1 / (2 * draws), 1 - 1 / (2 * draws))))
+    keep = ~np.eye(len(values), dtype=bool) if len(values) <= 2000 else None
+    if keep is None:
+        acceleration = float(scipy_stats.skew(values)) / (6 * np.sqrt(len(values)))
+    else:
+        held_out = np.array([statistic(values[row], axis=0) for row in keep])
+        spread = held_out.mean() - held_out
+        scale = np.sum(spread**2) ** 1.5
+        acceleration = float(np.sum(spread**3) / (6 * scale)) if scale > 0 else 0.0
+    z = scipy_stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    shares = scipy_stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
+    low, high = np.quantile(resampled, shares)
+    return Interval(float(low), float(high), level, "bca")
+
+
+def spearman(a: Floats, b: Floats) -> Floats:
+    """Rank correlation of each row of ``a`` with the same row of ``b``, ties given their mean rank.
+
+    NaN where either row is constant.
+    """
+    return pearson(np.asarray(scipy_stats.rankdata(a, axis=-1)), np.asarray(scipy_stats.rankdata(b, axis=-1)))
+
+
+def pearson(a: Floats, b: Floats) -> Floats:
+    """Linear correlation of each row of ``a`` with the same row of ``b``; NaN where either row is constant."""
+    a, b = np.atleast_2d(a).astype(np.float64), np.atleast_2d(b).astype(np.float64)
+    if a.shape != b.shape:
+        raise InputError(f"correlation needs two arrays of one shape; got {a.shape} and {b.shape}")
+    constant = (np.ptp(a, axis=-1) == 0) | (np.ptp(b, axis=-1) == 0)
+    a, b = a - a.mean(axis=-1, keepdims=True), b - b.mean(axis=-1, keepdims=True)
+    norm = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
+    ratio = np.divide((a * b).sum(axis=-1), norm, out=np.full(len(a), np.nan), where=(norm > 0) & ~constant)
+    return np.clip(ratio, -1.0, 1.0)
+
+
+def holm(p_values: Floats) -> Floats:
+    """Holm's step-down adjusted p-values; NaN stays NaN and is not counted."""
+    p_values = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(p_values.shape, np.nan)
+    known = np.flatnonzero(~np.isnan(p_values))
+    order = known[np.argsort(p_values[known], kind="stable")]
+    steps = p_values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps)) if len(order) else steps
+    return adjusted
+
+
+def student(values: Floats, level: float = 0.95) -> Interval:
+    """Student's interval for the mean of independent inputs: honest with few of them, unlike a bootstrap.
+
+    Fewer than two inputs leave it undefined (NaN).
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        return Interval(np.nan, np.nan, level, "undefined")
+    half = float(scipy_stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Interval(float(values.mean()) - half, float(values.mean()) + half, level, "student")
+
+
+def skewed(values: Floats, level: float = 0.95) -> Interval:
+    """Interval for the mean of inputs that may be skewed: Student's, joined with its skewness-corrected one.
+
+    The second inverts Hall's cubic transformation of the t statistic (Willink 2005), which alone is too narrow for
+    heavy tails; together they cover normal, exponential, t3 and beta(½, 2) data at 95.2 to 96.9 % from 16 inputs on,
+    where 95 % is asked (20,000 simulations each), and cost 1 to 4 % of width on normal data, a third on exponential
+    data of 30. Fewer than two inputs leave it undefined (NaN); below three it is Student's.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    plain = student(values, level)
+    count = len(values)
+    if count < 3 or not np.ptp(values) > 0:
+        return plain
+    mean, spread = values.mean(), values.std(ddof=1)
+    third = float(np.sum((values - mean) ** 3)) * count / ((count - 1) * (count - 2))
+    lean = third / (6 * np.sqrt(count) * spread**3)
+    if abs(lean) < 1e-9:
+        return replace(plain, method="student, for skewness")
+    t = np.array([1.0, -1.0]) * float(scipy_stats.t.ppf((1 + level) / 2, count - 1))
+    bent = (np.cbrt(1 + 6 * lean * (t - lean)) - 1) / (2 * lean)
+    low, high = mean - bent * spread / np.sqrt(count)
+    return Interval(min(plain.low, float(low)), max(plain.high, float(high)), level, "student, for skewness")
+
+
+def bounded(values: Floats, least: float, most: float, level: float = 0.95) -> Interval:
+    """Student's interval for the mean of values that lie between two bounds, cut there.
+
+    One more value is put at each bound, so that equal values leave a doubt that shrinks with their number: six zeros
+    of a share give [0, 0.42] at 95 %, where the exact interval of six failures gives [0, 0.46].
+    """
+    values = np.asarray(values, dtype=np.float64)
+    plain = student(np.concatenate([values, [least, most]]), level)
+    if len(values) == 0:
+        return Interval(least, most, level, "bounded student")
+    return Interval(max(plain.low, least), min(plain.high, most), level, "bounded student")
+
+
+def fieller(part: Floats, whole: Floats, level: float = 0.95) -> Interval:
+    """Interval for mean(part) / mean(whole) of paired inputs (Fieller 1954), where the mean whole lies above 0.
+
+    It holds each ratio r at which mean(part − r · whole) cannot be told from 0 by Student's t. Without bounds where the
+    mean whole cannot be told from 0 itself, or lies below: then no ratio is ruled out.
+    """
+    part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    count = len(part)
+    if count < 2:
+        return Interval(np.nan, np.nan, level, "undefined")
+    spread = np.cov(part, whole) * scipy_stats.t.ppf((1 + level) / 2, count - 1) ** 2 / count
+    top, base = float(part.mean()), float(whole.mean())
+    square, cross, rest = base**2 - spread[1, 1], top * base - spread[0, 1], top**2 - spread[0, 0]
+    if base <= 0 or square <= 0:
+        return Interval(-np.inf, np.inf, level, "fieller")
+    half = float(np.sqrt(max(0.0, cross**2 - square * rest)))
+    return Interval(float((cross - half) / square), float((cross + half) / square), level, "fieller")
+
+
+def largest_gap(hits: Ints, trials: Ints, level: float = 0.95) -> Interval:
+    """Interval for the largest |difference| of rates among groups: Newcombe's for every pair, corrected for them all.
+
+    ``hits`` and ``trials`` (group,). With all pairs' intervals holding at once, it lies between their largest limits.
+    """
+    pairs = [(i, j) for i in range(len(hits)) for j in range(i)]
+    each = 1 - (1 - level) / len(pairs)
+    found = [newcombe(int(hits[i]), int(trials[i]), int(hits[j]), int(trials[j]), each) for i, j in pairs]
+    low = max(max(gap.low, -gap.high, 0.0) for gap in found)
+    high = max(max(gap.high, -gap.low) for gap in found)
+    return Interval(low, high, level, f"newcombe, {len(pairs)} pair(s)")
+
+
+def least_mean(values: Floats, level: float = 0.95) -> Interval:
+    """Interval for the least of several means, ``values`` (row, column): honest though the column was chosen by them.
+
+    Student's interval for every column, corrected for their number; with all holding at once, the least mean lies
+    between their least limits.
+    """
+    columns = np.asarray(values, dtype=np.float64).T
+    each = 1 - (1 - level) / len(columns)
+    found = [student(column, each) for column in columns]
+    low, high = (float(np.min([getattr(limit, side) for limit in found])) for side in ("low", "high"))
+    return Interval(low, high, level, f"student, {len(columns)} column(s)")
+
+
+def best_balanced(hits: Ints, trials: Ints, level: float = 0.95) -> Interval:
+    """Interval for the largest of several mean rates, ``hits`` (column, class) of ``trials`` (class,).
+
+    Of every column the exact limits of each class's rate, joined for their mean as Newcombe joins those of a
+    difference, at a level corrected for the number of columns; the largest mean lies between the largest limits.
+    """
+    each = 1 - (1 - level) / len(hits)
+    lows, highs = [], []
+    for column in hits:
+        rates = np.asarray(column) / np.asarray(trials)
+        limits = [clopper_pearson(int(hit), int(trial), each) for hit, trial in zip(column, trials)]
+        lows.append(rates.mean() - np.linalg.norm(rates - [limit.low for limit in limits]) / len(rates))
+        highs.append(rates.mean() + np.linalg.norm([limit.high for limit in limits] - rates) / len(rates))
+    return Interval(float(max(lows)), float(max(highs)), level, f"mean of clopper-pearson, {len(hits)} column(s)")
+
+
+def excess(noise: Floats, moved: Floats, rows: Floats, level: float = 0.95) -> Interval:
+    """Student's interval for mean(moved) − mean(noise), one spread for both, and a further error beside theirs.
+
+    ``rows`` (2,) is that error and its degrees of freedom; Satterthwaite (1946) gives those of the sum. So ``moved``
+    may be a single number, as long as ``noise`` has two; NaN otherwise.
+    """
+    noise, moved = np.asarray(noise, dtype=np.float64), np.asarray(moved, dtype=np.float64)
+    spare = len(noise) + len(moved) - 2
+    if min(len(noise), len(moved)) < 1 or spare < 1 or not np.isfinite(rows[0]):
+        return Interval(np.nan, np.nan, level, "undefined")
+    gap = float(moved.mean() - noise.mean())
+    pooled = (((noise - noise.mean()) ** 2).sum() + ((moved - moved.mean()) ** 2).sum()) / spare
+    parts = np.array([pooled * (1 / len(noise) + 1 / len(moved)), float(rows[0]) ** 2])
+    if parts.sum() == 0:
+        return Interval(gap, gap, level, "student of two spreads")
+    freedom = parts.sum() ** 2 / (parts**2 / [spare, float(rows[1])]).sum()
+    half = float(scipy_stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(parts.sum()))
+    return Interval(gap - half, gap + half, level, "student of two spreads")
+
+
+def auc(inside: Floats, outside: Floats) -> float:
+    """Chance that a number from ``inside`` is below one from ``outside``, ties counted half."""
+    ranks = np.asarray(scipy_stats.rankdata(np.concatenate([inside, outside])))
+    below = ranks[len(inside) :].sum() - len(outside) * (len(outside) + 1) / 2
+    return float(below / (len(inside) * len(outside)))
+
+
+def auc_interval(area: float, count: int, other: int, level: float = 0.95) -> Interval:
+    """Score-type interval for an area under the ROC curve (Newcombe 2006, method 5): no zero width at 0 or 1."""
+    z = float(scipy_stats.norm.ppf((1 + level) / 2))
+    spare = (count + other) / 2 - 1
+
+    def beyond(true: float) -> float:
+        spread = 1 + spare * (1 - true) / (2 - true) + spare * true / (1 + true)
+        return float((area - true) ** 2 - z**2 * true * (1 - true) * spread / (count * other))
+
+    inner = min(max(area, 1e-12), 1 - 1e-12)  # at 0 and at 1 the area itself is a root, but not the limit
+    low = float(brentq(beyond, 0.0, inner)) if area > 0 else 0.0
+    high = float(brentq(beyond, inner, 1.0)) if area < 1 else 1.0
+    return Interval(low, high, level, "newcombe-auc")
+
+
+def _rate(hits: Ints, trials: Ints, level: float) -> Interval:
+    return clopper_pearson(int(hits), int(trials), level)
+
+
+def _rates(hits: Ints, trials: Ints, level: float) -> Interval:
+    return newcombe(int(hits[0]), int(trials[0]), int(hits[1]), int(trials[1]), level)
+
+
+def _bounded(values: Floats, bounds: Floats, level: float) -> Interval:
+    return bounded(values, float(bounds[0]), float(bounds[1]), level)
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """What an interval is made from, so that it can be made again at any level; ``how`` names one of ``WAYS``."""
+
+    how: str
+    data: Mapping[str, Any]
+
+    def at(self, level: float) -> Interval:
+        """The interval at this level."""
+        return WAYS[self.how](**self.data, level=level)
+
+
+WAYS: dict[str, Callable[..., Interval]] = {
+    "student": student,
+    "ratio": fieller,
+    "bounded": _bounded,
+    "rate": _rate,
+    "rates": _rates,
+    "pairs": largest_gap,
+    "least": least_mean,
+    "balanced": best_balanced,
+    "area": auc_interval,
+    "excess": excess,
+}
+"""Mean of ``values``; the ratio of mean ``part`` to mean ``whole``; the mean of ``values`` between ``bounds`` (2,); a
+rate, ``hits`` of ``trials``; the difference of two rates, (2,) each; the largest gap between groups, (group,) each; the
+least of the means of ``values`` (row, column); the largest of mean rates, ``hits`` (column, class) of ``trials``
+(class,); an ``area`` of ``count`` and ``other`` rows; the mean of ``moved`` less that of ``noise``, with the ``rows``'
+own error and its degrees of freedom."""

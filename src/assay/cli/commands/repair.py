@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``assay repair``."""
+
+from __future__ import annotations
+
+import sys
+from json import dumps
+from typing import TYPE_CHECKING
+
+from assay.basics.errors import InputError
+from assay.cli.request import Wanted
+
+if TYPE_CHECKING:
+    from assay.nouns.results.result import Repair
+
+
+def repair(model: str, method: str, /, *, wanted: Wanted, recipe: str = "") -> int:
+    """Mend a model, and tell what that costs on the rows given. The new model is not saved.
+
+    ``assay repair MODEL refit --recipe FILE.py:FUNCTION --option without=branch_code --data … --target …`` trains again
+    without a column; ``--option strength=1`` regularises more. ``assay repair MODEL smoothing --option sigma=0.1``
+    averages over noise. To keep the new model, call assay.repair in Python.
+
+    Parameters
+    ----------
+    model
+        A model file, or FILE.py:FUNCTION that returns the trained model.
+    method
+        refit or smoothing.
+    recipe
+        FILE.py:FUNCTION that returns an assay.Recipe: how to train (refit).
+    """
+    from assay.cli.request import method_of, recipe_of
+
+    chosen = method_of("repair", method)
+    table = wanted.table()
+    asked = wanted.case(wanted.model(model), table)
+    options = wanted.options(chosen)
+    if "recipe" in chosen.options:
+        if table.labels is None:
+            raise InputError(f"repair {method} is measured on rows held out with their labels: --target COLUMN.")
+        options |= {"recipe": recipe_of(chosen, recipe), "held_out": (table.rows, table.labels)}
+    _shown(chosen.call(asked, **options), wanted.format)
+    return 0
+
+
+def _shown(found: Repair, format: str) -> None:
+    from assay.cli.printing import printable, terminal
+    from assay.nouns.records.store import to_jsonable
+
+    if format == "json":
+        held = {"method": found.method, "change": found.change, "before": found.before, "after": found.after}
+        held |= {"meaning": found.meaning, "notes": [note.text for note in found.notes]}
+        sys.stdout.write(dumps(to_jsonable(held), indent=1, allow_nan=False) + "\n")
+        return
+    console = terminal()
+    console.print(printable(found.change), soft_wrap=True)
+    for name in found.after:
+        console.print(f"  {name}: {found.before.get(name, float('nan')):.4g} → {found.after[name]:.4g}", soft_wrap=True)
+    for note in found.notes:
+        console.print(printable(f"note: {note.text}"), soft_wrap=True)

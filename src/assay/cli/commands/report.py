@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``assay report``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+
+def report(
+    run: Path, /, *, format: Literal["html", "json", "md", "junit", "card"] = "html", out: Path | None = None
+) -> int:
+    """Write a finished audit in another format.
+
+    Parameters
+    ----------
+    run
+        Folder of an audit, or its file run.assay.
+    format
+        html, json, md (Markdown), junit, or card (a model card).
+    out
+        File to write; without it the text is printed.
+    """
+    from assay.cli.output_formats import run_from, text_of
+
+    text = text_of(run_from(run), format)
+    if out is None:
+        sys.stdout.write(text)
+        return 0
+    from assay.auditing.run import written
+
+    sys.stdout.write(f"{format}: {written(out, text)}\n")
+    return 0

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands on one method share: the model, the rows, and the question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from assay.basics.errors import InputError
+
+if TYPE_CHECKING:
+    from assay.cases.case import Case
+    from assay.cli.read_rows import Table
+    from assay.model.model import Model
+    from assay.nouns.catalogue import Method
+    from assay.nouns.inputs.recipe import Recipe
+    from assay.nouns.results.result import Explanation
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Wanted:
+    """The model, the rows, and the question put to it.
+
+    Parameters
+    ----------
+    data
+        File of rows: .csv, .parquet, .feather, .jsonl, .npy or .npz.
+    target
+        Column that holds the true labels; the model does not see it.
+    ids
+        Column that names the rows; the model does not see it.
+    rows
+        Only the first so many rows; 0 for all.
+    background
+        File of rows that stand in for columns taken away.
+    ask
+        What is asked of the outputs: logit, probability, margin, value, …; by default what suits the model.
+    label
+        The class asked about: predicted, runner_up, or its name.
+    option
+        NAME=VALUE, an option of the method; may be repeated. See: assay show METHOD.
+    seed
+        Root of all randomness.
+    format
+        text or json.
+    architecture
+        Code that returns the untrained net whose weights the file holds.
+    output
+        What the model's scores are: logits, margin, probabilities or values.
+    classes
+        Names of the classes, in the order of the outputs.
+    trust
+        A further type that a skops file may name.
+    unsafe_pickle
+        Let the code in a pickle run. Only for files you trust.
+    unseen
+        Further columns that the model does not see; not the user's to give.
+    """
+
+    data: Path
+    target: str = ""
+    ids: str = ""
+    rows: int = 0
+    background: Path | None = None
+    ask: str = ""
+    label: str = "predicted"
+    option: tuple[str, ...] = ()
+    seed: int = 0
+    format: Literal["text", "json"] = "text"
+    architecture: str = ""
+    output: str = ""
+    classes: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
+    unsafe_pickle: bool = False
+    unseen: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
+
+    def model(self, place: str) -> Model:
+        """The model, with a meter of its own."""
+        from assay.cli.options import split
+        from assay.model.files.load import load_model
+        from assay.model.model import Meter
+
+        model = load_model(
+            place,
+            architecture=self.architecture,
+            classes=split(self.classes) or None,
+            output=self.output or None,
+            trust=self.trust,
+            unsafe_pickle=self.unsafe_pickle,
+        )
+        return replace(model, meter=Meter())
+
+    def table(self) -> Table:
+        """The rows, cut to ``rows``."""
+        from assay.cli.read_rows import Table, rows_from
+
+        whole = rows_from(self.data, self.target, self.ids)
+        if self.rows < 0:
+            raise InputError(f"--rows {self.rows}; give a number of rows, or 0 for all.")
+        if not self.rows:
+            return whole
+        part = slice(0, self.rows)
+        labels = None if whole.labels is None else whole.labels[part]
+        return Table(whole.rows[part], labels, None if whole.ids is None else whole.ids[part], whole.path)
+
+    def other(self, path: Path | None) -> Any:
+        """Rows of another file in the form of the data: without labels, names and what else the model does not see."""
+        from assay.cli.read_rows import rows_from
+
+        if path is None:
+            return None
+        return rows_from(path).without([name for name in (self.target, self.ids, *self.unseen) if name]).rows
+
+    def case(self, model: Model, table: Table, label: Any = "") -> Case:
+        """The question."""
+        from assay.cases.case import case
+
+        asked = self.label if label == "" else label
+        return case(model, table.rows, target=self.ask or None, label=asked, ids=table.ids, seed=self.seed)
+
+    def options(self, method: Method) -> dict[str, Any]:
+        """The method's options; a background also fills what is taken away, unless ``remove`` says otherwise."""
+        from assay.cli.options import parsed
+
+        background = self.other(self.background)
+        options = parsed(method, self.option, background)
+        if background is not None:
+            from assay.cases.removals import Marginal
+
+            if "remove" in method.options:
+                options.setdefault("remove", Marginal(background))
+            for name in {"background", "comparison"} & set(method.options):
+                options[name] = background
+        return options
+
+
+def method_of(verb: str, name: str) -> Method:
+    """The method of this name, all being loaded."""
+    from assay.cli.catalogue import methods
+    from assay.nouns.catalogue import find
+
+    methods()
+    return find(verb, name)
+
+
+def recipe_of(method: Method, place: str) -> Recipe:
+    """The recipe that a method trains by, from FILE.py:FUNCTION."""
+    from assay.model.files.user_code import recipe_from
+
+    if not place:
+        raise InputError(
+            f"{method.verb} {method.name} needs to know how to train: --recipe FILE.py:FUNCTION, returning "
+            f"assay.Recipe(fit, x, y)."
+        )
+    return recipe_from(place)
+
+
+def explanation_of(wanted: Wanted, case: Case, saved: Path | None, of: str, of_option: tuple[str, ...]) -> Explanation:
+    """The explanation in a file, or made now by the method ``of``."""
+    from assay.nouns.records.store import load
+    from assay.nouns.results.result import Explanation
+
+    if (saved is None) == (not of):
+        raise InputError("say which explanation: --explanation FILE.assay, or --of METHOD such as --of shapley.")
+    if saved is not None:
+        found = load(saved)
+        if not isinstance(found, Explanation):
+            raise InputError(f"{saved} holds a {type(found).__name__}, not an explanation.")
+        return found
+    method = method_of("explain", of)
+    made: Explanation = method.call(case, **replace(wanted, option=of_option).options(method))
+    return made

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far an input may be moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from array_api_compat import array_namespace, is_torch_array
+
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
+from assay.basics.types import Array, Floats
+from assay.nouns.inputs.frames import some
+from assay.nouns.inputs.rows import Rows, to_floats
+
+
+@dataclass(frozen=True)
+class Ball:
+    """All inputs within ``radius`` of a row in ``norm``, and between ``low`` and ``high``.
+
+    Units are those of the rows, before the model's ``preprocess``. ``low`` and ``high`` bound the values an input
+    can take at all (0 and 255 for photographs), infinite if not given.
+    """
+
+    norm: Literal["linf", "l2"]
+    radius: float
+    low: float = -np.inf
+    high: float = np.inf
+
+    def __post_init__(self) -> None:
+        if self.norm not in ("linf", "l2"):
+            raise InputError(f"norm={self.norm!r}; there are 'linf' and 'l2'.")
+        if not 0 < self.radius < np.inf or not self.low < self.high:
+            raise InputError(
+                f"a ball needs a finite radius > 0 and low < high; got radius={self.radius}, {self.low} … {self.high}."
+            )
+
+    def project(self, x: Array, centre: Array) -> Array:
+        """Bring ``x`` back: first into the norm's ball around ``centre``, then between the bounds.
+
+        The nearest point for ``linf``, and for ``l2`` without bounds; with bounds, a point of the ball near ``x``. A
+        centre within the bounds is needed, else no point satisfies both (``fit`` refuses such rows).
+        """
+        xp = array_namespace(x)
+        move = x - centre
+        if self.norm == "linf":
+            move = xp.clip(move, -self.radius, self.radius)
+        else:
+            length = self.length(move)
+            shrink = xp.where(
+                length > self.radius,
+                self.radius / xp.where(length > 0, length, xp.ones_like(length)),
+                xp.ones_like(length),
+            )
+            move = move * _wide(shrink, move)
+        return xp.clip(centre + move, self.low, self.high)
+
+    def fit(self, centre: Array) -> None:
+        """Raise ``InputError`` naming rows that lie outside the bounds: their units are not those of the ball."""
+        values = to_floats(centre).reshape(len(centre), -1)
+        outside = np.flatnonzero((values < self.low).any(axis=1) | (values > self.high).any(axis=1))
+        if len(outside):
+            raise InputError(
+                f"row(s) {some(outside)} reach from {values[outside].min():g} to {values[outside].max():g}, outside "
+                f"the ball's bounds {self.low:g} … {self.high:g}. Give radius and bounds in the units of the rows, "
+                f"before preprocess."
+            )
+
+    def length(self, move: Array) -> Array:
+        """The norm (row,) of each row's move."""
+        xp = array_namespace(move)
+        flat = xp.reshape(move, (move.shape[0], -1))
+        return xp.max(xp.abs(flat), axis=1) if self.norm == "linf" else xp.sqrt(xp.sum(flat * flat, axis=1))
+
+    def steepest(self, slope: Array) -> Array:
+        """The unit move (in the norm) along which a function with this gradient rises most."""
+        xp = array_namespace(slope)
+        if self.norm == "linf":
+            return xp.sign(slope)
+        length = self.length(slope)
+        return slope / _wide(xp.where(length > 0, length, xp.ones_like(length)), slope)
+
+    def draw(self, rows: Rows, seed: Seed, *, edge: bool = False) -> Array:
+        """One random point of the ball around each row: uniform, or on its surface with ``edge``. Streams follow ids.
+
+        Points beyond the bounds are brought back to them, and are then less far away than the edge.
+        """
+        self.fit(rows.x)
+        moves = np.stack([self._move(rows.shape, seed.child("ball", name).generator(), edge) for name in rows.ids])
+        x = rows.x
+        move = array_namespace(x).asarray(moves, dtype=x.dtype, device=x.device) if is_torch_array(x) else moves
+        return self.project(x + move, x)
+
+    def _move(self, shape: tuple[int, ...], generator: np.random.Generator, edge: bool) -> Floats:
+        if self.norm == "linf":
+            return self.radius * (generator.choice([-1.0, 1.0], shape) if edge else generator.uniform(-1, 1, shape))
+        direction = generator.standard_normal(shape)
+        size = int(np.prod(shape))
+        reach = 1.0 if edge else generator.random() ** (1 / size)
+        return np.asarray(self.radius * reach * direction / np.linalg.norm(direction))
+
+
+def _wide(per_row: Array, like: Array) -> Array:
+    return array_namespace(per_row).reshape(per_row, (-1,) + (1,) * (like.ndim - 1))

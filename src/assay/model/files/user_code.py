@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models, and recipes to train them, that a function of the user's own returns."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from assay.basics.errors import InputError
+from assay.basics.fingerprint import digest
+from assay.nouns.inputs.recipe import Recipe
+
+
+def is_code(place: str) -> bool:
+    """Whether ``place`` means code: FILE.py:FUNCTION, package.module:function, or a bare FILE.py."""
+    before, colon, name = place.rpartition(":")
+    return place.endswith(".py") or (
+        bool(colon) and (before.endswith(".py") or _dotted(before)) and name.isidentifier()
+    )
+
+
+def called(place: str, gives: str = "the model") -> Any:
+    """What FILE.py:FUNCTION or package.module:function returns. The file, or the module, is run."""
+    before, _, name = place.rpartition(":")
+    if place.endswith(".py") or not before:
+        raise InputError(f"{place}: say which function gives {gives}: {place}:FUNCTION. {_listed(Path(place))}")
+    module = _file(Path(before)) if before.endswith(".py") else _module(before)
+    function: Callable[[], Any] | None = getattr(module, name, None)
+    if not callable(function):
+        own = sorted(key for key, value in vars(module).items() if _is_own(value, module))
+        raise InputError(f"{before} has no function {name!r}; it has {', '.join(own)[:200] or 'none'}.")
+    return function()
+
+
+def recipe_from(place: str) -> Recipe:
+    """The recipe that FILE.py:FUNCTION or package.module:function returns."""
+    found = called(place, "the recipe")
+    if not isinstance(found, Recipe):
+        raise InputError(f"{place} returns {type(found).__name__}; an assay.Recipe(fit, x, y) is needed.")
+    return found
+
+
+def _file(path: Path) -> ModuleType:
+    """The file, run as a module of its own name, which stays while its classes are in use."""
+    if not path.is_file():
+        raise InputError(f"there is no file {path}.")
+    name = f"{path.stem}_{digest(path.read_bytes())[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is no Python module.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _module(dotted: str) -> ModuleType:
+    try:
+        return import_module(dotted)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"there is no module {dotted} ({error}). "
+            f"Install it, put its folder on PYTHONPATH, or give FILE.py:FUNCTION."
+        ) from error
+
+
+def _is_own(value: Any, module: ModuleType) -> bool:
+    return callable(value) and getattr(value, "__module__", None) == module.__name__
+
+
+def _listed(path: Path) -> str:
+    """The functions a file defines, read without running it."""
+    if not path.is_file():
+        return f"There is no file {path}."
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError):
+        return f"{path} is no Python module."
+    return f"It has {', '.join(node.name for node in body if isinstance(node, ast.FunctionDef)) or 'none'}."
+
+
+def _dotted(text: str) -> bool:
+    return bool(text) and all(part.isidentifier() for part in text.split("."))

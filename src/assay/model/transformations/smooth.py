@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model averaged over noise on its input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from math import isfinite
+
+import numpy as np
+from array_api_compat import array_namespace, is_torch_array
+
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.fingerprint import digest
+from assay.basics.seed import Seed
+from assay.basics.types import Array
+from assay.model.model import Model
+from assay.nouns.inputs.rows import Rows
+from assay.nouns.inputs.target import Gives, probabilities
+
+
+def smoothed(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None = None) -> Model:
+    """The mean of the model's probabilities (a regression's values) over Gaussian noise on its input.
+
+    ``sigma`` is the noise's standard deviation, in the units of the rows. The same ``draws`` noise fields (antithetic
+    pairs, so ``draws`` is even) are added to every row: the smoothed model is a deterministic function and can be
+    explained like any other. Its gradient is the mean of the original's gradients (of probabilities, or of values) at
+    the moved rows: SmoothGrad with these draws. One row costs ``draws`` passes of the original, and is counted so. A
+    certificate must draw its own, fresh noise.
+    """
+    if not (isfinite(sigma) and sigma > 0):
+        raise InputError(f"sigma={sigma}; a standard deviation above 0, in the units of the rows, is needed.")
+    if draws < 2 or draws % 2:
+        raise InputError(f"draws={draws}; an even number of at least 2 is needed (antithetic pairs).")
+    stream = (seed or Seed()).child("smoothed")
+    raw = model.gives in ("values", "units")
+    gives: Gives = model.gives if raw else "probabilities"
+
+    def moved(x: Array) -> Iterator[Array]:
+        xp = array_namespace(x)
+        for pair in range(draws // 2):
+            noise = stream.child(pair).generator().standard_normal(tuple(x.shape[1:])) * sigma
+            field = xp.asarray(noise, dtype=x.dtype, device=x.device) if is_torch_array(x) else noise
+            yield x + field
+            yield x - field
+
+    def forward(rows: Rows) -> Array:
+        if rows.table is not None and rows.table.coded.any():
+            raise CapabilityError("Gaussian smoothing has no meaning for columns of text or categories.")
+        xp, points, total = array_namespace(rows.x), moved(rows.x), 0.0
+        # one batch of the original holds as many moved copies of the rows as fit
+        while group := list(islice(points, max(1, model.batch // len(rows)))):
+            owners = np.tile(np.arange(len(rows)), len(group))
+            outputs = model.forward(rows.holding(xp.concat(group), owners))
+            outputs = outputs.double() if is_torch_array(outputs) else outputs
+            read = outputs if raw else probabilities(outputs, model.gives)
+            total = total + xp.reshape(read, (len(group), len(rows), *read.shape[1:])).sum(0)
+        return total / draws
+
+    def slope(x: Array) -> Array:
+        assert model.slope is not None
+        return sum(model.slope(point) for point in moved(x)) / draws
+
+    return replace(
+        model,
+        forward=forward,
+        slope=None if model.slope is None else slope,
+        gives=gives,
+        name=f"{model.name}, smoothed (sd {sigma:g}, {draws} draws)",
+        mark=digest(model.mark, "smoothed", sigma, draws, stream.entropy),
+        default_target="value" if gives == "values" else "probability",
+        batch=max(1, model.batch // draws),
+        passes=model.passes * draws,
+        remade=None,
+        cut=None,
+        inside=None,
+        net=None,
+        forest=None,
+    )

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How an input is cut into parts, the players of every game."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from assay.basics.errors import InputError
+from assay.basics.fingerprint import digest
+from assay.basics.optional import need
+from assay.basics.types import Floats, Ints, Masks, PerPart, Queries, Which
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Every element of a row belongs to one part, or to none (−1: padding, never taken away).
+
+    ``index`` has axes (*shape) when all rows are cut alike, (row, *shape) when each row has its own cut
+    (superpixels). Parts are numbered 0 … n − 1; with a cut per row, a row may have fewer than n: its missing
+    parts are empty and get the value 0.
+    """
+
+    index: Ints
+    names: tuple[str, ...]
+    per_row: bool = False
+
+    def __post_init__(self) -> None:
+        index = np.asarray(self.index)
+        if index.dtype.kind not in "iu":
+            raise InputError(f"a feature map holds whole numbers; got {index.dtype}.")
+        if self.per_row and index.ndim < 2:
+            raise InputError(f"a feature map with a cut per row has axes (row, *shape); got shape {index.shape}.")
+        if index.size == 0 or not self.names or index.min() < -1 or index.max() >= len(self.names):
+            raise InputError(
+                f"a feature map numbers its parts 0 … {len(self.names) - 1} (−1 for none); found "
+                f"{index.min() if index.size else 'no element'} … {index.max() if index.size else ''}."
+            )
+        if not self.per_row:
+            empty = np.setdiff1d(np.arange(len(self.names)), index)
+            if len(empty):
+                raise InputError(
+                    f"part(s) {empty[:8].tolist()} of the feature map are empty; number the parts without gaps."
+                )
+        object.__setattr__(self, "index", index.astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return self.index.shape[1:] if self.per_row else self.index.shape
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether every element is a part of its own."""
+        return not self.per_row and len(self) == self.index.size
+
+    @cached_property
+    def mark(self) -> str:
+        """Stands for the cut and the names."""
+        return digest(self.index, self.names)
+
+    def at(self, which: Ints) -> Features:
+        """The cut of rows ``which``."""
+        return Features(self.index[which], self.names, per_row=True) if self.per_row else self
+
+    def spread(self, keep: Queries, which: Which) -> Masks:
+        """Masks over parts (mask, part) as masks over elements (mask, *shape); padding is always kept.
+
+        Axes along which the cut repeats (an image's channels) take no memory: they have stride 0. Read only.
+        """
+        padded = np.concatenate([keep, np.ones((len(keep), 1), dtype=bool)], axis=1)
+        if self.per_row:
+            index = self.index[which].reshape(len(which), -1)
+            return np.take_along_axis(padded, index, axis=1).reshape(len(which), *self.shape)
+        small = np.take(padded, self._once, axis=1)
+        strides = [
+            step if have == want else 0 for step, have, want in zip(small.strides[1:], self._once.shape, self.shape)
+        ]
+        return as_strided(small, (len(keep), *self.shape), (small.strides[0], *strides))
+
+    @cached_property
+    def _once(self) -> Ints:
+        """The index without what repeats: one channel, where all channels are cut alike; one dimension of a token."""
+        index = self.index
+        for axis in range(index.ndim):
+            first = index.take([0], axis=axis)
+            index = first if (index == first).all() else index
+        return index
+
+    def pool(self, values: Floats) -> PerPart:
+        """Sum values (row, *shape) over the elements of each part: (row, part)."""
+        if self.elementwise:
+            flat: Floats = np.empty((len(values), len(self)))
+            flat[:, self.index.ravel()] = values.reshape(len(values), -1)
+            return flat
+        index = self.index.reshape(len(self.index) if self.per_row else 1, -1)
+        parts = len(self) + 1
+        bins = (index % parts) + np.arange(len(values))[:, None] * parts  # −1 lands in the last bin
+        sums = np.bincount(bins.ravel(), weights=values.reshape(len(values), -1).ravel(), minlength=len(values) * parts)
+        return np.asarray(sums.reshape(len(values), parts)[:, :-1], dtype=np.float64)
+
+    def map(self, values: PerPart) -> Floats:
+        """Values of parts (row, part) painted on every element of the part: (row, *shape); padding gets 0."""
+        padded = np.concatenate([values, np.zeros((len(values), 1))], axis=1)
+        if self.per_row:
+            index = self.index.reshape(len(values), -1)
+            return np.take_along_axis(padded, index, axis=1).reshape(len(values), *self.shape)
+        return padded[:, self.index]
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """How many elements each part has: (part,), or (row, part) with a cut per row."""
+        index = self.index.reshape(len(self.index) if self.per_row else 1, -1)
+        counts = np.stack([np.bincount(row[row >= 0], minlength=len(self)) for row in index])
+        return counts if self.per_row else counts[0]
+
+
+def elements(shape: Sequence[int], names: Sequence[str] | None = None) -> Features:
+    """Every element is a part."""
+    size = int(np.prod(shape))
+    return Features(np.arange(size).reshape(tuple(shape)), _named(names, size))
+
+
+def units(shape: Sequence[int]) -> Features:
+    """The units of a layer: channels of a map (channel, height, width), else places along the last axis.
+
+    >>> units((2, 8, 8)).names, units((5, 3)).names
+    (('channel 0', 'channel 1'), ('unit 0', 'unit 1', 'unit 2'))
+    """
+    if len(shape) == 3:
+        index = np.broadcast_to(np.arange(shape[0])[:, None, None], tuple(shape))
+        return Features(index.copy(), tuple(f"channel {i}" for i in range(shape[0])))
+    index = np.broadcast_to(np.arange(shape[-1]), tuple(shape))
+    return Features(index.copy(), tuple(f"unit {i}" for i in range(shape[-1])))
+
+
+def columns(names: Sequence[str]) -> Features:
+    """Every column of a table is a part."""
+    return elements((len(names),), names)
+
+
+def groups(groups: Mapping[str, Sequence[str]], names: Sequence[str]) -> Features:
+    """Named groups of columns; columns of no group stay parts of their own.
+
+    >>> groups({"address": ["street", "town"]}, ["age", "street", "town"]).names
+    ('address', 'age')
+    """
+    places = {name: i for i, name in enumerate(names)}
+    index = np.full(len(names), -1)
+    for number, (group, members) in enumerate(groups.items()):
+        for member in members:
+            if member not in places:
+                raise InputError(f"group {group!r} names column {member!r}, which is not among {list(names)[:8]}.")
+            if index[places[member]] >= 0:
+                raise InputError(f"column {member!r} is in two groups; a part can be taken away once only.")
+            index[places[member]] = number
+    alone = [i for i in range(len(names)) if index[i] < 0]
+    index[alone] = np.arange(len(groups), len(groups) + len(alone))
+    return Features(index, (*groups, *(names[i] for i in alone)))
+
+
+def grid(shape: Sequence[int], patch: int) -> Features:
+    """Square patches of an image (channel, height, width); the last row and column may be narrower."""
+    if patch < 1:
+        raise InputError(f"patch={patch}; the side of a patch is at least 1 pixel.")
+    if len(shape) != 3:
+        raise InputError(f"grid cuts images (channel, height, width); the rows have shape {tuple(shape)}.")
+    channels, height, width = shape
+    down, across = np.arange(height) // patch, np.arange(width) // patch
+    index = down[:, None] * (across[-1] + 1) + across[None, :]
+    names = [f"{r},{c}" for r in range(int(down[-1]) + 1) for c in range(int(across[-1]) + 1)]
+    return Features(np.broadcast_to(index, (channels, height, width)).copy(), tuple(names))
+
+
+def superpixels(images: Any, count: int = 60, compactness: float = 10.0) -> Features:
+    """SLIC superpixels of each image (row, channel, height, width); needs scikit-image."""
+    slic = need("skimage.segmentation", extra="image").slic
+    pictures = np.asarray(images, dtype=np.float64)
+    if pictures.ndim != 4:
+        raise InputError(f"superpixels cuts images (row, channel, height, width); got shape {pictures.shape}.")
+    span = np.ptp(pictures) or 1.0
+    scaled = (pictures - pictures.min()) / span
+    cuts = np.stack(
+        [slic(picture, n_segments=count, compactness=compactness, channel_axis=0, start_label=0) for picture in scaled]
+    )
+    index = np.broadcast_to(cuts[:, None], pictures.shape).copy()
+    return Features(index, tuple(str(i) for i in range(int(cuts.max()) + 1)), per_row=True)
+
+
+def integer_map(index: Any, names: Sequence[str] | None = None, *, per_row: bool = False) -> Features:
+    """Any map from elements to parts 0 … n − 1; −1 marks padding. With ``per_row`` each row has its own map."""
+    index = np.asarray(index)
+    return Features(index, _named(names, int(index.max()) + 1 if index.size else 0), per_row=per_row)
+
+
+def _named(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count) if names is None else names))

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything an audit found, as plain data: the page and the JSON are views of it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from assay.basics.errors import InputError
+from assay.nouns.comparisons.method_comparison import MethodComparison
+from assay.nouns.comparisons.settings_grid import SettingsGrid
+from assay.nouns.results.result import Breach, Certificate, Explanation, Finding, Refusal, Score
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One line of a reason table: how much a part pushed this row's target away from the comparison group."""
+
+    part: str
+    shown: str
+    effect: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Why one row got its output, against one comparison group; largest push first."""
+
+    row: str
+    group: str
+    question: str
+    output: float
+    base: float
+    lines: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """Something an audit could have done and did not, why, and what would enable it."""
+
+    what: str
+    why: str
+    enable: str
+
+
+@dataclass(frozen=True)
+class Mending:
+    """A repair: what was changed, what it cost on the rows at hand, and the same findings before and after it."""
+
+    method: str
+    change: str
+    meaning: str
+    measured_before: Mapping[str, float]
+    measured_after: Mapping[str, float]
+    before: tuple[Finding, ...]
+    after: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Rows worth looking at for one reason; ``rows`` are places among the rows explained, ``of`` how many qualified."""
+
+    name: str
+    why: str
+    rows: tuple[int, ...]
+    of: int
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A failing check that somebody answers for until a day (included); afterwards it fails again.
+
+    ``code`` may be the beginning of a code; an empty ``subject`` stands for all.
+    """
+
+    code: str
+    owner: str
+    reason: str
+    until: str
+    subject: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.code and self.owner.strip() and self.reason.strip()):
+            raise InputError(f"a waiver names code, owner and reason; got {self.code!r}, {self.owner!r}.")
+        try:
+            datetime.date.fromisoformat(self.until)
+        except ValueError as error:
+            raise InputError(
+                f"until={self.until!r} of the waiver for {self.code} is no day like 2027-01-31."
+            ) from error
+
+    def covers(self, finding: Finding, day: str) -> bool:
+        """Whether the finding is accepted on this day (2027-01-31)."""
+        return (
+            finding.code.startswith(self.code)
+            and self.subject in ("", finding.subject)
+            and datetime.date.fromisoformat(day) <= datetime.date.fromisoformat(self.until)
+        )
+
+
+def waived(finding: Finding, waivers: Sequence[Waiver], day: str) -> Waiver | None:
+    """The first waiver that covers a finding on this day."""
+    return next((waiver for waiver in waivers if waiver.covers(finding, day)), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One audit. ``scores`` is keyed (explainer, score); reference explainers are listed in ``references``.
+
+    ``level`` is the confidence that holds for all verdicts of pass and fail together. ``predictions`` and ``truth``
+    name each explained row's predicted and true class. ``axioms`` holds the verdicts of the measured table for the
+    methods asked, by method and axiom. ``comparison`` ranks the explanations, score by score; ``settings_grid`` says
+    how the ranking by one of them moves under other settings. ``times`` holds what differs when the same audit runs
+    again.
+    """
+
+    title: str
+    about: Mapping[str, str]
+    cost: Mapping[str, int]
+    findings: tuple[Finding, ...]
+    explanations: Mapping[str, Explanation]
+    rivals: Mapping[str, Explanation]
+    scores: Mapping[tuple[str, str], Score]
+    references: tuple[str, ...]
+    breaches: Mapping[str, Breach] = field(default_factory=dict)
+    certificates: Mapping[str, Certificate] = field(default_factory=dict)
+    reasons: tuple[Reasons, ...] = ()
+    mendings: tuple[Mending, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    not_run: tuple[NotRun, ...] = ()
+    limits: tuple[str, ...] = ()
+    predictions: tuple[str, ...] = ()
+    truth: tuple[str, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    axioms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    comparison: MethodComparison | None = None
+    settings_grid: SettingsGrid | None = None
+    level: float = 0.95
+    reproduce: str = ""
+    times: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_of(record: Record, finding: Finding) -> tuple[str, str]:
+    """What makes findings of two audits the same check: code and subject, the model whatever its name."""
+    return finding.code, "the model" if finding.subject == record.about.get("model") else finding.subject
