@@ -29,7 +29,7 @@ import assay
 from assay import evaluate, explain
 from assay.basics.seed import Seed
 from assay.demos.image import efficientnet_lite0
-from assay.nouns.results.result import Made, Score
+from assay.nouns.results.result import Provenance, Score
 from report import table, write
 
 REMOVE = assay.Constant(GREY)
@@ -208,7 +208,7 @@ def gathered(count: int, piece: int, store: Path) -> tuple[dict[str, np.ndarray]
 
 def scored(name: str, of: str, values: np.ndarray) -> Score:
     """The score of all pieces, for its interval."""
-    made = Made(name, "evaluate", {}, Seed(), "probability", "m", "r", "f", {}, "cpu", {})
+    made = Provenance(name, "evaluate", {}, Seed(), "probability", "m", "r", "f", {}, "cpu", {})
     better = getattr(evaluate, name).method.better
     return Score(made, (), values, tuple(map(str, range(len(values)))), better, of)
 

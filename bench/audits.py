@@ -34,7 +34,7 @@ from assay.auditing.run import Run  # as above
 from assay.basics.stats import clopper_pearson  # as above
 from assay.cases.case import Case  # as above
 from assay.engine.declare import explainer  # as above
-from assay.model.transformations.randomise_weights import scrambled  # as above
+from assay.model.transformations.randomise_weights import randomise_weights  # as above
 from assay.nouns.catalogue import leave  # as above
 
 ROWS = 400
@@ -215,7 +215,7 @@ def _randomised() -> tuple[str, str, str]:
         torch.nn.functional.cross_entropy(net(torch.tensor(x[:ROWS])), torch.tensor(y[:ROWS])).backward()
         adam.step()
     asked = assay.case(assay.wrap(net.eval()), x[ROWS : ROWS + 100], label=1)
-    other = scrambled(asked.model, asked.seed.child("planted"))
+    other = randomise_weights(asked.model, asked.seed.child("planted"))
 
     @explainer(source="assay2026", needs={"gradient"})
     def blind(case: Case) -> Any:

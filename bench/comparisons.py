@@ -13,7 +13,7 @@ from assay.basics.rank_tests import critical_difference, friedman, ranks_of
 from assay.basics.reliability import intraclass
 from assay.basics.seed import Seed
 from assay.nouns.comparisons.method_comparison import Pair
-from assay.nouns.results.result import Made, Score
+from assay.nouns.results.result import Provenance, Score
 
 LEVEL = 0.95
 LAWS = {
@@ -79,7 +79,7 @@ def correlated(runs: int, rows: int, times: int) -> float:
 
 def scored(values: np.ndarray, of: str) -> Score:
     """A score with these values."""
-    made = Made("quality", "evaluate", {}, Seed(), "value", "m", "r", "f", {}, "cpu", {})
+    made = Provenance("quality", "evaluate", {}, Seed(), "value", "m", "r", "f", {}, "cpu", {})
     return Score(made, (), values, tuple(map(str, range(len(values)))), "higher", of)
 
 

@@ -24,7 +24,7 @@ from localisation import GREY, PATCHES, labels, picture
 
 import assay
 from assay import explain
-from assay.cases.fast_path import ahead
+from assay.cases.fast_path import fast_path
 from assay.demos.image import efficientnet_lite0
 from assay.engine.coalitions.summary import bernoulli
 from assay.model.transformations.fast_forward import BREAK_EVEN, fast, written
@@ -147,7 +147,7 @@ def main() -> None:
     model, budget = efficientnet_lite0(), len(PATCHES) + 1
     case = assay.case(model, x, label=to, features=PATCHES)
     conversion, quick = timed(lambda: fast(model, rows=case.rows))
-    assert ahead(case, REMOVE, budget).quick == (written(model, case.rows) * budget * len(x) >= BREAK_EVEN)
+    assert fast_path(case, REMOVE, budget).quick == (written(model, case.rows) * budget * len(x) >= BREAK_EVEN)
     found = compared(model, quick, x, to, given.group, budget)
     lines = [
         [name, str(given.group * len(seconds)), f"{sum(seconds):.1f}", *(ratio(seconds, found[of]) for of in BESIDE)]

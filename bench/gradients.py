@@ -191,8 +191,8 @@ def complete(case: Case, net: Net) -> list[list[str]]:
 
 
 def row(name: str, ours: list[float], theirs: list[float], ratios: list[float], bar: str, kept: bool) -> list[str]:
-    mark = bar if kept else f"**{bar}: missed**"
-    return [name, f"{np.median(ours):.2f} s", f"{np.median(theirs):.2f} s", told(ratios), mark]
+    fingerprint = bar if kept else f"**{bar}: missed**"
+    return [name, f"{np.median(ours):.2f} s", f"{np.median(theirs):.2f} s", told(ratios), fingerprint]
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def compared(name: str, x: Any, y: Any, columns: list[str]) -> list[list[str]]:
     of_score = explain.tree_shapley(case, background=group)
     lines = []
     for target in ("margin", "probability", "decision"):
-        truth = explain.qii(case.asking(target, 1), comparison=group, budget=2 ** len(columns))
+        truth = explain.qii(case.with_target(target, 1), comparison=group, budget=2 ** len(columns))
         rows = np.abs(truth.values).max(axis=1) > 1e-9
         rank = spearman(np.abs(of_score.values[rows]), np.abs(truth.values[rows]))
         same = of_score.values.argmax(axis=1) == truth.values.argmax(axis=1)

@@ -30,7 +30,7 @@ from tests.peers.quantus_setting import loaded  # as above
 
 import assay
 from assay import evaluate, explain
-from assay.model.transformations.randomise_weights import layers, scrambled
+from assay.model.transformations.randomise_weights import layers, randomise_weights
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 QUIET: dict[str, Any] = {"disable_warnings": True}
@@ -159,7 +159,9 @@ def bare_randomisation(net: torch.nn.Module, x: torch.Tensor, label: np.ndarray,
     case = assay.case(assay.wrap(net), x, label=label)
     e, places = method(case), layers(case.model)
     spent = timed(lambda: evaluate.parameter_randomisation(e, case, cascade=True))
-    nets = [scrambled(case.model, case.seed.child("scramble"), places=places[: k + 1]) for k in range(len(places))]
+    nets = [
+        randomise_weights(case.model, case.seed.child("scramble"), places=places[: k + 1]) for k in range(len(places))
+    ]
     cases = [assay.case(model, x, label=label) for model in nets]
     return spent, timed(lambda: [method(one) for one in cases])
 

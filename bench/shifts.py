@@ -38,8 +38,8 @@ class Net:
 
     @property
     def model(self) -> assay.Model:
-        mark = str(hash(self.inner.tobytes()))
-        return function(self.__call__, gradient=self.gradient, name="tiny net", mark=mark)
+        fingerprint = str(hash(self.inner.tobytes()))
+        return function(self.__call__, gradient=self.gradient, name="tiny net", fingerprint=fingerprint)
 
 
 def trained(x: np.ndarray, y: np.ndarray, seed: Seed, count: int) -> list[assay.Model]:

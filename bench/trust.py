@@ -32,9 +32,9 @@ from assay.basics.stats import clopper_pearson  # as above
 from assay.cases.case import Case  # as above
 from assay.cases.removals import Constant, Marginal, Removal  # as above
 from assay.diagnose.explanation_trust import concluded  # as above
-from assay.engine.comparison.criteria import asked_of, reading, yardstick  # as above
+from assay.engine.comparison.criteria import asked_of, oracle, reading  # as above
 from assay.engine.declare import explainer  # as above
-from assay.model.transformations.randomise_weights import scrambled  # as above
+from assay.model.transformations.randomise_weights import randomise_weights  # as above
 from assay.nouns.catalogue import leave  # as above
 from assay.nouns.inputs.features import grid  # as above
 from assay.nouns.results.result import Explanation, Finding, Score  # as above
@@ -65,7 +65,7 @@ def verdicts(case: Case, candidates: Mapping[str, Explanation], scores: Scores) 
 
 def worthless(name: str, scores: Scores, candidates: Mapping[str, Explanation]) -> list[str]:
     """The demands of faithfulness and sanity that an explanation misses on all rows there are."""
-    top = yardstick(scores, tuple(candidates))
+    top = oracle(scores, tuple(candidates))
     missed = []
     for criterion in asked_of(name, scores):
         estimate = reading(criterion, name, scores, top).estimate
@@ -115,7 +115,7 @@ def population(world: World, seed: int) -> tuple[Case, Removal]:
     x = generator.normal(size=(POPULATION + 500, COLUMNS))
     weights = generator.normal(size=COLUMNS) * (generator.random(COLUMNS) < 0.7)
     y = (generator.random(len(x)) < 1 / (1 + np.exp(-x @ weights - x[:, 0] * x[:, 1]))).astype(int)
-    model = world.made(seed, x[POPULATION:], y[POPULATION:])
+    model = world.provenance(seed, x[POPULATION:], y[POPULATION:])
     return assay.case(model, x[:POPULATION], seed=seed), Marginal(x[POPULATION : POPULATION + 10])
 
 
@@ -216,7 +216,7 @@ def caught(nets: int, draws: int) -> tuple[Counter[str], Counter[str], int]:
     """How often each worthless explanation is forbidden, what else is said of it, and in how many audits."""
     hits, words = Counter(), Counter()
     for case, seed in digits_nets(nets):
-        other = scrambled(case.model, case.seed.child("planted"))
+        other = randomise_weights(case.model, case.seed.child("planted"))
 
         @explainer(source="assay2026", needs={"gradient"})
         def blind(case: Case, *, other: Any = other) -> Any:

@@ -173,7 +173,7 @@ def shadows(module: str) -> Iterator[str]:
         yield f"{module} bears the name of assay.{below}"
 
 
-def breaches(module: str, text: str) -> list[str]:
+def attack_results(module: str, text: str) -> list[str]:
     """Every rule over one module."""
     tree = ast.parse(text)
     return [
@@ -187,7 +187,7 @@ def breaches(module: str, text: str) -> list[str]:
 
 @pytest.mark.parametrize("module", modules())
 def test_the_module_keeps_the_rules_of_the_house(module: str) -> None:
-    assert breaches(module, modules()[module]) == []
+    assert attack_results(module, modules()[module]) == []
 
 
 @pytest.mark.parametrize("path", sorted(Path(__file__).parent.rglob("*.py")), ids=lambda p: p.name)
@@ -241,7 +241,7 @@ PLANTED = {
 
 @pytest.mark.parametrize(("module", "text", "told"), PLANTED.values(), ids=PLANTED)
 def test_a_planted_breach_is_found(module: str, text: str, told: str) -> None:
-    assert [breach for breach in breaches(module, text) if told in breach]
+    assert [attack_result for attack_result in attack_results(module, text) if told in attack_result]
 
 
 ALLOWED = {
@@ -267,4 +267,4 @@ ALLOWED = {
 
 @pytest.mark.parametrize(("module", "text"), ALLOWED.values(), ids=ALLOWED)
 def test_what_is_allowed_is_not_called_a_breach(module: str, text: str) -> None:
-    assert breaches(module, text) == []
+    assert attack_results(module, text) == []

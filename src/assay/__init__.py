@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from assay.engine.attributions.agreement import agreement
     from assay.engine.comparison.meta_evaluation import meta_evaluation
     from assay.engine.comparison.method_comparison import compare_methods
-    from assay.engine.comparison.settings_grid import settings_grid, settings_price
+    from assay.engine.comparison.settings_grid import settings_cost, settings_grid
     from assay.engine.comparison.wrong_classes import wrong_classes
-    from assay.engine.declare import remake
+    from assay.engine.declare import recompute
     from assay.engine.gradients.distributions import BlurPath, Gaussian, Line, Lines, Path, Point, Uniform
-    from assay.engine.retraining.explanation_shift import movement
+    from assay.engine.retraining.explanation_shift import explanation_shift
     from assay.engine.retraining.shift_study import shift_study
     from assay.engine.search.ball import Ball
     from assay.model.adapters.wrap import wrap
@@ -73,10 +73,10 @@ _PLACES = {
     "integer_map": "nouns.inputs.features",
     "load": "nouns.records.store",
     "meta_evaluation": "engine.comparison.meta_evaluation",
-    "movement": "engine.retraining.explanation_shift",
-    "remake": "engine.declare",
+    "explanation_shift": "engine.retraining.explanation_shift",
+    "recompute": "engine.declare",
     "settings_grid": "engine.comparison.settings_grid",
-    "settings_price": "engine.comparison.settings_grid",
+    "settings_cost": "engine.comparison.settings_grid",
     "shift_study": "engine.retraining.shift_study",
     "superpixels": "nouns.inputs.features",
     "unit": "nouns.inputs.target",

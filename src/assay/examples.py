@@ -18,7 +18,7 @@ def analytic(
 ) -> Case:
     """A case about a function of rows with its derivative in closed form."""
     return case(
-        function(call, gradient=slope, name=name, mark=name),
+        function(call, gradient=slope, name=name, fingerprint=name),
         np.atleast_2d(np.asarray(x, dtype=float)),
         **options,
     )

@@ -175,7 +175,7 @@ def test_explanations_that_cannot_be_differentiated_are_refused_with_those_that_
 def test_an_explanation_of_another_question_is_refused():
     model, x = digits()
     case = assay.case(model, x[:2])
-    for other in (case.at(case.rows.x * 0.5), case.asking("log_odds")):
+    for other in (case.at(case.rows.x * 0.5), case.with_target("log_odds")):
         with pytest.raises(InputError, match="Explain this case first"):
             attack.top_k(explain.saliency(case), other, BALL)
 

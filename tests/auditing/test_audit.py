@@ -69,10 +69,10 @@ def test_a_memorising_forest_is_caught_and_its_repair_leaks_less(cancer):
     run = assay.audit(model, held, truth, train=(x, noisy), recipe=recipe, profile="quick")
     assert run["PRV101"].verdict == "fail"
     assert not run.passed
-    (mending,) = run.record.mendings
-    after = next(finding for finding in mending.after if finding.code == "PRV101")
+    (repair_record,) = run.record.repairs
+    after = next(finding for finding in repair_record.after if finding.code == "PRV101")
     assert after.estimate < run["PRV101"].estimate / 2
-    judged = {finding.code for finding in mending.after if finding.subject == "shapley"}
+    judged = {finding.code for finding in repair_record.after if finding.subject == "shapley"}
     assert {"TRU001", "EXP101", "EXP201", "EXP202", "EXP203"} <= judged
 
 
@@ -89,7 +89,7 @@ def test_a_repair_that_is_refused_is_told_and_ends_nothing(cancer):
     assert run["PRV101"].verdict == "fail"
     (refusal,) = [r for r in run.record.refusals if r.verb == "repair"]
     assert refusal.kind == "CapabilityError"
-    assert run.record.mendings == ()
+    assert run.record.repairs == ()
 
 
 def test_the_price_printed_before_is_what_is_asked(cancer):
@@ -181,7 +181,7 @@ def test_a_net_on_small_pictures_is_audited_with_gradients_attacks_and_certifica
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
     run = assay.audit(net, torch.rand(4, 1, 14, 14, generator=generator), profile="quick")
     assert {"mus", "soft_stability"} <= set(run.record.certificates)
-    assert set(run.record.breaches) == {"saliency"}
+    assert set(run.record.attack_results) == {"saliency"}
     assert ("integrated_gradients", "parameter_randomisation") in run.record.scores
     assert "edges" in run.record.references
     assert run.record.rivals

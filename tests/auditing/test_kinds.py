@@ -19,7 +19,7 @@ from assay import repair
 from assay.auditing.profile import PROFILES
 from assay.auditing.setting import Setting
 from assay.basics.errors import InputError
-from assay.engine.cost import price_of
+from assay.engine.cost import cost_of
 
 ROWS = 400
 
@@ -101,4 +101,4 @@ def test_a_method_of_unknown_price_enters_no_plan():
     asked = assay.case(assay.wrap(Ridge().fit(x, y)), x[:5])
     setting = Setting(asked, PROFILES["table", "quick"], assay.Constant(0.0), None, None, (), np.arange(5))
     with pytest.raises(InputError, match=r"repair\.smoothing has no price"):
-        price_of(repair.smoothing.method, setting.case, {})
+        cost_of(repair.smoothing.method, setting.case, {})

@@ -12,7 +12,7 @@ from tests.contract.subjects import neural, plain
 
 import assay
 from assay import explain
-from assay.auditing.result_store import Ledger
+from assay.auditing.result_store import ResultStore
 from assay.basics.errors import InputError
 from assay.basics.stats import Basis
 from assay.nouns.results.result import Finding, Refusal
@@ -39,41 +39,41 @@ def finding() -> Finding:
 @pytest.mark.parametrize("outcome", [[finding()], Refusal("explain.lime", "explain", "too few", "InputError"), []])
 def test_a_second_audit_finds_what_the_first_has_kept(tmp_path: Path, outcome: Any) -> None:
     make = Counted(outcome)
-    first = Ledger(tmp_path).once("step", DEPENDS, make)
-    second = Ledger(tmp_path).once("step", DEPENDS, make)
+    first = ResultStore(tmp_path).once("step", DEPENDS, make)
+    second = ResultStore(tmp_path).once("step", DEPENDS, make)
     assert make.times == 1
     assert first == second == outcome
 
 
 def test_an_interval_can_be_made_again_from_what_was_kept(tmp_path: Path) -> None:
-    Ledger(tmp_path).once("step", DEPENDS, lambda: [finding()])
-    (back,) = Ledger(tmp_path).once("step", DEPENDS, Counted(None))
+    ResultStore(tmp_path).once("step", DEPENDS, lambda: [finding()])
+    (back,) = ResultStore(tmp_path).once("step", DEPENDS, Counted(None))
     assert back.basis.at(0.99) == finding().basis.at(0.99)
 
 
 @pytest.mark.parametrize("other", [{"model": "other"}, {"options": {"budget": 9}}])
 def test_another_model_or_option_is_another_step(tmp_path: Path, other: dict[str, Any]) -> None:
-    Ledger(tmp_path).once("step", DEPENDS, Counted([]))
+    ResultStore(tmp_path).once("step", DEPENDS, Counted([]))
     make = Counted([])
-    Ledger(tmp_path).once("step", {**DEPENDS, **other}, make)
+    ResultStore(tmp_path).once("step", {**DEPENDS, **other}, make)
     assert make.times == 1
 
 
 def test_within_one_audit_a_step_is_made_once_without_a_folder() -> None:
-    make, ledger = Counted([]), Ledger()
-    assert ledger.once("step", DEPENDS, make) == ledger.once("step", DEPENDS, make)
+    make, result_store = Counted([]), ResultStore()
+    assert result_store.once("step", DEPENDS, make) == result_store.once("step", DEPENDS, make)
     assert make.times == 1
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half a file", "cut"])
 def test_a_damaged_file_is_made_again_and_told(tmp_path: Path, damage: bytes | str) -> None:
-    Ledger(tmp_path).once("step", DEPENDS, lambda: [finding()])
+    ResultStore(tmp_path).once("step", DEPENDS, lambda: [finding()])
     (place,) = tmp_path.glob("??/*.assay")
     place.write_bytes(place.read_bytes()[:-40] if isinstance(damage, str) else damage)
-    ledger, make = Ledger(tmp_path), Counted([finding()])
-    assert ledger.once("step", DEPENDS, make) == [finding()]
-    assert (make.times, ledger.damaged) == (1, [place.name])
-    assert Ledger(tmp_path).once("step", DEPENDS, Counted(None)) == [finding()]
+    result_store, make = ResultStore(tmp_path), Counted([finding()])
+    assert result_store.once("step", DEPENDS, make) == [finding()]
+    assert (make.times, result_store.damaged) == (1, [place.name])
+    assert ResultStore(tmp_path).once("step", DEPENDS, Counted(None)) == [finding()]
 
 
 def test_a_step_that_breaks_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_a_step_that_breaks_leaves_nothing_behind(tmp_path: Path) -> None:
         raise InputError("broken")
 
     with pytest.raises(InputError):
-        Ledger(tmp_path).once("step", DEPENDS, breaks)
+        ResultStore(tmp_path).once("step", DEPENDS, breaks)
     assert list(tmp_path.glob("??/*.assay")) == []
-    assert Ledger(tmp_path).once("step", DEPENDS, Counted([])) == []
+    assert ResultStore(tmp_path).once("step", DEPENDS, Counted([])) == []
 
 
 def test_of_two_at_a_time_one_works_and_the_other_waits(tmp_path: Path) -> None:
@@ -95,12 +95,12 @@ def test_of_two_at_a_time_one_works_and_the_other_waits(tmp_path: Path) -> None:
         free.wait(10)
         return [finding()]
 
-    first = threading.Thread(target=lambda: Ledger(tmp_path).once("step", DEPENDS, slow))
+    first = threading.Thread(target=lambda: ResultStore(tmp_path).once("step", DEPENDS, slow))
     first.start()
     assert entered.wait(10)
     got: list[Any] = []
     second = threading.Thread(
-        target=lambda: got.append(Ledger(tmp_path).once("step", DEPENDS, lambda: made.append("second")))
+        target=lambda: got.append(ResultStore(tmp_path).once("step", DEPENDS, lambda: made.append("second")))
     )
     second.start()
     free.set()
@@ -112,9 +112,9 @@ def test_of_two_at_a_time_one_works_and_the_other_waits(tmp_path: Path) -> None:
 
 def test_a_game_remembers_across_processes_what_it_was_asked(tmp_path: Path) -> None:
     def explained(case: assay.Case) -> Any:
-        ledger = Ledger(tmp_path, case.model.meter)
+        result_store = ResultStore(tmp_path, case.model.meter)
         game = case.game(assay.Constant(0.0))
-        return ledger.once("explain", DEPENDS, lambda: explain.shapley(case), game)
+        return result_store.once("explain", DEPENDS, lambda: explain.shapley(case), game)
 
     first, again = plain(), plain()
     one, two = explained(first), explained(again)
@@ -127,6 +127,6 @@ def test_a_game_remembers_across_processes_what_it_was_asked(tmp_path: Path) -> 
 def test_costs_are_those_of_the_first_making(tmp_path: Path) -> None:
     case = neural()
     for _ in range(2):
-        ledger = Ledger(tmp_path, case.model.meter)
-        ledger.once("explain", DEPENDS, lambda: explain.saliency(case))
-        assert ledger.total()["backwards"] == 3
+        result_store = ResultStore(tmp_path, case.model.meter)
+        result_store.once("explain", DEPENDS, lambda: explain.saliency(case))
+        assert result_store.total()["backwards"] == 3

@@ -36,7 +36,7 @@ def pictures() -> tuple[Model, torch.Tensor]:
 def test_planning_asks_the_model_nothing() -> None:
     model, x, y = table()
     asked = prepared(model, x[300:], y[300:], train=(x[:300], y[:300]), suspects=("0",))
-    assert asked.plan.price.forwards > 0
+    assert asked.plan.cost.forwards > 0
     assert asked.subject.model.meter.forwards == 0
 
 
@@ -53,7 +53,7 @@ def test_pictures_are_asked_exactly_what_was_planned_forwards_and_backwards() ->
     cost = run.record.cost
     assert cost["forwards asked"] == cost["forwards asked, planned"]
     assert cost["backwards"] == cost["backwards, planned"] > 0
-    assert {"top_k", "mus", "soft_stability"} <= {b.method for b in run.record.breaches.values()} | set(
+    assert {"top_k", "mus", "soft_stability"} <= {b.method for b in run.record.attack_results.values()} | set(
         run.record.certificates
     )
 
@@ -62,10 +62,10 @@ def test_groups_and_repairs_cost_at_most_what_is_said() -> None:
     model, x, y = table()
     group = np.where(x[300:, 0] > 0.5, "a", "b")
     asked = prepared(model, x[300:], y[300:], sensitive={"group": group}, profile="quick")
-    most = asked.plan.price.forwards + asked.plan.at_most.forwards
+    most = asked.plan.cost.forwards + asked.plan.at_most.forwards
     assert asked.plan.at_most.forwards > 0
     assert "more as groups and repairs turn out" in told(asked.plan)
-    assert asked.plan.price.forwards < asked.run().record.cost["forwards asked"] <= most
+    assert asked.plan.cost.forwards < asked.run().record.cost["forwards asked"] <= most
 
 
 def test_selected_checks_alone_are_made_and_judged() -> None:
@@ -85,7 +85,7 @@ def test_a_repair_is_planned_and_made_only_for_checks_that_are_wanted() -> None:
     assert prepared(model, x[300:], y[300:], **given, select=("PRV",)).plan.at_most.forwards > 0
     without = prepared(model, x[300:], y[300:], **given, select=("EXP",))
     assert without.plan.at_most.forwards == 0
-    assert without.run().record.mendings == ()
+    assert without.run().record.repairs == ()
 
 
 def test_ignored_checks_are_not_made() -> None:
@@ -176,13 +176,13 @@ def test_what_scores_share_is_known_again_by_an_audit_that_goes_on(tmp_path: Pat
 
     whole = audited()
     outcomes = {place: load(place).held["outcome"] for place in tmp_path.glob("??/*.assay")}
-    second = [p for p, o in outcomes.items() if isinstance(o, Score) and o.made.method == "average_sensitivity"]
+    second = [p for p, o in outcomes.items() if isinstance(o, Score) and o.provenance.method == "average_sensitivity"]
     assert len(second) == len(whole.record.explanations)
     for place in second:
         place.unlink()
     again = audited()
     assert all(place.exists() for place in second)
     assert again.record.cost == whole.record.cost
-    assert int(again.record.times["backwards made now"]) == 0
+    assert int(again.record.times["gradient evaluations now"]) == 0
     one, two = (run.record.scores["saliency", "average_sensitivity"].values for run in (whole, again))
     assert np.array_equal(one, two)

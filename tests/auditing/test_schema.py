@@ -14,7 +14,7 @@ import assay
 from assay.auditing.run import Run
 from assay.auditing.schema import FILES, ResultFile, schema
 from assay.basics.errors import InputError
-from assay.nouns.records.record import Mending, Reason, Reasons, Waiver
+from assay.nouns.records.record import Reason, Reasons, RepairRecord, Waiver
 
 PUBLISHED = Path(assay.__file__).parent / "auditing" / "schemas"
 
@@ -33,7 +33,7 @@ def result() -> dict[str, object]:
     record = replace(
         run.record,
         reasons=(Reasons("0", "all", "probability", 0.9, 0.5, lines),),
-        mendings=(Mending("refit", "trained again", "m", {"accuracy": 0.9}, {"accuracy": float("nan")}, (), ()),),
+        repairs=(RepairRecord("refit", "trained again", "m", {"accuracy": 0.9}, {"accuracy": float("nan")}, (), ()),),
         waivers=(Waiver("SHC", "ada", "known", "2027-01-31"),),
     )
     told: dict[str, object] = json.loads(Run(record).to_json())

@@ -94,8 +94,8 @@ def test_several_targets_cost_what_the_plan_says_and_no_more_passes_than_one() -
     run = asked.run()
     assert run.record.cost["forwards asked"] == run.record.cost["forwards asked, planned"]
     curve, rows, explained = 8 + 2, 3, 3
-    assert step.price.forwards == rows * explained * curve * 3 * 2  # three removals, two signs; targets are free
-    assert grid_of(run).cost["forwards"] <= step.price.forwards
+    assert step.cost.forwards == rows * explained * curve * 3 * 2  # three removals, two signs; targets are free
+    assert grid_of(run).cost["forwards"] <= step.cost.forwards
     assert len(grid_of(run).settings) == 3 * 3 * 2 * 2
 
 
@@ -103,10 +103,10 @@ def test_one_target_reads_what_the_audit_knows_already(run: Run) -> None:
     cost = run.record.cost
     assert cost["forwards asked"] == cost["forwards asked, planned"]
     model, x = planted()
-    own = settings.price
+    own = settings.cost
     asked = prepared(model, x, background=np.zeros((4, 3)), settings_grid=True, **small())
     (step,) = [step for step in asked.plan.steps if step.method == "settings_grid"]
-    assert own(asked.setting, step.options, "deletion", 3) == step.price
+    assert own(asked.setting, step.options, "deletion", 3) == step.cost
     assert grid_of(run).cost["forwards"] <= 20 * 7 * 2  # of the audit's own removal shapley had asked all coalitions
 
 
@@ -122,7 +122,7 @@ def test_an_audit_that_goes_on_ends_with_the_same_bytes(made: Any, tmp_path: Pat
         if resumed:
             place.unlink()
         again = assay.audit(model, x[-6:], **given)
-        assert (int(again.record.times["forwards made now"].replace(",", "")) > 2 * 6) is resumed
+        assert (int(again.record.times["model evaluations now"].replace(",", "")) > 2 * 6) is resumed
         assert place.read_bytes() == before
         assert {**json.loads(again.to_json()), "times": {}} == {**kept, "times": {}}
 

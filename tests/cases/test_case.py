@@ -126,7 +126,7 @@ def test_the_gradient_of_a_step_is_refused() -> None:
 
 
 def test_a_slope_in_closed_form_is_not_used_for_another_question() -> None:
-    case = examples.linear().asking("loss", label=[0.0])
+    case = examples.linear().with_target("loss", label=[0.0])
     with pytest.raises(CapabilityError, match="slope of its value alone, not of target 'loss'"):
         case.gradient(case.rows.x)
 
@@ -209,7 +209,7 @@ def test_one_column_of_probabilities_speaks_of_the_second_class() -> None:
 
 def test_another_question_is_asked_of_the_same_rows() -> None:
     case = assay.case(voting(), X)
-    other = case.asking("probability", label=2)
+    other = case.with_target("probability", label=2)
     odds = np.exp(voter(X))
     assert_allclose(other.output, odds[:, 2] / odds.sum(axis=1))
     assert_array_equal(case.label, voter(X).argmax(axis=1))
@@ -219,7 +219,7 @@ def test_a_regressions_loss_compares_with_the_truth() -> None:
     case = assay.case(assay.wrap(lambda x: x[:, 0], output="values"), X, target="loss", label=X[:, 0] + 0.5)
     assert_allclose(case.output, 0.25)
     with pytest.raises(InputError, match="compares with the truth"):
-        examples.linear().asking("loss")
+        examples.linear().with_target("loss")
 
 
 def test_an_output_of_a_regression_is_asked_by_position() -> None:
@@ -236,7 +236,7 @@ def test_a_question_to_a_layer_is_about_its_activations() -> None:
     with torch.no_grad():
         expected = net[0](x)[:, 2].mean(dim=(1, 2))
     assert_allclose(case.output, expected, rtol=1e-5)
-    assert_allclose(assay.case(assay.model.torch(net), x).asking(assay.unit("0", 2)).output, expected, rtol=1e-5)
+    assert_allclose(assay.case(assay.model.torch(net), x).with_target(assay.unit("0", 2)).output, expected, rtol=1e-5)
 
 
 def test_a_unit_or_layer_that_does_not_exist_is_refused() -> None:
@@ -375,7 +375,7 @@ def test_the_batch_size_changes_nothing(batch: int) -> None:
     background = assay.Marginal(X[:3])
     one, two = explain.shapley(case, remove=background), explain.shapley(other, remove=background)
     assert_allclose(two.values, one.values, atol=1e-6)
-    assert one.made.cost == two.made.cost
+    assert one.provenance.cost == two.provenance.cost
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import assay
 from assay import Blur, Constant, Marginal, evaluate, explain, unit
 from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.cases.sibling_targets import in_company
+from assay.cases.sibling_targets import with_sibling_targets
 from assay.engine.coalitions.summary import all_masks
 
 TARGETS = ("logit", "probability", "log_odds", "margin")
@@ -32,16 +32,16 @@ def small(rows: int = 3) -> Case:
 def test_answers_are_those_that_each_target_gets_alone(remove: Any, pooled: bool) -> None:
     masks, case = all_masks(5), small()
     asked = TARGETS[1:3] if pooled else TARGETS  # pooled games know probabilities
-    for one, name in zip(in_company(case, asked), asked):
-        alone = small().asking(name)
+    for one, name in zip(with_sibling_targets(case, asked), asked):
+        alone = small().with_target(name)
         assert_array_equal(one.game(remove, pooled=pooled).table(masks), alone.game(remove, pooled=pooled).table(masks))
 
 
 def test_all_targets_cost_the_passes_of_one() -> None:
     case, masks = small(), all_masks(5)
-    company = in_company(case, TARGETS)
+    sibling_targets = with_sibling_targets(case, TARGETS)
     before = case.model.meter.forwards
-    for one in company:
+    for one in sibling_targets:
         one.game(Constant(0.0)).table(masks)
     assert case.model.meter.forwards - before == 3 * 31
 
@@ -49,14 +49,14 @@ def test_all_targets_cost_the_passes_of_one() -> None:
 def test_scores_of_other_targets_are_free_where_the_order_is_the_same() -> None:
     case = digits(4)
     explanation = explain.input_x_gradient(case)
-    first, *others = in_company(case, TARGETS)
+    first, *others = with_sibling_targets(case, TARGETS)
     evaluate.deletion(explanation, first, steps=8)
-    assert all(not evaluate.deletion(explanation, one, steps=8).made.cost for one in others)
+    assert all(not evaluate.deletion(explanation, one, steps=8).provenance.cost for one in others)
 
 
 def test_a_pair_that_differs_in_masks_asks_only_what_is_new() -> None:
     case = small()
-    one, other = in_company(case, ("logit", "probability"))
+    one, other = with_sibling_targets(case, ("logit", "probability"))
     one.game(Constant(0.0)).table(all_masks(5)[:10])
     before = case.model.meter.forwards
     other.game(Constant(0.0)).table(all_masks(5)[:12])
@@ -67,19 +67,19 @@ def test_what_the_case_knows_its_own_target_knows_and_the_case_stays_alone() -> 
     case, masks = small(), all_masks(5)
     case.game(Constant(0.0)).table(masks)
     before = case.model.meter.forwards
-    own, other = in_company(case, ("logit", "probability"))
+    own, other = with_sibling_targets(case, ("logit", "probability"))
     own.game(Constant(0.0)).table(masks)
     assert case.model.meter.forwards == before
     other.game(Constant(0.0)).table(masks)
     assert case.model.meter.forwards == before + 3 * 31
-    assert case.company == ()
+    assert case.sibling_targets == ()
 
 
 def test_a_picture_is_blurred_once_for_all_targets() -> None:
-    first, second = in_company(digits(2), ("logit", "probability"))
+    first, second = with_sibling_targets(digits(2), ("logit", "probability"))
     assert first.game(Blur(1.0)).filling is second.game(Blur(1.0)).filling
 
 
 def test_a_target_of_a_layer_or_of_another_label_is_refused() -> None:
     with pytest.raises(InputError, match="does not read the outputs"):
-        in_company(digits(2), ("logit", unit("0", 1)))
+        with_sibling_targets(digits(2), ("logit", unit("0", 1)))

@@ -127,9 +127,9 @@ FRAME = pd.DataFrame({"age": [20.0, 60.0], "purpose": pd.Categorical(["car", "tv
 
 
 def priced() -> assay.Case:
-    price = {"car": 1.0, "tv": 2.0, "boat": 4.0}
+    cost = {"car": 1.0, "tv": 2.0, "boat": 4.0}
     return assay.case(
-        assay.wrap(lambda f: f["age"].to_numpy() + f["purpose"].map(price).to_numpy().astype(float), output="values"),
+        assay.wrap(lambda f: f["age"].to_numpy() + f["purpose"].map(cost).to_numpy().astype(float), output="values"),
         FRAME,
     )
 

@@ -54,7 +54,7 @@ def test_with_nothing_left_a_picture_is_its_mean_and_with_all_left_itself() -> N
 def seen(remove: NoisyLinear, keep: np.ndarray, x: np.ndarray, ids: list[str]) -> np.ndarray:
     """The rows as a model meets them."""
     met: list[np.ndarray] = []
-    model = function(lambda rows: met.append(np.array(rows)) or np.zeros(len(rows)), name="eye", mark="eye")
+    model = function(lambda rows: met.append(np.array(rows)) or np.zeros(len(rows)), name="eye", fingerprint="eye")
     question = assay.case(model, x, ids=ids, features=assay.grid(x.shape[1:], 2))
     question.game(remove)(np.arange(len(x)), keep)
     return met[-1]
@@ -85,6 +85,6 @@ def test_tensors_stay_tensors_of_their_kind() -> None:
     ("x", "noise", "told"), [(np.ones((1, 4)), 0.1, "needs images"), (np.ones((1, 1, 2, 2)), -1.0, "noise=-1")]
 )
 def test_what_is_no_image_and_what_is_no_noise_is_refused(x: np.ndarray, noise: float, told: str) -> None:
-    question = assay.case(function(lambda rows: np.zeros(len(rows)), name="none", mark="none"), x)
+    question = assay.case(function(lambda rows: np.zeros(len(rows)), name="none", fingerprint="none"), x)
     with pytest.raises(InputError, match=told):
         question.game(NoisyLinear(noise))

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from assay.cases import answer_cache as memory
-from assay.cases.answer_cache import Memory
+from assay.cases.answer_cache import AnswerCache
 
 
 @pytest.mark.parametrize("recent", [0, 3, 4096])
@@ -15,7 +15,7 @@ from assay.cases.answer_cache import Memory
 def test_it_finds_what_a_dictionary_would(recent: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "RECENT", recent)
     generator = np.random.default_rng(0)
-    kept, slow = Memory(3, most), {}
+    kept, slow = AnswerCache(3, most), {}
     for step in range(60):
         masks = generator.random((int(generator.integers(1, 12)), 5)) < 0.5
         keys = kept.numbered(masks) * 3 + generator.integers(0, 3, len(masks))

@@ -43,4 +43,4 @@ def test_without_a_net_it_is_refused() -> None:
     with pytest.raises(CapabilityError, match="second derivatives are needed"):
         smooth().curvature(ROWS, ROWS)
     with pytest.raises(CapabilityError, match="is a step"):
-        neural().asking("decision").curvature(neural().rows.x, neural().rows.x)
+        neural().with_target("decision").curvature(neural().rows.x, neural().rows.x)

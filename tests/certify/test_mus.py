@@ -18,7 +18,10 @@ def table_case(table, rows=1, seed=0, **options):
     parts = int(np.log2(len(table)))
     weights = 2 ** np.arange(parts)
     model = assay.model.function(
-        lambda x: table[(x > 0.5).astype(int) @ weights], gives="probabilities", name="table", mark=str(table.tolist())
+        lambda x: table[(x > 0.5).astype(int) @ weights],
+        gives="probabilities",
+        name="table",
+        fingerprint=str(table.tolist()),
     )
     return assay.case(model, np.ones((rows, parts)), seed=seed, **options)
 
@@ -54,8 +57,8 @@ def test_radii_are_those_of_the_literal_transcription(seed):
     mask = np.random.default_rng(seed).random((1, parts)) < 0.5
     found = certify.mus(case, mask, smoothing=smoothing, q=q)
     noise, h = noise_of(case, smoothing, q), by_votes(np.minimum(table, 1.0))
-    at_parts = oracle.smoothed(h, tuple(map(int, mask[0])), noise)
-    at_all = oracle.smoothed(h, (1,) * parts, noise)
+    at_parts = oracle.smooth(h, tuple(map(int, mask[0])), noise)
+    at_all = oracle.smooth(h, (1,) * parts, noise)
     consistent = np.argmax(at_parts) == np.argmax(at_all)
     wanted = [oracle.radius(at_parts, smoothing), oracle.radius(at_all, smoothing)] if consistent else [np.nan, np.nan]
     np.testing.assert_array_equal([found.incremental[0], found.decremental[0]], wanted)
@@ -78,12 +81,12 @@ def test_every_superset_within_the_radius_keeps_the_smoothed_class(votes):
         scores = one_hot(table) if votes else table
         h = by_scores(scores)
         noise, alpha = noise_of(case, smoothing, q), tuple(map(int, mask[0]))
-        own = oracle.winners(oracle.smoothed(h, alpha, noise))
+        own = oracle.winners(oracle.smooth(h, alpha, noise))
         for other in oracle.supersets(alpha):
             added, missing = sum(other) - sum(alpha), parts - sum(other)
             near = (0 < added <= found.incremental[0]) or missing <= found.decremental[0] > 0
             if near:
-                assert oracle.winners(oracle.smoothed(h, other, noise)) == own
+                assert oracle.winners(oracle.smooth(h, other, noise)) == own
                 checked += 1
     assert checked > 20
 
@@ -95,9 +98,7 @@ def test_the_bound_is_attained():
     cases = (table_case(table, seed=seed) for seed in range(200))
     case = next(c for c in cases if (Noise.drawn(c, 0.125, 8).masks.sum(axis=1) <= 1).all())
     noise, h = noise_of(case, Fraction(1, 8), 8), by_votes(table)
-    gaps = [
-        scores[0] - scores[1] for scores in (oracle.smoothed(h, (1,) * r + (0,) * (4 - r), noise) for r in range(5))
-    ]
+    gaps = [scores[0] - scores[1] for scores in (oracle.smooth(h, (1,) * r + (0,) * (4 - r), noise) for r in range(5))]
     assert gaps == [1 - 2 * Fraction(1, 8) * r for r in range(5)]
     scores = Noise.drawn(case, 0.125, 8).scores(case.game(assay.Constant(0.0)), np.zeros((1, 4), dtype=bool), True)
     assert Noise.drawn(case, 0.125, 8).radius(scores, True) == 3  # at 4 the gap is 0: a tie
@@ -154,7 +155,7 @@ def test_exactly_q_evaluations_a_mask_and_the_same_answer_twice():
     mask = np.random.default_rng(0).random((3, 5)) < 0.5
     first, second = (certify.mus(case, mask, smoothing=0.25, q=16) for _ in range(2))
     assert first.draws == 16
-    assert second.made.cost["forwards"] == 3 * 3 * 16 + 3  # three masks a row, and the rows themselves
+    assert second.provenance.cost["forwards"] == 3 * 3 * 16 + 3  # three masks a row, and the rows themselves
     np.testing.assert_array_equal(first.incremental, second.incremental)
     np.testing.assert_array_equal(first.extra["random_incremental"], second.extra["random_incremental"])
 

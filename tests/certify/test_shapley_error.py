@@ -9,7 +9,7 @@ from tests.contract.subjects import neural, visual
 import assay
 from assay import certify, examples, explain
 from assay.basics.errors import InputError, NumericalError
-from assay.engine.cost import price_of
+from assay.engine.cost import cost_of
 from assay.model.adapters.function import function
 
 
@@ -17,7 +17,7 @@ def bounded_game(parts, seed=0, draw=0):
     """Worths in [0, 1]: a squashed sum of unanimity games, as a regression, and its exact Shapley values."""
     raw, _ = examples.random_game(parts, seed=seed, order=3)
     squashed = function(
-        lambda x: 1 / (1 + np.exp(-raw.value(x, np.zeros(len(x), dtype=int)))), mark=f"squashed {parts} {seed}"
+        lambda x: 1 / (1 + np.exp(-raw.value(x, np.zeros(len(x), dtype=int)))), fingerprint=f"squashed {parts} {seed}"
     )
     case = assay.case(squashed, np.ones((1, parts)), seed=draw)
     return case, explain.shapley(case, budget=2**parts).values
@@ -79,7 +79,9 @@ def test_values_beyond_the_bounds_are_refused(bounds):
 
 def test_probabilities_that_are_none_are_refused():
     broken = function(
-        lambda x: np.stack([0.5 - x.sum(axis=1), 0.5 + x.sum(axis=1)], axis=1), gives="probabilities", mark="broken"
+        lambda x: np.stack([0.5 - x.sum(axis=1), 0.5 + x.sum(axis=1)], axis=1),
+        gives="probabilities",
+        fingerprint="broken",
     )
     case = assay.case(broken, np.ones((1, 14)), label=1, target="probability")
     with pytest.raises(NumericalError, match="beyond"):
@@ -87,14 +89,16 @@ def test_probabilities_that_are_none_are_refused():
 
 
 def test_a_game_of_nan_is_refused():
-    case = assay.case(function(lambda x: np.where(x.sum(axis=1) < 5, np.nan, 0.5), mark="holes"), np.ones((1, 14)))
+    case = assay.case(
+        function(lambda x: np.where(x.sum(axis=1) < 5, np.nan, 0.5), fingerprint="holes"), np.ones((1, 14))
+    )
     with pytest.raises(NumericalError, match="NaN"):
         certify.shapley_error(explain.constant(case), case, bounds=(0, 1), budget=500)
 
 
 def test_a_probability_and_a_decision_need_no_bounds():
     weights = np.linspace(-1, 1, 14)
-    model = function(lambda x: (x @ weights)[:, None], gives="logits", mark="line")
+    model = function(lambda x: (x @ weights)[:, None], gives="logits", fingerprint="line")
     for target in ("probability", "decision"):
         case = assay.case(model, np.ones((2, 14)) * [[1.0], [0.3]], label=1, target=target)
         found = certify.shapley_error(explain.shapley(case, budget=100), case, budget=500)
@@ -135,4 +139,4 @@ def test_it_asks_for_what_its_price_says(make, options):
     meter, _ = case.model.meter, (case.output, case.prediction)
     asked = meter.asked
     found = certify.shapley_error(explanation, case, **options)
-    assert meter.asked - asked == price_of(certify.shapley_error.method, case, found.made.options).forwards
+    assert meter.asked - asked == cost_of(certify.shapley_error.method, case, found.provenance.options).forwards

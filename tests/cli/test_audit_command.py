@@ -157,8 +157,8 @@ def test_a_finished_audit_resumes_without_asking_again(assay):
     first = json.loads((Run.load("audit")).to_json())
     assert assay(f"{LEAK} --resume").code == 1
     again = json.loads((Run.load("audit")).to_json())
-    assert int(again["times"]["forwards made now"].replace(",", "")) < int(
-        first["times"]["forwards made now"].replace(",", "")
+    assert int(again["times"]["model evaluations now"].replace(",", "")) < int(
+        first["times"]["model evaluations now"].replace(",", "")
     )
     assert {**again, "times": {}} == {**first, "times": {}}
 
@@ -230,8 +230,10 @@ def test_what_fails_is_mended_by_the_recipe_and_the_page_tells_before_and_after(
     assert assay(words).code == 1
     assert "Nothing was repaired" in (project / "audit" / "report.html").read_text(encoding="utf-8")
     assert assay(f"{words} --recipe mine.py:mending").code == 1
-    (mending,) = Run.load("audit").record.mendings
-    before, after = (next(f for f in found if f.code == "PRV101") for found in (mending.before, mending.after))
+    (repair_record,) = Run.load("audit").record.repairs
+    before, after = (
+        next(f for f in found if f.code == "PRV101") for found in (repair_record.before, repair_record.after)
+    )
     assert before.verdict == "fail"
     assert after.estimate < before.estimate
     page = (project / "audit" / "report.html").read_text(encoding="utf-8")

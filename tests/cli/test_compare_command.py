@@ -45,7 +45,7 @@ def test_two_models_are_audited_on_the_same_rows_as_assay_audit_does_and_compare
     for side, folder in (("before", "one"), ("after", "two")):
         audited = {f.code: f.estimate for f in Run.load(folder).findings if f.code.startswith("PRV")}
         assert {code: found[code][side]["estimate"] for code in audited} == audited
-        assert told[side].endswith(Run.load(folder).record.about["model mark"])
+        assert told[side].endswith(Run.load(folder).record.about["model fingerprint"])
     assert done.code == 1
     assert told["before"].startswith("mine.py:build, ")
     assert told["notes"] == []

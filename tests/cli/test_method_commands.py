@@ -57,7 +57,7 @@ def test_reasons_against_a_group_are_printed(assay):
     assert done.code == 0, done.err
     assert "mean of everybody" in done.out
     index = assay(f"explain mine.py:build qii {ROWS} --option index=unary --option folds=2 --format json")
-    assert json.loads(index.out)["made"]["options"]["index"] == "unary"
+    assert json.loads(index.out)["provenance"]["options"]["index"] == "unary"
 
 
 def test_a_removal_that_fills_needs_a_background(assay):
@@ -83,12 +83,12 @@ def test_evaluate_needs_one_explanation(assay, which):
 def test_pgd_attacks_a_prediction(assay):
     done = assay("attack mine.py:net pgd --data plain.csv --target y --rows 3 --ball linf:0.3 --option steps=2")
     assert done.code == 0, done.err
-    assert "Breach pgd" in done.out
+    assert "AttackResult pgd" in done.out
 
 
 def test_top_k_attacks_an_explanation(assay):
     words = "attack mine.py:net top_k --data plain.csv --target y --rows 2 --ball l2:0.3:-9:9 --option steps=2"
-    assert "Breach top_k" in assay(f"{words} --of saliency").out
+    assert "AttackResult top_k" in assay(f"{words} --of saliency").out
     assert "say which explanation" in assay(words).err
 
 

@@ -32,7 +32,7 @@ from tests.contract.subjects import (
 
 import assay
 from assay.cases.case import Case
-from assay.engine.cost import price_of
+from assay.engine.cost import cost_of
 from assay.examples import analytic
 from assay.nouns.catalogue import Method, find
 from assay.nouns.inputs.features import units
@@ -55,8 +55,8 @@ def has_the_shape_of_its_rows(method: Method, subject: str) -> None:
     assert result.values.shape == wanted
     if method.verb == "explain":
         assert result.x.shape == (len(case), *result.features.shape)
-        inside = "layer" in method.options and result.features.mark == units(result.features.shape).mark
-        assert inside or result.features.mark == case.features.mark
+        inside = "layer" in method.options and result.features.fingerprint == units(result.features.shape).fingerprint
+        assert inside or result.features.fingerprint == case.features.fingerprint
     assert result.values.dtype == np.float64
     assert result.ids == case.rows.ids
     assert result.meaning
@@ -145,26 +145,26 @@ def _untouched(case: Case, x: Any, state: dict[str, Any], before: tuple[Any, ...
 
 
 def says_how_it_was_made(method: Method, subject: str) -> None:
-    case, made = SUBJECTS[subject](), told(method, subject).made
+    case, made = SUBJECTS[subject](), told(method, subject).provenance
     assert (made.method, made.verb) == (method.name, method.verb)
     assert set(made.options) == set(method.options)
-    assert (made.model_mark, made.rows_mark) == (case.model.mark, case.rows.mark)
+    assert (made.model_fingerprint, made.rows_fingerprint) == (case.model.fingerprint, case.rows.fingerprint)
     assert made.seed == case.seed
 
 
 def asks_for_what_its_price_says(method: Method, subject: str) -> None:
     """A method without a price enters no plan; that all of ours have one is asked in test_catalogue."""
-    if method.price is None:
+    if method.cost is None:
         return
     given = options(method, SUBJECTS[subject]())
     explanation = first_explanation(SUBJECTS[subject]()) if method.verb == "evaluate" else None
     case = SUBJECTS[subject]()  # its game remembers nothing, and nothing has been counted
     meter, _ = case.model.meter, (case.output, case.prediction)
-    again = None if explanation is None else price_of(find("explain", "shapley"), case, explanation.made.options)
+    again = None if explanation is None else cost_of(find("explain", "shapley"), case, explanation.provenance.options)
     asked, backwards = meter.asked, meter.backwards
     method.call(*([] if explanation is None else [explanation]), case, **given)
-    price = price_of(method, case, given, again)
-    assert (meter.asked - asked, meter.backwards - backwards) == (price.forwards, price.backwards)
+    cost = cost_of(method, case, given, again)
+    assert (meter.asked - asked, meter.backwards - backwards) == (cost.forwards, cost.backwards)
 
 
 def survives_the_disk(method: Method, subject: str, folder: Path) -> None:
@@ -173,12 +173,12 @@ def survives_the_disk(method: Method, subject: str, folder: Path) -> None:
     assert type(back) is type(result)
     assert back.values.tobytes() == result.values.tobytes()
     assert (back.ids, back.notes, back.meaning) == (result.ids, result.notes, result.meaning)
-    assert (back.made.method, back.made.seed, dict(back.made.cost)) == (
-        result.made.method,
-        result.made.seed,
-        dict(result.made.cost),
+    assert (back.provenance.method, back.provenance.seed, dict(back.provenance.cost)) == (
+        result.provenance.method,
+        result.provenance.seed,
+        dict(result.provenance.cost),
     )
-    assert set(back.made.options) == set(result.made.options)
+    assert set(back.provenance.options) == set(result.provenance.options)
     assert (back.stderr is None) == (result.stderr is None)
     if method.verb == "explain":
         assert_allclose(back.map(), result.map())

@@ -26,7 +26,7 @@ from assay.engine.search.ball import Ball
 from assay.examples import analytic
 from assay.model.adapters.function import function
 from assay.model.model import Model
-from assay.model.transformations.randomise_weights import scrambled
+from assay.model.transformations.randomise_weights import randomise_weights
 from assay.nouns.catalogue import VERBS, Method, known
 from assay.nouns.inputs.features import Features, grid
 from assay.nouns.inputs.recipe import Recipe
@@ -57,7 +57,7 @@ def smooth(seed: int = 0) -> Case:
 
 def plain(seed: int = 0) -> Case:
     """The same function, without a derivative."""
-    return assay.case(function(curved, name="plain", mark="plain"), ROWS, seed=seed)
+    return assay.case(function(curved, name="plain", fingerprint="plain"), ROWS, seed=seed)
 
 
 def neural(seed: int = 0) -> Case:
@@ -159,7 +159,7 @@ def mixed(seed: int = 0) -> Case:
 
 def mistaken(seed: int = 0) -> Case:
     """The function of four numbers, asked how wrong it is."""
-    model = function(curved, name="plain", mark="plain")
+    model = function(curved, name="plain", fingerprint="plain")
     return assay.case(model, ROWS, target="loss", label=[1.0, 2.0, 0.5], seed=seed)
 
 
@@ -182,7 +182,7 @@ def learner(case: Case) -> Recipe:
 
     def fit(x: Any, y: Any, seed: Seed, strength: float) -> Model:
         if case.model.net is not None:
-            return scrambled(case.model, seed)
+            return randomise_weights(case.model, seed)
         forward, slope = case.model.forward, case.model.slope
         told = None if slope is None else lambda x: -2.0 * slope(x)
         return replace(case.model, forward=lambda rows: _otherwise(forward(rows), case), slope=told, forest=None)

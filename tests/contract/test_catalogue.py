@@ -76,4 +76,4 @@ def test_a_method_is_found_by_name_and_a_near_name_is_suggested() -> None:
 
 @pytest.mark.parametrize("verb", ["explain", "evaluate", "attack", "certify"])
 def test_every_method_has_a_price(verb: str) -> None:
-    assert [method.name for method in methods(verb) if method.price is None] == []
+    assert [method.name for method in methods(verb) if method.cost is None] == []

@@ -11,7 +11,7 @@ from tests.contract.subjects import SUBJECTS, methods, options, pairs
 
 from assay.basics.errors import CapabilityError
 from assay.engine.coalitions.masks import LEADING
-from assay.engine.cost import price_of
+from assay.engine.cost import cost_of
 from assay.engine.search.ball import Ball
 from assay.nouns.catalogue import Method, find
 
@@ -63,10 +63,10 @@ def test_an_attack_asks_for_what_its_price_says(name: str, explainer: str, subje
     explanation = [] if not explainer else [find("explain", explainer).call(case)]
     meter, _ = case.model.meter, (case.output, case.prediction)
     asked, backwards = meter.asked, meter.backwards
-    breach = method.call(*explanation, case, Ball("linf", 0.05), steps=3)
-    again = price_of(find("explain", explainer), case, explanation[0].made.options) if explainer else None
-    price = price_of(method, case, breach.made.options, again)
-    assert (meter.asked - asked, meter.backwards - backwards) == (price.forwards, price.backwards)
+    attack_result = method.call(*explanation, case, Ball("linf", 0.05), steps=3)
+    again = cost_of(find("explain", explainer), case, explanation[0].provenance.options) if explainer else None
+    cost = cost_of(method, case, attack_result.provenance.options, again)
+    assert (meter.asked - asked, meter.backwards - backwards) == (cost.forwards, cost.backwards)
 
 
 @pytest.mark.parametrize("subject", ["neural", "visual", "mixed"])
@@ -78,4 +78,4 @@ def test_a_certificate_asks_for_what_its_price_says(name: str, subject: str) -> 
     meter, _ = case.model.meter, (case.output, case.prediction)
     asked = meter.asked
     certificate = method.call(case, explanation.top(LEADING), **given)
-    assert meter.asked - asked == price_of(method, case, certificate.made.options).forwards
+    assert meter.asked - asked == cost_of(method, case, certificate.provenance.options).forwards

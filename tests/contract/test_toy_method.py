@@ -45,7 +45,7 @@ def entered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Method]:
 def test_it_can_be_called(entered: Method) -> None:
     result = assay.explain.toy(assay.examples.linear((2, -1)), scale=3.0)
     assert result.values.tolist() == [[3.0, 3.0]]
-    assert result.made.options == {"scale": 3.0}
+    assert result.provenance.options == {"scale": 3.0}
 
 
 def test_it_is_in_the_catalogue(entered: Method) -> None:
@@ -54,7 +54,7 @@ def test_it_is_in_the_catalogue(entered: Method) -> None:
 
 def test_its_result_can_be_remade_elsewhere(entered: Method) -> None:
     first = assay.explain.toy(assay.examples.linear((2, -1)), scale=3.0)
-    again = assay.remake(first, assay.examples.linear((1, 1), x=[[5.0, 7.0]]))
+    again = assay.recompute(first, assay.examples.linear((1, 1), x=[[5.0, 7.0]]))
     assert again.values.tolist() == [[15.0, 21.0]]
 
 
@@ -115,7 +115,7 @@ def by_batch(case: Case) -> Any:
     return np.full((len(case), len(case.features)), float(case.model.batch))
 
 
-def by_company(case: Case) -> Any:
+def by_sibling_targets(case: Case) -> Any:
     """The mean over all rows."""
     return np.full((len(case), len(case.features)), float(case.output.mean()))
 
@@ -147,7 +147,7 @@ FAULTS: dict[str, tuple[Callable[..., Any], str, str]] = {
     "by position": (by_position, "cares_not_for_the_order_of_rows", "smooth"),
     "by position, alone": (by_position, "cares_not_for_other_rows", "smooth"),
     "by batch": (by_batch, "cares_not_for_batches", "smooth"),
-    "by company": (by_company, "cares_not_for_other_rows", "smooth"),
+    "by company": (by_sibling_targets, "cares_not_for_other_rows", "smooth"),
     "rows changed": (grown, "leaves_everything_as_it_was", "neural"),
     "gradients left on": (careless, "leaves_everything_as_it_was_after_an_error", "neural"),
 }

@@ -172,7 +172,7 @@ def test_with_all_rows_drawn_a_contribution_is_the_difference_of_mean_shapley_va
     x, groups = planted(40)
     remove = assay.Marginal(x[:10])
     finding = found(x, groups, remove=remove, rows=20)["FAI110"]
-    values = explain.shapley(assay.case(rule(), x).asking("decision", "granted"), remove=remove).values
+    values = explain.shapley(assay.case(rule(), x).with_target("decision", "granted"), remove=remove).values
     sides = values[groups == "men"], values[groups == "women"]
     parts = contributions(finding)
     assert_allclose([parts[name] for name in "012"], sides[0].mean(axis=0) - sides[1].mean(axis=0), atol=1e-12)

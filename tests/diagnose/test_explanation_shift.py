@@ -26,7 +26,7 @@ X = np.random.default_rng(0).normal(size=(6, 3))
 
 def linear(weights: Any) -> assay.Model:
     w = np.asarray(weights, dtype=np.float64)
-    return function(lambda x: x @ w, gradient=lambda x: np.broadcast_to(w, x.shape), name="linear", mark=str(w))
+    return function(lambda x: x @ w, gradient=lambda x: np.broadcast_to(w, x.shape), name="linear", fingerprint=str(w))
 
 
 def recipe_of(*models: Any) -> assay.Recipe:

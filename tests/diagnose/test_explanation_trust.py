@@ -57,10 +57,10 @@ def test_an_order_is_told_as_its_share_of_the_way_from_random_to_the_yardstick()
     for code, score in (("EXP201", evaluate.deletion), ("EXP202", evaluate.insertion)):
         assert found["half", code].estimate == pytest.approx(gain(score, half) / gain(score, best))
         assert found["shapley", code].estimate == pytest.approx(1.0)
-        ladder = found["half", code].evidence["ladder"]
-        assert ladder["random"] == 0.0
-        assert ladder["shapley"] == pytest.approx(1.0)
-        assert ladder["half"] == pytest.approx(found["half", code].estimate)
+        normalised = found["half", code].evidence["ladder"]
+        assert normalised["random"] == 0.0
+        assert normalised["shapley"] == pytest.approx(1.0)
+        assert normalised["half"] == pytest.approx(found["half", code].estimate)
 
 
 def test_a_shuffled_explanation_beside_the_yardstick_is_not_to_be_used():

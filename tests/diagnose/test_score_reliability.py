@@ -5,7 +5,7 @@ import pytest
 
 import assay
 from assay import diagnose, evaluate, examples, explain
-from assay.engine.cost import price_of
+from assay.engine.cost import cost_of
 from assay.nouns.catalogue import find
 
 
@@ -58,4 +58,4 @@ def test_the_price_is_what_is_asked():
     options = {"scores": {"deletion": {}, "insertion": {}}, "draws": 2, "randoms": 3}
     before = case.model.meter.asked
     diagnose.score_reliability(case, explanation, **options)
-    assert case.model.meter.asked - before == price_of(find("diagnose", "score_reliability"), case, options).forwards
+    assert case.model.meter.asked - before == cost_of(find("diagnose", "score_reliability"), case, options).forwards

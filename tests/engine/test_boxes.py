@@ -32,7 +32,7 @@ RULES = [
 
 @pytest.mark.parametrize("row", range(4))
 def test_values_of_a_list_are_those_of_its_game(row: int) -> None:
-    case = assay.case(function(lambda x: x[:, 0], mark="any"), X, features=CUT)
+    case = assay.case(function(lambda x: x[:, 0], fingerprint="any"), X, features=CUT)
     sheet = sheet_of(case, OTHERS)
     inside, outside = sheet.write(X), sheet.write(OTHERS)
 
@@ -58,7 +58,7 @@ def test_conditions_are_told_with_names_and_levels() -> None:
     import pandas as pd
 
     frame = pd.DataFrame({"age": [20.0, 60.0], "job": ["none", "cook"]})
-    case = assay.case(function(lambda f: f["age"].to_numpy(), mark="age", columns=["age", "job"]), frame)
+    case = assay.case(function(lambda f: f["age"].to_numpy(), fingerprint="age", columns=["age", "job"]), frame)
     sheet = sheet_of(case, np.asarray(case.rows.x))
     assert sheet.names == ("age", "job is none", "job is cook")
     low, high = np.array([30.5, -np.inf, 0.5]), np.array([50.0, 0.5, np.inf])

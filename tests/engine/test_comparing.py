@@ -15,13 +15,13 @@ from assay.basics.seed import Seed
 from assay.basics.stats import Interval, holm, skewed, student
 from assay.nouns.comparisons.method_comparison import MethodComparison
 from assay.nouns.comparisons.score_reliability import Check, Reliability
-from assay.nouns.results.result import Made, Score
+from assay.nouns.results.result import Provenance, Score
 
 
 def scored(values: Any, of: str, name: str = "quality", better: Any = "higher", **other: Any) -> Score:
     """A score with these values, as a method would give it."""
     values = np.asarray(values, dtype=np.float64)
-    made = Made(name, "evaluate", {}, Seed(), "value", "m", f"r{len(values)}", "f", {}, "cpu", {})
+    made = Provenance(name, "evaluate", {}, Seed(), "value", "m", f"r{len(values)}", "f", {}, "cpu", {})
     return Score(made, (), values, tuple(map(str, range(len(values)))), better, of, **other)
 
 
@@ -130,11 +130,11 @@ def test_the_ladder_is_the_way_from_random_to_oracle() -> None:
     held = {"random": rows * 0.1, "oracle": 4 + rows, "mine": 1 + rows}
     found = assay.compare_methods([scored(v, m) for m, v in held.items()])
     mine = found.methods.index("mine")
-    assert found.of().ladder[mine] == pytest.approx(0.25)
-    assert found.of().ladder_low[mine] < 0.25 < found.of().ladder_high[mine]
+    assert found.of().normalised[mine] == pytest.approx(0.25)
+    assert found.of().normalised_low[mine] < 0.25 < found.of().normalised_high[mine]
     assert found.references == {"random": "random", "oracle": "oracle"}
     falling = assay.compare_methods([scored(v, m, better="lower") for m, v in held.items()])
-    assert np.isnan(falling.of().ladder).all()
+    assert np.isnan(falling.of().normalised).all()
 
 
 def test_references_are_compared_with_methods_but_not_ranked() -> None:
@@ -274,7 +274,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(InputError, match="other rows"):
         assay.compare_methods([a, scored(normal(0, 9), "b")])
     with pytest.raises(InputError, match="other options"):
-        assay.compare_methods([a, replace(b, made=replace(b.made, options={"steps": 3}))])
+        assay.compare_methods([a, replace(b, provenance=replace(b.provenance, options={"steps": 3}))])
     with pytest.raises(InputError, match="no score other"):
         assay.compare_methods({"a": {"quality": a, "other": a}, "b": {"quality": b}})
     with pytest.raises(InputError, match="margin=0"):
@@ -299,4 +299,4 @@ def test_real_scores_of_a_real_case_are_compared() -> None:
     found = assay.compare_methods([evaluate.deletion(m(case), case) for m in methods], share=0.05)
     assert found.verdict("integrated_gradients", "random") == "better"
     assert found.verdict("integrated_gradients", "saliency") == "better"
-    assert found.of().ladder[0] != found.of().ladder[0]
+    assert found.of().normalised[0] != found.of().normalised[0]

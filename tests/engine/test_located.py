@@ -28,7 +28,9 @@ EVERY = pytest.mark.parametrize("score", SCORES, ids=lambda s: s.method.name)
 def pictures(values: Any, **options: Any) -> tuple[Case, Explanation]:
     """Pictures (row, channel, height, width) whose explanation says ``values``."""
     values = np.asarray(values, dtype=float)
-    question = case(function(lambda x: x.sum(axis=(1, 2, 3)), name="sum", mark="sum"), np.ones(values.shape), **options)
+    question = case(
+        function(lambda x: x.sum(axis=(1, 2, 3)), name="sum", fingerprint="sum"), np.ones(values.shape), **options
+    )
     e = explain.occlusion(question)
     parts = values.reshape(len(values), -1) if question.features.elementwise else question.features.pool(values)
     return question, replace(e, values=parts)
@@ -68,7 +70,7 @@ def test_each_row_is_judged_by_itself_whoever_its_neighbours_are_q6(score: Any) 
 def test_it_costs_nothing_and_is_blind_to_scale(score: Any) -> None:
     question, e = pictures(MAPS)
     found = score(e, question, inside=MASKS)
-    assert found.made.cost == {}
+    assert found.provenance.cost == {}
     assert_allclose(score(replace(e, values=e.values * 1e-6), question, inside=MASKS).values, found.values)
 
 

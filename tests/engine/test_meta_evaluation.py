@@ -29,17 +29,17 @@ def linear(rows: int = 40, parts: int = 8) -> Case:
 def odd_scores() -> Iterator[dict[str, Any]]:
     """Scores that should not be believed."""
 
-    @scorer(source="assay2026", better="higher", price=free)
+    @scorer(source="assay2026", better="higher", cost=free)
     def largest(explanation: Explanation, case: Case) -> PerRow:
         """The largest magnitude, wherever it lies: shuffling does not change it."""
         return np.abs(explanation.values).max(axis=1)
 
-    @scorer(source="assay2026", better="higher", price=free)
+    @scorer(source="assay2026", better="higher", cost=free)
     def digits(explanation: Explanation, case: Case) -> PerRow:
         """Far digits of the first value: changed wholly by the least noise."""
         return np.asarray(1e6 * explanation.values[:, 0] % 1.0)
 
-    @scorer(source="assay2026", better="higher", price=free)
+    @scorer(source="assay2026", better="higher", cost=free)
     def gappy(explanation: Explanation, case: Case) -> PerRow:
         """Agreement with the gradient times the input, on all rows but three."""
         close = -np.abs(explanation.values - explain.input_x_gradient(case).values).sum(axis=1)

@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.evaluate.settings import MATRIX, ROWS, curved, digits, saying
 
 from assay import Ball, evaluate, explain
-from assay.cases.explanation_cache import SPARE, Recall
-from assay.engine.declare import remake
-from assay.engine.neighbourhoods.neighbourhood import moved, near, neighbours, remade
+from assay.cases.explanation_cache import SPARE, ExplanationCache
+from assay.engine.declare import recompute
+from assay.engine.neighbourhoods.neighbourhood import moved, near, neighbours, recomputed
 from assay.model.model import Meter
 from assay.nouns.inputs.rows import to_floats
 
@@ -32,7 +32,7 @@ def test_a_second_score_of_the_same_explanation_costs_no_explanation_and_no_forw
     before = _counts(case)
     score = second(e, case, ball=BALL, draws=4)
     assert _counts(case) == before
-    assert score.made.cost == {}
+    assert score.provenance.cost == {}
 
 
 def test_what_is_remembered_still_counts_as_asked_for() -> None:
@@ -51,11 +51,13 @@ def test_the_outputs_at_the_draws_are_asked_once_for_all_methods_and_scores() ->
     first, second = explain.saliency(case), explain.input_x_gradient(case)
     case.prediction  # noqa: B018  # known in any audit
     gradients, outputs = 12, 12
-    assert evaluate.max_sensitivity(first, case, ball=BALL, draws=4).made.cost["forwards"] == gradients + outputs
-    assert evaluate.max_sensitivity(second, case, ball=BALL, draws=4).made.cost == {}  # the gradient there is known
+    assert evaluate.max_sensitivity(first, case, ball=BALL, draws=4).provenance.cost["forwards"] == gradients + outputs
+    assert (
+        evaluate.max_sensitivity(second, case, ball=BALL, draws=4).provenance.cost == {}
+    )  # the gradient there is known
     for e in (first, second):
-        assert RELATIVE[0](e, case, ball=BALL, draws=4).made.cost == {}
-        assert RELATIVE[1](e, case, ball=BALL, draws=4).made.cost == {}
+        assert RELATIVE[0](e, case, ball=BALL, draws=4).provenance.cost == {}
+        assert RELATIVE[1](e, case, ball=BALL, draws=4).provenance.cost == {}
 
 
 def test_seven_scores_ask_for_a_sixth_of_the_explanations() -> None:
@@ -71,7 +73,7 @@ def test_more_draws_make_only_the_further_ones() -> None:
     case = digits(2)
     e = explain.saliency(case)
     evaluate.max_sensitivity(e, case, ball=BALL, draws=3)
-    assert evaluate.max_sensitivity(e, case, ball=BALL, draws=5).made.cost["backwards"] == 2 * 2
+    assert evaluate.max_sensitivity(e, case, ball=BALL, draws=5).provenance.cost["backwards"] == 2 * 2
 
 
 def test_the_remembered_explanations_are_those_made_afresh() -> None:
@@ -80,7 +82,7 @@ def test_the_remembered_explanations_are_those_made_afresh() -> None:
     for _ in range(2):
         for draw, (x, values) in enumerate(neighbours(e, case, BALL, 3)):
             assert_array_equal(x, BALL.draw(case.rows, case.seed.child("neighbourhood", draw)))
-            assert_array_equal(values, remake(e, replace(case.at(x), seed=e.made.seed)).values)
+            assert_array_equal(values, recompute(e, replace(case.at(x), seed=e.provenance.seed)).values)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +102,8 @@ def test_another_explanation_or_ball_is_asked_for_itself(other: Any) -> None:
     e = explain.integrated_gradients(case, steps=2)
     evaluate.max_sensitivity(e, case, ball=BALL, draws=2)
     second, ball = other(case, e)
-    anew = 2 * second.made.cost["backwards"]
-    assert evaluate.max_sensitivity(second, case, ball=ball, draws=2).made.cost["backwards"] == anew
+    anew = 2 * second.provenance.cost["backwards"]
+    assert evaluate.max_sensitivity(second, case, ball=ball, draws=2).provenance.cost["backwards"] == anew
 
 
 def test_the_gradient_at_a_draw_is_asked_once_for_all_methods() -> None:
@@ -128,7 +130,7 @@ def test_draws_explained_together_are_those_explained_alone(method: Any) -> None
     case, alone = digits(3), digits(3)
     e = method(case)
     together = [values for _, values in neighbours(e, case, BALL, 5)]
-    each = [remade(e, near(alone, BALL, (draw,))) for draw in range(5)]
+    each = [recomputed(e, near(alone, BALL, (draw,))) for draw in range(5)]
     assert_allclose(together, each, rtol=1e-5, atol=1e-7)
     assert not np.allclose(together[0], together[1])
 
@@ -140,15 +142,15 @@ def test_options_that_may_hold_something_for_each_row_keep_draws_apart() -> None
     for draw, (x, values) in enumerate(neighbours(e, case, BALL, 3)):
         there = case.at(BALL.draw(case.rows, case.seed.child("neighbourhood", draw)))
         assert_array_equal(x, there.rows.x)
-        assert_array_equal(values, remake(e, replace(there, seed=e.made.seed)).values)
+        assert_array_equal(values, recompute(e, replace(there, seed=e.provenance.seed)).values)
 
 
 def test_another_case_is_never_answered_from_memory() -> None:
     case = digits(2)
     e = explain.saliency(case)
     evaluate.max_sensitivity(e, case, ball=BALL, draws=2)
-    other = case.asking("log_odds")
-    assert evaluate.max_sensitivity(e, other, ball=BALL, draws=2).made.cost["backwards"] == 2 * 2
+    other = case.with_target("log_odds")
+    assert evaluate.max_sensitivity(e, other, ball=BALL, draws=2).provenance.cost["backwards"] == 2 * 2
 
 
 def test_options_changed_in_place_are_another_explanation() -> None:
@@ -158,53 +160,53 @@ def test_options_changed_in_place_are_another_explanation() -> None:
     one = evaluate.max_sensitivity(e, case, ball=BALL, draws=2)
     start += 0.5
     two = evaluate.max_sensitivity(e, case, ball=BALL, draws=2)
-    assert two.made.cost["backwards"] > 0
+    assert two.provenance.cost["backwards"] > 0
     assert not np.allclose(one.values, two.values)
 
 
 def test_memory_is_bounded_and_forgets_the_oldest() -> None:
-    recall = Recall(Meter(), most=10)
+    explanation_cache = ExplanationCache(Meter(), most=10)
     for key in range(5):
-        recall.once(key, lambda key=key: np.full(4, float(key)))
-    assert [answer[0] for answer, _ in recall.held.values()] == [3.0, 4.0]
-    assert recall.size == 8
-    assert recall.once(0, lambda: np.full(11, 7.0))[0] == 7.0  # larger than all there is: given, not kept
-    assert recall.held == {}
-    assert recall.size == 0
+        explanation_cache.once(key, lambda key=key: np.full(4, float(key)))
+    assert [answer[0] for answer, _ in explanation_cache.held.values()] == [3.0, 4.0]
+    assert explanation_cache.size == 8
+    assert explanation_cache.once(0, lambda: np.full(11, 7.0))[0] == 7.0  # larger than all there is: given, not kept
+    assert explanation_cache.held == {}
+    assert explanation_cache.size == 0
 
 
 def test_several_answers_are_made_at_once_and_each_pays_its_share() -> None:
-    recall = Recall(Meter())
-    recall.once("b", lambda: np.ones(1))
+    explanation_cache = ExplanationCache(Meter())
+    explanation_cache.once("b", lambda: np.ones(1))
 
     def make(missing: list[int]) -> list[Any]:
-        recall.meter.count(forwards=7)
+        explanation_cache.meter.count(forwards=7)
         return [np.full(1, 10.0 * place) for place in missing]
 
-    assert [float(one[0]) for one in recall.several("abc", make)] == [0.0, 1.0, 20.0]
-    assert [float(one[0]) for one in recall.several("abc", make)] == [0.0, 1.0, 20.0]
-    assert (recall.meter.forwards, recall.meter.remembered) == (7, 7)
+    assert [float(one[0]) for one in explanation_cache.several("abc", make)] == [0.0, 1.0, 20.0]
+    assert [float(one[0]) for one in explanation_cache.several("abc", make)] == [0.0, 1.0, 20.0]
+    assert (explanation_cache.meter.forwards, explanation_cache.meter.remembered) == (7, 7)
 
 
 def test_what_is_cheap_is_kept_while_there_is_room_and_never_at_an_answers_cost() -> None:
-    recall = Recall(Meter(), most=10)
-    recall.once("answer", lambda: np.ones(10))
+    explanation_cache = ExplanationCache(Meter(), most=10)
+    explanation_cache.once("answer", lambda: np.ones(10))
     made: list[str] = []
     for key in ("small", "large", "small", "large"):
-        recall.spare(key, 1 if key == "small" else SPARE, lambda key=key: made.append(key))
+        explanation_cache.spare(key, 1 if key == "small" else SPARE, lambda key=key: made.append(key))
     assert made == ["small", "large", "large"]
-    assert len(recall.held) == 1
+    assert len(explanation_cache.held) == 1
 
 
 def test_nothing_is_kept_of_an_answer_that_failed() -> None:
-    recall = Recall(Meter())
+    explanation_cache = ExplanationCache(Meter())
 
     def fails() -> Any:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        recall.once("key", fails)
-    assert recall.once("key", lambda: np.ones(1))[0] == 1.0
+        explanation_cache.once("key", fails)
+    assert explanation_cache.once("key", lambda: np.ones(1))[0] == 1.0
 
 
 def test_what_is_remembered_cannot_be_written() -> None:
@@ -221,7 +223,7 @@ def test_max_sensitivity_is_its_former_body() -> None:
     size, changes = np.linalg.norm(e.values, axis=1), []
     for draw in range(3):
         there = case.at(BALL.draw(case.rows, case.seed.child("neighbourhood", draw)))
-        after = remake(e, replace(there, seed=e.made.seed)).values
+        after = recompute(e, replace(there, seed=e.provenance.seed)).values
         change = np.linalg.norm(after - e.values, axis=1)
         changes.append(np.divide(change, size, out=np.full(size.shape, np.nan), where=size > 0))
     score = evaluate.max_sensitivity(e, case, ball=BALL, draws=3)
@@ -242,15 +244,15 @@ def test_average_sensitivity_is_the_literal_mean() -> None:
 
 
 def test_what_was_recalled_is_known_again_in_another_process():
-    first = Recall(Meter())
+    first = ExplanationCache(Meter())
     ball = Ball("linf", 0.5)
     first.once(("before", 1), lambda: np.zeros(2))
-    told = first.made
+    told = first.provenance
     first.once(("near", "name", ball, 0), lambda: np.arange(3.0))
     first.once(("own", object()), lambda: np.ones(1))  # cannot be named elsewhere
     answers = first.answers(told)
     assert len(answers["names"]) == 1
-    second = Recall(Meter())
+    second = ExplanationCache(Meter())
     second.learn(answers)
 
     def fails() -> np.ndarray:

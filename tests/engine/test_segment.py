@@ -94,8 +94,8 @@ def test_kinks_make_the_estimate_grow_with_the_steps_and_softening_settles_it() 
     case = assay.case(assay.wrap(mlp(0, nn.ReLU())), X[:3], label=1)
     after = assay.wrap(mlp(1, nn.ReLU()))
     growth = segment(case, after, steps=512).constant / segment(case, after, steps=32).constant
-    soft = assay.case(assay.model.softened(case.model, sharpness=3.0), X[:3], label=1)
-    smooth = [segment(soft, assay.model.softened(after, sharpness=3.0), steps=n).constant for n in (32, 128)]
+    soft = assay.case(assay.model.softplus_surrogate(case.model, sharpness=3.0), X[:3], label=1)
+    smooth = [segment(soft, assay.model.softplus_surrogate(after, sharpness=3.0), steps=n).constant for n in (32, 128)]
     assert growth > 2
     assert smooth[1] == pytest.approx(smooth[0], rel=0.05)
 

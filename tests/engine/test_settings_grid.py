@@ -13,7 +13,7 @@ from assay import Constant, Marginal, Mean, evaluate, examples, explain
 from assay.basics.errors import InputError
 from assay.basics.rank_tests import kendall, turned_round
 from assay.cases.case import Case
-from assay.engine.cost import price_of
+from assay.engine.cost import cost_of
 from assay.nouns.comparisons.settings_grid import Scoring, SettingsGrid
 from assay.nouns.results.result import Explanation
 
@@ -61,7 +61,7 @@ def test_each_setting_is_the_score_made_that_way() -> None:
         for j, explanation in enumerate(named.values()):
             values = np.abs(explanation.values) if setting.sign == "absolute" else explanation.values
             alone = evaluate.deletion(
-                saying(explanation, values), case.asking(setting.target), remove=remove, steps=setting.steps
+                saying(explanation, values), case.with_target(setting.target), remove=remove, steps=setting.steps
             )
             assert_allclose(found.values[i, :, j], alone.values, rtol=1e-6)
 
@@ -153,9 +153,9 @@ def test_targets_share_their_passes_and_the_price_is_not_exceeded() -> None:
     before = case.model.meter.forwards
     targets = ("logit", "probability", "log_odds", "margin")
     found = assay.settings_grid(named, case, "deletion", steps=(6,), targets=targets)
-    told = assay.settings_price(named, case, "deletion", steps=(6,), targets=targets)
+    told = assay.settings_cost(named, case, "deletion", steps=(6,), targets=targets)
     assert found.cost == alone.cost == {"forwards": case.model.meter.forwards - before}
-    assert told.forwards == 6 + 4 * price_of(evaluate.deletion.method, case, {"steps": 6}).forwards
+    assert told.forwards == 6 + 4 * cost_of(evaluate.deletion.method, case, {"steps": 6}).forwards
     assert found.cost["forwards"] <= told.forwards
     assert_allclose(found.values[0], alone.values[0])
 
@@ -166,7 +166,7 @@ def test_the_price_is_that_of_a_first_run_where_curves_share_nothing() -> None:
     named = {"one": saying(true, [[3.0, 2.0, 1.0]]), "other": saying(true, [[1.0, 2.0, 3.0]])}
     fresh = additive(1)
     found = assay.settings_grid(named, fresh, "deletion", steps=(2,), removals=[Constant(0.0), Constant(0.5)])
-    told = assay.settings_price(named, fresh, "deletion", steps=(2,), removals=[Constant(0.0), Constant(0.5)])
+    told = assay.settings_cost(named, fresh, "deletion", steps=(2,), removals=[Constant(0.0), Constant(0.5)])
     assert told.forwards == 1 + 2 * 2 * 2
     assert found.cost["forwards"] == told.forwards - 2  # the empty input is shared
 
@@ -174,8 +174,8 @@ def test_the_price_is_that_of_a_first_run_where_curves_share_nothing() -> None:
 def test_the_price_is_known_before_any_explanation_and_a_further_target_is_not_asked_for_again() -> None:
     case, named = pictures()
     options: dict[str, Any] = {"steps": (6, 2), "targets": ("logit", "probability"), "signs": ("as given", "absolute")}
-    told = assay.settings_price(len(named), case, "deletion", **options)
-    assert told == assay.settings_price(named, case, "deletion", **options)
+    told = assay.settings_cost(len(named), case, "deletion", **options)
+    assert told == assay.settings_cost(named, case, "deletion", **options)
     before = case.model.meter.asked
     assay.settings_grid(named, case, "deletion", **options)
     assert case.model.meter.asked - before == told.forwards - len(case)  # the rows themselves were known
@@ -227,7 +227,7 @@ def test_familiarity_stands_beside_and_falls_for_strange_removals() -> None:
     assert_allclose(found.familiarity[places, 1], same.mean)
     seen = [i for i, setting in enumerate(found.settings) if setting.removal == "seen"]
     assert (found.familiarity[seen] > found.familiarity[places]).all()
-    told = assay.settings_price(named, case, "deletion", removals=removals, steps=(4,), reference=reference)
+    told = assay.settings_cost(named, case, "deletion", removals=removals, steps=(4,), reference=reference)
     assert found.cost["forwards"] <= told.forwards
 
 
@@ -306,4 +306,4 @@ def test_explanations_and_the_case_are_left_alone() -> None:
     before = {name: one.values.copy() for name, one in named.items()}
     assay.settings_grid(named, case, "deletion", targets=("probability",), signs=("absolute",), steps=(2,))
     assert all((before[name] == one.values).all() for name, one in named.items())
-    assert case.company == ()
+    assert case.sibling_targets == ()

@@ -25,7 +25,7 @@ def signed(case: assay.Case) -> Any:
 def means(x: Any, y: Any, seed: assay.Seed, strength: float) -> assay.Model:
     """A linear model whose weights are the mean row over 1 + strength, and a little of the seed."""
     w = x.mean(axis=0) / (1 + strength) + 0.1 * seed.generator().normal(size=x.shape[1])
-    return function(lambda x: x @ w, gradient=lambda x: np.broadcast_to(w, x.shape), name="means", mark=str(w))
+    return function(lambda x: x @ w, gradient=lambda x: np.broadcast_to(w, x.shape), name="means", fingerprint=str(w))
 
 
 def further(x: Any, y: Any, size: float, seed: assay.Seed) -> tuple[Any, Any]:

@@ -33,7 +33,7 @@ def test_every_measure_is_the_papers(k: int) -> None:
     generator = np.random.default_rng(0)
     one = generator.normal(size=(40, 7)).round(1)
     other = one + generator.normal(size=(40, 1)) * generator.normal(size=(40, 7)).round(1)
-    found = assay.movement(*with_values(one, other).values(), k=k)
+    found = assay.explanation_shift(*with_values(one, other).values(), k=k)
     for row, measure in product(range(40), found.each):
         assert found.each[measure][row] == pytest.approx(slow(one[row], other[row], k)[measure])
     assert 0 < found.mean("direction") < 1
@@ -42,7 +42,7 @@ def test_every_measure_is_the_papers(k: int) -> None:
 def test_agreement_between_methods_counts_parts_and_signs_alike() -> None:
     made = with_values(*np.random.default_rng(1).normal(size=(2, 9, 6)))
     beside = assay.agreement(made, k=3)
-    found = assay.movement(made["a"], made["b"], k=3)
+    found = assay.explanation_shift(made["a"], made["b"], k=3)
     for measure in ("feature", "sign"):
         assert_array_equal(found.each[measure], beside.each[measure][:, 0, 1])
     assert_array_equal(found.each["signed_set"], found.each["sign"] == 1)
@@ -50,7 +50,7 @@ def test_agreement_between_methods_counts_parts_and_signs_alike() -> None:
 
 def test_an_explanation_did_not_move_from_itself() -> None:
     (one,) = with_values(np.random.default_rng(2).normal(size=(5, 4))).values()
-    found = assay.movement(one, one, k=2)
+    found = assay.explanation_shift(one, one, k=2)
     assert {measure: found.mean(measure) for measure in found.each} == {
         measure: float(measure in ALIKE) for measure in found.each
     }
@@ -59,7 +59,7 @@ def test_an_explanation_did_not_move_from_itself() -> None:
 
 def test_of_two_linear_models_the_distance_is_that_of_the_weights() -> None:
     one, other = (explain.saliency(examples.linear(w, np.ones((3, 3)))) for w in ([3.0, 0.0, 4.0], [0.0, 0.0, 4.0]))
-    found = assay.movement(one, other, k=2)
+    found = assay.explanation_shift(one, other, k=2)
     assert_allclose(found.each["distance"], 3)
     assert_allclose(found.each["turned"], np.sqrt(0.6**2 + 0.2**2))
     assert_array_equal(found.each["feature"], [1.0] * 3)  # zeros tie and fall in part order: both lead with 2 and 0
@@ -72,7 +72,7 @@ def test_a_known_flip_of_sign_is_seen_where_it_is_and_nowhere_else() -> None:
     flipped = examples.analytic(
         lambda x: 3 * x[:, 0] + abs(x[:, 1]) * x[:, 1], lambda x: np.c_[3 + 0 * x[:, 0], 2 * abs(x[:, 1])], x, "b"
     )
-    found = assay.movement(explain.saliency(one, signed=True), explain.saliency(flipped, signed=True), k=2)
+    found = assay.explanation_shift(explain.saliency(one, signed=True), explain.saliency(flipped, signed=True), k=2)
     assert_array_equal(found.each["sign"], [1.0, 0.5])
     assert_array_equal(found.each["direction"], [1.0, 0.0])
     assert_array_equal(found.each["signed_set"], [1.0, 0.0])
@@ -81,7 +81,7 @@ def test_a_known_flip_of_sign_is_seen_where_it_is_and_nowhere_else() -> None:
 
 def test_rows_of_nan_are_nan_and_rows_of_zeros_have_no_direction() -> None:
     made = with_values([[1.0, 2.0], [np.nan, 1.0], [0.0, 0.0]], [[1.0, 2.0], [1.0, 1.0], [1.0, 0.0]])
-    found = assay.movement(made["a"], made["b"], k=1)
+    found = assay.explanation_shift(made["a"], made["b"], k=1)
     for measure, values in found.each.items():
         assert_array_equal(np.isnan(values), [False, True, measure == "turned"])
     assert found.mean("distance") == 0.5
@@ -93,7 +93,7 @@ def test_the_interval_draws_whole_clusters() -> None:
     names = np.repeat(list("abcdefgh"), 5)
     values = generator.normal(size=(2, 40, 3)) * np.repeat(generator.uniform(0, 3, 8), 5)[:, None]
     made = with_values(*values)
-    alone, together = (assay.movement(made["a"], made["b"], k=2, clusters=groups) for groups in (None, names))
+    alone, together = (assay.explanation_shift(made["a"], made["b"], k=2, clusters=groups) for groups in (None, names))
     assert together.interval("distance").method == "student, for skewed clusters"
     wide, narrow = together.interval("distance"), alone.interval("distance")
     assert wide.high - wide.low > 1.2 * (narrow.high - narrow.low)
@@ -104,9 +104,9 @@ def test_the_interval_draws_whole_clusters() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     one = explain.saliency(examples.linear([1.0, 2.0]))
     with pytest.raises(InputError, match="same rows, in order, and parts"):
-        assay.movement(one, explain.saliency(examples.linear([1.0, 2.0, 3.0])), k=1)
+        assay.explanation_shift(one, explain.saliency(examples.linear([1.0, 2.0, 3.0])), k=1)
     with pytest.raises(InputError, match="k=3"):
-        assay.movement(one, one, k=3)
+        assay.explanation_shift(one, one, k=3)
     with pytest.raises(InputError, match="there are feature, sign"):
-        assay.movement(one, one, k=1).mean("rank")
-    assert "Movement of 1 explanations, 1 largest parts" in repr(assay.movement(one, one, k=1))
+        assay.explanation_shift(one, one, k=1).mean("rank")
+    assert "Movement of 1 explanations, 1 largest parts" in repr(assay.explanation_shift(one, one, k=1))

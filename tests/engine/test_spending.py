@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import assay
 from assay import examples, explain
 from assay.basics.errors import InputError
-from assay.engine.cost import price_of
+from assay.engine.cost import cost_of
 from assay.model.adapters.function import function
 from assay.nouns.catalogue import find
 
@@ -25,7 +25,7 @@ def uneven(parts: int = 14) -> assay.Case:
     w, mix = generator.normal(size=parts), generator.normal(size=(parts, 3))
     rows = np.ones((3, parts)) * np.array([[1.0], [1.001], [3.0]])
     bent = lambda x: x @ w + np.where(x.max(axis=1) > 1, 1.0, 0.0) * np.sin(x @ mix).prod(axis=1) * x.max(axis=1) ** 2  # noqa: E731  # a formula
-    return assay.case(function(bent, mark="uneven"), rows)
+    return assay.case(function(bent, fingerprint="uneven"), rows)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -50,8 +50,8 @@ def test_a_tolerance_out_of_reach_gives_what_the_budget_gives_and_costs_its_pric
     plain = getattr(explain, name)(uneven().take([2]), budget=500)
     assert_allclose(result.values, plain.values, atol=1e-12)
     assert_allclose(result.stderr, plain.stderr, atol=1e-12)
-    price = price_of(find("explain", name), case, {"budget": 500, "tolerance": 1e-12})
-    assert case.model.meter.asked - before == price.forwards
+    cost = cost_of(find("explain", name), case, {"budget": 500, "tolerance": 1e-12})
+    assert case.model.meter.asked - before == cost.forwards
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -66,7 +66,7 @@ def test_what_a_row_takes_does_not_depend_on_the_others(name: str) -> None:
 def test_less_is_asked_when_less_is_enough() -> None:
     truth = examples.random_game(16, seed=2)[1]
     loose, strict = (explain.shapley(examples.random_game(16, seed=2)[0], tolerance=t) for t in (0.3, 0.02))
-    assert loose.made.cost["forwards"] < strict.made.cost["forwards"] <= 2048
+    assert loose.provenance.cost["forwards"] < strict.provenance.cost["forwards"] <= 2048
     assert loose.stderr.max() <= 0.3
     assert np.abs(loose.values - truth).max() < 1.2
 
@@ -86,7 +86,7 @@ def test_a_tolerance_is_above_nothing(tolerance: float) -> None:
 
 def test_a_game_that_is_no_number_stays_so() -> None:
     case = assay.case(
-        function(lambda x: np.where(x.sum(axis=1) < 3, np.nan, x.sum(axis=1)), mark="gone"), np.ones((1, 13))
+        function(lambda x: np.where(x.sum(axis=1) < 3, np.nan, x.sum(axis=1)), fingerprint="gone"), np.ones((1, 13))
     )
     try:
         result = explain.shapley(case, budget=200, tolerance=0.1)

@@ -94,7 +94,7 @@ def test_both_flips_cost_one_curve_and_the_rival_only_the_wrong_rows() -> None:
     before = case.model.meter.forwards, case.model.meter.backwards
     assay.wrong_classes(own, case, [0, 1, 0, 1], k=2)
     spent = case.model.meter.forwards - before[0], case.model.meter.backwards - before[1]
-    again = explain.input_x_gradient(case.take([1, 3])).made.cost
+    again = explain.input_x_gradient(case.take([1, 3])).provenance.cost
     assert spent == (again["forwards"] + 2 * 4 + 2, again["backwards"])  # two curves of four points, two outputs
 
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_told_is_refused() -> None:
     case = assay.case(linear(), ROWS)
     own = explain.input_x_gradient(case)
     with pytest.raises(InputError, match="of the predicted classes"):
-        assay.wrong_classes(own, case.asking(label=1), [0, 1, 0, 1], k=2)
+        assay.wrong_classes(own, case.with_target(label=1), [0, 1, 0, 1], k=2)
     with pytest.raises(InputError, match="k=9"):
         assay.wrong_classes(own, case, [0, 1, 0, 1], k=9)
     with pytest.raises(InputError, match="3 labels for 4 rows"):

@@ -85,15 +85,15 @@ class Counted:
 def counting(case: Case) -> Iterator[tuple[Counted, Callable[[Callable[[Case], Explanation], Case], Explanation]]]:
     """Counts what is asked of the model; explanations that scores make again are caught where they are made."""
     counted, meter = Counted(), case.model.meter
-    before, inside, remake = meter.forwards, [0], neighbourhood.remake
+    before, inside, recompute = meter.forwards, [0], neighbourhood.recompute
 
     def made(explanation: Explanation) -> Explanation:
         counted.explanations += len(explanation.ids)
-        inside[0] += explanation.made.cost.get("forwards", 0)
+        inside[0] += explanation.provenance.cost.get("forwards", 0)
         return explanation
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbourhood, "remake", lambda e, other: made(remake(e, other)))
+        patch.setattr(neighbourhood, "recompute", lambda e, other: made(recompute(e, other)))
         yield counted, lambda method, asked: made(method(asked))
     counted.predictions = meter.forwards - before - inside[0]
 

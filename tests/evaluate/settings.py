@@ -32,7 +32,7 @@ def saying(explanation: Explanation, values: Any) -> Explanation:
     return replace(explanation, values=np.asarray(values, dtype=float))
 
 
-def ladder(parts: int = 12) -> tuple[Case, Explanation, Explanation, Explanation]:
+def normalised(parts: int = 12) -> tuple[Case, Explanation, Explanation, Explanation]:
     """An additive model with its true, its shuffled and its reversed explanation."""
     heights = np.random.default_rng(7).uniform(0.2, 3.0, parts)
     question = examples.additive(heights)

@@ -1,5 +1,5 @@
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised, saying
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, examples, explain
@@ -18,7 +18,7 @@ def test_it_equals_the_literal_curve_row_by_row() -> None:
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.abpc(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] > scores[1] > scores[2]
 
@@ -33,7 +33,7 @@ def test_it_is_free_after_insertion_and_deletion() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
     evaluate.deletion(e, case), evaluate.insertion(e, case)
-    assert evaluate.abpc(e, case).made.cost == {}
+    assert evaluate.abpc(e, case).provenance.cost == {}
 
 
 def test_one_part_that_is_everything_gets_the_whole_range_of_a_probability_but_for_the_slope_of_a_step() -> None:

@@ -1,5 +1,5 @@
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, ladder
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, explain
@@ -15,7 +15,7 @@ def test_it_equals_the_literal_curve_row_by_row() -> None:
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.aopc(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] > scores[1] > scores[2]
 

@@ -48,7 +48,7 @@ def test_without_a_base_it_is_undefined_and_says_for_which_rows() -> None:
 
 def test_it_asks_the_model_nothing() -> None:
     case = curved()
-    assert evaluate.completeness(explain.integrated_gradients(case), case).made.cost == {}
+    assert evaluate.completeness(explain.integrated_gradients(case), case).provenance.cost == {}
 
 
 def test_more_steps_leave_less_on_a_trained_net() -> None:

@@ -1,6 +1,6 @@
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, ladder
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, examples, explain
@@ -31,7 +31,7 @@ def test_rounding_does_not_add_a_part_to_a_share_that_is_whole() -> None:
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.comprehensiveness(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] > scores[1] > scores[2]
 

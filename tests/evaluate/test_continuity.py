@@ -51,8 +51,8 @@ def test_a_wider_reach_asks_for_the_further_shifts_only_and_never_lowers_it() ->
     case = digits(2)
     e = explain.saliency(case, signed=True)
     one, three = (evaluate.continuity(e, case, reach=r) for r in (1, 3))
-    assert one.made.cost["backwards"] == 4 * 2
-    assert three.made.cost["backwards"] == 8 * 2
+    assert one.provenance.cost["backwards"] == 4 * 2
+    assert three.provenance.cost["backwards"] == 8 * 2
     assert (three.values >= one.values).all()
 
 

@@ -78,7 +78,7 @@ def test_it_does_not_depend_on_the_target_and_is_asked_once() -> None:
     case = digits(4)
     explanation = explain.input_x_gradient(case)
     first = evaluate.decision_flip(explanation, case, steps=8, remove=Constant(0.0))
-    assert evaluate.decision_flip(explanation, case, steps=8).made.cost == {}
+    assert evaluate.decision_flip(explanation, case, steps=8).provenance.cost == {}
     other = digits(4, target="probability")
     assert_array_equal(evaluate.decision_flip(explanation, other, steps=8).values, first.values)
 

@@ -1,6 +1,6 @@
 import numpy as np
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised, saying
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, examples, explain
@@ -19,7 +19,7 @@ def test_the_intact_input_and_the_empty_one_are_both_on_the_curve() -> None:
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.deletion(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] < scores[1] < scores[2]
 

@@ -9,8 +9,8 @@ from tests.evaluate.settings import digits, saying
 
 from assay import evaluate, explain
 from assay.basics.errors import InputError
-from assay.engine.declare import remake
-from assay.model.transformations.randomise_weights import scrambled
+from assay.engine.declare import recompute
+from assay.model.transformations.randomise_weights import randomise_weights
 
 
 def _entropy(values: Any, bins: int) -> float:
@@ -22,7 +22,7 @@ def _entropy(values: Any, bins: int) -> float:
 def test_it_equals_the_literal_rise_of_the_histograms_entropy(bins: int) -> None:
     case = digits(4)
     e = explain.saliency(case, signed=True)
-    lost = remake(e, replace(case, model=scrambled(case.model, case.seed.child("scramble")))).values
+    lost = recompute(e, replace(case, model=randomise_weights(case.model, case.seed.child("scramble")))).values
     before, after = ([_entropy(v, bins) for v in values] for values in (e.values, lost))
     score = evaluate.efficient_parameter_randomisation(e, case, bins=bins)
     assert_allclose(score.extra["before"], before)
@@ -53,8 +53,10 @@ def test_it_is_free_after_parameter_randomisation() -> None:
     case = digits(2)
     e = explain.saliency(case)
     evaluate.parameter_randomisation(e, case)
-    assert evaluate.efficient_parameter_randomisation(e, case).made.cost == {}
-    assert evaluate.parameter_randomisation(e, case, cascade=True).made.cost["backwards"] == 2  # of its two stages, one
+    assert evaluate.efficient_parameter_randomisation(e, case).provenance.cost == {}
+    assert (
+        evaluate.parameter_randomisation(e, case, cascade=True).provenance.cost["backwards"] == 2
+    )  # of its two stages, one
 
 
 @pytest.mark.parametrize("given", [{"bins": 1}, {"least": 0.0}])

@@ -65,7 +65,7 @@ def test_q16_the_callers_attributions_are_not_written_to(score) -> None:
     e = saying(explain.saliency(question), values)
     score(e, question)
     assert values.tobytes() == before.tobytes() == e.values.tobytes()
-    assert score(e, question).made.cost == {}
+    assert score(e, question).provenance.cost == {}
 
 
 def test_it_takes_no_side() -> None:

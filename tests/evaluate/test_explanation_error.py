@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, saying
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, evaluate, examples, explain, grid
@@ -51,20 +51,20 @@ def test_it_shares_the_orders_of_permutation_shapley_and_the_coalitions_of_shapl
     case = digits(2)
     patches = asked(case.model, case.rows.x, features=grid((1, 8, 8), 2))
     e = explain.permutation_shapley(patches, budget=300)
-    assert evaluate.explanation_error(e, patches, budget=300).made.cost == {}
+    assert evaluate.explanation_error(e, patches, budget=300).provenance.cost == {}
     small = curved()
-    assert evaluate.explanation_error(explain.shapley(small), small).made.cost == {}
+    assert evaluate.explanation_error(explain.shapley(small), small).provenance.cost == {}
 
 
 def test_effects_that_add_up_have_none_and_saying_nothing_gets_one() -> None:
-    case, true, _, _ = ladder()
+    case, true, _, _ = normalised()
     assert_allclose(evaluate.explanation_error(true, case, budget=200).values, 0.0, atol=1e-18)
     nothing = saying(true, np.zeros_like(true.values))
     assert_allclose(evaluate.explanation_error(nothing, case, budget=200).extra["relative"], 1.0)
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.explanation_error(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] < scores[1] < scores[2]
 
@@ -72,7 +72,7 @@ def test_truth_beats_chance_beats_reversal() -> None:
 def test_parts_that_a_row_lacks_change_nothing() -> None:
     x = np.array([[1.0, 2.0, 3.0, 4.0]])
     model = examples.linear((1.0, 1.0, 1.0, 1.0)).model
-    model = replace(model, forward=lambda rows: (rows.x.sum(axis=1) ** 2)[:, None], mark="squared sum")
+    model = replace(model, forward=lambda rows: (rows.x.sum(axis=1) ** 2)[:, None], fingerprint="squared sum")
     alone = asked(model, x, features=integer_map(np.array([[0, 0, 1, 1]]), per_row=True))
     beside = asked(model, x, features=integer_map(np.array([[0, 0, 1, 1]]), ["a", "b", "c", "d"], per_row=True))
     said = np.array([[1.0, 2.0]])

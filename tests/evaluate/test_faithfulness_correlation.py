@@ -4,7 +4,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, forest, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, forest, normalised, saying
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, Marginal, evaluate, examples, explain
@@ -49,12 +49,12 @@ def test_the_standard_error_covers_the_exact_value_about_as_often_as_it_says() -
 
 
 def test_effects_of_an_additive_model_correlate_perfectly() -> None:
-    case, true, _, _ = ladder()
+    case, true, _, _ = normalised()
     assert_allclose(evaluate.faithfulness_correlation(true, case).values, [1.0])
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.faithfulness_correlation(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] > scores[1] > scores[2]
 

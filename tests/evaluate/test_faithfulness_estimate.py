@@ -1,6 +1,6 @@
 import numpy as np
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, saying
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, evaluate, examples, explain, grid
@@ -20,12 +20,12 @@ def test_after_occlusion_it_costs_nothing_and_occlusion_gets_one() -> None:
     cut = asked(case.model, case.rows.x, features=grid((1, 8, 8), 2))
     e = explain.occlusion(cut)
     score = evaluate.faithfulness_estimate(e, cut)
-    assert score.made.cost == {}
+    assert score.provenance.cost == {}
     assert_allclose(score.values, 1.0)
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.faithfulness_estimate(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] > scores[1] > scores[2]
 

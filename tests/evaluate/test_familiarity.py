@@ -40,7 +40,7 @@ def test_it_equals_the_literal_share_along_the_deletion_curve() -> None:
         assert_allclose(score.values[row], literal(inputs, REFERENCE, 2))
         assert_allclose(score.extra["intact"][row], literal([case.rows.x[row]], REFERENCE, 2))
     assert np.isnan(score.extra["entropy"]).all()  # a regression
-    assert score.made.cost == {}  # distances between rows ask nothing of the model
+    assert score.provenance.cost == {}  # distances between rows ask nothing of the model
 
 
 def test_rows_like_the_references_get_a_half_and_rows_far_away_nothing() -> None:
@@ -74,7 +74,7 @@ def test_of_a_net_the_last_hidden_layer_is_looked_at_and_told() -> None:
     named = evaluate.familiarity(e, case, reference=images, steps=4, layer=layer)
     assert_allclose(named.values, score.values)
     assert_allclose(score.extra["intact_entropy"], entropy(case.model.values(case.rows), case), atol=1e-9)
-    assert named.made.cost == {"forwards": 4 * 4 * 2 + 60 + 4}
+    assert named.provenance.cost == {"forwards": 4 * 4 * 2 + 60 + 4}
 
 
 def test_on_digits_grey_squares_are_stranger_than_other_digits() -> None:

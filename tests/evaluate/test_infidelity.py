@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, saying
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, evaluate, examples, explain, grid
@@ -36,7 +36,7 @@ def test_drawn_subsets_give_the_literal_mean_and_its_standard_error() -> None:
 
 
 def test_effects_of_an_additive_model_have_none() -> None:
-    case, true, _, _ = ladder()
+    case, true, _, _ = normalised()
     assert_allclose(evaluate.infidelity(true, case).values, 0.0, atol=1e-20)
 
 
@@ -46,7 +46,7 @@ def test_shapley_values_of_a_product_miss_what_the_pair_does() -> None:
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.infidelity(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] < scores[1] < scores[2]
 
@@ -107,7 +107,9 @@ def test_no_draw_repeats_another_and_none_takes_parts_away_for_the_next_q15() ->
     case = digits(2)
     e = explain.saliency(case)
     masks = coin_flips(case, 100).masks
-    assert evaluate.infidelity(e, case, draws=100).made.cost["forwards"] == len(np.unique(masks, axis=0)) * 2 == 200
+    assert (
+        evaluate.infidelity(e, case, draws=100).provenance.cost["forwards"] == len(np.unique(masks, axis=0)) * 2 == 200
+    )
     assert abs(masks.mean() - 0.5) < 0.02
     assert np.abs(np.corrcoef(masks[:-1].ravel(), masks[1:].ravel())[0, 1]) < 0.05
 

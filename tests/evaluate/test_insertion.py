@@ -1,5 +1,5 @@
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, saying
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, examples, explain
@@ -13,7 +13,7 @@ def test_it_equals_the_literal_curve_row_by_row() -> None:
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.insertion(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] > scores[1] > scores[2]
 
@@ -29,7 +29,7 @@ def test_it_asks_what_deletion_of_the_lowest_first_asks() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
     evaluate.insertion(e, case)
-    assert evaluate.deletion(saying(e, -e.values), case).made.cost == {}
+    assert evaluate.deletion(saying(e, -e.values), case).provenance.cost == {}
 
 
 def test_a_trained_net_recognises_digits_sooner_by_integrated_gradients_than_by_its_reverse() -> None:

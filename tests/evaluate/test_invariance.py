@@ -12,12 +12,12 @@ from tests.evaluate.settings import ROWS, curved, digits, digits_net, saying
 
 from assay import Ball, Recipe, evaluate, explain
 from assay.basics.errors import InputError
-from assay.model.transformations.randomise_weights import scrambled
+from assay.model.transformations.randomise_weights import randomise_weights
 
 
 def _learnt_otherwise(x: Any, y: Any, seed: Any, strength: float) -> Any:
     """A net of the digits' kind with weights of its own stream."""
-    return scrambled(digits(1).model, seed)
+    return randomise_weights(digits(1).model, seed)
 
 
 LEARNER = Recipe(_learnt_otherwise, digits_net()[1][:8], digits_net()[2][:8])

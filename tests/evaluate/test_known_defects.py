@@ -21,7 +21,7 @@ from tests.evaluate.settings import ROWS, curved, digits, saying
 import assay
 from assay import Ball, Constant, Marginal, Mean, NoisyLinear, evaluate, examples, explain
 from assay.basics.errors import InputError
-from assay.engine.neighbourhoods.neighbourhood import remade
+from assay.engine.neighbourhoods.neighbourhood import recomputed
 from assay.model.adapters.function import function
 
 HERE = Path(__file__).parent
@@ -98,7 +98,7 @@ def test_q14_a_complete_explanation_is_complete_whatever_rounding_did() -> None:
 def test_q17_what_stands_in_for_a_part_depends_on_no_other_part() -> None:
     """And is what its name says: a constant is that constant, a mean that of the background, noise is each pixel's."""
     asked: list[np.ndarray] = []
-    model = function(lambda x: asked.append(np.array(x)) or x.sum(axis=(1, 2, 3)), name="seen", mark="seen")
+    model = function(lambda x: asked.append(np.array(x)) or x.sum(axis=(1, 2, 3)), name="seen", fingerprint="seen")
     picture = np.random.default_rng(0).uniform(1, 2, (1, 1, 4, 4))
     background = np.random.default_rng(1).uniform(5, 6, (3, 1, 4, 4))
     case = assay.case(model, picture)
@@ -125,8 +125,8 @@ def test_q18_all_scores_speak_of_the_target_of_the_case(target: str) -> None:
     e = explain.integrated_gradients(case, steps=8)
     curve = [evaluate.morf(e, case), evaluate.selectivity(e, case), evaluate.irof(e, case)]
     others = [evaluate.faithfulness_correlation(e, case), evaluate.infidelity(e, case), evaluate.road(e, case)]
-    assert {score.made.target for score in (*curve, *others)} == {e.made.target}
-    assert target in e.made.target
+    assert {score.provenance.target for score in (*curve, *others)} == {e.provenance.target}
+    assert target in e.provenance.target
     empty = case.game(Constant(0.0)).table(np.zeros((1, 64), dtype=bool))[:, 0]
     own = case.value(torch.zeros(3, 1, 8, 8))
     assert_allclose(empty, own)
@@ -140,8 +140,8 @@ def test_q18_all_scores_speak_of_the_target_of_the_case(target: str) -> None:
 def test_q20_what_fails_is_said_and_options_stay_with_their_method() -> None:
     case = curved()
     coarse, fine = (explain.integrated_gradients(case, start=start, steps=4) for start in (0.0, 1.0))
-    assert_allclose(remade(fine, case), fine.values)
-    assert_allclose(remade(coarse, case), coarse.values)  # the other's start has not leaked
+    assert_allclose(recomputed(fine, case), fine.values)
+    assert_allclose(recomputed(coarse, case), coarse.values)  # the other's start has not leaked
     assert not np.allclose(coarse.values, fine.values)
     with pytest.raises(InputError, match="no option 'start'"):
         evaluate.deletion(coarse, case, start=1.0)

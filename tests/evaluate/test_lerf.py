@@ -1,5 +1,5 @@
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised, saying
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, explain
@@ -15,7 +15,7 @@ def test_it_equals_the_literal_curve_row_by_row() -> None:
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.lerf(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] > scores[1] > scores[2]
 
@@ -25,7 +25,7 @@ def test_it_is_free_after_insertion_whatever_the_steps() -> None:
     e = explain.saliency(case, signed=True)
     for steps in (0, 4, 5):
         evaluate.insertion(e, case, steps=steps)
-        assert evaluate.lerf(e, case, steps=steps).made.cost == {}
+        assert evaluate.lerf(e, case, steps=steps).provenance.cost == {}
 
 
 def test_it_is_the_mean_over_the_most_relevant_first_of_the_opposite() -> None:

@@ -80,7 +80,7 @@ def test_it_costs_one_explanation_a_draw() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
     score = evaluate.max_sensitivity(e, case, ball=BALL, draws=3)
-    assert score.made.cost["backwards"] == 3 * 4
+    assert score.provenance.cost["backwards"] == 3 * 4
 
 
 def test_explanations_by_removal_can_be_moved_too() -> None:

@@ -26,7 +26,7 @@ def test_q1_it_is_not_the_same_for_every_explanation() -> None:
 
 
 def test_q1_a_part_that_hurts_until_its_partner_is_there_should_come_after_it() -> None:
-    model = function(lambda x: 3 * x[:, 0] * x[:, 1] - x[:, 0], name="partners", mark="partners")
+    model = function(lambda x: 3 * x[:, 0] * x[:, 1] - x[:, 0], name="partners", fingerprint="partners")
     case = assay.case(model, np.ones((1, 2)))  # v = 0, −1 alone, 0 alone, 2 together
     e = explain.shapley(case)
     last, first = (evaluate.monotonicity(saying(e, [v]), case) for v in ([2.0, 1.0], [1.0, 2.0]))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import spearmanr
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, forest, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, forest, normalised, saying
 from tests.oracles import random_removal as oracle
 
 from assay import Marginal, evaluate, examples, explain
@@ -13,7 +13,7 @@ def test_with_one_filling_it_equals_the_literal_rank_correlation_after_occlusion
     e = explain.saliency(case, signed=True)
     explain.occlusion(case)
     score = evaluate.monotonicity_correlation(e, case)
-    assert score.made.cost == {}
+    assert score.provenance.cost == {}
     for row, (x, values) in enumerate(zip(ROWS, e.values)):
         moved = [(curved_value(x) - curved_value(oracle.without(x, [i], 0.0))) ** 2 for i in range(6)]
         assert_allclose(score.values[row], spearmanr(np.abs(values), moved).statistic)
@@ -71,14 +71,14 @@ def test_all_explanations_are_asked_about_the_same_inputs() -> None:
     remove = Marginal(background[:2])
     first = evaluate.monotonicity_correlation(one, case, remove=remove)
     again = evaluate.monotonicity_correlation(other, case, remove=remove)
-    assert first.made.cost == again.made.cost == {"forwards": 3 * 30 * 2}
+    assert first.provenance.cost == again.provenance.cost == {"forwards": 3 * 30 * 2}
     picture = digits(2)
     evaluate.monotonicity_correlation(explain.saliency(picture), picture)
-    assert evaluate.monotonicity_correlation(explain.edges(picture), picture).made.cost == {}
+    assert evaluate.monotonicity_correlation(explain.edges(picture), picture).provenance.cost == {}
 
 
 def test_truth_beats_chance() -> None:
-    case, true, shuffled, _ = ladder()
+    case, true, shuffled, _ = normalised()
     scores = [evaluate.monotonicity_correlation(e, case).mean for e in (true, shuffled)]
     assert scores[0] == pytest.approx(1.0)
     assert scores[1] < 0.9

@@ -1,5 +1,5 @@
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised, saying
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, examples, explain
@@ -15,7 +15,7 @@ def test_it_equals_the_literal_curve_row_by_row() -> None:
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.morf(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] < scores[1] < scores[2]
 
@@ -28,10 +28,14 @@ def test_fewer_steps_are_the_mean_over_fewer_points() -> None:
 def test_it_is_free_after_deletion_and_so_are_the_others_of_its_curve() -> None:
     case = examples.additive(range(1, 21))
     e = explain.saliency(case)
-    assert evaluate.deletion(e, case).made.cost == {"forwards": 20}
+    assert evaluate.deletion(e, case).provenance.cost == {"forwards": 20}
     for score in (evaluate.morf, evaluate.aopc, evaluate.selectivity, evaluate.irof, evaluate.monotonicity):
-        assert score(e, case).made.cost == {}
-    assert evaluate.region_perturbation(e, case).made.cost == evaluate.comprehensiveness(e, case).made.cost == {}
+        assert score(e, case).provenance.cost == {}
+    assert (
+        evaluate.region_perturbation(e, case).provenance.cost
+        == evaluate.comprehensiveness(e, case).provenance.cost
+        == {}
+    )
 
 
 def test_a_row_without_an_explanation_has_no_score() -> None:

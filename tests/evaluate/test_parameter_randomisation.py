@@ -11,14 +11,14 @@ from tests.oracles.rank_correlation import spearman
 from assay import Constant, evaluate, explain, grid, model
 from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import case
-from assay.engine.declare import explainer, remake
-from assay.model.transformations.randomise_weights import layers, scrambled
+from assay.engine.declare import explainer, recompute
+from assay.model.transformations.randomise_weights import layers, randomise_weights
 from assay.nouns.catalogue import leave
 
 
 def _after(question: Any, e: Any, places: tuple[str, ...]) -> Any:
-    other = scrambled(question.model, question.seed.child("scramble"), places=places)
-    return remake(e, replace(question, model=other)).values
+    other = randomise_weights(question.model, question.seed.child("scramble"), places=places)
+    return recompute(e, replace(question, model=other)).values
 
 
 def test_it_equals_the_literal_rank_correlation_with_a_scrambled_net() -> None:
@@ -115,13 +115,13 @@ def test_explanations_by_removal_are_remade_on_the_scrambled_net() -> None:
     score = evaluate.parameter_randomisation(e, question)
     after = _after(question, e, layers(question.model))
     assert_allclose(score.values, [spearman(abs(a), abs(b)) for a, b in zip(e.values, after)])
-    assert score.made.cost["forwards"] >= 2 * 15
+    assert score.provenance.cost["forwards"] >= 2 * 15
 
 
 def test_the_label_asked_about_stays_when_the_scrambled_net_predicts_another() -> None:
     question = digits(6)
     e = explain.saliency(question, signed=True)
-    other = replace(question, model=scrambled(question.model, question.seed.child("scramble")))
+    other = replace(question, model=randomise_weights(question.model, question.seed.child("scramble")))
     assert (other.predicted(question.rows.x) != question.label).any()
     kept = spearman(abs(e.values[0]), abs(explain.saliency(other, signed=True).values[0]))
     assert_allclose(evaluate.parameter_randomisation(e, question).values[0], kept)
@@ -191,10 +191,10 @@ def test_q10_every_parameter_is_drawn_afresh_those_of_a_transformer_too(score: A
     made: list[Any] = []
 
     def watched(*args: Any, **kwargs: Any) -> Any:
-        made.append(scrambled(*args, **kwargs))
+        made.append(randomise_weights(*args, **kwargs))
         return made[-1]
 
-    monkeypatch.setattr(randomised, "scrambled", watched)
+    monkeypatch.setattr(randomised, "randomise_weights", watched)
     e = explain.saliency(question, signed=True)
     if score == "smooth":
         evaluate.smooth_parameter_randomisation(e, question, ball=Ball("linf", 0.01), draws=2)

@@ -1,6 +1,6 @@
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, ladder
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, explain
@@ -17,7 +17,7 @@ def test_it_equals_the_literal_curve_row_by_row() -> None:
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.region_perturbation(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] > scores[1] > scores[2]
 
@@ -28,11 +28,11 @@ def test_it_stops_after_the_regions_it_is_given() -> None:
     expected = [oracle.aopc(curved_value, x, v, 0.5, 2) for x, v in zip(ROWS, e.values)]
     score = evaluate.region_perturbation(e, case, remove=HALF, regions=2)
     assert_allclose(score.values, expected, atol=1e-12)
-    assert score.made.cost == {"forwards": 8}
+    assert score.provenance.cost == {"forwards": 8}
 
 
 def test_q7_a_high_score_is_a_good_one_and_said_to_be() -> None:
-    case, true, _, reversed_ = ladder()
+    case, true, _, reversed_ = normalised()
     good, bad = evaluate.region_perturbation(true, case), evaluate.region_perturbation(reversed_, case)
     assert good.mean > bad.mean
     assert good.better == "higher"

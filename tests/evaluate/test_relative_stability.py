@@ -11,7 +11,7 @@ from tests.evaluate.settings import MATRIX, ROWS, curved, digits, saying
 from assay import Ball, evaluate, examples, explain, model
 from assay.basics.errors import InputError
 from assay.cases.case import case as ask
-from assay.engine.declare import remake
+from assay.engine.declare import recompute
 
 BALL = Ball("linf", 0.3)
 SCORES = (
@@ -38,7 +38,7 @@ def _literal(case: Any, e: Any, row: int, below: Any, draws: int, share: float) 
         if case.predicted(x)[row] != case.predicted(case.rows.x)[row]:
             flips += 1
             continue
-        best = max(best, _relative(remake(e, case.at(x)).values[row], e.values[row], share) / max(below(x), 1e-6))
+        best = max(best, _relative(recompute(e, case.at(x)).values[row], e.values[row], share) / max(below(x), 1e-6))
     return best, flips
 
 
@@ -129,7 +129,7 @@ def test_a_regression_has_no_labels_to_lose() -> None:
     case = curved()
     score = evaluate.relative_input_stability(explain.saliency(case, signed=True), case, ball=BALL, draws=3)
     assert_array_equal(score.extra["flipped"], 0)
-    assert score.made.cost["forwards"] == 3 * 4 * 2  # the gradient and the target at each draw, no outputs
+    assert score.provenance.cost["forwards"] == 3 * 4 * 2  # the gradient and the target at each draw, no outputs
 
 
 def test_the_layer_looked_at_is_told_and_may_be_named() -> None:

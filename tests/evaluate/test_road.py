@@ -34,7 +34,7 @@ def test_it_equals_the_mean_of_the_target_after_each_exact_solve() -> None:
 def test_truth_beats_chance_beats_reversal() -> None:
     picture = np.random.default_rng(3).uniform(size=(1, 1, 8, 8))
     weight = np.abs(picture) * (np.arange(64).reshape(8, 8) % 5 == 0)
-    model = function(lambda x: (weight * x).sum(axis=(1, 2, 3)), name="few pixels", mark="few pixels")
+    model = function(lambda x: (weight * x).sum(axis=(1, 2, 3)), name="few pixels", fingerprint="few pixels")
     case = assay.case(model, picture)
     true = saying(explain.random(case), (weight * picture).reshape(1, -1))
     generator = np.random.default_rng(4)
@@ -54,7 +54,7 @@ def test_q2_every_row_counts_whatever_the_batch() -> None:
 def test_q19_a_patch_is_taken_from_all_channels() -> None:
     picture = np.random.default_rng(0).uniform(size=(1, 3, 4, 4))
     seen = []
-    model = function(lambda x: seen.append(np.array(x)) or x.sum(axis=(1, 2, 3)), name="seen", mark="seen")
+    model = function(lambda x: seen.append(np.array(x)) or x.sum(axis=(1, 2, 3)), name="seen", fingerprint="seen")
     case = assay.case(model, picture, features=assay.grid((3, 4, 4), 2))
     e = saying(explain.random(case), [[4.0, 3.0, 2.0, 1.0]])
     seen.clear()
@@ -67,8 +67,8 @@ def test_q19_a_patch_is_taken_from_all_channels() -> None:
 def test_any_curve_can_be_asked_with_its_filling_and_shares_the_answers() -> None:
     case = digits(2)
     e = explain.saliency(case)
-    assert evaluate.deletion(e, case, remove=NoisyLinear()).made.cost == {"forwards": 128}
-    assert evaluate.road(e, case).made.cost == {}
+    assert evaluate.deletion(e, case, remove=NoisyLinear()).provenance.cost == {"forwards": 128}
+    assert evaluate.road(e, case).provenance.cost == {}
 
 
 def test_tables_are_refused() -> None:

@@ -34,7 +34,7 @@ def test_it_equals_the_paper_on_a_crop_that_torch_resizes() -> None:
         assert_allclose(score.values, [literal(case, row, box) for row, box in enumerate(boxes)], atol=1e-5)
     assert_allclose(score.extra["area"], [24 / 64, 1.0, 1 / 64])
     assert_allclose(score.values[1], score.extra["whole"][1], atol=1e-5)
-    assert score.made.cost == {"forwards": 3}
+    assert score.provenance.cost == {"forwards": 3}
 
 
 def test_the_scale_of_the_attribution_does_not_matter() -> None:

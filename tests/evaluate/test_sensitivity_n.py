@@ -4,7 +4,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, forest, ladder, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, forest, normalised, saying
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, Marginal, evaluate, examples, explain
@@ -53,7 +53,7 @@ def test_a_size_asked_by_the_faithfulness_correlation_is_free() -> None:
     e = explain.saliency(case)
     known = evaluate.faithfulness_correlation(e, case, size=0.2)
     score = evaluate.sensitivity_n(e, case, shares=(0.2,))
-    assert score.made.cost == {}
+    assert score.provenance.cost == {}
     assert score.values.tolist() == known.values.tolist()
     assert score.stderr is not None
     assert known.stderr is not None
@@ -73,7 +73,7 @@ def test_the_standard_error_covers_the_exact_value_about_as_often_as_it_says() -
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.sensitivity_n(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] > scores[1] > scores[2]
 

@@ -20,36 +20,36 @@ def _setting() -> tuple[Case, Explanation]:
 
 def test_one_deletion_curve_serves_comprehensiveness() -> None:
     case, e = _setting()
-    assert evaluate.deletion(e, case).made.cost == {"forwards": 20}
-    assert evaluate.comprehensiveness(e, case).made.cost == {}
-    assert evaluate.deletion(e, case).made.cost == {}
+    assert evaluate.deletion(e, case).provenance.cost == {"forwards": 20}
+    assert evaluate.comprehensiveness(e, case).provenance.cost == {}
+    assert evaluate.deletion(e, case).provenance.cost == {}
 
 
 def test_one_insertion_curve_serves_sufficiency() -> None:
     case, e = _setting()
     evaluate.insertion(e, case)
-    assert evaluate.sufficiency(e, case).made.cost == {}
+    assert evaluate.sufficiency(e, case).provenance.cost == {}
 
 
 def test_insertion_after_deletion_asks_neither_end_again() -> None:
     case, e = _setting()
     evaluate.deletion(e, case)
-    assert evaluate.insertion(e, case).made.cost == {"forwards": 19}
+    assert evaluate.insertion(e, case).provenance.cost == {"forwards": 19}
 
 
 @pytest.mark.parametrize("score", [evaluate.faithfulness_correlation, evaluate.infidelity])
 def test_random_subsets_are_asked_once_for_all_methods(score: Callable[..., Score]) -> None:
     case = digits(2)
     first, second = explain.saliency(case), explain.integrated_gradients(case, steps=2)
-    assert score(first, case, draws=30).made.cost["forwards"] >= 50
-    assert score(second, case, draws=30).made.cost == {}
+    assert score(first, case, draws=30).provenance.cost["forwards"] >= 50
+    assert score(second, case, draws=30).provenance.cost == {}
 
 
 def test_fewer_random_subsets_are_among_the_more() -> None:
     case = digits(2)
     e = explain.saliency(case)
     evaluate.infidelity(e, case, draws=40)
-    assert evaluate.infidelity(e, case, draws=25).made.cost == {}
+    assert evaluate.infidelity(e, case, draws=25).provenance.cost == {}
 
 
 def test_after_exact_shapley_values_no_removal_score_costs_anything() -> None:
@@ -63,21 +63,21 @@ def test_after_exact_shapley_values_no_removal_score_costs_anything() -> None:
         evaluate.faithfulness_correlation,
         evaluate.infidelity,
     ):
-        assert score(e, case).made.cost == {}, score
+        assert score(e, case).provenance.cost == {}, score
 
 
 def test_another_removal_is_another_curve() -> None:
     case, e = _setting()
     evaluate.deletion(e, case)
-    assert evaluate.deletion(e, case, remove=Constant(0.5)).made.cost == {"forwards": 20}
+    assert evaluate.deletion(e, case, remove=Constant(0.5)).provenance.cost == {"forwards": 20}
 
 
 def test_another_model_is_never_answered_from_memory() -> None:
     case = digits(1)
     e = explain.saliency(case)
     evaluate.deletion(e, case, steps=4)
-    other = replace(case, target=case.asking("log_odds").target)
-    assert evaluate.deletion(saying(e, e.values), other, steps=4).made.cost == {"forwards": 5}
+    other = replace(case, target=case.with_target("log_odds").target)
+    assert evaluate.deletion(saying(e, e.values), other, steps=4).provenance.cost == {"forwards": 5}
 
 
 def _names() -> list[Any]:

@@ -7,16 +7,16 @@ from tests.evaluate.settings import digits
 from tests.oracles.rank_correlation import spearman
 
 from assay import Ball, evaluate, explain
-from assay.engine.declare import remake
-from assay.model.transformations.randomise_weights import layers, scrambled
+from assay.engine.declare import recompute
+from assay.model.transformations.randomise_weights import layers, randomise_weights
 
 BALL = Ball("linf", 0.05)
 
 
 def _mean(case: Any, e: Any, draws: int, places: Any = ()) -> np.ndarray:
-    model = scrambled(case.model, case.seed.child("scramble"), places=places) if places else case.model
+    model = randomise_weights(case.model, case.seed.child("scramble"), places=places) if places else case.model
     there = [BALL.draw(case.rows, case.seed.child("neighbourhood", d)) for d in range(draws)]
-    return np.mean([remake(e, replace(case.at(x), model=model)).values for x in there], axis=0)
+    return np.mean([recompute(e, replace(case.at(x), model=model)).values for x in there], axis=0)
 
 
 def test_it_equals_the_literal_correlation_of_the_two_means() -> None:
@@ -44,5 +44,5 @@ def test_the_intact_net_is_explained_once_for_this_and_max_sensitivity() -> None
     case = digits(2)
     e = explain.saliency(case)
     evaluate.max_sensitivity(e, case, ball=BALL, draws=4)
-    assert evaluate.smooth_parameter_randomisation(e, case, ball=BALL, draws=4).made.cost["backwards"] == 4 * 2
-    assert evaluate.smooth_parameter_randomisation(e, case, ball=BALL, draws=4, absolute=False).made.cost == {}
+    assert evaluate.smooth_parameter_randomisation(e, case, ball=BALL, draws=4).provenance.cost["backwards"] == 4 * 2
+    assert evaluate.smooth_parameter_randomisation(e, case, ball=BALL, draws=4, absolute=False).provenance.cost == {}

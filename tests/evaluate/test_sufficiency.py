@@ -1,5 +1,5 @@
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, ladder
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, examples, explain
@@ -20,7 +20,7 @@ def test_one_part_that_is_everything_suffices() -> None:
 
 
 def test_truth_beats_chance_beats_reversal() -> None:
-    case, true, shuffled, reversed_ = ladder()
+    case, true, shuffled, reversed_ = normalised()
     scores = [evaluate.sufficiency(e, case).mean for e in (true, shuffled, reversed_)]
     assert scores[0] < scores[1] < scores[2]
 

@@ -10,7 +10,7 @@ SLOPES = np.array([2.0, -1.0, 0.5])
 
 def scored():
     """A linear score."""
-    return assay.model.function(lambda x: x @ SLOPES, name="score", mark="score")
+    return assay.model.function(lambda x: x @ SLOPES, name="score", fingerprint="score")
 
 
 def applicants(seed, count):

@@ -11,7 +11,7 @@ from tests.contract.subjects import neural, ragged, smooth
 import assay
 from assay import evaluate, explain
 from assay.basics.errors import CapabilityError, InputError
-from assay.engine.cost import price_of
+from assay.engine.cost import cost_of
 from assay.nouns.results.result import Explanation
 
 
@@ -85,17 +85,17 @@ def test_parts_that_a_row_lacks_get_nothing_and_take_no_rank() -> None:
 def test_members_of_this_case_cost_nothing_and_names_what_they_cost() -> None:
     case = neural()
     held = [explain.integrated_gradients(case), explain.occlusion(case)]
-    assert explain.aggregate(case, members=held).made.cost == {}
-    price = price_of(explain.aggregate.method, case, {"members": ("integrated_gradients", "occlusion")})
-    apart = [price_of(one.method, case, {}) for one in (explain.integrated_gradients, explain.occlusion)]
-    assert price == apart[0] + apart[1]
+    assert explain.aggregate(case, members=held).provenance.cost == {}
+    cost = cost_of(explain.aggregate.method, case, {"members": ("integrated_gradients", "occlusion")})
+    apart = [cost_of(one.method, case, {}) for one in (explain.integrated_gradients, explain.occlusion)]
+    assert cost == apart[0] + apart[1]
 
 
 def test_members_are_made_again_where_the_case_is_another() -> None:
     case = neural()
     found = explain.aggregate(case, members=[explain.integrated_gradients(case), explain.input_x_gradient(case)])
     there = case.at(case.rows.x + 0.3)
-    again = assay.remake(found, there)
+    again = assay.recompute(found, there)
     fresh = explain.aggregate(there, members=["integrated_gradients", "input_x_gradient"])
     assert_allclose(again.values, fresh.values)
     assert "made again for this case: integrated_gradients, input_x_gradient" in again.notes[-1].text
@@ -113,7 +113,7 @@ def test_an_aggregate_of_results_read_from_disk_cannot_be_made_again(tmp_path: P
     case = smooth()
     kept = assay.load(explain.aggregate(case, members=members()).save(tmp_path / "a.assay"))
     with pytest.raises(InputError, match=r"members=dict.*read from disk"):
-        assay.remake(kept, case.at(case.rows.x + 1))
+        assay.recompute(kept, case.at(case.rows.x + 1))
 
 
 def test_what_cannot_be_joined_is_refused() -> None:

@@ -47,7 +47,7 @@ def curved(x: np.ndarray) -> np.ndarray:
 
 
 def test_it_is_the_paper_transcribed() -> None:
-    result = explain.ale(assay.case(function(curved, mark="curved"), X), background=OTHERS, bins=8)
+    result = explain.ale(assay.case(function(curved, fingerprint="curved"), X), background=OTHERS, bins=8)
     for column in range(3):
         edges = result.extra["grid"][column]
         expected = literal(curved, OTHERS, column, edges)
@@ -60,7 +60,7 @@ def test_where_columns_go_together_it_stays_on_the_data_and_partial_dependence_d
     """f = x₀ wherever x₀ ≈ x₁, as in all the data, and far from it where they part (Apley and Zhu, section 1)."""
     line = np.linspace(0, 1, 100)
     together = np.stack([line, line], axis=1)
-    model = function(lambda x: np.where(np.abs(x[:, 0] - x[:, 1]) < 0.2, x[:, 0], 50.0), mark="torn")
+    model = function(lambda x: np.where(np.abs(x[:, 0] - x[:, 1]) < 0.2, x[:, 0], 50.0), fingerprint="torn")
     case = assay.case(model, together[[10, 90]])
     ours = explain.ale(case, background=together, bins=10).values[:, 0]
     assert_allclose(ours, line[[10, 90]] - 0.5, atol=1e-9)
@@ -69,7 +69,7 @@ def test_where_columns_go_together_it_stays_on_the_data_and_partial_dependence_d
 
 def test_the_error_is_that_of_the_bins_means() -> None:
     result = explain.ale(
-        assay.case(function(lambda x: x[:, 0] * x[:, 1], mark="product"), X), background=OTHERS, bins=1
+        assay.case(function(lambda x: x[:, 0] * x[:, 1], fingerprint="product"), X), background=OTHERS, bins=1
     )
     low, high = OTHERS[:, 0].min(), OTHERS[:, 0].max()
     effect = (high - low) * OTHERS[:, 1]
@@ -82,7 +82,7 @@ def test_a_pair_of_a_product_is_the_product_of_distances_from_the_means() -> Non
     side = np.linspace(-1, 2, 31)
     grid = np.array([[a, b] for a in side for b in side])
     case = assay.case(
-        function(lambda x: x[:, 0] * x[:, 1] + 3 * x[:, 0], mark="product"), grid[[5, 400]], names=["a", "b"]
+        function(lambda x: x[:, 0] * x[:, 1] + 3 * x[:, 0], fingerprint="product"), grid[[5, 400]], names=["a", "b"]
     )
     result = explain.ale(case, background=grid, bins=30, pairs=[("a", "b")])
     assert_allclose(result.extra["joint"][:, 0], np.prod(grid[[5, 400]] - 0.5, axis=1), atol=1e-9)
@@ -91,7 +91,7 @@ def test_a_pair_of_a_product_is_the_product_of_distances_from_the_means() -> Non
 
 
 def test_an_additive_model_has_no_second_order_effects() -> None:
-    case = assay.case(function(lambda x: np.exp(x[:, 0]) - x[:, 1] ** 2, mark="sum"), X, names=["a", "b", "c"])
+    case = assay.case(function(lambda x: np.exp(x[:, 0]) - x[:, 1] ** 2, fingerprint="sum"), X, names=["a", "b", "c"])
     result = explain.ale(case, background=OTHERS, bins=6, pairs=[("a", "b"), ("b", "c")])
     assert_allclose(result.extra["pair_curve"], 0.0, atol=1e-9)
 

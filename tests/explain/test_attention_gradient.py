@@ -28,7 +28,7 @@ def relevance(row, label):
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("label", [0, 1])
 def test_it_is_the_papers_rule(implementation, label):
-    case = asked(bert(implementation)).asking(label=label)
+    case = asked(bert(implementation)).with_target(label=label)
     found = explain.attention_gradient(case)
     for row in range(len(TEXTS)):
         line = relevance(row, label)[0]
@@ -40,5 +40,5 @@ def test_it_is_the_papers_rule(implementation, label):
 
 def test_classes_differ():
     case = asked(bert())
-    one, two = (explain.attention_gradient(case.asking(label=label)).values for label in (0, 1))
+    one, two = (explain.attention_gradient(case.with_target(label=label)).values for label in (0, 1))
     assert np.abs(one - two).max() > 1e-6

@@ -40,5 +40,5 @@ def test_it_is_the_product_over_layers(kind, position):
 def test_the_class_does_not_enter():
     case = asked(bert())
     assert_allclose(
-        explain.attention_rollout(case).values, explain.attention_rollout(case.asking(label=0)).values, atol=1e-12
+        explain.attention_rollout(case).values, explain.attention_rollout(case.with_target(label=0)).values, atol=1e-12
     )

@@ -42,7 +42,7 @@ def test_sampled_it_has_an_error_that_listing_takes_away() -> None:
 
 def test_many_parts_are_sampled_within_the_budget() -> None:
     case, _ = examples.random_game(30)
-    made = explain.banzhaf(case, budget=301).made
+    made = explain.banzhaf(case, budget=301).provenance
     assert made.cost["forwards"] <= 301
 
 

@@ -33,8 +33,8 @@ def test_the_signed_maps_mean_is_the_logit_less_its_bias() -> None:
 
 def test_of_a_contrast_it_is_the_difference_of_two_maps() -> None:
     case = pooled()
-    one, other = (cam(case.asking(label=k), signed=True).values for k in (1, 2))
-    assert_allclose(cam(case.asking(assay.contrast(2)), signed=True).values, one - other, atol=1e-12)
+    one, other = (cam(case.with_target(label=k), signed=True).values for k in (1, 2))
+    assert_allclose(cam(case.with_target(assay.contrast(2)), signed=True).values, one - other, atol=1e-12)
 
 
 class Functional(torch.nn.Module):
@@ -63,6 +63,6 @@ def test_other_nets_targets_and_layers_are_refused_with_grad_cam_named() -> None
     with pytest.raises(CapabilityError, match=r"needs a net that ends in global average pooling.*grad_cam"):
         cam(visual())
     with pytest.raises(CapabilityError, match=r"probability of .* is not linear .* at row 0, 1, 2. Use grad_cam"):
-        cam(pooled().asking("probability"))
+        cam(pooled().with_target("probability"))
     with pytest.raises(CapabilityError, match=r"has 4 channels, .* 5 inputs. Use grad_cam"):
         cam(pooled(), layer="1")

@@ -16,7 +16,7 @@ from assay.cases.case import Case
 
 def slow(case: Case, layer: str, start: float, steps: int = 400) -> np.ndarray:
     """Σ ∂f/∂a · Δa, by differences of activations over many short steps."""
-    until, since = case.model.until(layer), case.since(layer)
+    until, since = case.model.up_to_layer(layer), case.from_layer(layer)
     begun = torch.full_like(case.rows.x, start)
     total = np.zeros(since.rows.x.shape)
     before = None

@@ -15,7 +15,7 @@ from assay.model.adapters.function import function
 
 
 def picture(x: np.ndarray, **options: object) -> Case:
-    return assay.case(function(lambda x: x.sum(axis=(1, 2, 3)), name="sum", mark="sum"), x, **options)  # type: ignore[arg-type]  # options pass through
+    return assay.case(function(lambda x: x.sum(axis=(1, 2, 3)), name="sum", fingerprint="sum"), x, **options)  # type: ignore[arg-type]  # options pass through
 
 
 def test_it_is_sobels_magnitude_of_the_mean_channel() -> None:

@@ -46,7 +46,7 @@ def test_a_background_of_one_row_gives_integrated_gradients(tanh_case: Case) -> 
 
 def test_every_line_of_the_background_is_paid_for() -> None:
     case = examples.product()
-    assert explain.expected_gradients(case, background=BACKGROUND, steps=5).made.cost["backwards"] == 15
+    assert explain.expected_gradients(case, background=BACKGROUND, steps=5).provenance.cost["backwards"] == 15
 
 
 def test_nothing_is_drawn() -> None:

@@ -49,8 +49,8 @@ def test_where_the_head_is_linear_in_the_means_it_is_cam_over_the_positions(sign
 
 def test_it_follows_the_target() -> None:
     case = pooled()
-    one, other = (grad_cam(case.asking(label=k), signed=True).values for k in (1, 2))
-    both = grad_cam(case.asking(assay.contrast(2)), signed=True).values
+    one, other = (grad_cam(case.with_target(label=k), signed=True).values for k in (1, 2))
+    both = grad_cam(case.with_target(assay.contrast(2)), signed=True).values
     assert_allclose(both, one - other, atol=1e-12)
 
 

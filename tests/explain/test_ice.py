@@ -14,7 +14,7 @@ X, OTHERS = GENERATOR.normal(size=(30, 3)), GENERATOR.normal(size=(20, 3))
 
 
 def product() -> Case:
-    return assay.case(function(lambda x: x[:, 0] * x[:, 1] + x[:, 2] ** 2, mark="product"), X)
+    return assay.case(function(lambda x: x[:, 0] * x[:, 1] + x[:, 2] ** 2, fingerprint="product"), X)
 
 
 def test_a_line_is_the_row_with_the_column_moved() -> None:

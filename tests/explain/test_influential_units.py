@@ -78,7 +78,7 @@ def test_of_maps_a_unit_is_a_channel_and_its_region_that_of_its_mean() -> None:
     found = influential_units(case, regions=1)
     assert found.values.shape == (3, 4)
     best = int(found.extra["order"][0])
-    asked = case.asking(assay.unit("1", best))
+    asked = case.with_target(assay.unit("1", best))
     assert_allclose(found.extra["regions"][0], np.asarray(asked.gradient(case.rows.x)), atol=1e-12)
 
 

@@ -21,7 +21,7 @@ def test_on_a_product_both_halves_get_the_whole() -> None:
 
 
 def test_it_costs_one_backward_a_row() -> None:
-    made = explain.input_x_gradient(examples.product()).made
+    made = explain.input_x_gradient(examples.product()).provenance
     assert made.cost["backwards"] == 1
 
 

@@ -14,7 +14,7 @@ from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import Case
 from assay.engine.gradients.distributions import gauss_logarithm
 from assay.explain import integrated_gradients, integrated_hessians
-from assay.model.transformations.softplus_surrogate import softened
+from assay.model.transformations.softplus_surrogate import softplus_surrogate
 
 
 class Formula(torch.nn.Module):
@@ -112,7 +112,9 @@ def test_at_kinks_interactions_vanish_until_they_are_rounded_off() -> None:
     sharp = integrated_hessians(case)
     pairs = sharp.extra["interactions"]
     assert not (pairs * (1 - np.eye(4))).any()
-    soft = integrated_hessians(assay.case(softened(case.model, sharpness=4.0), case.rows.x, label=1), steps=48)
+    soft = integrated_hessians(
+        assay.case(softplus_surrogate(case.model, sharpness=4.0), case.rows.x, label=1), steps=48
+    )
     assert np.abs(sharp.residual).max() > 0.1 > 1e-4 > np.abs(soft.residual).max()
 
 

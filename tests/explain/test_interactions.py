@@ -22,7 +22,7 @@ from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.engine.coalitions.interaction_indices import INDICES
 from assay.engine.coalitions.interactions import _fitted, drawn, estimated
-from assay.engine.cost import price_of
+from assay.engine.cost import cost_of
 from assay.model.adapters.function import function
 
 EVERY = pytest.mark.parametrize("index", INDICES)
@@ -32,7 +32,9 @@ COMPLETE = [name for name, index in INDICES.items() if index.complete]
 def table_case(table: Any, seed: int = 0) -> Case:
     """A game given by its worths (2^n,), the first part as the lowest bit, at x = (1, …, 1) removed by 0."""
     parts = int(np.log2(len(table)))
-    worths = function(lambda x: table[(x > 0.5) @ (1 << np.arange(parts))], name="table", mark=str(table.tolist()))
+    worths = function(
+        lambda x: table[(x > 0.5) @ (1 << np.arange(parts))], name="table", fingerprint=str(table.tolist())
+    )
     return assay.case(worths, np.ones((1, parts)), seed=seed)
 
 
@@ -143,7 +145,7 @@ def test_pairs_are_symmetric_and_their_rows_are_the_values(index: str, budget: i
 
 def test_a_glove_game_has_rivals_and_complements() -> None:
     """Parts 0 and 1 are left gloves, 2 a right one: a pair is worth 1."""
-    gloves = function(lambda x: np.minimum(x[:, 0] + x[:, 1], x[:, 2]).clip(0, 1), mark="gloves")
+    gloves = function(lambda x: np.minimum(x[:, 0] + x[:, 1], x[:, 2]).clip(0, 1), fingerprint="gloves")
     result = explain.interactions(assay.case(gloves, np.ones((1, 3))), index="sii")
     assert_allclose(explain.shapley(assay.case(gloves, np.ones((1, 3)))).values, [[1 / 6, 1 / 6, 2 / 3]], atol=1e-12)
     found = by_set(result)
@@ -153,7 +155,7 @@ def test_a_glove_game_has_rivals_and_complements() -> None:
 
 def test_of_a_majority_the_interactions_are_known() -> None:
     """Two of three carry a vote: v = Σ pairs − 2 · all three."""
-    votes = function(lambda x: (x.sum(axis=1) > 1.5).astype(float), mark="majority")
+    votes = function(lambda x: (x.sum(axis=1) > 1.5).astype(float), fingerprint="majority")
     found = by_set(explain.interactions(assay.case(votes, np.ones((1, 3))), index="moebius", order=3))
     assert [found[frozenset(s)] for s in ({0}, {0, 1}, {0, 1, 2})] == pytest.approx([0.0, 1.0, -2.0])
     pairs = by_set(explain.interactions(assay.case(votes, np.ones((1, 3))), index="banzhaf"))
@@ -163,7 +165,7 @@ def test_of_a_majority_the_interactions_are_known() -> None:
 def test_on_an_airport_only_the_smaller_of_two_planes_is_shared() -> None:
     """v(S) is the longest runway needed; what any set shares is 0 or ∓ the shortest step of its members."""
     lengths = np.array([1.0, 3.0, 7.0])
-    airport = function(lambda x: (x * lengths).max(axis=1), mark="airport")
+    airport = function(lambda x: (x * lengths).max(axis=1), fingerprint="airport")
     found = by_set(explain.interactions(assay.case(airport, np.ones((1, 3))), index="moebius", order=3))
     for members, value in found.items():
         assert value == pytest.approx((-1) ** (len(members) + 1) * lengths[sorted(members)[0]])
@@ -226,7 +228,7 @@ def _products(masks: Any) -> Any:
 
 
 def test_a_constant_game_is_known_at_once() -> None:
-    flat = assay.case(function(lambda x: np.full(len(x), 3.0), mark="flat"), np.ones((1, 12)))
+    flat = assay.case(function(lambda x: np.full(len(x), 3.0), fingerprint="flat"), np.ones((1, 12)))
     result = explain.interactions(flat, budget=300)
     assert_allclose(result.extra["interactions"], 0.0, atol=1e-12)
     assert_allclose(result.base, 3.0)
@@ -246,7 +248,7 @@ def test_a_budget_that_does_not_determine_is_refused_with_one_that_does(parts: i
 @pytest.mark.parametrize("budget", [200, 301, 5000])
 def test_it_asks_what_its_price_says(index: str, budget: int) -> None:
     case, _ = examples.random_game(12)
-    told = price_of(explain.interactions.method, case, {"index": index, "budget": budget})
+    told = cost_of(explain.interactions.method, case, {"index": index, "budget": budget})
     before = case.model.meter.forwards
     explain.interactions(case, index=index, budget=budget)
     spent = case.model.meter.forwards - before

@@ -18,7 +18,7 @@ import assay
 from assay import examples, explain
 from assay.basics.errors import InputError
 from assay.engine.coalitions.coalition_structure import all_coalitions, count
-from assay.engine.cost import price_of
+from assay.engine.cost import cost_of
 from assay.nouns.inputs.hierarchy import hierarchy, nested
 
 NESTS: list[Any] = [
@@ -59,7 +59,7 @@ def test_a_group_gets_its_shapley_value_in_the_game_of_groups() -> None:
 
 def test_united_a_glove_owner_gains() -> None:
     """Left gloves 0 and 1, right glove 2; the union of 1 and 2 shuts 0 out in half of the orders it would share."""
-    gloves = assay.model.function(lambda x: np.minimum(x[:, 0] + x[:, 1], x[:, 2]).clip(0, 1), mark="gloves")
+    gloves = assay.model.function(lambda x: np.minimum(x[:, 0] + x[:, 1], x[:, 2]).clip(0, 1), fingerprint="gloves")
     case = assay.case(gloves, np.ones((1, 3)))
     assert_allclose(explain.owen(case, groups=[["1", "2"]]).values, [[0.0, 0.25, 0.75]], atol=1e-12)
 
@@ -70,7 +70,7 @@ def test_each_coalition_that_matters_is_asked_once(groups: Any) -> None:
     nest = nested(groups, case.features.names)
     masks, _ = all_coalitions(nest, 5)
     assert len(masks) == count(nest) == len(np.unique(masks, axis=0))
-    told = price_of(explain.owen.method, case, {"groups": groups})
+    told = cost_of(explain.owen.method, case, {"groups": groups})
     explain.owen(case, groups=groups)
     assert case.model.meter.forwards == count(nest) == told.forwards + 1
 
@@ -92,7 +92,7 @@ def test_a_sampled_value_is_complete_within_its_error_and_priced() -> None:
         case = replace(examples.random_game(12, seed=seed, order=5)[0], seed=assay.Seed(seed))
         truth = explain.owen(case, groups=groups).values
         other = replace(case, seed=assay.Seed(seed + 100))
-        told = price_of(explain.owen.method, other, {"groups": groups, "budget": 200})
+        told = cost_of(explain.owen.method, other, {"groups": groups, "budget": 200})
         assert told.forwards <= 199
         result = explain.owen(other, groups=groups, budget=200)
         assert result.stderr is not None

@@ -29,14 +29,14 @@ def test_on_a_linear_model_the_curves_slope_is_the_coefficient() -> None:
 
 
 def test_on_an_additive_model_it_is_the_shapley_value_and_leaves_nothing() -> None:
-    case = assay.case(function(additive, mark="additive"), X)
+    case = assay.case(function(additive, fingerprint="additive"), X)
     result = explain.partial_dependence(case, background=OTHERS)
     assert_allclose(result.values, explain.shapley(case, remove=Marginal(OTHERS)).values, atol=1e-12)
     assert_allclose(result.residual, 0.0, atol=1e-12)
 
 
 def test_a_curve_is_the_mean_of_other_rows_set_to_the_point() -> None:
-    case = assay.case(function(lambda x: x[:, 0] * x[:, 1] + x[:, 2], mark="product"), X)
+    case = assay.case(function(lambda x: x[:, 0] * x[:, 1] + x[:, 2], fingerprint="product"), X)
     result = explain.partial_dependence(case, background=OTHERS, points=7)
     for place, point in enumerate(result.extra["grid"][1]):
         line = OTHERS[:, 0] * point + OTHERS[:, 2]
@@ -48,7 +48,7 @@ def test_a_curve_is_the_mean_of_other_rows_set_to_the_point() -> None:
 def test_a_pair_of_a_product_does_what_its_columns_do_not() -> None:
     """PD_ij − PD_i − PD_j + base of x₀x₁ is (x₀ − mean)(x₁ − mean) where background columns are uncorrelated."""
     grid = np.array([[a, b, 1.0] for a in (-1.0, 0.0, 4.0) for b in (2.0, 5.0)])
-    case = assay.case(function(lambda x: x[:, 0] * x[:, 1] + x[:, 2], mark="product"), X, names=["a", "b", "c"])
+    case = assay.case(function(lambda x: x[:, 0] * x[:, 1] + x[:, 2], fingerprint="product"), X, names=["a", "b", "c"])
     result = explain.partial_dependence(case, background=grid, pairs=[("a", "b"), ("c", "a")])
     assert_allclose(result.extra["joint"], np.stack([(X[:, 0] - 1) * (X[:, 1] - 3.5), np.zeros(5)], axis=1), atol=1e-12)
     surface = result.extra["pair_curve"]
@@ -97,7 +97,7 @@ def test_more_levels_than_points_leave_the_rarest_out_with_a_note() -> None:
 
 def test_a_group_moves_as_one_through_rows_of_the_background() -> None:
     cut = groups({"both": ["a", "b"]}, ["a", "b", "c"])
-    case = assay.case(function(lambda x: x[:, 0] * x[:, 1] + x[:, 2], mark="product"), X, features=cut)
+    case = assay.case(function(lambda x: x[:, 0] * x[:, 1] + x[:, 2], fingerprint="product"), X, features=cut)
     result = explain.partial_dependence(case, background=OTHERS, points=4)
     assert_array_equal(result.extra["grid"][0], [0, 20, 39, 59])
     rows = OTHERS[[0, 20, 39, 59]]
@@ -117,7 +117,7 @@ def test_each_label_has_its_own_curve() -> None:
 
 @pytest.mark.parametrize("pair", [("a", "z"), ("a", "a")])
 def test_pairs_that_are_none_are_refused(pair: tuple[str, ...]) -> None:
-    case = assay.case(function(additive, mark="additive"), X, names=["a", "b", "c"])
+    case = assay.case(function(additive, fingerprint="additive"), X, names=["a", "b", "c"])
     with pytest.raises(InputError, match="a pair is two different parts"):
         explain.partial_dependence(case, background=OTHERS, pairs=[pair])
 
@@ -130,7 +130,7 @@ def test_frames_of_whole_numbers_stay_whole() -> None:
         seen.append(str(rows["n"].dtype))
         return rows["n"].to_numpy() * rows["x"].to_numpy()
 
-    case = assay.case(function(f, mark="whole", columns=["n", "x"]), frame)
+    case = assay.case(function(f, fingerprint="whole", columns=["n", "x"]), frame)
     result = explain.partial_dependence(case, background=frame, points=3)
     assert set(seen) == {"int64"}
     assert_allclose(result.extra["curve"][0, 0], result.extra["grid"][0] * frame["x"].mean())

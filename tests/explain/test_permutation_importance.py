@@ -17,7 +17,7 @@ WEIGHTS = np.array([2.0, -1.0, 0.0])
 def test_on_a_linear_model_it_is_the_formula_of_the_squared_error() -> None:
     """(y − f + w(x − b))² − (y − f)², averaged over b: w²·mean (x − b)² + 2w(y − f)·(x − mean b)."""
     truth = X @ WEIGHTS + GENERATOR.normal(size=40)
-    case = assay.case(function(lambda x: x @ WEIGHTS, mark="linear"), X).asking("loss", truth)
+    case = assay.case(function(lambda x: x @ WEIGHTS, fingerprint="linear"), X).with_target("loss", truth)
     result = explain.permutation_importance(case, background=OTHERS)
     gap = X[:, None, :] - OTHERS[None]
     left = (truth - X @ WEIGHTS)[:, None]
@@ -29,7 +29,7 @@ def test_on_a_linear_model_it_is_the_formula_of_the_squared_error() -> None:
 def test_the_mean_is_model_reliance_with_students_interval_over_rows() -> None:
     """With the rows as their own background: all n² pairs, of which n change nothing."""
     truth = X @ WEIGHTS
-    case = assay.case(function(lambda x: x @ WEIGHTS, mark="linear"), X).asking("loss", truth)
+    case = assay.case(function(lambda x: x @ WEIGHTS, fingerprint="linear"), X).with_target("loss", truth)
     values = explain.permutation_importance(case, background=X)
     overall = values.mean()
     assert_allclose(overall.values, 2 * WEIGHTS**2 * X.var(axis=0), atol=1e-12)
@@ -45,7 +45,9 @@ def test_of_another_target_it_is_the_mean_change() -> None:
 
 
 def test_an_infinite_loss_is_refused_with_its_rows() -> None:
-    model = function(lambda x: np.stack([x[:, 0] > 0, x[:, 0] <= 0], axis=1) * 1.0, gives="probabilities", mark="hard")
+    model = function(
+        lambda x: np.stack([x[:, 0] > 0, x[:, 0] <= 0], axis=1) * 1.0, gives="probabilities", fingerprint="hard"
+    )
     case = assay.case(model, X[:3], target="loss", label=0)
     with pytest.raises(NumericalError, match="probability of exactly 0"):
         explain.permutation_importance(case, background=OTHERS)

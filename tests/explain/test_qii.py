@@ -84,6 +84,6 @@ def test_the_comparison_group_is_part_of_the_question():
     against_granted = explain.qii(case, comparison=x[100:300][granted[100:300]])
     assert against_granted.base.mean() > against_all.base.mean() + 0.2
     assert np.abs(against_all.values - against_granted.values).max() > 0.1
-    of_decision = explain.qii(case.asking("decision", 1), comparison=x[100:300])
+    of_decision = explain.qii(case.with_target("decision", 1), comparison=x[100:300])
     assert_allclose(of_decision.residual, 0.0, atol=1e-9)
     assert np.abs(of_decision.values).max() <= 1.0

@@ -23,4 +23,4 @@ def test_rows_and_seeds_differ() -> None:
 
 
 def test_the_body_never_asks_the_model() -> None:
-    assert explain.random(examples.product()).made.cost == {}
+    assert explain.random(examples.product()).provenance.cost == {}

@@ -54,7 +54,7 @@ def test_what_makes_no_sense_is_refused():
     with pytest.raises(InputError, match="layer=5"):
         explain.raw_attention(case, layer=5)
     with pytest.raises(CapabilityError, match="cut tokens apart"):
-        explain.raw_attention(case.since("bert.encoder.layer.0"), read="first")
+        explain.raw_attention(case.from_layer("bert.encoder.layer.0"), read="first")
     import torch
 
     with pytest.raises(CapabilityError, match="needs a net with attention between tokens"):

@@ -42,7 +42,7 @@ def test_sampled_it_is_the_literal_mean_over_masks_that_keep_the_part(digits: Ca
 
 def test_its_budget_is_spent_exactly() -> None:
     case, _ = examples.random_game(18)
-    made = explain.rise(case, budget=200).made
+    made = explain.rise(case, budget=200).provenance
     assert made.cost["forwards"] in (199, 200, 201)
 
 

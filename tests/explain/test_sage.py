@@ -24,7 +24,7 @@ def chances(x):
 
 
 def classes() -> Case:
-    return assay.case(function(chances, gives="probabilities", mark="chances"), X, target="loss", label=LABELS)
+    return assay.case(function(chances, gives="probabilities", fingerprint="chances"), X, target="loss", label=LABELS)
 
 
 def test_it_is_the_papers_sampler_run_over_every_row_and_order() -> None:
@@ -67,7 +67,7 @@ def test_on_a_linear_model_with_independent_columns_it_is_explained_variance() -
     """Squared error of w·x for y = w·x on a full grid, its own background: w² var of each column."""
     grid = np.array(list(product([-1.0, 0.0, 4.0], [2.0, 5.0], [0.0, 1.0])))
     weights = np.array([2.0, -1.0, 0.5])
-    case = assay.case(function(lambda x: x @ weights, mark="linear"), grid, target="loss", label=grid @ weights)
+    case = assay.case(function(lambda x: x @ weights, fingerprint="linear"), grid, target="loss", label=grid @ weights)
     result = explain.sage(case, background=grid)
     assert_allclose(result.mean().values, weights**2 * grid.var(axis=0), atol=1e-12)
 
@@ -81,7 +81,7 @@ def test_convergence_is_the_papers_ratio() -> None:
 
 def test_sampled_it_comes_within_its_error_of_the_exact() -> None:
     wide, others = GENERATOR.normal(size=(4, 12)), GENERATOR.normal(size=(6, 12))
-    model = function(lambda x: np.tanh(x @ np.arange(12.0) / 9) + x[:, 0] * x[:, 5], mark="wide")
+    model = function(lambda x: np.tanh(x @ np.arange(12.0) / 9) + x[:, 0] * x[:, 5], fingerprint="wide")
     case = assay.case(model, wide, target="loss", label=np.zeros(4))
     exact, some = (explain.sage(case, background=others, budget=budget) for budget in (4096, 400))
     assert_array_equal(exact.stderr, 0.0)
@@ -90,12 +90,14 @@ def test_sampled_it_comes_within_its_error_of_the_exact() -> None:
 
 
 def test_another_target_is_refused_with_what_to_ask() -> None:
-    case = assay.case(function(lambda x: x[:, 0], mark="first"), X)
-    with pytest.raises(CapabilityError, match=r"target \'loss\'; the case asks for \'value\'. Give case.asking"):
+    case = assay.case(function(lambda x: x[:, 0], fingerprint="first"), X)
+    with pytest.raises(CapabilityError, match=r"target \'loss\'; the case asks for \'value\'. Give case.with_target"):
         explain.sage(case, background=OTHERS)
 
 
 def test_an_infinite_loss_is_refused() -> None:
-    model = function(lambda x: np.stack([x[:, 0] > 0, x[:, 0] <= 0], axis=1) * 1.0, gives="probabilities", mark="hard")
+    model = function(
+        lambda x: np.stack([x[:, 0] > 0, x[:, 0] <= 0], axis=1) * 1.0, gives="probabilities", fingerprint="hard"
+    )
     with pytest.raises(NumericalError, match="probability of exactly 0"):
         explain.sage(assay.case(model, X, target="loss", label=0), background=OTHERS)

@@ -59,10 +59,10 @@ def test_fewer_channels_are_said_and_are_the_most_active() -> None:
         "the 1 most active of 2 channels are used, each row its own"
     ]
     assert "channels" not in [note.code for note in score_cam(case, channels=2).notes]
-    assert found.made.cost == {"forwards": 1 + 3 + 3}
+    assert found.provenance.cost == {"forwards": 1 + 3 + 3}
     with pytest.raises(InputError, match="channels=0"):
         score_cam(case, channels=0)
 
 
 def test_it_costs_one_pass_a_channel() -> None:
-    assert score_cam(visual(), layer="1").made.cost == {"forwards": 3 * (4 + 1)}
+    assert score_cam(visual(), layer="1").provenance.cost == {"forwards": 3 * (4 + 1)}

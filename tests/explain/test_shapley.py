@@ -41,7 +41,8 @@ def test_estimates_are_complete_too(parts: int, seed: int) -> None:
 def test_estimates_are_linear_in_the_model(first: int, second: int, factor: float) -> None:
     f, g = (examples.random_game(8, seed=seed)[0] for seed in (first, second))
     mixed = function(
-        lambda x: f.value(x, np.zeros(len(x), dtype=int)) + factor * g.value(x, np.zeros(len(x), dtype=int)), mark="mix"
+        lambda x: f.value(x, np.zeros(len(x), dtype=int)) + factor * g.value(x, np.zeros(len(x), dtype=int)),
+        fingerprint="mix",
     )
     both = explain.shapley(assay.case(mixed, np.ones((1, 8))), budget=40, fit="linear").values
     f, g = (explain.shapley(game, budget=40, fit="linear").values for game in (f, g))
@@ -54,7 +55,7 @@ def test_estimates_are_linear_in_the_model(first: int, second: int, factor: floa
 def test_columns_may_change_places(seed: int, order: list[int]) -> None:
     case, truth = examples.random_game(6, seed=seed)
     back = np.argsort(order)
-    moved = function(lambda x: case.value(x[:, back], np.zeros(len(x), dtype=int)), mark="moved")
+    moved = function(lambda x: case.value(x[:, back], np.zeros(len(x), dtype=int)), fingerprint="moved")
     assert_allclose(explain.shapley(assay.case(moved, np.ones((1, 6)))).values, truth[:, order], atol=1e-9)
 
 

@@ -24,7 +24,7 @@ def listed(x):
 
 
 def test_a_list_of_rules_is_found_again_and_its_values_are_exact() -> None:
-    case = assay.case(function(listed, mark="listed"), X, names=["a", "b", "c"])
+    case = assay.case(function(listed, fingerprint="listed"), X, names=["a", "b", "c"])
     result = explain.surrogate_rules(case, background=OTHERS, rules=2)
     assert_allclose(result.extra["fidelity"], 1.0)
     assert [line.partition(":")[0] for line in result.told[1:]] == [
@@ -37,7 +37,7 @@ def test_a_list_of_rules_is_found_again_and_its_values_are_exact() -> None:
 
 
 def test_the_residual_is_the_lists_error_and_leaves_are_where_rows_fall() -> None:
-    case = assay.case(function(lambda x: np.exp(x[:, 0]) - x[:, 1] * x[:, 2], mark="curved"), X)
+    case = assay.case(function(lambda x: np.exp(x[:, 0]) - x[:, 1] * x[:, 2], fingerprint="curved"), X)
     result = explain.surrogate_rules(case, background=OTHERS)
     said = result.extra["leaves"][result.extra["leaf"].astype(int), 1]
     assert_allclose(result.output - result.residual, said, atol=1e-12)
@@ -45,13 +45,13 @@ def test_the_residual_is_the_lists_error_and_leaves_are_where_rows_fall() -> Non
 
 
 def test_a_rule_holds_for_the_least_share_asked() -> None:
-    case = assay.case(function(listed, mark="listed"), X)
+    case = assay.case(function(listed, fingerprint="listed"), X)
     leaves = explain.surrogate_rules(case, background=OTHERS, rules=6, least=0.2).extra["leaves"]
     assert (leaves[:, 2] >= 0.2 * 210).all()
 
 
 def test_a_constant_model_has_one_rule_and_no_fidelity() -> None:
-    case = assay.case(function(lambda x: np.full(len(x), 2.5), mark="flat"), X)
+    case = assay.case(function(lambda x: np.full(len(x), 2.5), fingerprint="flat"), X)
     result = explain.surrogate_rules(case, background=OTHERS)
     assert result.told[1].startswith("1. always: 2.5")
     assert np.isnan(result.extra["fidelity"]).all()
@@ -69,7 +69,7 @@ def test_levels_are_told_by_name() -> None:
     def homes(rows):
         return (rows["purpose"] == "house").to_numpy() * 1.0
 
-    case = assay.case(function(homes, mark="homes", columns=list(frame.columns)), frame.iloc[:4])
+    case = assay.case(function(homes, fingerprint="homes", columns=list(frame.columns)), frame.iloc[:4])
     told = explain.surrogate_rules(case, background=frame, rules=1).told
     assert told[1].startswith("1. if purpose is house: 1 (") or told[1].startswith("1. if purpose is not house: 0 (")
 
@@ -84,4 +84,4 @@ def test_a_local_list_tells_each_row(tissue: Callable[..., Case]) -> None:
 @pytest.mark.parametrize("options", [{"rules": 0}, {"rules": 7, "length": 2}, {"least": 0.5}])
 def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(InputError, match="at most 12 conditions"):
-        explain.surrogate_rules(assay.case(function(listed, mark="listed"), X), background=OTHERS, **options)
+        explain.surrogate_rules(assay.case(function(listed, fingerprint="listed"), X), background=OTHERS, **options)

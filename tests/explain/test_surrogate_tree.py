@@ -25,7 +25,7 @@ def steps(x):
 
 
 def test_a_tree_is_told_by_its_own_tree_without_loss() -> None:
-    case = assay.case(function(steps, mark="steps"), X, names=["a", "b", "c", "d"])
+    case = assay.case(function(steps, fingerprint="steps"), X, names=["a", "b", "c", "d"])
     result = explain.surrogate_tree(case, background=OTHERS)
     assert_allclose(result.extra["fidelity"], 1.0)
     assert_allclose(result.residual, 0.0, atol=1e-12)
@@ -43,7 +43,7 @@ def test_values_are_the_fitted_trees_shapley_values_by_brute_force() -> None:
     def f(x):
         return x[:, 0] * x[:, 1] + np.sin(3 * x[:, 2])
 
-    case = assay.case(function(f, mark="smooth"), X)
+    case = assay.case(function(f, fingerprint="smooth"), X)
     result = explain.surrogate_tree(case, background=OTHERS, depth=5, least=2)
     held = np.zeros(200, dtype=bool)
     held[case.seed.child("surrogate", "held out").generator().permutation(200)[:60]] = True
@@ -63,7 +63,7 @@ def test_values_are_the_fitted_trees_shapley_values_by_brute_force() -> None:
 
 
 def test_a_model_that_no_small_tree_repeats_gets_a_note_not_to_read_it() -> None:
-    case = assay.case(function(lambda x: np.sin(9 * x).sum(axis=1), mark="wild"), X)
+    case = assay.case(function(lambda x: np.sin(9 * x).sum(axis=1), fingerprint="wild"), X)
     result = explain.surrogate_tree(case, background=OTHERS, depth=2)
     assert result.extra["fidelity"][0] < 0.3
     assert [note.code for note in result.notes] == ["unfaithful"]
@@ -71,7 +71,7 @@ def test_a_model_that_no_small_tree_repeats_gets_a_note_not_to_read_it() -> None
 
 
 def test_leaves_count_what_was_held_out() -> None:
-    case = assay.case(function(steps, mark="steps"), X)
+    case = assay.case(function(steps, fingerprint="steps"), X)
     leaves = explain.surrogate_tree(case, background=OTHERS, held_out=0.4).extra["leaves"]
     assert leaves[:, 2].sum() == 120
     assert leaves[:, 3].sum() == 80
@@ -92,7 +92,7 @@ def test_each_label_gets_a_tree_and_agreement_is_that_of_decisions() -> None:
 
 
 def test_a_local_tree_tells_each_row_by_itself_and_better_than_the_global_one() -> None:
-    case = assay.case(function(lambda x: x[:, 0] * x[:, 1] * 3 + x[:, 2] ** 2, mark="curved"), X)
+    case = assay.case(function(lambda x: x[:, 0] * x[:, 1] * 3 + x[:, 2] ** 2, fingerprint="curved"), X)
     whole = explain.surrogate_tree(case, background=OTHERS[:50], depth=3)
     local = explain.surrogate_tree(case, background=OTHERS[:50], depth=3, local=True)
     assert np.abs(local.residual).mean() < np.abs(whole.residual).mean()
@@ -103,25 +103,25 @@ def test_a_local_tree_tells_each_row_by_itself_and_better_than_the_global_one() 
 
 @pytest.mark.parametrize("local", [False, True])
 def test_it_asks_for_what_it_says(local: bool) -> None:
-    from assay.engine.cost import price_of
+    from assay.engine.cost import cost_of
 
-    case = assay.case(function(steps, mark="steps"), X)
+    case = assay.case(function(steps, fingerprint="steps"), X)
     meter, _ = case.model.meter, case.output
     asked = meter.asked
     result = explain.surrogate_tree(case, background=OTHERS, local=local, draws=50)
-    price = price_of(explain.surrogate_tree.method, case, result.made.options)
-    assert meter.asked - asked == price.forwards == 200
+    cost = cost_of(explain.surrogate_tree.method, case, result.provenance.options)
+    assert meter.asked - asked == cost.forwards == 200
 
 
 @pytest.mark.parametrize("options", [{"held_out": 1.0}, {"depth": 0}, {"draws": 2}, {"width": 0.0}])
 def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(InputError):
-        explain.surrogate_tree(assay.case(function(steps, mark="steps"), X), background=OTHERS, **options)
+        explain.surrogate_tree(assay.case(function(steps, fingerprint="steps"), X), background=OTHERS, **options)
 
 
 def test_a_background_of_one_row_is_refused() -> None:
     with pytest.raises(InputError, match="at least one to learn from"):
-        explain.surrogate_tree(assay.case(function(steps, mark="steps"), X), background=OTHERS[:1])
+        explain.surrogate_tree(assay.case(function(steps, fingerprint="steps"), X), background=OTHERS[:1])
 
 
 def test_on_a_forest_it_agrees_on_nearly_every_decision(tissue: Callable[..., Case]) -> None:

@@ -72,7 +72,7 @@ def test_interventional_values_are_those_of_the_marginal_game(name: str) -> None
     exact = explain.shapley(case, remove=assay.Marginal(background))
     assert_allclose(found.values, exact.values, atol=SINGLE.get(name, 1e-10))
     assert_allclose(found.base, exact.base, atol=SINGLE.get(name, 1e-10))
-    assert not found.made.cost.get("forwards", 0) > len(case)
+    assert not found.provenance.cost.get("forwards", 0) > len(case)
 
 
 @pytest.mark.parametrize("name", REGRESSIONS)

@@ -19,7 +19,7 @@ FOREST = RandomForestRegressor(10, max_depth=6, random_state=0).fit(X, Y)
 def test_forty_columns_of_a_linear_model_all_get_their_share():
     """shap (a): ten features are kept by default; thirty shares were exactly 0."""
     slopes = GENERATOR.normal(size=40)
-    model = assay.model.function(lambda x: x @ slopes, name="linear", mark="linear 40")
+    model = assay.model.function(lambda x: x @ slopes, name="linear", fingerprint="linear 40")
     x, other = GENERATOR.normal(size=(2, 40)), GENERATOR.normal(size=(10, 40))
     found = explain.shapley(assay.case(model, x), remove=assay.Marginal(other), budget=400)
     assert_allclose(found.values, slopes * (x - other.mean(axis=0)), atol=1e-10)

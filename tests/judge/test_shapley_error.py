@@ -19,7 +19,7 @@ PARTS, SIMULATIONS = 11, 500
 def voting_game(parts: int, seed: int, draw: int) -> tuple[Any, Any]:
     """Weighted votes against a quota: gains are 0 or 1, the widest spread there is."""
     weights = np.random.default_rng(seed).uniform(0.2, 1.0, parts)
-    votes = function(lambda x: (x @ weights > weights.sum() / 2).astype(float), mark=f"votes {seed}")
+    votes = function(lambda x: (x @ weights > weights.sum() / 2).astype(float), fingerprint=f"votes {seed}")
     case = assay.case(votes, np.ones((1, parts)), seed=draw)
     return case, explain.shapley(case, budget=2**parts).values
 

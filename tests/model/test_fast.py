@@ -17,8 +17,8 @@ from torch import nn
 import assay
 from assay import explain
 from assay.basics.errors import InputError
-from assay.cases.fast_path import ahead
-from assay.engine.cost import price_of
+from assay.cases.fast_path import fast_path
+from assay.engine.cost import cost_of
 from assay.model import fast as made  # the function
 from assay.model.transformations.fast_forward import BREAK_EVEN, TOLERANCE, pays, written
 from assay.nouns.inputs.rows import Rows
@@ -94,19 +94,19 @@ def test_preprocess_and_output_are_converted_with_the_net() -> None:
     net = nn.Linear(5, 4)
     model = assay.model.torch(net, preprocess=lambda x: (x - 127.0) / 128.0, output=lambda out: out[:, :2])
     quick = made(model, rows=x)
-    assert quick.mark != model.mark
+    assert quick.fingerprint != model.fingerprint
     np.testing.assert_allclose(outputs(quick, x), outputs(model, x), rtol=1e-5)
     assert outputs(quick, x).shape == (3, 2)
 
 
 def test_a_layer_on_is_converted_from_there() -> None:
     model, x = model_of()
-    case = assay.case(model, x).since("2")
+    case = assay.case(model, x).from_layer("2")
     quick = made(case.model, rows=case.rows)
-    assert quick.mark != case.model.mark
+    assert quick.fingerprint != case.model.fingerprint
     moved = case.rows.holding(case.rows.x * 0.5, np.arange(11))
     np.testing.assert_allclose(quick.values(moved), case.model.values(moved), rtol=1e-5, atol=1e-6)
-    until = made(model.until("2"), rows=x)
+    until = made(model.up_to_layer("2"), rows=x)
     assert until.notes[-1].code == "plain-forward"
 
 
@@ -127,7 +127,11 @@ def test_the_choice_is_made_by_counts() -> None:
     assert pays(model, rows, enough)
     assert not pays(model, rows, enough - 1)
     assert made(model, rows=x, work=enough - 1) is model
-    assert made(model, rows=x, work=enough).mark == made(model, rows=x, work=enough).mark != model.mark
+    assert (
+        made(model, rows=x, work=enough).fingerprint
+        == made(model, rows=x, work=enough).fingerprint
+        != model.fingerprint
+    )
     assert made(model, rows=x, work=enough - 1) is model  # though it is converted by now
     linear, table = model_of("mlp")
     assert written(linear, rows_of(table)) == 0
@@ -146,7 +150,7 @@ def test_what_is_known_of_the_model_stays(conv_pair: Any) -> None:
     note = quick.notes[-1]
     assert note.code == "fast-forward"
     assert "onnxruntime" in note.text
-    assert quick.mark != model.mark
+    assert quick.fingerprint != model.fingerprint
     case = assay.case(quick, x, label=0)
     before = quick.meter.forwards
     case.value(torch.as_tensor(x))
@@ -170,7 +174,7 @@ def test_gradients_go_through_the_plain_net(conv_pair: Any) -> None:
     quick.forward(replace(case.rows, x=tensor)).sum().backward()
     assert tensor.grad is not None
     assert np.isfinite(tensor.grad.numpy()).all()
-    since = other.since("2")
+    since = other.from_layer("2")
     np.testing.assert_allclose(since.value(since.rows.x), case.output, rtol=1e-5)
 
 
@@ -192,7 +196,7 @@ def test_nothing_of_the_callers_is_changed() -> None:
     state = {name: value.clone() for name, value in net.state_dict().items()}
     files = set(os.listdir(tempfile.gettempdir())), set(os.listdir("."))
     quick = made(model, rows=x)
-    assert quick.mark != model.mark
+    assert quick.fingerprint != model.fingerprint
     assert (set(os.listdir(tempfile.gettempdir())) - files[0], set(os.listdir(".")) - files[1]) == (set(), set())
     assert torch.equal(random, torch.get_rng_state())
     assert (drawn == np.random.get_state()[1]).all()  # noqa: NPY002  # the stream that must stay untouched
@@ -226,7 +230,7 @@ def test_a_net_that_cannot_be_converted_stays_plain(net: nn.Module) -> None:
     x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
     other = made(model, rows=x)
     assert other.forward is model.forward
-    assert other.mark == model.mark
+    assert other.fingerprint == model.fingerprint
     assert other.notes[-1].code == "plain-forward"
 
 
@@ -279,20 +283,20 @@ def test_games_above_the_break_even_count_switch_by_themselves(monkeypatch: pyte
     few = explain.shapley(case)
     assert not any("forward" in note.code for note in few.notes)
     monkeypatch.setattr(fast_module, "BREAK_EVEN", 11 * 16 * 144)
-    assert not ahead(case, assay.Constant(0.0), 15).quick
-    assert ahead(case, assay.Constant(0.0), 16).quick
+    assert not fast_path(case, assay.Constant(0.0), 15).quick
+    assert fast_path(case, assay.Constant(0.0), 16).quick
     before = case.model.meter.asked
     many = explain.shapley(case)
-    assert case.model.meter.asked - before == price_of(explain.shapley.method, case, {}).forwards
+    assert case.model.meter.asked - before == cost_of(explain.shapley.method, case, {}).forwards
     assert [note.code for note in many.notes if "forward" in note.code] == ["fast-forward"]
     np.testing.assert_allclose(many.values, few.values, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(many.residual, 0.0, atol=1e-12)  # the output is the fast forward's, too
-    assert case.game(assay.Constant(0.0)) is not ahead(case, assay.Constant(0.0), 16).game  # two memories
-    assert ahead(case, assay.Constant(0.0), 16).game is ahead(case, assay.Constant(0.0), 16).game
+    assert case.game(assay.Constant(0.0)) is not fast_path(case, assay.Constant(0.0), 16).game  # two memories
+    assert fast_path(case, assay.Constant(0.0), 16).game is fast_path(case, assay.Constant(0.0), 16).game
     again = explain.shapley(case)
-    assert again.made.cost.get("forwards", 0) == 0
+    assert again.provenance.cost.get("forwards", 0) == 0
     assert not any("forward" in note.code for note in explain.shapley(plain).notes)
-    assert not ahead(replace(case, live=True), assay.Constant(0.0), 16).quick
+    assert not fast_path(replace(case, live=True), assay.Constant(0.0), 16).quick
 
 
 def test_a_note_tells_why_a_large_game_stays_plain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,5 +306,5 @@ def test_a_note_tells_why_a_large_game_stays_plain(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(fast_module, "PACKAGES", ("no_such_package",))
     found = explain.shapley(case)
     assert [note.code for note in found.notes if "forward" in note.code] == ["plain-forward"]
-    assert ahead(case, assay.Constant(0.0), 16).game is case.game(assay.Constant(0.0))
+    assert fast_path(case, assay.Constant(0.0), 16).game is case.game(assay.Constant(0.0))
     np.testing.assert_allclose(found.output, case.output)

@@ -14,8 +14,8 @@ import assay
 from assay import explain
 from assay.basics.seed import Seed
 from assay.model.transformations import fold_batch_norm as made
-from assay.model.transformations.randomise_weights import scrambled
-from assay.model.transformations.softplus_surrogate import softened
+from assay.model.transformations.randomise_weights import randomise_weights
+from assay.model.transformations.softplus_surrogate import softplus_surrogate
 
 
 def settled(net: nn.Module, seed: int = 0) -> nn.Module:
@@ -229,7 +229,7 @@ def test_layers_have_their_own_activations(layer: str) -> None:
 @pytest.mark.parametrize("layer", ["conv", "norm"])
 def test_a_net_cut_at_a_folded_pair(layer: str) -> None:
     net, x = settled(Net(straight)), pictures()
-    since = assay.case(assay.wrap(net), x, label=0, target="logit").since(layer)
+    since = assay.case(assay.wrap(net), x, label=0, target="logit").from_layer(layer)
     kept: list[torch.Tensor] = []
     net.get_submodule(layer).register_forward_hook(lambda m, a, out: kept.append(out))
     wanted = torch.autograd.grad(net(x.clone().requires_grad_(True))[:, 0].sum(), kept[0])[0]
@@ -291,7 +291,7 @@ def test_other_weights_have_another_fold() -> None:
     model = assay.wrap(net)
     case = assay.case(model, x, label=0, target="logit")
     first = np.asarray(case.gradient(case.rows.x))
-    other = scrambled(model, Seed(3))
+    other = randomise_weights(model, Seed(3))
     drawn = assay.case(other, x, label=0, target="logit")
     np.testing.assert_allclose(np.asarray(drawn.gradient(drawn.rows.x)), slope(other.net, x), rtol=1e-12, atol=1e-13)
     assert np.abs(np.asarray(drawn.gradient(drawn.rows.x)) - first).max() > 1e-6
@@ -302,7 +302,7 @@ def test_other_weights_have_another_fold() -> None:
 
 def test_a_softened_net_is_softened() -> None:
     net, x = settled(Net(straight)), pictures()
-    soft = softened(assay.wrap(net), sharpness=2.0)
+    soft = softplus_surrogate(assay.wrap(net), sharpness=2.0)
     case = assay.case(soft, x, label=0, target="logit")
     found, plain = np.asarray(case.gradient(case.rows.x)), slope(net, x)
     assert np.abs(found - plain).max() > 1e-3

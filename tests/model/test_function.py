@@ -65,8 +65,8 @@ def test_functions_that_close_over_other_numbers_are_other_models() -> None:
     def weighted(w: np.ndarray) -> assay.Model:
         return assay.wrap(lambda x: x @ w, output="values")
 
-    assert weighted(np.ones(3)).mark == weighted(np.ones(3)).mark
-    assert weighted(np.ones(3)).mark != weighted(np.zeros(3)).mark
+    assert weighted(np.ones(3)).fingerprint == weighted(np.ones(3)).fingerprint
+    assert weighted(np.ones(3)).fingerprint != weighted(np.zeros(3)).fingerprint
 
 
 def test_a_functions_preprocess_belongs_to_its_mark() -> None:
@@ -74,5 +74,5 @@ def test_a_functions_preprocess_belongs_to_its_mark() -> None:
         return x[:, 0]
 
     plain, scaled = assay.wrap(model, output="values"), assay.wrap(model, output="values", preprocess=lambda x: x / 2)
-    assert plain.mark != scaled.mark
-    assert assay.model.function(model, mark="mine").mark == "mine"
+    assert plain.fingerprint != scaled.fingerprint
+    assert assay.model.function(model, fingerprint="mine").fingerprint == "mine"

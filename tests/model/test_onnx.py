@@ -175,8 +175,17 @@ def test_rows_of_another_shape_are_told() -> None:
 
 def test_the_mark_follows_the_bytes_and_the_reading() -> None:
     data = of_net()
-    assert black_box(data).mark == black_box(data).mark
-    assert len({black_box(data).mark, black_box(of_net("margin")).mark, black_box(data, output="margin").mark}) == 3
+    assert black_box(data).fingerprint == black_box(data).fingerprint
+    assert (
+        len(
+            {
+                black_box(data).fingerprint,
+                black_box(of_net("margin")).fingerprint,
+                black_box(data, output="margin").fingerprint,
+            }
+        )
+        == 3
+    )
 
 
 def test_the_same_rows_give_the_same_bytes() -> None:

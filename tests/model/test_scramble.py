@@ -9,7 +9,7 @@ from assay import model
 from assay.basics.errors import CapabilityError, InputError, NumericalError
 from assay.basics.seed import Seed
 from assay.model.model import Model
-from assay.model.transformations.randomise_weights import layers, scrambled
+from assay.model.transformations.randomise_weights import layers, randomise_weights
 from assay.nouns.inputs.rows import Rows
 
 
@@ -38,16 +38,16 @@ def _weights(some: Model) -> dict[str, torch.Tensor]:
 
 
 def test_every_parameter_changes_attention_projections_norms_and_class_token_too(trained: Model) -> None:
-    before, after = _weights(trained), _weights(scrambled(trained, Seed()))
+    before, after = _weights(trained), _weights(randomise_weights(trained, Seed()))
     assert {"attention.in_proj_weight", "token", "norm.weight", "head.bias"} <= set(before)
     assert not [name for name in before if (before[name] == after[name]).any()]
 
 
 def test_the_original_net_stays_as_it_is(trained: Model) -> None:
-    before, mark = _weights(trained), trained.mark
-    scrambled(trained, Seed())
+    before, fingerprint = _weights(trained), trained.fingerprint
+    randomise_weights(trained, Seed())
     assert all(torch.equal(tensor, before[name]) for name, tensor in _weights(trained).items())
-    assert trained.mark == mark
+    assert trained.fingerprint == fingerprint
 
 
 def test_places_are_named_output_side_first_and_own_every_parameter(trained: Model) -> None:
@@ -57,19 +57,22 @@ def test_places_are_named_output_side_first_and_own_every_parameter(trained: Mod
 
 
 def test_only_the_places_asked_for_change(trained: Model) -> None:
-    before, after = _weights(trained), _weights(scrambled(trained, Seed(), places=("head", "")))
+    before, after = _weights(trained), _weights(randomise_weights(trained, Seed(), places=("head", "")))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"head.weight", "head.bias", "token"}
 
 
 def test_a_place_draws_the_same_whichever_others_are_drawn(trained: Model) -> None:
-    some, all_ = _weights(scrambled(trained, Seed(), places=("head",))), _weights(scrambled(trained, Seed()))
+    some, all_ = (
+        _weights(randomise_weights(trained, Seed(), places=("head",))),
+        _weights(randomise_weights(trained, Seed())),
+    )
     assert torch.equal(some["head.weight"], all_["head.weight"])
 
 
 def test_the_same_seed_draws_the_same_and_another_another(trained: Model) -> None:
-    one, again, other = (scrambled(trained, Seed(s)) for s in (1, 1, 2))
-    assert one.mark == again.mark
+    one, again, other = (randomise_weights(trained, Seed(s)) for s in (1, 1, 2))
+    assert one.fingerprint == again.fingerprint
     assert torch.equal(_weights(one)["head.weight"], _weights(again)["head.weight"])
     assert not torch.equal(_weights(one)["head.weight"], _weights(other)["head.weight"])
 
@@ -77,7 +80,7 @@ def test_the_same_seed_draws_the_same_and_another_another(trained: Model) -> Non
 def test_equal_layers_of_different_names_draw_differently() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)).eval()
     net[1].load_state_dict(net[0].state_dict())
-    after = _weights(scrambled(model.torch(net), Seed()))
+    after = _weights(randomise_weights(model.torch(net), Seed()))
     assert (after["0.weight"] != after["1.weight"]).all()
 
 
@@ -85,7 +88,7 @@ def test_weights_keep_their_mean_and_spread() -> None:
     net = torch.nn.Linear(200, 200).eval()
     with torch.no_grad():
         net.weight.copy_(torch.linspace(1.0, 3.0, 40000).reshape(200, 200))
-    drawn = _weights(scrambled(model.torch(net), Seed()))["weight"]
+    drawn = _weights(randomise_weights(model.torch(net), Seed()))["weight"]
     assert abs(float(drawn.mean()) - 2.0) < 0.02
     assert abs(float(drawn.std()) - 2 / np.sqrt(12)) < 0.02
 
@@ -93,25 +96,25 @@ def test_weights_keep_their_mean_and_spread() -> None:
 def test_tied_weights_stay_tied() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(4, 4, bias=False), torch.nn.Linear(4, 4, bias=False)).eval()
     net[1].weight = net[0].weight
-    other = scrambled(model.torch(net), Seed()).net
+    other = randomise_weights(model.torch(net), Seed()).net
     assert other[0].weight is other[1].weight
 
 
 def test_the_batch_size_set_on_the_model_is_kept(trained: Model) -> None:
-    assert scrambled(replace(trained, batch=3), Seed()).batch == 3
+    assert randomise_weights(replace(trained, batch=3), Seed()).batch == 3
 
 
 def test_it_counts_on_the_same_meter_even_when_scrambled_twice(trained: Model) -> None:
-    twice = scrambled(scrambled(trained, Seed(1)), Seed(2))
+    twice = randomise_weights(randomise_weights(trained, Seed(1)), Seed(2))
     assert twice.meter is trained.meter
 
 
 def test_the_mark_tells_nets_and_cuts_apart(trained: Model) -> None:
     marks = {
-        trained.mark,
-        scrambled(trained, Seed()).mark,
-        scrambled(trained, Seed(), places=("head",)).mark,
-        scrambled(trained.until("norm"), Seed()).mark,
+        trained.fingerprint,
+        randomise_weights(trained, Seed()).fingerprint,
+        randomise_weights(trained, Seed(), places=("head",)).fingerprint,
+        randomise_weights(trained.up_to_layer("norm"), Seed()).fingerprint,
     }
     assert len(marks) == 4
 
@@ -119,40 +122,40 @@ def test_the_mark_tells_nets_and_cuts_apart(trained: Model) -> None:
 def test_a_layer_of_the_scrambled_net_can_be_read(trained: Model) -> None:
     x = torch.ones(2, 5, 8)
     rows = Rows(x, ("a", "b"))
-    cut = scrambled(trained.until("norm"), Seed())
+    cut = randomise_weights(trained.up_to_layer("norm"), Seed())
     assert cut.forward(rows).shape == (2, 8)
-    assert not torch.equal(cut.values(rows), trained.until("norm").values(rows))
+    assert not torch.equal(cut.values(rows), trained.up_to_layer("norm").values(rows))
 
 
 def test_outputs_stay_finite_and_of_similar_size(trained: Model) -> None:
     rows = Rows(torch.ones(2, 5, 8), ("a", "b"))
-    before, after = trained.values(rows), scrambled(trained, Seed()).values(rows)
+    before, after = trained.values(rows), randomise_weights(trained, Seed()).values(rows)
     assert torch.isfinite(after).all()
     assert after.abs().max() < 20 * before.abs().max()
 
 
 def test_global_generators_are_left_alone(trained: Model) -> None:
     state = torch.get_rng_state()
-    scrambled(trained, Seed())
+    randomise_weights(trained, Seed())
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_half_precision_weights_change_too() -> None:
     net = torch.nn.Linear(4, 2).eval().to(torch.bfloat16)
     before = _weights(model.torch(net))
-    after = _weights(scrambled(model.torch(net), Seed()))
+    after = _weights(randomise_weights(model.torch(net), Seed()))
     assert all(after[name].dtype == torch.bfloat16 for name in after)
     assert not [name for name in before if torch.equal(before[name], after[name])]
 
 
 def test_a_place_that_is_none_is_refused(trained: Model) -> None:
     with pytest.raises(InputError, match=r"no parameters at .*'body'"):
-        scrambled(trained, Seed(), places=("body",))
+        randomise_weights(trained, Seed(), places=("body",))
 
 
 def test_a_net_without_parameters_is_refused() -> None:
     with pytest.raises(InputError, match="no place to draw afresh"):
-        scrambled(model.torch(torch.nn.ReLU().eval()), Seed())
+        randomise_weights(model.torch(torch.nn.ReLU().eval()), Seed())
 
 
 def test_weights_that_are_not_finite_are_refused_by_name() -> None:
@@ -160,9 +163,9 @@ def test_weights_that_are_not_finite_are_refused_by_name() -> None:
     with torch.no_grad():
         net.weight[0, 0] = torch.nan
     with pytest.raises(NumericalError, match="parameter weight"):
-        scrambled(model.torch(net), Seed())
+        randomise_weights(model.torch(net), Seed())
 
 
 def test_models_without_weights_are_refused_with_advice() -> None:
     with pytest.raises(CapabilityError, match="Refit it on permuted labels"):
-        scrambled(curved().model, Seed())
+        randomise_weights(curved().model, Seed())

@@ -149,7 +149,7 @@ def test_too_few_class_names_are_refused() -> None:
 
 
 def test_the_mark_follows_the_fit() -> None:
-    marks = [assay.wrap(RandomForestClassifier(3, random_state=root).fit(X, Y)).mark for root in (0, 0, 1)]
+    marks = [assay.wrap(RandomForestClassifier(3, random_state=root).fit(X, Y)).fingerprint for root in (0, 0, 1)]
     assert marks[0] == marks[1] != marks[2]
     estimator = LogisticRegression().fit(X, Y)
-    assert assay.wrap(estimator).mark != assay.wrap(estimator, output="margin").mark
+    assert assay.wrap(estimator).fingerprint != assay.wrap(estimator, output="margin").fingerprint

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 import assay
 from assay.basics.errors import CapabilityError, InputError
-from assay.model.transformations.softplus_surrogate import softened
+from assay.model.transformations.softplus_surrogate import softplus_surrogate
 
 BETA = 5.0
 
@@ -78,7 +78,7 @@ def outputs(model, x=X):
 @pytest.mark.parametrize("name", RELUS)
 def test_every_way_to_call_relu_becomes_softplus(name):
     net = Calls(RELUS[name]).eval()
-    found = outputs(softened(assay.model.torch(net), sharpness=BETA))
+    found = outputs(softplus_surrogate(assay.model.torch(net), sharpness=BETA))
     np.testing.assert_allclose(found, soft(net.first(X)).detach(), rtol=1e-5, atol=1e-6)
 
 
@@ -86,7 +86,7 @@ def test_every_way_to_call_relu_becomes_softplus(name):
 def test_every_way_to_clip_becomes_a_difference_of_softplus(name):
     call, low, high = CLIPS[name]
     net = Calls(call).eval()
-    found = outputs(softened(assay.model.torch(net), sharpness=BETA))
+    found = outputs(softplus_surrogate(assay.model.torch(net), sharpness=BETA))
     np.testing.assert_allclose(found, clipped(net.first(X), low, high).detach(), rtol=1e-5, atol=2e-6)
 
 
@@ -95,7 +95,7 @@ def test_the_net_itself_stays_as_it_is_during_and_after():
     before = copy.deepcopy(net.state_dict())
     model = assay.model.torch(net)
     plain = outputs(model)
-    soft_model = softened(model, sharpness=BETA)
+    soft_model = softplus_surrogate(model, sharpness=BETA)
     assert not torch.allclose(outputs(soft_model), plain)
     assert torch.equal(outputs(model), plain)
     assert all(torch.equal(net.state_dict()[name], tensor) for name, tensor in before.items())
@@ -105,7 +105,7 @@ def test_the_net_itself_stays_as_it_is_during_and_after():
 @pytest.mark.parametrize("call", [nn.ReLU(), nn.ReLU(inplace=True), nn.ReLU6(inplace=True), statement(torch.relu_)])
 def test_second_derivatives_exist_and_are_right(call):
     net = nn.Sequential(Calls(call), nn.Linear(6, 1)).double().eval()
-    model = softened(assay.model.torch(net, gives="values"), sharpness=BETA)
+    model = softplus_surrogate(assay.model.torch(net, gives="values"), sharpness=BETA)
 
     def output(x):
         return model.forward(assay.case(model, X.numpy()).rows.holding(x, np.arange(len(x))))
@@ -117,19 +117,19 @@ def test_second_derivatives_exist_and_are_right(call):
 def test_the_difference_is_at_most_log_two_over_beta():
     net = Calls(nn.ReLU()).eval()
     model = assay.model.torch(net)
-    gap = (outputs(softened(model, sharpness=BETA)) - outputs(model)).abs().max()
+    gap = (outputs(softplus_surrogate(model, sharpness=BETA)) - outputs(model)).abs().max()
     assert 0.01 < gap <= np.log(2) / BETA + 1e-6
 
 
 def test_sharper_is_another_model_with_the_same_meter():
     model = assay.model.torch(Calls(nn.ReLU()))
-    a, b = softened(model, sharpness=5.0), softened(model, sharpness=6.0)
-    assert len({model.mark, a.mark, b.mark}) == 3
+    a, b = softplus_surrogate(model, sharpness=5.0), softplus_surrogate(model, sharpness=6.0)
+    assert len({model.fingerprint, a.fingerprint, b.fingerprint}) == 3
     assert a.meter is b.meter is model.meter
 
 
 def test_models_without_autograd_and_impossible_sharpness_are_refused():
     with pytest.raises(CapabilityError, match="needs a torch net"):
-        softened(assay.examples.linear().model)
+        softplus_surrogate(assay.examples.linear().model)
     with pytest.raises(InputError, match="sharpness"):
-        softened(assay.model.torch(Calls(nn.ReLU())), sharpness=0.0)
+        softplus_surrogate(assay.model.torch(Calls(nn.ReLU())), sharpness=0.0)

@@ -106,5 +106,5 @@ def test_words_are_pieces_joined_and_gaps_are_closed():
 
 def test_models_made_from_one_another_share_one_meter():
     case = textual()
-    inner = case.since("layer").since("head")
+    inner = case.from_layer("layer").from_layer("head")
     assert inner.model.meter is case.model.meter

@@ -13,7 +13,7 @@ from torch import nn
 
 import assay
 from assay.basics.errors import CapabilityError, InputError
-from assay.model.adapters.torch import mark_of
+from assay.model.adapters.torch import fingerprint_of
 
 X = np.random.default_rng(0).normal(size=(4, 4))
 
@@ -86,7 +86,7 @@ def test_one_column_of_logits_means_two_classes(flat: bool) -> None:
     raw = scores(body)[:, 0]
     assert_array_equal(case.label, raw > 0)
     assert_allclose(case.output, np.abs(raw), rtol=1e-5)
-    assert_allclose(case.asking("probability", label=1).output, 1 / (1 + np.exp(-raw)), rtol=1e-6)
+    assert_allclose(case.with_target("probability", label=1).output, 1 / (1 + np.exp(-raw)), rtol=1e-6)
 
 
 def test_preprocess_is_inside_the_graph_and_everything_stays_in_the_callers_units() -> None:
@@ -134,30 +134,30 @@ def test_the_model_is_a_copy_that_later_training_does_not_reach() -> None:
 
 def test_the_mark_changes_with_any_weight_or_buffer_and_with_nothing_else() -> None:
     net = nets.small()
-    mark = assay.wrap(net).mark
-    assert assay.wrap(nets.small(train=True).eval()).mark == mark
+    fingerprint = assay.wrap(net).fingerprint
+    assert assay.wrap(nets.small(train=True).eval()).fingerprint == fingerprint
     case = assay.case(assay.wrap(net), X)
     case.gradient(case.rows.x)
-    assert assay.wrap(net).mark == mark
+    assert assay.wrap(net).fingerprint == fingerprint
     for name in ("0.weight", "1.running_mean", "1.num_batches_tracked", "4.bias"):
         other = nets.small()
         with torch.no_grad():
             other.state_dict()[name].view(-1)[0] += 1
-        assert assay.wrap(other).mark != mark, name
-    assert assay.wrap(nets.small(), preprocess=lambda x: x / 2).mark != mark
+        assert assay.wrap(other).fingerprint != fingerprint, name
+    assert assay.wrap(nets.small(), preprocess=lambda x: x / 2).fingerprint != fingerprint
 
 
 def test_a_net_with_empty_and_scalar_parameters_has_a_mark() -> None:
     net = nn.Module()
     net.register_buffer("none", torch.empty(0, 3))
     net.register_buffer("one", torch.tensor(2.0))
-    assert len(mark_of(net)) == 32
+    assert len(fingerprint_of(net)) == 32
 
 
 def test_until_gives_a_layers_own_activations_even_if_the_next_works_in_place() -> None:
     net = nets.images()
     x = np.random.default_rng(1).normal(size=(2, 3, 6, 6))
-    layer = assay.wrap(net).until("0")
+    layer = assay.wrap(net).up_to_layer("0")
     case = assay.case(
         layer, x, target=assay.nouns.inputs.target.Target("sum", lambda out, label, gives: out.sum((1, 2, 3)), "")
     )
@@ -170,7 +170,7 @@ def test_until_gives_a_layers_own_activations_even_if_the_next_works_in_place() 
 
 def test_until_shares_the_meter_and_leaves_no_hook() -> None:
     model = assay.wrap(nets.images())
-    layer = model.until("1")
+    layer = model.up_to_layer("1")
     assay.case(layer, np.zeros((2, 3, 6, 6)), label=0)
     assert model.meter.forwards == layer.meter.forwards == 2
     assert not any(module._forward_hooks for module in model.net.modules())
@@ -180,7 +180,7 @@ def test_a_misspelt_layer_is_answered_with_the_nearest() -> None:
     net = nn.Sequential()
     net.add_module("layer_one", nn.Linear(4, 4))
     with pytest.raises(InputError, match="no layer 'layer_on'; near names: layer_one"):
-        assay.wrap(net).until("layer_on")
+        assay.wrap(net).up_to_layer("layer_on")
 
 
 def test_a_layer_that_returns_several_things_is_refused() -> None:
@@ -198,7 +198,7 @@ def test_a_layer_that_returns_several_things_is_refused() -> None:
 
 def test_other_models_have_no_layers() -> None:
     with pytest.raises(CapabilityError, match="no layers to cut at"):
-        assay.examples.linear().model.until("0")
+        assay.examples.linear().model.up_to_layer("0")
 
 
 def test_carried_inputs_reach_the_net_and_follow_their_rows() -> None:

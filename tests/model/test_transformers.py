@@ -86,16 +86,16 @@ def test_special_tokens_and_padding_stay_on_a_path_and_under_removal():
 
 @pytest.mark.parametrize("target", ["logit", "log_odds", "probability"])
 def test_layers_and_targets_work_on_texts(target):
-    case = asked(bert()).asking(target=target)
+    case = asked(bert()).with_target(target=target)
     inner = explain.conductance(case, layer="bert.encoder.layer.0", start=0.0, steps=200)
     assert inner.values.shape == (3, 8)
     assert np.abs(inner.residual).max() < 1e-5
-    later = case.since("bert.encoder.layer.0")
+    later = case.from_layer("bert.encoder.layer.0")
     assert_allclose(later.output, case.output, atol=1e-10)
     assert later.shown() == ()
-    chained = later.since("bert.encoder.layer.1")
+    chained = later.from_layer("bert.encoder.layer.1")
     assert_allclose(chained.value(chained.rows.x), case.output, atol=1e-10)
-    same = case.since("")
+    same = case.from_layer("")
     assert_allclose(same.gradient(same.rows.x), case.gradient(case.rows.x), atol=1e-12)
 
 
@@ -211,10 +211,10 @@ def test_words_without_word_ids_begin_after_spaces():
 
 def test_a_scrambled_net_still_reads_texts():
     from assay.basics.seed import Seed
-    from assay.model.transformations.randomise_weights import scrambled
+    from assay.model.transformations.randomise_weights import randomise_weights
 
     case = asked(bert())
-    other = scrambled(case.model, Seed(0))
+    other = randomise_weights(case.model, Seed(0))
     again = assay.case(other, TEXTS, label=1)
     assert np.abs(again.output - case.output).max() > 1e-6
     assert other.meter is case.model.meter

@@ -56,7 +56,7 @@ def test_a_classifier_gives_its_raw_score_on_raw_categorical_columns(kind: str, 
     assert case.features.names == tuple(FRAME.columns)
     assert_allclose(case.prediction, margins)
     assert_array_equal(case.label, estimator.predict(FRAME))
-    assert_allclose(case.asking("probability").output, estimator.predict_proba(FRAME).max(axis=1), atol=1e-6)
+    assert_allclose(case.with_target("probability").output, estimator.predict_proba(FRAME).max(axis=1), atol=1e-6)
 
 
 @BOTH
@@ -107,10 +107,10 @@ def test_at_the_end_of_a_pipeline_the_raw_score_is_read_too(kind: str) -> None:
 @BOTH
 def test_the_mark_follows_the_fit_and_not_the_use(kind: str) -> None:
     one, same = (boosted(kind, "classes").fit(FRAME, TWO) for _ in range(2))
-    mark = assay.wrap(one).mark
+    fingerprint = assay.wrap(one).fingerprint
     one.predict(FRAME)
-    assert assay.wrap(one).mark == assay.wrap(same).mark == mark
-    assert assay.wrap(boosted(kind, "classes").fit(FRAME, 1 - TWO)).mark != mark
+    assert assay.wrap(one).fingerprint == assay.wrap(same).fingerprint == fingerprint
+    assert assay.wrap(boosted(kind, "classes").fit(FRAME, 1 - TWO)).fingerprint != fingerprint
 
 
 def booster_of(estimator: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from assay import Ball, Blur, Constant, Marginal, Seed, integer_map
-from assay.nouns.results.result import Breach, Certificate, Explanation, Made, Note, Score
+from assay.nouns.results.result import AttackResult, Certificate, Explanation, Note, Provenance, Score
 
 OPTIONS: dict[str, Any] = {
     "steps": 32,
@@ -26,16 +26,16 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def made(method: str = "shapley", **options: Any) -> Made:
-    return Made(
+def made(method: str = "shapley", **options: Any) -> Provenance:
+    return Provenance(
         method=method,
         verb="explain",
         options=options,
         seed=Seed(3, ("a", "b")),
         target="logit of Käse",
-        model_mark="m" * 32,
-        rows_mark="r" * 32,
-        features_mark="f" * 32,
+        model_fingerprint="m" * 32,
+        rows_fingerprint="r" * 32,
+        features_fingerprint="f" * 32,
         versions={"python": "3.11", "assay": "0"},
         device="cpu",
         cost={"forwards": 12},
@@ -46,7 +46,7 @@ def explanation(values: Any = ((3.0, -1.0), (0.5, np.nan)), **fields: Any) -> Ex
     held = np.array(values, dtype=np.float64)
     rows, parts = held.shape
     plain: dict[str, Any] = {
-        "made": made(**OPTIONS),
+        "provenance": made(**OPTIONS),
         "notes": (Note("train-mode", "a <b>note</b> über alles", ("r0",)), Note("undefined", "one row")),
         "values": held,
         "stderr": np.full(held.shape, 0.1),
@@ -69,14 +69,14 @@ def score(values: Any = (0.5, np.nan, 1.5), **fields: Any) -> Score:
     ids = tuple(map(str, range(len(held))))
     made_ = replace(made("deletion"), verb="evaluate")
     return Score(
-        **({"made": made_, "notes": (), "values": held, "ids": ids, "better": "lower", "of": "shapley"} | fields)
+        **({"provenance": made_, "notes": (), "values": held, "ids": ids, "better": "lower", "of": "shapley"} | fields)
     )
 
 
-def breach() -> Breach:
+def attack_result() -> AttackResult:
     two = np.array([1.0, 2.0])
-    return Breach(
-        made=made("pgd"),
+    return AttackResult(
+        provenance=made("pgd"),
         notes=(),
         x=np.zeros((2, 3), dtype=np.float32),
         ids=("a", "b"),
@@ -92,7 +92,7 @@ def breach() -> Breach:
 
 def certificate() -> Certificate:
     return Certificate(
-        made=made("mus"),
+        provenance=made("mus"),
         notes=tuple(Note("n", f"note {i}") for i in range(5)),
         bounds={"incremental": np.array([1.0, np.nan]), "decremental": np.array([np.inf, 0.0])},
         ids=("a", "b"),

@@ -23,7 +23,7 @@ def named(**options: Any) -> Case:
 
 
 def test_of_logits_it_is_their_difference() -> None:
-    case = neural().asking(assay.contrast(2))
+    case = neural().with_target(assay.contrast(2))
     assert_allclose(case.output, case.prediction[:, 1] - case.prediction[:, 2], atol=1e-12)
     assert case.asked == "contrast with 2 of 1"
 
@@ -32,9 +32,9 @@ def test_a_name_is_looked_up_when_the_case_is_made() -> None:
     case = named(label="wolf", target=assay.contrast("husky"))
     assert_allclose(case.output, case.prediction[:, 0] - case.prediction[:, 1], atol=1e-12)
     assert (case.asked, case.target.rival) == ("contrast with husky of wolf", 1)
-    again = named(label="cat").asking(assay.contrast("husky"))
+    again = named(label="cat").with_target(assay.contrast("husky"))
     assert_allclose(again.output, case.prediction[:, 2] - case.prediction[:, 1], atol=1e-12)
-    assert again.asking(label="wolf").target is again.target
+    assert again.with_target(label="wolf").target is again.target
 
 
 def test_of_probabilities_it_is_the_log_odds_between_the_two() -> None:
@@ -58,22 +58,22 @@ def test_what_does_not_exist_is_refused() -> None:
     with pytest.raises(InputError, match=r"the rival of the contrast: .*'dog' does not exist; the model has 3 classes"):
         named(target=assay.contrast("dog"))
     with pytest.raises(InputError, match=r"the rival of the contrast: .*3 does not exist"):
-        neural().asking(assay.contrast(3))
+        neural().with_target(assay.contrast(3))
     with pytest.raises(InputError, match=r"the rival of the contrast: .*-1 does not exist"):
-        neural().asking(assay.contrast(-1))
+        neural().with_target(assay.contrast(-1))
     with pytest.raises(InputError, match="needs the name or position of a class; got 'runner_up'"):
         named(target=assay.contrast("runner_up"))
     with pytest.raises(CapabilityError, match="contrast needs classes"):
-        smooth().asking(assay.contrast(0))
+        smooth().with_target(assay.contrast(0))
 
 
 def test_a_label_that_is_the_rival_is_refused_naming_rows() -> None:
     with pytest.raises(InputError, match=r"row 0, 2: the label is the rival itself \(contrast with husky\)"):
         named(label=["husky", "cat", "husky"], target=assay.contrast("husky"))
     with pytest.raises(InputError, match="row 0, 1, 2: the label is the rival"):
-        neural().asking(assay.contrast(1))
+        neural().with_target(assay.contrast(1))
     with pytest.raises(InputError, match="row 0, 1, 2: the label is the rival"):
-        neural().asking(assay.contrast(2)).asking(label=2)
+        neural().with_target(assay.contrast(2)).with_target(label=2)
 
 
 GRADIENTS = [
@@ -87,10 +87,10 @@ GRADIENTS = [
 
 @pytest.mark.parametrize(("method", "subject"), GRADIENTS, ids=lambda v: getattr(v, "name", v))
 def test_it_goes_through_every_gradient_method(method: Any, subject: str) -> None:
-    case = SUBJECTS[subject]().asking(assay.contrast(2))
+    case = SUBJECTS[subject]().with_target(assay.contrast(2))
     signed = {"signed": True} if "signed" in method.options else {}
     found = method.call(case, **options(method, case), **signed)
-    assert found.made.target == "contrast with 2 of 1"
+    assert found.provenance.target == "contrast with 2 of 1"
     assert_allclose(found.output, case.prediction[:, 1] - case.prediction[:, 2], atol=1e-12)
     assert np.isfinite(found.values).all()
     assert np.abs(found.values).max() > 0

@@ -123,5 +123,5 @@ def test_names_may_come_in_any_sequence() -> None:
 
 
 def test_the_mark_changes_with_the_cut_and_with_the_names() -> None:
-    marks = {integer_map(index, names).mark for index in ([0, 1], [1, 0]) for names in (["a", "b"], ["a", "c"])}
+    marks = {integer_map(index, names).fingerprint for index in ([0, 1], [1, 0]) for names in (["a", "b"], ["a", "c"])}
     assert len(marks) == 4

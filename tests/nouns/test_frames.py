@@ -113,7 +113,7 @@ def test_the_mark_of_rows_does_not_depend_on_the_codes() -> None:
     used.encode(pl.DataFrame({"t": ["b"], "n": [0.0]}))
     one, other = (Rows(table.encode(frame), ("0", "1"), table=table) for table in (fresh, used))
     assert one.x.tolist() != other.x.tolist()
-    assert one.mark == other.mark
+    assert one.fingerprint == other.fingerprint
 
 
 def test_whole_numbers_replaced_by_a_mean_come_back_as_fractions() -> None:

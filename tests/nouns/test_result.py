@@ -17,7 +17,7 @@ from assay.nouns.results.result import Note, Result
         specimens.explanation().values,
         specimens.explanation().x,
         specimens.explanation().extra["curve"],
-        specimens.breach().success,
+        specimens.attack_result().success,
         specimens.certificate().bounds["incremental"],
     ],
 )
@@ -42,7 +42,7 @@ def test_values_are_float64_and_inputs_keep_their_type() -> None:
 
 
 @pytest.mark.parametrize(
-    "result", [specimens.explanation(), specimens.score(), specimens.breach(), specimens.certificate()]
+    "result", [specimens.explanation(), specimens.score(), specimens.attack_result(), specimens.certificate()]
 )
 def test_a_result_prints_at_most_six_lines(result: Result) -> None:
     many = tuple(Note("n", f"note {i}") for i in range(9))

@@ -17,14 +17,14 @@ from pandas.testing import assert_frame_equal
 from tests.nouns import specimens
 
 import assay
-from assay import Blur, Constant, Marginal, Seed, evaluate, examples, explain, remake
+from assay import Blur, Constant, Marginal, Seed, evaluate, examples, explain, recompute
 from assay.basics.errors import InputError
 from assay.basics.stats import Interval
 from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable
 from assay.nouns.records.store import load, save, to_jsonable
 from assay.nouns.results.result import Finding, Note, Repair, Result
 
-RESULTS = [specimens.explanation(), specimens.score(), specimens.breach(), specimens.certificate()]
+RESULTS = [specimens.explanation(), specimens.score(), specimens.attack_result(), specimens.certificate()]
 
 
 def same(one: Any, other: Any) -> None:
@@ -46,13 +46,13 @@ def test_every_field_comes_back(result: Result, tmp_path: Path) -> None:
     back = load(result.save(tmp_path / "result.assay"))
     assert type(back) is type(result)
     for item in fields(result):
-        if item.name != "made":
+        if item.name != "provenance":
             same(getattr(back, item.name), getattr(result, item.name))
-    same(replace(back.made, options={}), replace(result.made, options={}))
+    same(replace(back.provenance, options={}), replace(result.provenance, options={}))
 
 
 def test_options_come_back_and_data_leaves_its_mark(tmp_path: Path) -> None:
-    options = load(save(specimens.explanation(), tmp_path / "e")).made.options
+    options = load(save(specimens.explanation(), tmp_path / "e")).provenance.options
     assert list(options) == list(specimens.OPTIONS)
     plain = {"steps": 32, "share": 0.25, "limit": np.inf, "signed": False, "name": "NaN", "sizes": (1, 2.5, "x")}
     assert {name: options[name] for name in plain} == plain
@@ -62,7 +62,7 @@ def test_options_come_back_and_data_leaves_its_mark(tmp_path: Path) -> None:
     assert options["remove"] == {"kind": "Constant", "value": 0.0}
     assert options["ball"] == {"kind": "Ball", "norm": "l2", "radius": 0.5, "low": -np.inf, "high": np.inf}
     assert options["background"]["kind"] == "Marginal"
-    assert options["background"]["mark"] == specimens.OPTIONS["background"].mark
+    assert options["background"]["mark"] == specimens.OPTIONS["background"].fingerprint
     assert options["start"]["repr"] == "array of float64 (3,)"
     assert len(options["start"]["mark"]) == 32
 
@@ -91,28 +91,28 @@ def test_the_file_holds_json_and_safetensors_alone(tmp_path: Path) -> None:
 def test_a_loaded_explanation_with_plain_options_can_be_remade(tmp_path: Path) -> None:
     case = examples.additive((3.0, 1.0))
     stored = load(explain.shapley(case, remove=Constant(0.5)).save(tmp_path / "e"))
-    again = remake(stored, examples.additive((6.0, 2.0)))
+    again = recompute(stored, examples.additive((6.0, 2.0)))
     assert_array_equal(again.values, explain.shapley(examples.additive((6.0, 2.0)), remove=Constant(0.5)).values)
-    assert again.made.options["remove"] == Constant(0.5)
+    assert again.provenance.options["remove"] == Constant(0.5)
 
 
 def test_a_loaded_explanation_that_lost_its_background_says_so(tmp_path: Path) -> None:
     case = examples.additive((3.0, 1.0))
     stored = load(explain.shapley(case, remove=Marginal(np.zeros((2, 2)))).save(tmp_path / "e"))
     with pytest.raises(InputError, match=r"remove held data that is not stored; call explain\.shapley again"):
-        remake(stored, case)
+        recompute(stored, case)
 
 
 @pytest.mark.parametrize("noun", [Constant(2.5), Blur(4.0)])
 def test_a_small_removal_survives_being_stored(noun: Any, tmp_path: Path) -> None:
-    kept = replace(specimens.score(), made=specimens.made(remove=noun))
-    told = load(save(kept, tmp_path / "s")).made.options["remove"]
+    kept = replace(specimens.score(), provenance=specimens.provenance(remove=noun))
+    told = load(save(kept, tmp_path / "s")).provenance.options["remove"]
     assert told.pop("kind") == type(noun).__name__
     assert type(noun)(**told) == noun
 
 
 def test_a_repair_is_refused_because_models_are_not_stored(tmp_path: Path) -> None:
-    repair = Repair(specimens.made(), (), examples.linear().model, "refitted", {}, {})
+    repair = Repair(specimens.provenance(), (), examples.linear().model, "refitted", {}, {})
     with pytest.raises(InputError, match="models are not stored"):
         save(repair, tmp_path / "r")
     assert list(tmp_path.iterdir()) == []
@@ -188,7 +188,7 @@ def test_a_file_with_one_byte_changed_is_read_as_it_was_or_refused(place: int, c
     except InputError:
         return
     assert_array_equal(back.values, specimens.score().values)
-    assert back.made == specimens.score().made
+    assert back.provenance == specimens.score().provenance
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -212,7 +212,7 @@ def test_findings_become_plain_json() -> None:
         Interval(-np.inf, 0.5, 0.95, "bca"),
         evidence={"n": np.int64(3)},
     )
-    told = to_jsonable([finding, Note("a", "b", ("r",)), specimens.made(remove=Constant(0.0), q=np.float32(0.5))])
+    told = to_jsonable([finding, Note("a", "b", ("r",)), specimens.provenance(remove=Constant(0.0), q=np.float32(0.5))])
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert told[0]["estimate"] is None
     assert told[0]["interval"] == {"low": "-Infinity", "high": 0.5, "level": 0.95, "method": "bca"}
@@ -232,7 +232,7 @@ def test_arrays_sets_paths_and_pairs_of_names_become_plain_json() -> None:
 def test_what_has_no_plain_form_is_described() -> None:
     told = to_jsonable({"model": examples.linear().model, "rule": len, "seed": Seed(1)})
     assert told["model"]["kind"] == "Model"
-    assert told["model"]["mark"] == examples.linear().model.mark
+    assert told["model"]["mark"] == examples.linear().model.fingerprint
     assert told["rule"]["repr"] == "len"
     assert told["seed"] == {"root": 1, "path": []}
 
@@ -283,8 +283,8 @@ def tellings() -> list[Any]:
         one.mean(),
         one.mean(np.arange(6) == 2),  # a single row: no interval
         replace(one, stderr=np.full((6, 3), 0.5)).gap(members),
-        assay.movement(one, other, k=2),
-        assay.movement(nothing, other, k=2, clusters=np.arange(6) // 2, level=0.9),
+        assay.explanation_shift(one, other, k=2),
+        assay.explanation_shift(nothing, other, k=2, clusters=np.arange(6) // 2, level=0.9),
         BenchmarkTable((model,), lines, 7, True),
         BenchmarkTable((), (), 0, False),
     ]

@@ -17,7 +17,7 @@ def quantised_noise(offsets: Sequence[int], q: int, smoothing: Fraction) -> list
     return masks
 
 
-def smoothed(h: Callable[[Mask], Sequence[Fraction]], alpha: Mask, noise: list[Mask]) -> list[Fraction]:
+def smooth(h: Callable[[Mask], Sequence[Fraction]], alpha: Mask, noise: list[Mask]) -> list[Fraction]:
     """g(α) = E_s h(α ∘ s), class by class."""
     answers = [h(tuple(a * s for a, s in zip(alpha, mask))) for mask in noise]
     return [Fraction(sum(answer[c] for answer in answers), len(noise)) for c in range(len(answers[0]))]

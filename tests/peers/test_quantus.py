@@ -26,7 +26,7 @@ from assay.engine.neighbourhoods.neighbourhood import moved
 from assay.engine.removal.ordered_removal import ordered_curve
 from assay.engine.removal.random_removal import coin_flips, without_share
 from assay.engine.search.ball import Ball
-from assay.model.transformations.randomise_weights import scrambled
+from assay.model.transformations.randomise_weights import randomise_weights
 from assay.nouns.results.result import Explanation
 
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]
@@ -133,7 +133,7 @@ def test_road_fills_in_what_theirs_fills_in(quantus: Any) -> None:
 
 def test_road_of_the_decision_is_theirs_in_one_batch(quantus: Any) -> None:
     net, case = asked(16, target="decision", label="predicted")
-    e = saying(explain.constant(case), explain.input_x_gradient(case.asking("logit")).values)
+    e = saying(explain.constant(case), explain.input_x_gradient(case.with_target("logit")).values)
     shares = (0.25, 0.5, 0.75)
     metric = quantus.ROAD(percentages=[100 * q for q in shares], noise=0.0, **PLAIN)
     accuracy = np.array(list(theirs(metric, net, case, e.values).values()))
@@ -332,7 +332,9 @@ def test_parameter_randomisation_agrees_on_the_same_nets(
     net, case = asked()
     e = explain.saliency(case, signed=True)
     places = ["head", "second", "first"]
-    nets = [scrambled(case.model, case.seed.child("scramble"), places=tuple(places[: k + 1])).net for k in range(3)]
+    nets = [
+        randomise_weights(case.model, case.seed.child("scramble"), places=tuple(places[: k + 1])).net for k in range(3)
+    ]
     kind = __import__("sys").modules["quantus.helpers.model.pytorch_model"].PyTorchModel
     monkeypatch.setattr(kind, "get_random_layer_generator", lambda *_, **__: zip(places, nets))
     metric = quantus.MPRT(abs=absolute, normalise=True, **QUIET)

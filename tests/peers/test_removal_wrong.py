@@ -41,7 +41,9 @@ def random_table(parts: int) -> Any:
 
 def asked(table: Any) -> Case:
     parts = int(np.log2(len(table)))
-    worths = function(lambda x: table[(x > 0.5) @ (1 << np.arange(parts))], name="table", mark=str(table.tolist()))
+    worths = function(
+        lambda x: table[(x > 0.5) @ (1 << np.arange(parts))], name="table", fingerprint=str(table.tolist())
+    )
     return assay.case(worths, np.ones((1, parts)))
 
 
@@ -63,7 +65,9 @@ def counted(parts: int) -> tuple[Any, list[int]]:
 
 def same(parts: int) -> Case:
     weights = np.arange(1.0, parts + 1)
-    return assay.case(function(lambda x: x @ weights + x[:, 0] * x[:, -1], mark=f"same {parts}"), np.ones((1, parts)))
+    return assay.case(
+        function(lambda x: x @ weights + x[:, 0] * x[:, -1], fingerprint=f"same {parts}"), np.ones((1, parts))
+    )
 
 
 @pytest.mark.parametrize("index", ["SII", "k-SII", "STII", "FSII", "BII", "FBII"])

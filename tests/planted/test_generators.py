@@ -72,7 +72,7 @@ def test_the_same_seed_makes_the_same_and_torch_s_stream_stays(name: str) -> Non
     assert pt.equal(before, pt.get_rng_state())
     assert again.truth.tobytes() == small(name).truth.tobytes()
     assert again.case.output.tobytes() == small(name).case.output.tobytes()
-    assert other.case.rows.mark != again.case.rows.mark
+    assert other.case.rows.fingerprint != again.case.rows.fingerprint
 
 
 def test_weights_are_drawn_from_the_seed_with_variance_two_over_fan_in() -> None:

@@ -73,7 +73,7 @@ def test_cam_is_grad_cam_times_the_positions_and_its_mean_the_logit(boxed: tuple
 def test_score_cam_weighs_channels_by_the_masked_pictures(boxed: tuple[Case, np.ndarray]) -> None:
     found = score_cam(boxed[0].take([0, 1]), channels=4)
     assert np.isfinite(found.values).all()
-    assert found.made.cost == {"forwards": 1 + 2 * 5}
+    assert found.provenance.cost == {"forwards": 1 + 2 * 5}
     assert {note.code for note in found.notes} == {"layer", "channels"}
 
 

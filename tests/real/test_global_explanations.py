@@ -78,7 +78,7 @@ def test_partial_dependence_of_income_rises_and_the_sea_is_told_by_name(houses):
     curve = result.extra["curve"][0, NUMBERS.index("median_income"), :8]
     assert curve[-1] - curve[0] > 0.8
     assert "INLAND" in result.told[0]
-    assert result.made.cost["forwards"] > 0
+    assert result.provenance.cost["forwards"] > 0
 
 
 def test_ice_and_partial_dependence_agree_on_their_own_rows(houses):
@@ -98,7 +98,7 @@ def test_ale_of_the_place_is_steeper_than_partial_dependence(numeric):
     place = NUMBERS.index("median_income")
     assert np.corrcoef(local.values[:, place], apart.values[:, place])[0, 1] > 0.97
     assert np.abs(local.extra["joint"]).mean() > 0.05
-    assert local.made.cost["forwards"] <= (1 + 2 * 6 + 4) * 1000 + 50
+    assert local.provenance.cost["forwards"] <= (1 + 2 * 6 + 4) * 1000 + 50
 
 
 def test_a_deeper_tree_tells_more_and_rules_are_readable(houses):

@@ -73,15 +73,15 @@ def test_multiplying_by_the_digit_keeps_the_map_alike_when_the_weights_are_lost(
 
 def test_small_moves_change_the_saliency_more_when_they_are_chosen(case):
     e = explain.saliency(case)
-    breach = attack.top_k(e, case, assay.Ball("linf", 8.0, low=0.0, high=255.0), steps=8)
-    assert breach.kept.all()
-    assert breach.after.mean() < breach.random.mean()
+    attack_result = attack.top_k(e, case, assay.Ball("linf", 8.0, low=0.0, high=255.0), steps=8)
+    assert attack_result.kept.all()
+    assert attack_result.after.mean() < attack_result.random.mean()
 
 
 def test_projected_descent_moves_predictions_that_random_moves_do_not(case):
-    breach = attack.pgd(case, assay.Ball("linf", 64.0, low=0.0, high=255.0), steps=20)
-    assert breach.success.mean() > 0.5
-    assert (breach.after <= breach.random).all()
+    attack_result = attack.pgd(case, assay.Ball("linf", 64.0, low=0.0, high=255.0), steps=20)
+    assert attack_result.success.mean() > 0.5
+    assert (attack_result.after <= attack_result.random).all()
 
 
 def test_soft_stability_of_the_leading_quarter_exceeds_that_of_random_parts(case):

@@ -43,7 +43,7 @@ def test_the_score_is_explained_exactly_and_the_decision_otherwise(census):
     assert_allclose(of_score.residual, 0.0, atol=1e-10)
     truth = explain.shapley(case, remove=assay.Marginal(group))
     assert_allclose(of_score.values, truth.values, atol=1e-9)
-    decision = explain.tree_shapley(case.asking("decision", 1), background=group)
+    decision = explain.tree_shapley(case.with_target("decision", 1), background=group)
     assert_allclose(decision.residual, 0.0, atol=1e-9)
     first = of_score.values.argmax(axis=1)
     moved = np.take_along_axis(decision.values, first[:, None], axis=1)[:, 0]
@@ -88,7 +88,7 @@ def test_the_gap_between_groups_is_shared_out_among_columns(court):
 
 def test_what_the_models_accuracy_rests_on(court):
     model, x, y = court
-    case = assay.case(model, x.iloc[5000:5120]).asking("loss", [str(bool(v)) for v in y.iloc[5000:5120]])
+    case = assay.case(model, x.iloc[5000:5120]).with_target("loss", [str(bool(v)) for v in y.iloc[5000:5120]])
     rests = explain.sage(case, background=x.iloc[:15], budget=2**8).mean()
     assert rests.names[int(rests.values.argmax())] in ("priors_count", "age")
     assert rests.high[list(rests.names).index("priors_count")] > 0

@@ -37,7 +37,7 @@ def told(case):
     }
 
 
-def ahead(score, told, case, one, other, **options):
+def fast_path(score, told, case, one, other, **options):
     """The interval of how much better ``one`` scores than ``other``, row by row."""
     ours, theirs = (score(told[name], case, **options) for name in (one, other))
     known = ours.defined & theirs.defined
@@ -55,15 +55,15 @@ def ahead(score, told, case, one, other, **options):
     ],
 )  # fmt: skip
 def test_effects_are_ahead_of_chance_by_every_score_of_removal(case, told, name, score, options):
-    assert ahead(getattr(evaluate, score), told, case, name, "random", remove=BLACK, **options).low > 0
+    assert fast_path(getattr(evaluate, score), told, case, name, "random", remove=BLACK, **options).low > 0
 
 
 def test_monotonicity_cannot_tell_effects_from_chance_where_half_the_patches_are_empty(case, told):
-    assert 0.0 in ahead(evaluate.monotonicity, told, case, "lines", "random", remove=BLACK)
+    assert 0.0 in fast_path(evaluate.monotonicity, told, case, "lines", "random", remove=BLACK)
 
 
 def test_a_guess_from_the_neighbours_tells_them_apart_too(case, told):
-    assert ahead(evaluate.road, told, case, "shapley", "random").low > 0
+    assert fast_path(evaluate.road, told, case, "shapley", "random").low > 0
 
 
 def test_gradients_lose_more_with_the_weights_than_edges_do(case, told):
@@ -139,4 +139,4 @@ def census():
 def test_trees_own_values_are_ahead_of_chance_on_a_real_table(census, score):
     case, remove = census
     told = {"trees": explain.tree_shapley(case), "random": explain.random(case)}
-    assert ahead(getattr(evaluate, score), told, case, "trees", "random", remove=remove).low > 0
+    assert fast_path(getattr(evaluate, score), told, case, "trees", "random", remove=remove).low > 0

@@ -226,7 +226,7 @@ def test_a_language_model_is_asked_for_the_next_token(language):
     texts = ["The capital of France is", "The capital of Italy is"]
     case = assay.case(model, texts)
     assert case.classes == ("Paris", "Rome")
-    question, the = case.asking(target="log_odds"), assay.model.token_embedding(model, " the")
+    question, the = case.with_target(target="log_odds"), assay.model.token_embedding(model, " the")
     exact = explain.shapley(question, remove=assay.Constant(the))
     assert [words[i] for words, i in zip(exact.shown, exact.order()[:, 0])] == ["France", "Italy"]
     assert np.abs(exact.residual).max() < 1e-3

@@ -208,9 +208,9 @@ def test_the_new_model_says_what_it_is_and_shares_the_meter() -> None:
     mended = repair.refit(case, recipe=recipe, without=("2",), strength=2.0, held_out=held_out)
     assert mended.model.name == "LogisticRegression, refit without 2 and with strength 2"
     assert mended.model.meter is case.model.meter
-    assert mended.made.cost["forwards"] == 2 * 269
+    assert mended.provenance.cost["forwards"] == 2 * 269
     other = repair.refit(case, recipe=recipe, without=("3",), strength=2.0, held_out=held_out)
-    assert len({case.model.mark, mended.model.mark, other.model.mark}) == 3
+    assert len({case.model.fingerprint, mended.model.fingerprint, other.model.fingerprint}) == 3
 
 
 def test_columns_of_an_array_go_by_the_names_the_case_gives_them() -> None:

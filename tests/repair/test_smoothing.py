@@ -14,7 +14,7 @@ from sklearn.preprocessing import OneHotEncoder
 import assay
 from assay import explain, repair
 from assay.basics.errors import CapabilityError, InputError
-from assay.model import smoothed
+from assay.model import smooth
 
 
 def wavy() -> Any:
@@ -34,8 +34,8 @@ X = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
 def test_the_new_model_is_the_smoothed_one() -> None:
     case = assay.case(wavy(), X, seed=3)
     mended = repair.smoothing(case, sigma=0.2, draws=8)
-    other = smoothed(case.model, sigma=0.2, draws=8, seed=case.seed)
-    assert mended.model.mark == other.mark
+    other = smooth(case.model, sigma=0.2, draws=8, seed=case.seed)
+    assert mended.model.fingerprint == other.fingerprint
     assert_allclose(assay.case(mended.model, X).prediction, assay.case(other, X).prediction)
     assert "smoothed" in mended.model.name
     assert "spread 0.2" in mended.change
@@ -55,11 +55,11 @@ def test_the_explanation_moves_less_under_the_mended_model() -> None:
     case = assay.case(wavy(), X, target="probability", label=1)
     mended = assay.case(repair.smoothing(case, sigma=0.2, draws=64).model, X, label=1)
 
-    def movement(asked: Any) -> float:
+    def explanation_shift(asked: Any) -> float:
         near = asked.at(asked.rows.x + 0.03)
         return float(np.abs(explain.saliency(asked).values - explain.saliency(near).values).mean())
 
-    assert movement(mended) < 0.3 * movement(case)
+    assert explanation_shift(mended) < 0.3 * explanation_shift(case)
 
 
 def test_the_callers_model_stays_as_it_was() -> None:
@@ -72,9 +72,9 @@ def test_the_callers_model_stays_as_it_was() -> None:
 def test_a_regression_reports_how_far_values_move() -> None:
     case = assay.examples.additive((3.0, 1.0))
     mended = repair.smoothing(case, sigma=0.5, draws=4)
-    assert mended.before == {"mean value": 4.0, "movement": 0.0}
-    assert_allclose(mended.after["movement"], mended.after["mean value"] - 4.0)
-    assert mended.after["movement"] > 0
+    assert mended.before == {"mean value": 4.0, "root mean square change": 0.0}
+    assert_allclose(mended.after["root mean square change"], mended.after["mean value"] - 4.0)
+    assert mended.after["root mean square change"] > 0
 
 
 def test_models_without_gradients_and_rows_of_text_are_refused() -> None:

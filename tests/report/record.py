@@ -17,8 +17,8 @@ from assay import explain
 from assay.basics.seed import Seed
 from assay.basics.stats import Interval, student
 from assay.nouns.inputs.features import columns
-from assay.nouns.records.record import Gallery, Mending, NotRun, Reason, Reasons, Record, Waiver
-from assay.nouns.results.result import Breach, Certificate, Explanation, Finding, Note, Refusal, Score, judge
+from assay.nouns.records.record import Gallery, NotRun, Reason, Reasons, Record, RepairRecord, Waiver
+from assay.nouns.results.result import AttackResult, Certificate, Explanation, Finding, Note, Refusal, Score, judge
 
 METHODS = (
     "shapley",
@@ -104,15 +104,15 @@ def finding(code: str, subject: str, values: Any, threshold: float, direction: A
 
 def renamed(explanation: Explanation, name: str, draw: np.random.Generator | None = None) -> Explanation:
     """The explanation as if another method had made it; ``draw`` disturbs its values and gives them errors."""
-    made = replace(explanation.made, method=name)
+    made = replace(explanation.provenance, method=name)
     meaning = f"What {name} means, in one sentence of the method's own page."
     if draw is None:
-        return replace(explanation, made=made, meaning=meaning)
+        return replace(explanation, provenance=made, meaning=meaning)
     size = np.abs(explanation.values).mean()
     noise = draw.normal(scale=0.2 * size, size=explanation.values.shape)
     stderr = np.full(noise.shape, 0.1 * size)
     return replace(
-        explanation, made=made, meaning=meaning, values=explanation.values + noise, stderr=stderr, dense=None
+        explanation, provenance=made, meaning=meaning, values=explanation.values + noise, stderr=stderr, dense=None
     )
 
 
@@ -122,7 +122,7 @@ def score(explanation: Explanation, name: str, level: float, draw: np.random.Gen
     if name == "completeness":
         values[0] = np.nan
     return Score(
-        made=replace(explanation.made, method=name, verb="evaluate"),
+        provenance=replace(explanation.provenance, method=name, verb="evaluate"),
         notes=(Note("undefined", "the score undefined (NaN) for 1 row: 0", ("0",)),) if name == "completeness" else (),
         values=values,
         ids=explanation.ids,
@@ -185,9 +185,9 @@ def credit() -> Record:
         "shapley": renamed(first, "shapley")
     }
     quantity = np.full(40, 1.0)
-    made = first.made
-    breach = Breach(
-        made=replace(made, method="top_k", verb="attack"),
+    made = first.provenance
+    attack_result = AttackResult(
+        provenance=replace(made, method="top_k", verb="attack"),
         notes=(),
         x=first.x,
         ids=first.ids,
@@ -201,7 +201,7 @@ def credit() -> Record:
         meaning="How much of an explanation's top an adversary can push away while the prediction stays.",
     )
     certificate = Certificate(
-        made=replace(made, method="mus", verb="certify"),
+        provenance=replace(made, method="mus", verb="certify"),
         notes=(),
         bounds={"incremental": np.r_[np.arange(30) / 10, np.full(10, np.nan)], "decremental": np.full(40, np.nan)},
         ids=first.ids,
@@ -227,10 +227,10 @@ def credit() -> Record:
         rivals={},
         scores=scored(explanations),
         references=REFERENCES,
-        breaches={"integrated_gradients": breach},
+        attack_results={"integrated_gradients": attack_result},
         certificates={"mus": certificate},
         reasons=reason_tables(),
-        mendings=(mending(),),
+        repairs=(repair_record(),),
         refusals=(
             Refusal(
                 "explain.grad_cam", "explain", "grad_cam needs a convolution; this model has none.", "CapabilityError"
@@ -299,7 +299,7 @@ def reason_tables() -> tuple[Reasons, ...]:
     return tuple(tables)
 
 
-def mending() -> Mending:
+def repair_record() -> RepairRecord:
     """The gap, before and after a refit without a column."""
     after = replace(
         PROXY,
@@ -308,7 +308,7 @@ def mending() -> Mending:
         interval=Interval(-0.02, 0.08, 0.95, "newcombe"),
         claim="The favourable rate is 66.0% in group men and 62.9% in group women: a gap of 0.031.",
     )
-    return Mending(
+    return RepairRecord(
         method="refit",
         change="trained again without the column 'personal status'",
         meaning="What training again in another way does to the fault and to the accuracy.",
@@ -361,7 +361,7 @@ def photographs(rows: int = 8, side: int = 64) -> Record:
     x = torch.as_tensor(scenes(rows, side), dtype=torch.float32)
     names = [f"picture {i}.png" for i in range(rows)]
     case = assay.case(model, x, features=assay.grid((3, side, side), side // 8), ids=names)
-    other = case.asking(label="runner_up")
+    other = case.with_target(label="runner_up")
     draw = np.random.default_rng(2)
     dense, steep = explain.integrated_gradients(case, steps=4), explain.saliency(case)
     explanations, rivals = {}, {}
@@ -387,7 +387,7 @@ def photographs(rows: int = 8, side: int = 64) -> Record:
     )
 
 
-TIMES = {"when": "2026-11-22 04:43 UTC", "took": "7 s", "forwards made now": "1,604,860"}
+TIMES = {"when": "2026-11-22 04:43 UTC", "took": "7 s", "model evaluations now": "1,604,860"}
 WAIVERS = (
     Waiver("FAI101", "Ada Lovelace", "the gap goes with income; the board agreed", "2027-01-31"),
     Waiver("SAN1", "Bob", "rise is only drawn", "2026-01-31", "rise"),
@@ -483,7 +483,7 @@ def hostile(text: str) -> Record:
         labels=(text,) * len(first.ids),
         shown=((text,) * len(names),) * len(first.ids),
         meaning=text,
-        made=replace(first.made, method=text, seed=Seed(0)),
+        provenance=replace(first.provenance, method=text, seed=Seed(0)),
         notes=(Note("note", text),),
     )
     found = Finding(
@@ -507,7 +507,7 @@ def hostile(text: str) -> Record:
             f"{text} roc": [[0.0, 0.0], [1.0, 1.0]],
         },
     )
-    breach = replace(record.breaches["integrated_gradients"], quantity=text, meaning=text)
+    attack_result = replace(record.attack_results["integrated_gradients"], quantity=text, meaning=text)
     certificate = replace(record.certificates["mus"], bounds={text: np.ones(40)}, theorem=text, assumptions=(text,))
     return replace(
         record,
@@ -518,13 +518,15 @@ def hostile(text: str) -> Record:
         explanations={text: evil},
         scores={(text, text): replace(record.scores["shapley", "deletion"], meaning=text)},
         references=(text + "reference",),
-        breaches={text: breach},
+        attack_results={text: attack_result},
         certificates={text: certificate},
         reasons=tuple(
             replace(t, row=text, group=text, question=text, lines=(Reason(text, text, 1.0, 0.5, 1.5),))
             for t in record.reasons
         ),
-        mendings=(Mending(text, text, text, {text: 1.0}, {text: 1.0}, (found,), (replace(found, verdict="pass"),)),),
+        repairs=(
+            RepairRecord(text, text, text, {text: 1.0}, {text: 1.0}, (found,), (replace(found, verdict="pass"),)),
+        ),
         refusals=(Refusal(text, "explain", text, text),),
         not_run=(NotRun(text, text, text),),
         limits=(text,),

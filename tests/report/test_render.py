@@ -160,8 +160,15 @@ def test_a_thousand_columns_with_names_of_300_characters_take_at_most_a_megabyte
 
 def test_times_marks_seed_and_cost_are_told_under_reproduce() -> None:
     part = Page(render(hung(credit())).split('<section id="reproduce"')[1].split("</section>")[0]).text
-    made = credit().explanations["shapley"].made
-    said = (made.model_mark, made.rows_mark, "2026-11-22 04:43 UTC", "1,204,331", "seed 0", "profile standard")
+    made = credit().explanations["shapley"].provenance
+    said = (
+        made.model_fingerprint,
+        made.rows_fingerprint,
+        "2026-11-22 04:43 UTC",
+        "1,204,331",
+        "seed 0",
+        "profile standard",
+    )
     assert [text for text in said if text not in part] == []
 
 
@@ -208,10 +215,10 @@ def test_every_part_of_the_record_is_on_the_page(tables: Page) -> None:
         record.reproduce,
         record.not_run[0].enable,
         record.refusals[0].reason,
-        record.mendings[0].change,
+        record.repairs[0].change,
         record.certificates["mus"].theorem,
         *record.certificates["mus"].assumptions,
-        record.breaches["integrated_gradients"].quantity,
+        record.attack_results["integrated_gradients"].quantity,
         "approved applicants",
         "all applicants",
         "1,204,331",
@@ -280,8 +287,8 @@ def test_the_report_imports_words_and_nouns_only() -> None:
     import assay.report
 
     found = set()
-    for file in Path(assay.report.__path__[0]).glob("*.py"):
+    for file in Path(assay.report.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("assay"):
                 found.add(node.module.split(".")[1])
-    assert found == {"words", "nouns", "report"}
+    assert found == {"basics", "nouns", "report"}

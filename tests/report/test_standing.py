@@ -41,7 +41,7 @@ def test_the_best_come_first_and_the_undecided_say_what_would_settle_them():
 def test_the_dot_stands_where_the_estimate_is():
     one, two = standings(told(judged("one", "pass", 0.25), judged("two", "pass", 0.75))).lines
     assert (one.name, two.name) == ("two", "one")
-    places = [float(str(line.ladder).split('class="dot" cx="')[1].split("%")[0]) for line in (two, one)]
+    places = [float(str(line.normalised).split('class="dot" cx="')[1].split("%")[0]) for line in (two, one)]
     assert places[0] < places[1]
 
 

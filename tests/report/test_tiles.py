@@ -27,8 +27,8 @@ def test_an_audit_of_nothing_counts_nothing_as_good() -> None:
 
 
 def test_an_attack_that_changed_the_prediction_does_not_count() -> None:
-    breach = replace(credit().breaches["integrated_gradients"], kept=np.zeros(40, dtype=bool))
-    assert tiles(replace(credit(), breaches={"a": breach}))[1].count == "0"
+    attack_result = replace(credit().attack_results["integrated_gradients"], kept=np.zeros(40, dtype=bool))
+    assert tiles(replace(credit(), attack_results={"a": attack_result}))[1].count == "0"
 
 
 def test_the_scope_counts_what_ran_and_names_the_chance_of_a_wrong_verdict() -> None:

@@ -20,7 +20,7 @@ from assay.nouns.results.result import Note
     source="madry2018",
     needs={"gradient", "classes", "numbers"},
     # the margin at the rows, at the climb's ends and at random moves; a slope and a margin a step
-    price=per_row(lambda o: 4 + o.restarts * (2 * o.steps + 1), lambda o: o.restarts * o.steps),
+    cost=per_row(lambda o: 4 + o.restarts * (2 * o.steps + 1), lambda o: o.restarts * o.steps),
 )
 def pgd(case: Case, ball: Ball, *, steps: int = 40, step: float = 0.1, restarts: int = 1) -> dict[str, Any]:
     """The smallest lead of the predicted class over its best rival found within the ball; below 0 the prediction moved.
@@ -37,7 +37,7 @@ def pgd(case: Case, ball: Ball, *, steps: int = 40, step: float = 0.1, restarts:
     """
     if restarts < 1:
         raise InputError(f"restarts={restarts}; at least 1 is needed.")
-    asked = case.asking("margin", "predicted")
+    asked = case.with_target("margin", "predicted")
     rows = case.rows
     starts = [rows.x, *(ball.draw(rows, case.seed.child("restart", again)) for again in range(1, restarts))]
     edges = [ball.draw(rows, case.seed.child("edge", again), edge=True) for again in range(restarts)]

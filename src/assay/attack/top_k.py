@@ -12,27 +12,27 @@ from assay.basics.optional import need
 from assay.basics.types import Array, Floats, Masks
 from assay.cases.case import Case
 from assay.engine.cost import Given, anew
-from assay.engine.declare import attacker, remake
+from assay.engine.declare import attacker, recompute
 from assay.engine.search.ascent import ascend
 from assay.engine.search.ball import Ball
-from assay.model.transformations.softplus_surrogate import softened
-from assay.nouns.catalogue import Price, find, known
+from assay.model.transformations.softplus_surrogate import softplus_surrogate
+from assay.nouns.catalogue import Cost, find, known
 from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate, Explanation, Note
 
 
-def _price(case: Case, o: Given, again: Price) -> Price:
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
     """Judged once, then at every step; three overlaps; the class at the rows, twice at the end, and at every step.
 
     A slope runs the explanation's gradients and, to differentiate them, runs them again.
     """
-    classes = Price(len(case) * case.model.passes) * (o.steps + 3)
-    slope = Price(again.backwards, again.backwards) * 2
+    classes = Cost(len(case) * case.model.passes) * (o.steps + 3)
+    slope = Cost(again.backwards, again.backwards) * 2
     return anew(case, again) * (o.steps + 4) + slope * o.steps + classes
 
 
-@attacker(source="ghorbani2019", needs={"gradient", "classes", "numbers"}, price=_price)
+@attacker(source="ghorbani2019", needs={"gradient", "classes", "numbers"}, cost=_cost)
 def top_k(
     explanation: Explanation,
     case: Case,
@@ -56,16 +56,16 @@ def top_k(
     Ghorbani's code differs: it sums saliency over colour channels; here the case's parts decide.
     """
     _attackable(explanation, case)
-    real = replace(case, seed=explanation.made.seed)
+    real = replace(case, seed=explanation.provenance.seed)
     first = leading(explanation.values, k)
     predicted = case.predicted(case.rows.x)
     edge = ball.draw(case.rows, case.seed.child("edge", 0), edge=True)
 
     def overlap(x: Array) -> Floats:
-        return _overlap(first, remake(explanation, real.at(x)).values, k)
+        return _overlap(first, recompute(explanation, real.at(x)).values, k)
 
     def judged(x: Array) -> Floats:
-        values = np.abs(remake(explanation, real.at(x)).values)
+        values = np.abs(recompute(explanation, real.at(x)).values)
         mass = np.maximum(values.sum(axis=1), np.finfo(float).tiny)
         share = (values * first).sum(axis=1) / mass
         return -_overlap(first, values, k) - share / (2 * first.sum(axis=1))  # the share breaks ties
@@ -74,7 +74,7 @@ def top_k(
         return np.asarray(case.predicted(x) == predicted)
 
     few = max(1, case.model.batch // 8)  # differentiating twice keeps about eight times as much
-    soft = replace(real, model=replace(softened(case.model, sharpness=sharpness), batch=few), live=True)
+    soft = replace(real, model=replace(softplus_surrogate(case.model, sharpness=sharpness), batch=few), live=True)
     climb = ascend(case.rows.x, _falling(explanation, soft, first), judged, kept, ball, steps=steps, step=step)
     after, random = overlap(climb.x), overlap(edge)
     return {
@@ -114,7 +114,7 @@ def pooled(features: Features, values: Array) -> Array:
 def _falling(explanation: Explanation, soft: Case, first: Masks) -> Callable[[Array], Array]:
     """Minus the gradient of the first leaders' share of Σ|value|, for the softened net."""
     torch = need("torch", extra="torch")
-    body, options = find("explain", explanation.method).body, explanation.made.options
+    body, options = find("explain", explanation.method).body, explanation.provenance.options
 
     def slope(x: Array) -> Array:
         with torch.enable_grad():
@@ -153,11 +153,11 @@ def _attackable(explanation: Explanation, case: Case) -> None:
             f"attack.top_k needs second derivatives of a torch net; {case.model.name} gives none. "
             f"evaluate.max_sensitivity tries random moves instead."
         )
-    made = explanation.made
-    if (made.model_mark, made.rows_mark, made.features_mark, made.target) != (
-        case.model.mark,
-        case.rows.mark,
-        case.features.mark,
+    made = explanation.provenance
+    if (made.model_fingerprint, made.rows_fingerprint, made.features_fingerprint, made.target) != (
+        case.model.fingerprint,
+        case.rows.fingerprint,
+        case.features.fingerprint,
         case.asked,
     ):
         raise InputError(

@@ -19,7 +19,7 @@ from assay.auditing.joint_verdicts import judged_together
 from assay.auditing.method_ranking import ranked
 from assay.auditing.plan import RIVAL, Plan, plan
 from assay.auditing.profile import Asked, chosen, profile_named
-from assay.auditing.result_store import Ledger
+from assay.auditing.result_store import ResultStore
 from assay.auditing.row_gallery import galleries
 from assay.auditing.run import Run
 from assay.auditing.setting import Setting, setting_of
@@ -151,11 +151,14 @@ class Prepared:
         tell("plan", told(self.plan), 0.0)
         meter = self.subject.model.meter
         before = meter.forwards, meter.backwards
-        ledger = Ledger(store, meter)
-        outcome = _Audit(self, ledger, level, tell).done()
+        result_store = ResultStore(store, meter)
+        outcome = _Audit(self, result_store, level, tell).done()
         record = outcome.record(reasons, waivers, title)
-        paid = {"forwards made now": meter.forwards - before[0], "backwards made now": meter.backwards - before[1]}
-        run = Run(replace(record, times=clock.times(paid)), tuple(m.model for m in outcome.mendings))
+        paid = {
+            "model evaluations now": meter.forwards - before[0],
+            "gradient evaluations now": meter.backwards - before[1],
+        }
+        run = Run(replace(record, times=clock.times(paid)), tuple(m.model for m in outcome.repairs))
         tell("end", repr(run), 1.0)
         return run
 
@@ -202,7 +205,7 @@ def prepared(
 
 def told(laid: Plan) -> str:
     """The plan in a sentence: how many steps, and exactly what they ask of the model."""
-    sure, most = laid.price, laid.at_most
+    sure, most = laid.cost, laid.at_most
     open_end = (
         f", and up to {most.forwards:,} and {most.backwards:,} more as groups and repairs turn out"
         if most.forwards or most.backwards
@@ -234,7 +237,7 @@ class _Outcome:
     case: Case
     work: Work
     findings: list[Finding]
-    mendings: list[Mended]
+    repairs: list[Mended]
     cost: Mapping[str, int]
     level: float
 
@@ -244,7 +247,7 @@ class _Outcome:
         classes = _classes(subject, self.case, setting.chosen)
         names = subject.model.classes
         candidates = {n: e for n, e in work.explanations.items() if n not in setting.references}
-        planned = self.asked.plan.price
+        planned = self.asked.plan.cost
         return Record(
             title=title or f"Audit of {subject.model.name}",
             about=_about(subject, self.case, self.asked.profile),
@@ -259,10 +262,10 @@ class _Outcome:
             rivals=work.rivals,
             scores=work.scores,
             references=setting.references,
-            breaches=work.breaches,
+            attack_results=work.attack_results,
             certificates=work.certificates,
             reasons=tuple(reasons),
-            mendings=tuple(mended.mending for mended in self.mendings),
+            repairs=tuple(mended.repair_record for mended in self.repairs),
             refusals=tuple(work.refusals),
             not_run=self.asked.plan.skipped,
             limits=setting.limits,
@@ -283,28 +286,31 @@ class _Audit:
     """The course of an audit: clean passes, steps, faults, verdicts, repairs."""
 
     asked: Prepared
-    ledger: Ledger
+    result_store: ResultStore
     level: float
     tell: Tell
 
     def done(self) -> _Outcome:
         setting, subject = self.asked.setting, self.asked.subject
-        asked = self.ledger.anew("clean", lambda: _answered(setting.case))
+        asked = self.result_store.anew("clean", lambda: _answered(setting.case))
         setting = replace(setting, case=asked)
         subject = replace(subject, setting=setting)
-        work = investigate(self.asked.plan, setting, self.ledger, self.tell)
+        work = investigate(self.asked.plan, setting, self.result_store, self.tell)
         laid = self.asked.plan
         faults, refused = found_faults(
-            subject, laid.steps, self.ledger, lambda place: self.tell("step", laid.steps[place].key, laid.paid(place))
+            subject,
+            laid.steps,
+            self.result_store,
+            lambda place: self.tell("step", laid.steps[place].key, laid.paid(place)),
         )
         work.refusals += refused
         candidates = [name for name in work.explanations if name not in setting.references]
         varied = [settings.finding(work.grid)] if work.grid is not None else []
         found = [*work.reliability, *varied, *faults, *broken(work.refusals, laid.steps)]
         findings = self._judged([*_trust(setting, work), *found], candidates)
-        mendings, refused = self._mended(subject, findings, faults)
+        repairs, refused = self._mended(subject, findings, faults)
         work.refusals += refused
-        return _Outcome(self.asked, asked, work, findings, mendings, self.ledger.total(), self.level)
+        return _Outcome(self.asked, asked, work, findings, repairs, self.result_store.total(), self.level)
 
     def _judged(self, findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
         """All wanted checks held together, and what follows for each explanation."""
@@ -326,14 +332,14 @@ class _Audit:
             laid.steps,
             lambda model: self._trusted_again(subject, model),
             lambda found: self._judged(found, [f.subject for f in found if f.code == "TRU001"]),
-            self.ledger,
+            self.result_store,
         )
 
     def _trusted_again(self, subject: Subject, model: Model) -> list[Finding]:
         """Shapley values and their faithfulness alone, for a model before and after a repair."""
         setting = subject.setting
         clean = f"clean answers of {model.name}"
-        asked = self.ledger.anew(clean, lambda: _answered(replace(setting.case, model=model)))
+        asked = self.result_store.anew(clean, lambda: _answered(replace(setting.case, model=model)))
         small = replace(
             setting.profile,
             explainers={"shapley": {"budget": setting.profile.budget}},
@@ -346,19 +352,19 @@ class _Audit:
         again = replace(setting, case=asked, profile=small, references=("random",))
         laid = plan(again)
         steps = tuple(step for step in laid.steps if step.subject != RIVAL)
-        return _trust(again, investigate(replace(laid, steps=steps), again, self.ledger, silent))
+        return _trust(again, investigate(replace(laid, steps=steps), again, self.result_store, silent))
 
 
 def _answered(asked: Case) -> Case:
     """The question about each row's predicted class, with the model's own answer known."""
-    known = replace(asked).asking(label="predicted")
+    known = replace(asked).with_target(label="predicted")
     _ = known.prediction, known.output
     return known
 
 
 def _trust(setting: Setting, work: Work) -> list[Finding]:
     candidates = {name: e for name, e in work.explanations.items() if name not in setting.references}
-    return diagnose.explanation_trust(setting.case, candidates, work.scores, breaches=work.breaches)
+    return diagnose.explanation_trust(setting.case, candidates, work.scores, attack_results=work.attack_results)
 
 
 def _classes(subject: Subject, asked: Case, chosen: Ints) -> Ints | None:
@@ -373,10 +379,11 @@ def _about(subject: Subject, asked: Case, profile: str) -> dict[str, str]:
     model, whole = subject.model, subject.held_out
     return {
         "model": model.name,
-        "model mark": model.mark[:16],
+        "model fingerprint": model.fingerprint[:16],
         **{name: text[:160] for name, text in model.about.items()},
         "asked": asked.asked,
-        "data": f"{len(whole)} rows of shape {' × '.join(map(str, whole.rows.shape))}, mark {whole.rows.mark[:16]}",
+        "data": f"{len(whole)} rows of shape {' × '.join(map(str, whole.rows.shape))}, "
+        f"fingerprint {whole.rows.fingerprint[:16]}",
         "profile": profile,
         "seed": str(subject.seed.root),
         "versions": ", ".join(f"{package} {number}" for package, number in versions().items()),

@@ -14,7 +14,7 @@ from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.stats import Interval, clopper_pearson, spearman, student
 from assay.basics.types import Floats, Ints
-from assay.engine.comparison.criteria import criterion_of, reading, yardstick
+from assay.engine.comparison.criteria import criterion_of, oracle, reading
 from assay.nouns.comparisons.audit_comparison import Change, Comparison, Course, Drift
 from assay.nouns.records.record import Record, check_of
 from assay.nouns.results.result import Explanation, Finding
@@ -49,8 +49,8 @@ def compare(before: Run | str | Path, after: Run | str | Path, *, level: float =
     common = _common(one.record.predictions, _ids(one.record), two.record.predictions, _ids(two.record))
     moved = sum(a != b for a, b in common)
     return Comparison(
-        before=f"{one.record.title}, {one.record.about.get('model mark', '')}",
-        after=f"{two.record.title}, {two.record.about.get('model mark', '')}",
+        before=f"{one.record.title}, {one.record.about.get('model fingerprint', '')}",
+        after=f"{two.record.title}, {two.record.about.get('model fingerprint', '')}",
         changes=tuple(sorted(changes, key=lambda c: (order.index(c.course), c.code, c.subject))),
         drifts=tuple(_drifts(one.record, two.record, level)),
         moved=clopper_pearson(moved, len(common), level) if common else None,
@@ -108,7 +108,7 @@ def _row_by_row(finding: Finding, one: Record, two: Record) -> Floats | None:
     if key not in one.scores or key not in two.scores:
         return None
     values = [
-        reading(criterion, finding.subject, record.scores, yardstick(record.scores, (finding.subject,))).rows
+        reading(criterion, finding.subject, record.scores, oracle(record.scores, (finding.subject,))).rows
         for record in (one, two)
     ]
     places = [{name: place for place, name in enumerate(record.scores[key].ids)} for record in (one, two)]
@@ -177,7 +177,7 @@ def _drift(one: Explanation, two: Explanation, level: float) -> list[Drift]:
     if len(a) < 2:
         return []
     noise = _noise(one, a), _noise(two, b)
-    seed = Seed(one.made.seed.root).child("compare", one.method)
+    seed = Seed(one.provenance.seed.root).child("compare", one.method)
     drifts = []
     for measure, alike in ALIKE.items():
         values = alike(one.values[a], two.values[b])

@@ -13,20 +13,20 @@ import numpy as np
 
 from assay import diagnose, repair
 from assay.auditing.plan import Step
-from assay.auditing.result_store import Ledger
+from assay.auditing.result_store import ResultStore
 from assay.auditing.setting import Setting
 from assay.basics.errors import AssayError, InputError
 from assay.basics.fingerprint import digest
 from assay.basics.seed import Seed
 from assay.basics.types import Ints
 from assay.cases.case import Case, case
-from assay.cases.removals import content_mark
+from assay.cases.removals import content_fingerprint
 from assay.engine.retraining.labelled_rows import truth
 from assay.model.model import Model
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.frames import is_frame
 from assay.nouns.inputs.recipe import Recipe
-from assay.nouns.records.record import Mending, NotRun
+from assay.nouns.records.record import NotRun, RepairRecord
 from assay.nouns.results.result import Finding, Refusal, Repair
 
 
@@ -68,7 +68,7 @@ class Diagnosis:
 
     name: str
     lacks: Callable[[Subject], tuple[str, str]]
-    price: Callable[[Subject], Price]
+    cost: Callable[[Subject], Cost]
     made: Callable[[Subject], list[Finding]]
     exact: Callable[[Subject], bool] = lambda subject: True
 
@@ -116,9 +116,9 @@ def _membership(subject: Subject) -> list[Finding]:
     return diagnose.membership(inside, labels, subject.x, subject.y)
 
 
-def _membership_price(subject: Subject) -> Price:
+def _membership_cost(subject: Subject) -> Cost:
     assert subject.train is not None
-    return Price(len(subject.train[1]) + len(subject.held_out)) * subject.model.passes
+    return Cost(len(subject.train[1]) + len(subject.held_out)) * subject.model.passes
 
 
 def _data(subject: Subject) -> list[Finding]:
@@ -126,8 +126,8 @@ def _data(subject: Subject) -> list[Finding]:
     return diagnose.data(case(subject.model, subject.x, label=None, seed=subject.seed), subject.y, *subject.train)
 
 
-def _data_price(subject: Subject) -> Price:
-    return Price(len(subject.held_out)) * subject.model.passes
+def _data_cost(subject: Subject) -> Cost:
+    return Cost(len(subject.held_out)) * subject.model.passes
 
 
 def _shortcut(subject: Subject) -> list[Finding]:
@@ -138,9 +138,9 @@ def _shortcut(subject: Subject) -> list[Finding]:
     return diagnose.shortcut(asked, truth, remove=subject.setting.remove, suspects=tuple(subject.suspects))
 
 
-def _shortcut_price(subject: Subject) -> Price:
+def _shortcut_cost(subject: Subject) -> Cost:
     parts, fills = len(subject.setting.case.features), subject.setting.remove.fills
-    return Price(1 + parts * fills + len(set(subject.suspects))) * (len(subject.leant_on) * subject.model.passes)
+    return Cost(1 + parts * fills + len(set(subject.suspects))) * (len(subject.leant_on) * subject.model.passes)
 
 
 def _disparity(subject: Subject) -> list[Finding]:
@@ -162,12 +162,12 @@ def _disparity(subject: Subject) -> list[Finding]:
     return findings
 
 
-def _disparity_price(subject: Subject) -> Price:
+def _disparity_cost(subject: Subject) -> Cost:
     """Decisions and predictions of all rows, and the coalitions of two groups' rows for each grouping."""
     rows, fills = len(subject.held_out), subject.setting.remove.fills
     drawn = 2 * subject.setting.profile.group_rows
     each = rows + drawn * (2 + _budget(subject) * fills)
-    return Price(2 * rows + len(subject.groups) * each) * subject.model.passes
+    return Cost(2 * rows + len(subject.groups) * each) * subject.model.passes
 
 
 def _budget(subject: Subject) -> int:
@@ -175,10 +175,10 @@ def _budget(subject: Subject) -> int:
 
 
 DIAGNOSES = (
-    Diagnosis("data", _lacks_for_data, _data_price, _data),
-    Diagnosis("shortcut", _lacks_for_shortcut, _shortcut_price, _shortcut),
-    Diagnosis("membership", _needs_train, _membership_price, _membership),
-    Diagnosis("disparity", _lacks_for_disparity, _disparity_price, _disparity, lambda subject: False),
+    Diagnosis("data", _lacks_for_data, _data_cost, _data),
+    Diagnosis("shortcut", _lacks_for_shortcut, _shortcut_cost, _shortcut),
+    Diagnosis("membership", _needs_train, _membership_cost, _membership),
+    Diagnosis("disparity", _lacks_for_disparity, _disparity_cost, _disparity, lambda subject: False),
 )
 
 
@@ -210,22 +210,22 @@ def fault_steps(subject: Subject, recipe: Recipe | None) -> tuple[list[Step], li
         if missing:
             skipped.append(NotRun(f"diagnose.{diagnosis.name}", missing, enable))
         else:
-            price, exact = diagnosis.price(subject), diagnosis.exact(subject)
-            steps.append(Step("diagnose", diagnosis.name, "", {}, price, exact))
+            cost, exact = diagnosis.cost(subject), diagnosis.exact(subject)
+            steps.append(Step("diagnose", diagnosis.name, "", {}, cost, exact))
     if recipe is not None and subject.y is not None:
-        steps.append(Step("repair", "refit", "", {}, _mending_price(subject, steps), exact=False))
+        steps.append(Step("repair", "refit", "", {}, _repair_cost(subject, steps), exact=False))
     return steps, skipped
 
 
-def _mending_price(subject: Subject, steps: Sequence[Step]) -> Price:
+def _repair_cost(subject: Subject, steps: Sequence[Step]) -> Cost:
     """Two repairs at most, each with the accuracy of two models, the same tests, and one explanation judged twice."""
     rows, fills, budget = subject.setting.profile.rows, subject.setting.remove.fills, _budget(subject)
-    again = sum((step.price for step in steps), Price(2 * len(subject.held_out)))
-    return again * 2 + Price(3 * rows * (4 + (2 * budget + 64) * fills))
+    again = sum((step.cost for step in steps), Cost(2 * len(subject.held_out)))
+    return again * 2 + Cost(3 * rows * (4 + (2 * budget + 64) * fills))
 
 
 def found_faults(
-    subject: Subject, steps: Sequence[Step], ledger: Ledger, tell: Callable[[int], None]
+    subject: Subject, steps: Sequence[Step], result_store: ResultStore, tell: Callable[[int], None]
 ) -> tuple[list[Finding], list[Refusal]]:
     """Every planned test for faults, each kept in the ledger when it is done."""
     findings: list[Finding] = []
@@ -235,7 +235,7 @@ def found_faults(
             continue
         tell(place)
         diagnosis = next(d for d in DIAGNOSES if d.name == step.method)
-        outcome = ledger.once(step.key, _depends(subject, diagnosis), _attempt(diagnosis, subject, step))
+        outcome = result_store.once(step.key, _depends(subject, diagnosis), _attempt(diagnosis, subject, step))
         if isinstance(outcome, Refusal):
             refusals.append(outcome)
         else:
@@ -254,23 +254,25 @@ def _attempt(diagnosis: Diagnosis, subject: Subject, step: Step) -> Callable[[],
 
 
 def _depends(subject: Subject, diagnosis: Diagnosis) -> dict[str, Any]:
-    train = () if subject.train is None else (content_mark(subject.train[0]), _labels_mark(subject.train[1]))
+    train = (
+        () if subject.train is None else (content_fingerprint(subject.train[0]), _labels_fingerprint(subject.train[1]))
+    )
     return {
-        "model": subject.model.mark,
-        "rows": subject.held_out.rows.mark,
-        "labels": "" if subject.y is None else _labels_mark(subject.y),
+        "model": subject.model.fingerprint,
+        "rows": subject.held_out.rows.fingerprint,
+        "labels": "" if subject.y is None else _labels_fingerprint(subject.y),
         "train": train,
         "groups": digest(subject.groups),
         "favourable": subject.favourable,
         "suspects": list(subject.suspects),
-        "remove": subject.setting.remove.mark,
-        "parts": subject.setting.case.features.mark,
+        "remove": subject.setting.remove.fingerprint,
+        "parts": subject.setting.case.features.fingerprint,
         "rows drawn": [subject.setting.profile.group_rows, subject.setting.profile.fault_rows, _budget(subject)],
         "seed": [subject.seed.root, *subject.seed.path],
     }
 
 
-def _labels_mark(labels: Any) -> str:
+def _labels_fingerprint(labels: Any) -> str:
     return digest([str(label) for label in np.asarray(labels).tolist()])
 
 
@@ -278,7 +280,7 @@ def _labels_mark(labels: Any) -> str:
 class Mended:
     """A mending and the repaired model."""
 
-    mending: Mending
+    repair_record: RepairRecord
     model: Model
 
 
@@ -293,7 +295,7 @@ def mended(
     steps: Sequence[Step],
     trust: Trust,
     judged: Callable[[Sequence[Finding]], list[Finding]],
-    ledger: Ledger,
+    result_store: ResultStore,
 ) -> tuple[list[Mended], list[Refusal]]:
     """One repair for each kind of fault found, each followed by the same diagnoses on the repaired model.
 
@@ -308,12 +310,12 @@ def mended(
         named = f" {options}"
         refit = partial(repair.refit, subject.setting.case, recipe=recipe, held_out=(subject.x, subject.y), **options)
         try:
-            made: Repair = ledger.anew(f"repair.refit{named}", refit)
+            made: Repair = result_store.anew(f"repair.refit{named}", refit)
         except AssayError as error:
             refused.append(Refusal(f"repair.refit{named}", "repair", str(error), type(error).__name__))
             continue
-        after, _ = found_faults(replace(subject, model=made.model), steps, ledger, lambda place: None)
-        mending = Mending(
+        after, _ = found_faults(replace(subject, model=made.model), steps, result_store, lambda place: None)
+        repair_record = RepairRecord(
             method=made.method,
             change=made.change,
             meaning=made.meaning,
@@ -322,7 +324,7 @@ def mended(
             before=tuple(judged([*before, *first])),
             after=tuple(judged([*after, *trust(made.model)])),
         )
-        found.append(Mended(mending, made.model))
+        found.append(Mended(repair_record, made.model))
     return found, refused
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from assay.auditing import settings_grid as settings
 from assay.auditing.setting import Setting
 from assay.basics.errors import CapabilityError, MissingExtra
-from assay.engine.comparison.criteria import CRITERIA, YARDSTICKS
+from assay.engine.comparison.criteria import CRITERIA, ORACLES
 from assay.engine.comparison.meta_evaluation import explains_again
-from assay.engine.cost import anew, price_of
+from assay.engine.cost import anew, cost_of
 from assay.engine.declare import check
-from assay.nouns.catalogue import Method, Price, Verb, find
+from assay.nouns.catalogue import Cost, Method, Verb, find
 from assay.nouns.records.record import NotRun
 
 RIVALS = ("integrated_gradients", "shapley")
@@ -51,7 +51,7 @@ class Step:
     method: str
     subject: str
     options: Mapping[str, Any]
-    price: Price
+    cost: Cost
     exact: bool = True
 
     @property
@@ -68,28 +68,28 @@ class Plan:
     answer the model is not asked again, so that it is asked at most as often, and how often is known only afterwards.
     """
 
-    clean: Price
+    clean: Cost
     steps: tuple[Step, ...]
     skipped: tuple[NotRun, ...]
 
     @property
-    def price(self) -> Price:
+    def cost(self) -> Cost:
         """What all steps ask for that run whatever is found."""
-        return sum((step.price for step in self.steps if step.exact), self.clean)
+        return sum((step.cost for step in self.steps if step.exact), self.clean)
 
     @property
-    def at_most(self) -> Price:
+    def at_most(self) -> Cost:
         """The most that steps ask for whose extent the data decide: drawing on small groups, mending what fails."""
-        return sum((step.price for step in self.steps if not step.exact), Price())
+        return sum((step.cost for step in self.steps if not step.exact), Cost())
 
     def paid(self, done: int) -> float:
         """Share of the price paid when ``done`` steps have run."""
-        whole = _weight(self.price + self.at_most)
-        return _weight(sum((step.price for step in self.steps[:done]), self.clean)) / max(whole, 1)
+        whole = _weight(self.cost + self.at_most)
+        return _weight(sum((step.cost for step in self.steps[:done]), self.clean)) / max(whole, 1)
 
 
-def _weight(price: Price) -> int:
-    return price.forwards + 2 * price.backwards
+def _weight(cost: Cost) -> int:
+    return cost.forwards + 2 * cost.backwards
 
 
 Wanted = Callable[[str], bool]
@@ -128,7 +128,7 @@ def plan(setting: Setting, faults: Sequence[Step] = (), wanted: Wanted = lambda 
         for subject in [name for name in LEADERS if name in explained][:1] if classifier else []:
             layout.add("certify", name, subject, given)
     chosen = tuple(step for step in faults if any(map(wanted, CODES.get((step.verb, step.method), ("",)))))
-    clean = Price(2 * len(case) * case.model.passes)
+    clean = Cost(2 * len(case) * case.model.passes)
     return Plan(clean, (*layout.steps, *chosen), tuple(layout.skipped))
 
 
@@ -149,18 +149,18 @@ class _Layout:
         again = _explaining(subject, setting) if subject and subject != RIVAL else None
         try:
             check(method, setting.case)
-            price = price_of(method, setting.case, options, again)
+            cost = cost_of(method, setting.case, options, again)
         except (CapabilityError, MissingExtra) as error:
             self.leave_out(f"{verb}.{name}", str(error), "a model or data that offers it")
             return
         if subject == RIVAL:
-            price = anew(setting.case, price)
-        self.steps.append(Step(verb, name, subject, options, price))
+            cost = anew(setting.case, cost)
+        self.steps.append(Step(verb, name, subject, options, cost))
 
     def test_scores(self, explained: Sequence[str]) -> None:
         """Whether the scores that verdicts rest on can be believed here, asked of the yardstick."""
         setting = self.setting
-        best = next((name for name in YARDSTICKS if name in explained), None)
+        best = next((name for name in ORACLES if name in explained), None)
         deciding = {c.score: setting.profile.scores[c.score] for c in CRITERIA
                     if c.kind == "faithful" and c.score in setting.profile.scores}  # fmt: skip
         if best is None or not deciding or not setting.profile.reliability:
@@ -180,8 +180,8 @@ class _Layout:
             self.leave_out(f"diagnose.{settings.NAME}", f"a ranking needs {lacking}", lacking)
             return
         options = settings.axes(setting, score)
-        price = settings.price(setting, options, score, len(settings.ranked(explained, setting.references)))
-        self.steps.append(Step("diagnose", settings.NAME, score, options, price))
+        cost = settings.cost(setting, options, score, len(settings.ranked(explained, setting.references)))
+        self.steps.append(Step("diagnose", settings.NAME, score, options, cost))
 
     def leave_out(self, what: str, why: str, enable: str) -> None:
         """Remember what is left out, once."""
@@ -189,10 +189,10 @@ class _Layout:
             self.skipped.append(NotRun(what, why, enable))
 
 
-def _explaining(name: str, setting: Setting) -> Price:
+def _explaining(name: str, setting: Setting) -> Cost:
     """What making this explanation once more asks for."""
     method = find("explain", name)
-    return price_of(method, setting.case, filled(method, setting.profile.explainers.get(name, {}), setting))
+    return cost_of(method, setting.case, filled(method, setting.profile.explainers.get(name, {}), setting))
 
 
 def _mirrored(setting: Setting) -> bool:

@@ -13,13 +13,13 @@ from filelock import FileLock
 
 from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
-from assay.cases.explanation_cache import Recall
+from assay.cases.explanation_cache import ExplanationCache
 from assay.cases.game import Game
 from assay.engine.declare import versions
 from assay.model.model import Meter
 from assay.nouns.records.store import Bundle, load, save, to_jsonable
 
-Memory = Game | Recall
+AnswerCache = Game | ExplanationCache
 """What a case has learnt in answering."""
 
 
@@ -34,7 +34,7 @@ class Entry:
 
 
 @dataclass
-class Ledger:
+class ResultStore:
     """Outcomes of steps in a folder, one file each, written whole or not at all and never changed; or in no folder.
 
     A file's name is a mark of all that its content depends on, so audits may share a folder: they find each other's
@@ -48,16 +48,18 @@ class Ledger:
     entries: dict[str, Entry] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
-    def once(self, name: str, depends: Mapping[str, Any], make: Callable[[], Any], *memories: Memory) -> Any:
+    def once(self, name: str, depends: Mapping[str, Any], make: Callable[[], Any], *memories: AnswerCache) -> Any:
         """The outcome of this step: from the folder where it is there, else made now and kept, with what was learnt."""
-        mark = digest(name, str(to_jsonable({**depends, "versions": dict(versions())})))
-        if mark not in self.entries:
-            self.entries[mark] = self._made(make) if self.folder is None else self._found(mark, make, memories)
-        return self.entries[mark].outcome
+        fingerprint = digest(name, str(to_jsonable({**depends, "versions": dict(versions())})))
+        if fingerprint not in self.entries:
+            self.entries[fingerprint] = (
+                self._made(make) if self.folder is None else self._found(fingerprint, make, memories)
+            )
+        return self.entries[fingerprint].outcome
 
-    def _found(self, mark: str, make: Callable[[], Any], memories: Sequence[Memory]) -> Entry:
+    def _found(self, fingerprint: str, make: Callable[[], Any], memories: Sequence[AnswerCache]) -> Entry:
         assert self.folder is not None
-        place = self.folder / mark[:2] / f"{mark}.assay"
+        place = self.folder / fingerprint[:2] / f"{fingerprint}.assay"
         place.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(place.with_suffix(".lock")):
             return self._read(place, memories) or self._kept(make, place, memories)
@@ -83,14 +85,14 @@ class Ledger:
         }
         return Entry(outcome, cost, time.monotonic() - started, fresh=True)
 
-    def _kept(self, make: Callable[[], Any], place: Path, memories: Sequence[Memory]) -> Entry:
+    def _kept(self, make: Callable[[], Any], place: Path, memories: Sequence[AnswerCache]) -> Entry:
         before = [memory.made for memory in memories]
         entry = self._made(make)
         answers = [memory.answers(since) for memory, since in zip(memories, before)]
         save(Bundle({"outcome": entry.outcome, "cost": entry.cost, "answers": answers}), place)
         return entry
 
-    def _read(self, place: Path, memories: Sequence[Memory]) -> Entry | None:
+    def _read(self, place: Path, memories: Sequence[AnswerCache]) -> Entry | None:
         if not place.is_file():
             return None
         started = time.monotonic()

@@ -35,7 +35,7 @@ NAME = "run.assay"
 class Run:
     """A finished audit: findings, results, and the page and JSON made of them.
 
-    ``repaired`` holds the models of ``record.mendings``, in order; a run read back from a file has none.
+    ``repaired`` holds the models of ``record.repairs``, in order; a run read back from a file has none.
     """
 
     record: Record
@@ -166,7 +166,7 @@ def plain(record: Record) -> dict[str, Any]:
         "repairs": [
             {"method": m.method, "change": m.change, "before": to_jsonable(m.measured_before)}
             | {"after": to_jsonable(m.measured_after)}
-            for m in record.mendings
+            for m in record.repairs
         ],
         "galleries": [to_jsonable(gallery) for gallery in record.galleries],
         "refusals": [to_jsonable(refusal) for refusal in record.refusals],

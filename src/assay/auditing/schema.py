@@ -161,7 +161,7 @@ class SettingsGridPart(_Part):
     farthest: dict[str, MovePart] = Field(description="By axis: removal, target, steps, sign.")
 
 
-Kept = Literal["kept", "violated", "undecided", "not applicable"]
+Saveable = Literal["kept", "violated", "undecided", "not applicable"]
 
 
 class ResultFile(_Part):
@@ -181,7 +181,9 @@ class ResultFile(_Part):
     refusals: list[RefusalPart]
     not_run: list[NotRunPart]
     waivers: list[WaiverPart]
-    axioms: dict[str, dict[str, Kept]] = Field(description="By method and axiom, from the package's measured table.")
+    axioms: dict[str, dict[str, Saveable]] = Field(
+        description="By method and axiom, from the package's measured table."
+    )
     settings_grid: SettingsGridPart | None = Field(description="Where the audit was asked for one.")
     limits: list[str]
     reproduce: str

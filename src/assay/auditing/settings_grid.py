@@ -12,10 +12,10 @@ from assay.auditing.setting import Setting
 from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.cases.removals import Conditional, Constant, Mean, Removal
-from assay.cases.sibling_targets import acquainted
+from assay.cases.sibling_targets import link_sibling_cases
 from assay.engine.comparison.criteria import CHANCE, CRITERIA
-from assay.engine.comparison.settings_grid import SIGNS, settings_grid, settings_price
-from assay.nouns.catalogue import Price, find
+from assay.engine.comparison.settings_grid import SIGNS, settings_cost, settings_grid
+from assay.nouns.catalogue import Cost, find
 from assay.nouns.comparisons.settings_grid import SettingsGrid
 from assay.nouns.results.result import Explanation, Finding
 
@@ -42,7 +42,9 @@ FIRM = 0.95
 
 def ranked_by(scores: Mapping[str, Mapping[str, Any]]) -> str:
     """The score whose settings are varied: the first asked that decides on faithfulness, the ladder's before others."""
-    deciding = sorted((c for c in CRITERIA if c.kind == "faithful" and c.score in scores), key=lambda c: not c.climbs)
+    deciding = sorted(
+        (c for c in CRITERIA if c.kind == "faithful" and c.score in scores), key=lambda c: not c.is_normalised
+    )
     return deciding[0].score if deciding else ""
 
 
@@ -81,10 +83,10 @@ def removals(setting: Setting) -> dict[str, Removal]:
     return {**found, f"{k} nearest rows" if k > 1 else "nearest row": Conditional(frame, k)}
 
 
-def price(setting: Setting, options: Mapping[str, Any], score: str, count: int) -> Price:
+def cost(setting: Setting, options: Mapping[str, Any], score: str, count: int) -> Cost:
     """What the grid of so many explanations asks of the model, whose own answers an audit knows."""
-    told, case = settings_price(count, setting.case, score, **options), setting.case
-    return Price(told.forwards - len(case) * case.model.passes, told.backwards)
+    told, case = settings_cost(count, setting.case, score, **options), setting.case
+    return Cost(told.forwards - len(case) * case.model.passes, told.backwards)
 
 
 def made(score: str, options: Mapping[str, Any], setting: Setting, named: Mapping[str, Explanation]) -> SettingsGrid:
@@ -93,7 +95,7 @@ def made(score: str, options: Mapping[str, Any], setting: Setting, named: Mappin
     A target alone knows what the audit's own game has learnt; of several, the others could not be read off that.
     """
     asked = setting.case
-    (own,) = acquainted(asked, [asked.asking()])
+    (own,) = link_sibling_cases(asked, [asked.with_target()])
     if len(options["targets"]) == 1 and "removals" in options:
         own.game(setting.remove).learn(asked.game(setting.remove).answers())
     seed = asked.seed.child("audit", NAME)

@@ -11,7 +11,7 @@ import numpy as np
 
 from assay.auditing import settings_grid as settings
 from assay.auditing.plan import CODES, RIVAL, Plan, Step
-from assay.auditing.result_store import Ledger
+from assay.auditing.result_store import ResultStore
 from assay.auditing.setting import Setting
 from assay.basics.errors import AssayError, CapabilityError, MissingExtra
 from assay.basics.fingerprint import digest
@@ -19,7 +19,7 @@ from assay.cases.case import Case
 from assay.engine.coalitions.masks import LEADING
 from assay.nouns.catalogue import find
 from assay.nouns.comparisons.settings_grid import SettingsGrid
-from assay.nouns.results.result import Breach, Certificate, Explanation, Finding, Refusal, Score
+from assay.nouns.results.result import AttackResult, Certificate, Explanation, Finding, Refusal, Score
 
 Tell = Callable[[str, str, float], None]
 """Called as tell(event, text, share): "plan" once, "step" before each step, "end"; share of the price already paid."""
@@ -36,7 +36,7 @@ class Work:
     explanations: dict[str, Explanation] = field(default_factory=dict)
     rivals: dict[str, Explanation] = field(default_factory=dict)
     scores: dict[tuple[str, str], Score] = field(default_factory=dict)
-    breaches: dict[str, Breach] = field(default_factory=dict)
+    attack_results: dict[str, AttackResult] = field(default_factory=dict)
     certificates: dict[str, Certificate] = field(default_factory=dict)
     reliability: list[Finding] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
@@ -55,31 +55,31 @@ class Work:
         elif step.verb == "diagnose":
             self.reliability += outcome
         elif step.verb == "attack":
-            self.breaches[step.subject] = outcome
+            self.attack_results[step.subject] = outcome
         else:
             self.certificates[step.method] = outcome
 
 
-def investigate(laid: Plan, setting: Setting, ledger: Ledger, tell: Tell) -> Work:
+def investigate(laid: Plan, setting: Setting, result_store: ResultStore, tell: Tell) -> Work:
     """Explain, score, attack and certify as planned; a step that is refused becomes a refusal, and the rest go on."""
     work = Work()
-    setting.case.recall.lends = False
+    setting.case.explanation_cache.lends = False
     for done, step in enumerate(laid.steps):
         if step.verb not in ("diagnose", "repair") or step.subject:
             tell("step", step.key, laid.paid(done))
-            perform(step, setting, work, ledger)
+            perform(step, setting, work, result_store)
     return work
 
 
-def perform(step: Step, setting: Setting, work: Work, ledger: Ledger) -> None:
+def perform(step: Step, setting: Setting, work: Work, result_store: ResultStore) -> None:
     """Do one step, or find it done."""
     if step.method == settings.NAME:
-        _vary(step, setting, work, ledger)
+        _vary(step, setting, work, result_store)
         return
     subject = work.explanations.get(step.subject)
     if step.subject not in ("", RIVAL) and subject is None:
         return  # its explanation was refused, and the refusal is told
-    depends = {"case": depends_on(setting.case), "options": step.options, "of": _mark(subject)}
+    depends = {"case": depends_on(setting.case), "options": step.options, "of": _fingerprint(subject)}
 
     def make() -> Any:
         try:
@@ -88,17 +88,19 @@ def perform(step: Step, setting: Setting, work: Work, ledger: Ledger) -> None:
             return Refusal(step.key, step.verb, str(error), type(error).__name__)
 
     asked = setting.case
-    outcome = ledger.once(step.key, depends, make, asked.game(setting.remove), asked.recall)
+    outcome = result_store.once(step.key, depends, make, asked.game(setting.remove), asked.explanation_cache)
     if isinstance(outcome, Explanation):  # a result from the disk knows its data options by their marks alone
-        outcome = replace(outcome, made=replace(outcome.made, options={**outcome.made.options, **step.options}))
+        outcome = replace(
+            outcome, provenance=replace(outcome.provenance, options={**outcome.provenance.options, **step.options})
+        )
     work.put(step, outcome)
 
 
-def _vary(step: Step, setting: Setting, work: Work, ledger: Ledger) -> None:
+def _vary(step: Step, setting: Setting, work: Work, result_store: ResultStore) -> None:
     """Rank the explanations under other settings of a score, or find it done."""
     asked = setting.case
     named = {name: work.explanations[name] for name in settings.ranked(work.explanations, setting.references)}
-    marks = {name: _mark(explanation) for name, explanation in named.items()}
+    marks = {name: _fingerprint(explanation) for name, explanation in named.items()}
     depends = {"case": depends_on(asked), "options": step.options, "of": marks}
 
     def make() -> Any:
@@ -107,13 +109,13 @@ def _vary(step: Step, setting: Setting, work: Work, ledger: Ledger) -> None:
         except AssayError as error:
             return Refusal(step.key, step.verb, str(error), type(error).__name__)
 
-    work.put(step, ledger.once(step.key, depends, make, asked.game(setting.remove)))
+    work.put(step, result_store.once(step.key, depends, make, asked.game(setting.remove)))
 
 
 def _called(step: Step, setting: Setting, subject: Explanation | None) -> Any:
     method, asked = find(step.verb, step.method), setting.case
     if step.verb == "explain":
-        return method.call(asked.asking(label="runner_up") if step.subject == RIVAL else asked, **step.options)
+        return method.call(asked.with_target(label="runner_up") if step.subject == RIVAL else asked, **step.options)
     assert subject is not None
     if step.verb == "evaluate":
         return method.call(subject, asked, **step.options)
@@ -127,17 +129,17 @@ def _called(step: Step, setting: Setting, subject: Explanation | None) -> Any:
 def depends_on(case: Case) -> dict[str, Any]:
     """Everything about a case that a result depends on."""
     return {
-        "model": case.model.mark,
-        "rows": case.rows.mark,
+        "model": case.model.fingerprint,
+        "rows": case.rows.fingerprint,
         "ids": digest(list(case.rows.ids)),
-        "parts": case.features.mark,
+        "parts": case.features.fingerprint,
         "target": repr(case.target),
         "labels": digest(np.asarray(case.label)),
         "seed": [case.seed.root, *case.seed.path],
     }
 
 
-def _mark(explanation: Explanation | None) -> str:
+def _fingerprint(explanation: Explanation | None) -> str:
     if explanation is None:
         return ""
     return digest(explanation.method, explanation.values)

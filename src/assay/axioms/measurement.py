@@ -96,7 +96,7 @@ def asking(method: Method) -> Explain:
             raise CapabilityError(f"explain.{method.name} is made of many rows or methods, for which no start stands.")
         # a copy of the case remembers no game, so that nothing depends on what was asked before
         explanation: Explanation = method.call(replace(subject.case), **_chosen(method, subject.start))
-        if explanation.features.mark != subject.case.features.mark:
+        if explanation.features.fingerprint != subject.case.features.fingerprint:
             raise CapabilityError(f"explain.{method.name} gives values of a layer's units, not of parts of the input.")
         return explanation
 

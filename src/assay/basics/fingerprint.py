@@ -47,17 +47,17 @@ def _feed(state: "hashlib.blake2b", thing: Any) -> None:
         _feed(state, (thing.__func__, _held(getattr(thing.__self__, "__dict__", {}))))
     elif isinstance(thing, CodeType):
         _feed(state, (thing.co_code, thing.co_names, thing.co_consts))
-    elif is_dataclass(thing) and not isinstance(thing, type) and not isinstance(getattr(thing, "mark", None), str):
+    elif is_dataclass(thing) and not isinstance(thing, type) and not _has_fingerprint(thing):
         _feed(state, (type(thing).__qualname__, [getattr(thing, item.name) for item in fields(thing)]))
     elif isinstance(thing, list | tuple | np.ndarray):
         state.update(b"list %d" % len(thing))
         for item in thing:
             _feed(state, item)
-    elif callable(thing) and not isinstance(thing, type) and not isinstance(getattr(thing, "mark", None), str):
+    elif callable(thing) and not isinstance(thing, type) and not _has_fingerprint(thing):
         name = getattr(thing, "__qualname__", type(thing).__qualname__)
         _feed(state, (name, _held(getattr(thing, "__dict__", {}))))
     else:
-        text = f"{type(thing).__name__} {getattr(thing, 'mark', None) or repr(thing)}".encode()
+        text = f"{type(thing).__name__} {getattr(thing, 'fingerprint', None) or repr(thing)}".encode()
         state.update(b"text %d " % len(text) + text)
 
 
@@ -83,4 +83,8 @@ def _plain(thing: Any) -> bool:
     if isinstance(thing, Mapping):
         return all(map(_plain, thing.values()))
     kinds = bool | int | float | complex | str | bytes | np.generic | np.ndarray | CodeType | None
-    return isinstance(thing, kinds) or is_torch_array(thing) or isinstance(getattr(thing, "mark", None), str)
+    return isinstance(thing, kinds) or is_torch_array(thing) or _has_fingerprint(thing)
+
+
+def _has_fingerprint(thing: Any) -> bool:
+    return isinstance(getattr(thing, "fingerprint", None), str)

@@ -15,7 +15,7 @@ RECENT = 4096
 
 
 @dataclass(eq=False)
-class Memory:
+class AnswerCache:
     """Answers in the order they came, the oldest forgotten beyond ``most``.
 
     A mask has a number, a query the key number · rows + row. Keys are looked up in a sorted array; the latest few are

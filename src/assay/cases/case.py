@@ -15,9 +15,9 @@ from array_api_compat import array_namespace, is_torch_array
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Array, Floats, Ints
-from assay.cases.explanation_cache import Recall
+from assay.cases.explanation_cache import ExplanationCache
 from assay.cases.game import Game
-from assay.cases.labels import apart, facing, labels_of, resolve_label
+from assay.cases.labels import apart, labels_of, resolve_label, rival_class
 from assay.cases.read_inputs import read
 from assay.cases.removals import Removal
 from assay.model.layer_slices import OWN, held
@@ -194,9 +194,9 @@ class Case:
             raise InputError(
                 f"remove={remove!r} is no removal. Give assay.Constant(0.0), Mean, Blur, Marginal or Conditional."
             )
-        key = (remove.mark, pooled)
+        key = (remove.fingerprint, pooled)
         if key not in self._games:
-            bound = [one._games[key].filling for one in self.company if key in one._games]
+            bound = [one._games[key].filling for one in self.sibling_targets if key in one._games]
             self._games[key] = Game(self, remove, bound[0] if bound else remove.bind(self.rows), pooled=pooled)
         return self._games[key]
 
@@ -205,17 +205,17 @@ class Case:
         return {}
 
     @cached_property
-    def company(self) -> tuple[Case, ...]:
-        """The same rows under other targets, whose games learn what this one's are told (``cases.company``)."""
+    def sibling_targets(self) -> tuple[Case, ...]:
+        """The same rows under other targets, whose games learn what this one's are told (``cases.sibling_targets``)."""
         return ()
 
     @cached_property
-    def recall(self) -> Recall:
+    def explanation_cache(self) -> ExplanationCache:
         """What engines keep beside the case so as to ask it once, as ``game`` keeps its answers."""
-        return Recall(self.model.meter)
+        return ExplanationCache(self.model.meter)
 
     @cached_property
-    def shared(self) -> Recall | None:
+    def shared(self) -> ExplanationCache | None:
         """What methods share that are put to the very same rows: a recall for gradients there, or nothing."""
         return None
 
@@ -240,12 +240,12 @@ class Case:
         which = np.flatnonzero(which) if which.dtype == bool else which.astype(np.int64)
         return replace(self, rows=self.rows.take(which), features=self.features.at(which), label=self.label[which])
 
-    def asking(self, target: str | Target | None = None, label: Any = None) -> Case:
+    def with_target(self, target: str | Target | None = None, label: Any = None) -> Case:
         """Another question about the same rows: another target, another class."""
         question = self.target if target is None else target_named(target)
-        question = facing(question, self.model, lambda: self.prediction)
+        question = rival_class(question, self.model, lambda: self.prediction)
         if question.layer is not None and question is not self.target:
-            model = self.model.until(question.layer)
+            model = self.model.up_to_layer(question.layer)
             other = replace(self, model=model, target=question)
             units = resolve_label(question.label, model, len(self), lambda: other.prediction)
             return replace(other, label=units)
@@ -266,14 +266,14 @@ class Case:
         """The same question, same labels, with the rows moved to ``x``."""
         return replace(self, rows=replace(self.rows, x=x))
 
-    def since(self, layer: str, features: Features | None = None) -> Case:
+    def from_layer(self, layer: str, features: Features | None = None) -> Case:
         """The same question asked from ``layer`` on: the rows are its activations, the parts its units.
 
         Any method can then be put to the layer: gradients, integrated gradients, games with units as players. Parts
         are the units: the channels of a map (channel, height, width), else the last axis. The layer ``""`` is the
         net's own input, after ``preprocess``. What lies beneath the layer is computed once and carried along.
         """
-        until, since = self.model.until(layer), self.model.since(layer)
+        until, since = self.model.up_to_layer(layer), self.model.from_layer(layer)
         if layer == OWN:  # no pass of the net
             activation = until.values(self.rows)
         else:
@@ -376,7 +376,7 @@ def case(
     rows, cut, notes = read(model, x, ids, carried or {}, names, features)
     question = target_named(target if target is not None else model.default_target)
     if question.layer is not None:
-        model = model.until(question.layer)
+        model = model.up_to_layer(question.layer)
         label = question.label
     if cut.shape != rows.shape:
         raise InputError(f"the feature map is for rows of shape {cut.shape}; these rows have shape {rows.shape}.")
@@ -384,7 +384,7 @@ def case(
         raise InputError(f"the feature map cuts {len(cut.index)} rows, one by one; there are {len(rows)} rows.")
     root = seed if isinstance(seed, Seed) else Seed(seed)
     bare = Case(model, rows, question, cut, np.zeros(len(rows), dtype=np.int64), root, (*model.notes, *notes))
-    question = facing(question, model, lambda: bare.prediction)
+    question = rival_class(question, model, lambda: bare.prediction)
     if label is None:
         return replace(bare, target=question)
     labels = labels_of(label, question, model, len(rows), lambda: bare.prediction)

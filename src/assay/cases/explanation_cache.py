@@ -21,7 +21,7 @@ SPARE = 8_000_000
 
 
 @dataclass(eq=False)
-class Recall:
+class ExplanationCache:
     """Answers by key, the oldest forgotten once there are more than ``most`` numbers.
 
     With each answer goes what it asked of the model, so that the meter counts as remembered what a second question

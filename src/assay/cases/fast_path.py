@@ -17,7 +17,7 @@ QUICK = "quick case"
 
 
 @dataclass(frozen=True, eq=False)
-class Ahead:
+class FastPath:
     """A game, and what the reader of its answers must know of the forward pass they come from.
 
     ``quick`` says that the game is asked through another forward pass than the case it was made for. Then it has a
@@ -37,7 +37,7 @@ class Ahead:
         return replace(estimate, notes=(*estimate.notes, *self.notes), output=output)
 
 
-def ahead(case: Case, remove: Removal, masks: int, *, pooled: bool = False) -> Ahead:
+def fast_path(case: Case, remove: Removal, masks: int, *, pooled: bool = False) -> FastPath:
     """The game that will be asked ``masks`` masks a row, through the fast forward where so many rows pay for it.
 
     rows × masks × fillings decide (``assay.model.fast``), whatever was asked before. ``fast=False`` of the model, a
@@ -46,12 +46,12 @@ def ahead(case: Case, remove: Removal, masks: int, *, pooled: bool = False) -> A
     game = case.game(remove, pooled=pooled)
     work = len(case) * masks * remove.fills
     if not case.model.fast or case.live or not pays(case.model, case.rows, work):
-        return Ahead(game)
+        return FastPath(game)
     model = fast(case.model, rows=case.rows, work=work)
     notes = model.notes[len(case.model.notes) :]
-    if model.mark == case.model.mark:
-        return Ahead(game, notes)
-    return Ahead(_quick(case, replace(model, notes=case.model.notes)).game(remove, pooled=pooled), notes, True)
+    if model.fingerprint == case.model.fingerprint:
+        return FastPath(game, notes)
+    return FastPath(_quick(case, replace(model, notes=case.model.notes)).game(remove, pooled=pooled), notes, True)
 
 
 def _quick(case: Case, model: Model) -> Case:

@@ -27,7 +27,7 @@ from assay.basics.types import (
     Queries,
     Which,
 )
-from assay.cases.answer_cache import Memory
+from assay.cases.answer_cache import AnswerCache
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.inputs.target import probabilities
 
@@ -57,9 +57,9 @@ class Game:
     pooled: bool = False
 
     @cached_property
-    def known(self) -> Memory:
+    def known(self) -> AnswerCache:
         """The answers so far."""
-        return Memory(len(self.case), self.memory)
+        return AnswerCache(len(self.case), self.memory)
 
     def __call__(self, which: Which, keep: Queries) -> PerQuery:
         """v for each query: row ``which`` (query,) with parts ``keep`` (query, part)."""
@@ -158,7 +158,7 @@ class Game:
         if whole.any():
             values[whole] = self.case.output[which[whole]]
         rest = np.flatnonzero(~whole)
-        others = [one.game(self.remove, pooled=self.pooled) for one in self.case.company]
+        others = [one.game(self.remove, pooled=self.pooled) for one in self.case.sibling_targets]
         for part in self._blocks(len(rest)):
             asked = rest[part]
             found = self._told(which[asked], keep[asked])
@@ -170,7 +170,7 @@ class Game:
 
     def _told(self, which: Ints, keep: Masks) -> Floats:
         """Fresh answers (case, query), of this case and of those in its company, from the same passes."""
-        cases = (self.case, *self.case.company)
+        cases = (self.case, *self.case.sibling_targets)
         if self.pooled:
             mean = self.outputs(which, keep)
             return np.stack([case.read(mean, which) for case in cases])

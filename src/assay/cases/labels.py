@@ -16,7 +16,7 @@ from assay.nouns.inputs.rows import to_numpy
 from assay.nouns.inputs.target import Target, class_scores, contrast
 
 
-def facing(question: Target, model: Model, prediction: Callable[[], Floats]) -> Target:
+def rival_class(question: Target, model: Model, prediction: Callable[[], Floats]) -> Target:
     """The question with its rival class, if it has one, as a position; ``InputError`` for a class that is not there."""
     if question.rival is None:
         return question

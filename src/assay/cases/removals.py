@@ -25,7 +25,7 @@ class Removal(Protocol):
     """How absent parts are filled; the game averages the target over ``fills`` filled versions of a row."""
 
     @property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Stands for the removal and its data."""
 
     @property
@@ -52,7 +52,7 @@ class Constant:
         return 1
 
     @cached_property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Stands for the value."""
         return digest("constant", self.value if isinstance(self.value, Mapping) else to_floats(self.value))
 
@@ -81,7 +81,7 @@ class Constant:
 
     def __repr__(self) -> str:
         plain = np.ndim(self.value) == 0 and not isinstance(self.value, Mapping)
-        return f"Constant({self.value!r})" if plain else f"Constant(<{self.mark[:8]}>)"
+        return f"Constant({self.value!r})" if plain else f"Constant(<{self.fingerprint[:8]}>)"
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,9 +96,9 @@ class Mean:
         return 1
 
     @cached_property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Stands for the background."""
-        return digest("mean", content_mark(self.background))
+        return digest("mean", content_fingerprint(self.background))
 
     def bind(self, rows: Rows) -> Filling:
         """The mean of the background, in float64."""
@@ -109,7 +109,7 @@ class Mean:
         return Painted(rows.x, _written(to_floats(background).mean(axis=0), rows)[None])
 
     def __repr__(self) -> str:
-        return f"Mean(<{len(self.background)} rows, {self.mark[:8]}>)"
+        return f"Mean(<{len(self.background)} rows, {self.fingerprint[:8]}>)"
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Blur:
         return 1
 
     @property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Stands for the width."""
         return digest("blur", self.sigma)
 
@@ -154,7 +154,7 @@ class NoisyLinear:
         return 1
 
     @property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Stands for the noise."""
         return digest("noisy linear", self.noise, self.seed)
 
@@ -184,16 +184,16 @@ class Marginal:
         return len(self.background)
 
     @cached_property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Stands for the background."""
-        return digest("marginal", content_mark(self.background))
+        return digest("marginal", content_fingerprint(self.background))
 
     def bind(self, rows: Rows) -> Filling:
         """The background written as the rows are."""
         return FromEach(rows.x, rows.like(self.background))
 
     def __repr__(self) -> str:
-        return f"Marginal(<{len(self.background)} rows, {self.mark[:8]}>)"
+        return f"Marginal(<{len(self.background)} rows, {self.fingerprint[:8]}>)"
 
 
 @dataclass(frozen=True, repr=False)
@@ -214,9 +214,9 @@ class Conditional:
         return self.k
 
     @cached_property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Stands for the background and k."""
-        return digest("conditional", content_mark(self.background), self.k)
+        return digest("conditional", content_fingerprint(self.background), self.k)
 
     def bind(self, rows: Rows) -> Filling:
         """The background written as the rows are, with the scale of each element."""
@@ -232,7 +232,7 @@ class Conditional:
         return FromNearest(rows.x, background, self.k, coded, np.where(spread > 0, spread, 1.0))
 
     def __repr__(self) -> str:
-        return f"Conditional(<{len(self.background)} rows, {self.mark[:8]}>, k={self.k})"
+        return f"Conditional(<{len(self.background)} rows, {self.fingerprint[:8]}>, k={self.k})"
 
 
 def blurred(x: Array, sigma: float) -> Array:
@@ -244,7 +244,7 @@ def blurred(x: Array, sigma: float) -> Array:
     return xp.asarray(pictures, dtype=x.dtype, device=x.device) if is_torch_array(x) else pictures
 
 
-def content_mark(data: Any) -> str:
+def content_fingerprint(data: Any) -> str:
     """Stands for the contents of an array, a tensor or a frame."""
     if is_frame(data):
         table = Table.of(data)

@@ -11,7 +11,7 @@ from assay.nouns.inputs.rows import to_floats
 from assay.nouns.inputs.target import Target, target_named
 
 
-def in_company(case: Case, targets: Sequence[str | Target]) -> tuple[Case, ...]:
+def with_sibling_targets(case: Case, targets: Sequence[str | Target]) -> tuple[Case, ...]:
     """The case under each of these targets; a mask that the game of one asks is known to the games of all.
 
     A game keeps one number a query, so a target that comes later could not be read off what was asked before. Here each
@@ -25,17 +25,17 @@ def in_company(case: Case, targets: Sequence[str | Target]) -> tuple[Case, ...]:
             raise InputError(
                 f"target {target.name!r} does not read the outputs and labels that {case.target.name!r} does."
             )
-    cases = acquainted(case, [case.asking(target) for target in asked])
+    cases = link_sibling_cases(case, [case.with_target(target) for target in asked])
     for one in cases:
         for game in case._games.values() if one.target is case.target else ():
             one.game(game.remove, pooled=game.pooled).learn(game.answers())
     return cases
 
 
-def acquainted(case: Case, others: Sequence[Case]) -> tuple[Case, ...]:
+def link_sibling_cases(case: Case, others: Sequence[Case]) -> tuple[Case, ...]:
     """New cases of this one's rows and model, under whatever targets and labels, whose games share their passes."""
     for one in others:
-        one.__dict__["company"] = tuple(other for other in others if other is not one)
+        one.__dict__["sibling_targets"] = tuple(other for other in others if other is not one)
         own = one.target is case.target and one.label is case.label and "output" in case.__dict__
         one.__dict__["output"] = case.output if own else to_floats(one._read(one.label)(case.prediction))
     return tuple(others)

@@ -17,16 +17,16 @@ from assay.cases.removals import Constant, Removal
 from assay.engine.coalitions.masks import chosen_parts, random_parts
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.results.result import Note
 
 
-def _price(case: Case, o: Given, again: Price) -> Price:
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
     """q masks around three sets of parts, and the class at the rows; these answers are not remembered."""
-    return Price(3 * o.q * o.remove.fills + 1) * (len(case) * case.model.passes)
+    return Cost(3 * o.q * o.remove.fills + 1) * (len(case) * case.model.passes)
 
 
-@certifier(source="xue2023", needs={"classes"}, price=_price)
+@certifier(source="xue2023", needs={"classes"}, cost=_cost)
 def mus(
     case: Case,
     parts: Any,
@@ -56,12 +56,12 @@ def mus(
         noise.scores(game, masks, votes)
         for masks in (chosen, np.ones_like(chosen), random_parts(case, chosen.sum(axis=1)))
     )
-    smoothed = at_all.argmax(axis=1)
-    consistent = at_parts.argmax(axis=1) == smoothed
+    smooth = at_all.argmax(axis=1)
+    consistent = at_parts.argmax(axis=1) == smooth
     incremental, decremental = (np.where(consistent, noise.radius(s, votes), np.nan) for s in (at_parts, at_all))
-    random = np.where(at_other.argmax(axis=1) == smoothed, noise.radius(at_other, votes), np.nan)
+    random = np.where(at_other.argmax(axis=1) == smooth, noise.radius(at_other, votes), np.nan)
     predicted = case.predicted(case.rows.x)
-    histogram = np.bincount(smoothed, minlength=at_all.shape[1]) / len(case)
+    histogram = np.bincount(smooth, minlength=at_all.shape[1]) / len(case)
     return {
         "bounds": {"incremental": incremental, "decremental": decremental},
         "abstained": ~consistent,
@@ -75,7 +75,7 @@ def mus(
         "draws": q,
         "extra": {
             "consistent": consistent.astype(float),
-            "agreement": (smoothed == predicted).astype(float),
+            "agreement": (smooth == predicted).astype(float),
             "histogram": histogram,
             "entropy": np.array([entropy(histogram)]),
             "cap": np.array([q / (2 * noise.kept)]),

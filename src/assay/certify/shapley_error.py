@@ -15,7 +15,7 @@ from assay.engine.coalitions.permutations import antithetic, paired_gains
 from assay.engine.coalitions.summary import all_masks, enumerated, exact_shapley
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.results.result import Explanation, Note
 
 UNIT = ("probability", "decision")
@@ -24,14 +24,14 @@ SLACK = 1e-9
 """Rounding that a target may add to its range, as a share of it."""
 
 
-def _price(case: Case, o: Given, again: Price) -> Price:
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
     if _range(case, o.bounds) is None and not enumerated(len(case.features), o.budget):
-        return Price()
+        return Cost()
     masks = np.unique(_asked(case, o.budget), axis=0)
-    return Price(int((~masks.all(axis=1)).sum())) * (len(case) * o.remove.fills * case.model.passes)
+    return Cost(int((~masks.all(axis=1)).sum())) * (len(case) * o.remove.fills * case.model.passes)
 
 
-@certifier(source="waudbysmith2024", price=_price)
+@certifier(source="waudbysmith2024", cost=_cost)
 def shapley_error(
     explanation: Explanation,
     case: Case,
@@ -167,8 +167,8 @@ def _undefined(case: Case, unknown: Masks) -> tuple[Note, ...]:
 
 def _other(explanation: Explanation, remove: Removal) -> tuple[Note, ...]:
     """What was explained may be another game than the one sampled here."""
-    used = explanation.made.options.get("remove")
-    if getattr(used, "mark", remove.mark) == remove.mark:
+    used = explanation.provenance.options.get("remove")
+    if getattr(used, "fingerprint", remove.fingerprint) == remove.fingerprint:
         return ()
     text = f"the explanation takes parts away by {used!r}, the certificate by {remove!r}: two different games"
     return (Note("other-removal", text),)

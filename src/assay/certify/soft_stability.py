@@ -17,18 +17,18 @@ from assay.cases.removals import Constant, Removal
 from assay.engine.coalitions.masks import LEADING, chosen_parts, present
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 
 
-def _price(case: Case, o: Given, again: Price) -> Price:
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
     """The sets that add to a quarter of the parts, that quarter alone, and the class at the rows."""
     held = present(case).sum(axis=1)
     taken = int(np.ceil(LEADING * len(case.features) - 1e-9))
     sets = sum(int(min(_count(max(int(parts) - taken, 0), o.radius), o.draws)) for parts in held)
-    return Price((sets + len(case)) * o.remove.fills + len(case)) * case.model.passes
+    return Cost((sets + len(case)) * o.remove.fills + len(case)) * case.model.passes
 
 
-@certifier(source="jin2025", needs={"classes"}, claims={"enumerable"}, price=_price)
+@certifier(source="jin2025", needs={"classes"}, claims={"enumerable"}, cost=_cost)
 def soft_stability(
     case: Case,
     parts: Any,

@@ -99,7 +99,7 @@ def opening(laid: Prepared) -> None:
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     subject, rows = laid.subject, laid.subject.held_out.rows
     shape = " × ".join(map(str, (f"{len(rows):,} rows", *rows.shape)))
-    named = f"assay {version('assay')} · {subject.model.name} ({subject.model.mark[:8]}) · {shape}"
+    named = f"assay {version('assay')} · {subject.model.name} ({subject.model.fingerprint[:8]}) · {shape}"
     console.print(printable(f"{named} · profile {laid.profile} · seed {subject.seed.root}"), soft_wrap=True)
     for item in laid.plan.skipped:
         if item.what.startswith("diagnose."):
@@ -120,7 +120,7 @@ def plan_of(laid: Plan) -> None:
     table.add_row("the model's own answers", f"{laid.clean.forwards:,}", f"{laid.clean.backwards:,}")
     for step in laid.steps:
         limit = "" if step.exact else "≤ "
-        table.add_row(step.key, f"{limit}{step.price.forwards:,}", f"{limit}{step.price.backwards:,}")
+        table.add_row(step.key, f"{limit}{step.cost.forwards:,}", f"{limit}{step.cost.backwards:,}")
     console.print(table)
     for item in laid.skipped:
         console.print(left_out(item), soft_wrap=True)

@@ -114,7 +114,7 @@ def disparity(
     chosen = class_named(case, favourable)
     if rows < 2 or not 0 < level < 1:
         raise InputError(f"rows={rows}, level={level}; at least 2 rows a group and a level between 0 and 1 are needed.")
-    decided = replace(case.asking("decision"), label=np.full(len(case), chosen))
+    decided = replace(case.with_target("decision"), label=np.full(len(case), chosen))
     favoured = decided.output > 0.5
     every = np.ones(len(case), dtype=bool)
     asked = [(PARITY, every)]

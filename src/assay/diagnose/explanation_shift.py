@@ -40,7 +40,7 @@ JUDGED = {
         "does. All parts move it, small ones too.",
     ),
 }
-"""What is judged: the measure of ``assay.movement``, and what the number means."""
+"""What is judged: the measure of ``assay.explanation_shift``, and what the number means."""
 ADVICE = {
     "pass": "Nothing to do on this evidence; explanations given out before hold as well as after any retraining.",
     "fail": "Tell those who were given explanations before. Weight decay, softer kinks (softplus) or a smaller step of "

@@ -11,9 +11,9 @@ import numpy as np
 
 from assay.basics.stats import Basis
 from assay.cases.case import Case
-from assay.engine.comparison.criteria import Criterion, Scores, asked_of, criterion_of, gains, reading, rungs, yardstick
+from assay.engine.comparison.criteria import Criterion, Scores, asked_of, criterion_of, gains, oracle, reading, rungs
 from assay.engine.declare import diagnostic
-from assay.nouns.results.result import Breach, Explanation, Finding, Verdict, judge
+from assay.nouns.results.result import AttackResult, Explanation, Finding, Verdict, judge
 
 Word = Literal["use", "use with care", "do not use", "undecided"]
 
@@ -38,7 +38,7 @@ def explanation_trust(
     explanations: Mapping[str, Explanation],
     scores: Scores,
     *,
-    breaches: Mapping[str, Breach] | None = None,
+    attack_results: Mapping[str, AttackResult] | None = None,
     reliability: Sequence[Finding] = (),
     top: str = "",
     level: float = 0.95,
@@ -57,15 +57,15 @@ def explanation_trust(
     how many further rows would decide, if the estimates stayed. Scores that ``reliability`` (findings of
     ``score_reliability``) shows to fail are left out, and named.
     """
-    best = top or yardstick(scores, tuple(explanations))
+    best = top or oracle(scores, tuple(explanations))
     findings: list[Finding] = []
     for name in explanations:
         asked = asked_of(name, scores)
-        breach = (breaches or {}).get(name)
-        each = 1 - (1 - level) / max(len(asked) + (breach is not None), 1)
+        attack_result = (attack_results or {}).get(name)
+        each = 1 - (1 - level) / max(len(asked) + (attack_result is not None), 1)
         findings += [_judged(name, criterion, scores, best, each) for criterion in asked]
-        if breach is not None:
-            findings.append(_attacked(name, breach, each))
+        if attack_result is not None:
+            findings.append(_attacked(name, attack_result, each))
     return [*findings, *concluded([*findings, *reliability], tuple(explanations))]
 
 
@@ -82,10 +82,10 @@ def _judged(name: str, criterion: Criterion, scores: Scores, top: str, level: fl
     interval = found.basis.at(level)
     known = found.n > 0
     told = criterion.question.format(estimate=found.estimate, top=top).replace(" -", " −")
-    if criterion.climbs and name == top:
+    if criterion.is_normalised and name == top:
         gain = np.nanmean(gains(name, criterion.score, scores)) if known else np.nan
         told = f"is the yardstick in {criterion.score}: 1 stands for its gain of {gain:.3g} over random order"
-    if criterion.climbs and math.isnan(found.estimate):
+    if criterion.is_normalised and math.isnan(found.estimate):
         told = f"has no ladder in {criterion.score}: {top} itself does not beat random order"
     return Finding(
         code=criterion.code,
@@ -96,35 +96,35 @@ def _judged(name: str, criterion: Criterion, scores: Scores, top: str, level: fl
         interval=interval,
         threshold=criterion.threshold,
         direction=criterion.direction,
-        null=0.0 if criterion.climbs or criterion.score == "faithfulness_correlation" else None,
+        null=0.0 if criterion.is_normalised or criterion.score == "faithfulness_correlation" else None,
         n=found.n,
         meaning=score.meaning,
         advice=criterion.advice,
         evidence={"rows undefined": found.undefined, "mean score": score.mean, "better": score.better}
-        | ({"ladder": rungs(criterion.score, scores, top)} if criterion.climbs else {}),
+        | ({"ladder": rungs(criterion.score, scores, top)} if criterion.is_normalised else {}),
         basis=found.basis if known else None,
     )
 
 
-def _attacked(name: str, breach: Breach, level: float) -> Finding:
-    basis = Basis("bounded", {"values": breach.after, "bounds": np.array([0.0, 1.0])})
+def _attacked(name: str, attack_result: AttackResult, level: float) -> Finding:
+    basis = Basis("bounded", {"values": attack_result.after, "bounds": np.array([0.0, 1.0])})
     interval = basis.at(level)
     return Finding(
         code="ATK401",
         verdict=judge(interval, 0.5, "at least"),
-        claim=f"{name} keeps {breach.after.mean():.0%} of its top parts under attack at an unchanged prediction",
+        claim=f"{name} keeps {attack_result.after.mean():.0%} of its top parts under attack at an unchanged prediction",
         subject=name,
-        estimate=float(breach.after.mean()),
+        estimate=float(attack_result.after.mean()),
         interval=interval,
         threshold=0.5,
         direction="at least",
-        null=float(breach.random.mean()),
-        n=len(breach.ids),
-        meaning=breach.meaning,
+        null=float(attack_result.random.mean()),
+        n=len(attack_result.ids),
+        meaning=attack_result.meaning,
         advice="Do not let an adversary choose the input; smoothing (repair.smoothing) makes it harder to move.",
         evidence={
-            "after random moves of the same size": float(breach.random.mean()),
-            "prediction kept": int(breach.kept.sum()),
+            "after random moves of the same size": float(attack_result.random.mean()),
+            "prediction kept": int(attack_result.kept.sum()),
         },
         basis=basis,
     )

@@ -11,21 +11,21 @@ import numpy as np
 from assay.basics.stats import Basis, Interval
 from assay.cases.case import Case
 from assay.engine.comparison.meta_evaluation import Asked, meta_evaluation, score_of
-from assay.engine.cost import Given, price_of
+from assay.engine.cost import Given, cost_of
 from assay.engine.declare import diagnostic
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.comparisons.score_reliability import Reliability
 from assay.nouns.results.result import Explanation, Finding, judge
 
 ASKED = Asked()
 
 
-def _priced(case: Case, o: Given, again: Price) -> Price:
-    each = [price_of(score_of(name), case, options) for name, options in o.scores.items()]
-    return sum(each, Price()) * (1 + o.draws + 2 * o.randoms)
+def _priced(case: Case, o: Given, again: Cost) -> Cost:
+    each = [cost_of(score_of(name), case, options) for name, options in o.scores.items()]
+    return sum(each, Cost()) * (1 + o.draws + 2 * o.randoms)
 
 
-@diagnostic(source="hedstrom2023", price=_priced)
+@diagnostic(source="hedstrom2023", cost=_priced)
 def score_reliability(
     case: Case,
     explanation: Explanation,

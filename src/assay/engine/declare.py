@@ -26,18 +26,18 @@ from assay.engine.gradients.distributions import Gaussian, Line, Point, Uniform
 from assay.engine.search.ball import Ball
 from assay.model.attention import may_attend
 from assay.model.layer_outline import ends_pooled
-from assay.nouns.catalogue import Method, Price, Verb, enter, find
+from assay.nouns.catalogue import Cost, Method, Verb, enter, find
 from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.frames import some
 from assay.nouns.inputs.rows import to_floats, to_numpy
 from assay.nouns.results.result import (
-    Breach,
+    AttackResult,
     Certificate,
     Estimate,
     Explanation,
     Finding,
-    Made,
     Note,
+    Provenance,
     Repair,
     Score,
 )
@@ -67,7 +67,7 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     ),
     "loss": (
         lambda case: case.target.name == "loss",
-        "needs target 'loss'; the case asks for {case.target.name!r}. Give case.asking('loss', truth), a label a row.",
+        "needs target 'loss'; the case asks for {case.target.name!r}. Give case.with_target('loss', truth), a label a row.",
     ),
     "image": (
         lambda case: len(case.rows.shape) == 3,
@@ -107,17 +107,17 @@ def explainer(
     needs: set[str] | None = None,
     claims: set[str] | None = None,
     status: Literal["stable", "provisional"] = "provisional",
-    price: Callable[..., Price] | None = None,
+    cost: Callable[..., Cost] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Explanation]]:
     """Declare an explanation: body (case, *, options) → array (row, part) or (row, *shape), or an ``Estimate``."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> Explanation:
+    def pack(method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None) -> Explanation:
         estimate = answer if isinstance(answer, Estimate) else Estimate(answer)
         features = case.features if estimate.features is None else estimate.features
         values, dense = _pooled(features, to_floats(estimate.values), method)
         base = np.full(len(case), np.nan) if estimate.base is None else to_floats(estimate.base)
         return Explanation(
-            made=made,
+            provenance=made,
             notes=(*case.notes, *estimate.notes, *_undefined(values, case, "values")),
             values=values,
             stderr=None if estimate.stderr is None else to_floats(estimate.stderr),
@@ -135,7 +135,7 @@ def explainer(
             backend=case.rows.table.backend if case.rows.table is not None else "",
         )
 
-    return _declare("explain", pack, source, needs, claims, "neither", status, price)
+    return _declare("explain", pack, source, needs, claims, "neither", status, cost)
 
 
 def scorer(
@@ -145,26 +145,26 @@ def scorer(
     needs: set[str] | None = None,
     claims: set[str] | None = None,
     status: Literal["stable", "provisional"] = "provisional",
-    price: Callable[..., Price] | None = None,
+    cost: Callable[..., Cost] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Score]]:
     """Declare a score: body (explanation, case, *, options) → array (row,), or an ``Estimate``."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> Score:
+    def pack(method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None) -> Score:
         estimate = answer if isinstance(answer, Estimate) else Estimate(answer)
         values = to_floats(estimate.values)
         return Score(
-            made=made,
+            provenance=made,
             notes=(*case.notes, *estimate.notes, *_undefined(values[:, None], case, "the score")),
             values=values,
             ids=case.rows.ids,
             better=better,
-            of=explanation.made.method if explanation is not None else "",
+            of=explanation.provenance.method if explanation is not None else "",
             stderr=None if estimate.stderr is None else to_floats(estimate.stderr),
             extra={name: to_floats(array) for name, array in estimate.extra.items()},
             meaning=method.meaning,
         )
 
-    return _declare("evaluate", pack, source, needs, claims, better, status, price)
+    return _declare("evaluate", pack, source, needs, claims, better, status, cost)
 
 
 def attacker(
@@ -172,17 +172,19 @@ def attacker(
     source: str,
     needs: set[str] | None = None,
     claims: set[str] | None = None,
-    price: Callable[..., Price] | None = None,
-) -> Callable[[Callable[P, Any]], Declared[P, Breach]]:
-    """Declare an attack: body ([explanation,] case, ball, *, options) → the fields of a ``Breach`` by name."""
+    cost: Callable[..., Cost] | None = None,
+) -> Callable[[Callable[P, Any]], Declared[P, AttackResult]]:
+    """Declare an attack: body ([explanation,] case, ball, *, options) → the fields of a ``AttackResult`` by name."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> Breach:
+    def pack(
+        method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None
+    ) -> AttackResult:
         fields = dict(answer)
         notes = (*case.notes, *fields.pop("notes", ()))
         x = _readonly(to_numpy(fields.pop("x")))
-        return Breach(made=made, notes=notes, x=x, ids=case.rows.ids, meaning=method.meaning, **fields)
+        return AttackResult(provenance=made, notes=notes, x=x, ids=case.rows.ids, meaning=method.meaning, **fields)
 
-    return _declare("attack", pack, source, needs, claims, "neither", "provisional", price)
+    return _declare("attack", pack, source, needs, claims, "neither", "provisional", cost)
 
 
 def certifier(
@@ -190,16 +192,16 @@ def certifier(
     source: str,
     needs: set[str] | None = None,
     claims: set[str] | None = None,
-    price: Callable[..., Price] | None = None,
+    cost: Callable[..., Cost] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Certificate]]:
     """Declare a certificate: body (case, parts, *, options) → the fields of a ``Certificate`` by name."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> Certificate:
+    def pack(method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None) -> Certificate:
         fields = dict(answer)
         notes = (*case.notes, *fields.pop("notes", ()))
-        return Certificate(made=made, notes=notes, ids=case.rows.ids, meaning=method.meaning, **fields)
+        return Certificate(provenance=made, notes=notes, ids=case.rows.ids, meaning=method.meaning, **fields)
 
-    return _declare("certify", pack, source, needs, claims, "neither", "provisional", price)
+    return _declare("certify", pack, source, needs, claims, "neither", "provisional", cost)
 
 
 def diagnostic(
@@ -207,14 +209,16 @@ def diagnostic(
     source: str,
     needs: set[str] | None = None,
     claims: set[str] | None = None,
-    price: Callable[..., Price] | None = None,
+    cost: Callable[..., Cost] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, list[Finding]]]:
     """Declare a diagnosis: body (case, …, *, options) → findings; estimates come with intervals."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> list[Finding]:
+    def pack(
+        method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None
+    ) -> list[Finding]:
         return list(answer)
 
-    return _declare("diagnose", pack, source, needs, claims, "neither", "provisional", price)
+    return _declare("diagnose", pack, source, needs, claims, "neither", "provisional", cost)
 
 
 def repairer(
@@ -222,27 +226,27 @@ def repairer(
     source: str,
     needs: set[str] | None = None,
     claims: set[str] | None = None,
-    price: Callable[..., Price] | None = None,
+    cost: Callable[..., Cost] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Repair]]:
     """Declare a repair: body (case, …, *, options) → the fields of a ``Repair`` by name, the new model among them."""
 
-    def pack(method: Method, made: Made, case: Case, answer: Any, explanation: Explanation | None) -> Repair:
+    def pack(method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None) -> Repair:
         fields = dict(answer)
         notes = (*case.notes, *fields.pop("notes", ()))
-        return Repair(made=made, notes=notes, meaning=method.meaning, **fields)
+        return Repair(provenance=made, notes=notes, meaning=method.meaning, **fields)
 
-    return _declare("repair", pack, source, needs, claims, "neither", "provisional", price)
+    return _declare("repair", pack, source, needs, claims, "neither", "provisional", cost)
 
 
-def remake(explanation: Explanation, case: Case) -> Explanation:
+def recompute(explanation: Explanation, case: Case) -> Explanation:
     """The same method with the same options on another case (other model, other rows, other label).
 
     A result read back from disk remembers options that hold data (a background) only by their marks and cannot be
     remade: ``InputError``. Plain ones (``Constant(0.0)``, ``Blur(10.0)``) come back whole.
     """
-    method = find("explain", explanation.made.method)
-    options = {name: _restored(value) for name, value in explanation.made.options.items()}
-    lost = [name for name, value in options.items() if isinstance(value, Mapping) and "mark" in value]
+    method = find("explain", explanation.provenance.method)
+    options = {name: _restored(value) for name, value in explanation.provenance.options.items()}
+    lost = [name for name, value in options.items() if isinstance(value, Mapping) and "fingerprint" in value]
     if lost:
         raise InputError(
             f"{method.name} was read from disk and {', '.join(lost)} held data that is not stored; call "
@@ -269,13 +273,13 @@ def check(method: Method, case: Case) -> None:
 
 def _declare(
     verb: Verb,
-    pack: Callable[[Method, Made, Case, Any, Explanation | None], Any],
+    pack: Callable[[Method, Provenance, Case, Any, Explanation | None], Any],
     source: str,
     needs: set[str] | None,
     claims: set[str] | None,
     better: Literal["higher", "lower", "neither"],
     status: Literal["stable", "provisional"],
-    price: Callable[..., Price] | None,
+    cost: Callable[..., Cost] | None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Any]]:
     unknown = (needs or set()) - set(NEEDS)
     if unknown:
@@ -300,15 +304,15 @@ def _declare(
             before = meter.forwards, meter.backwards
             answer = body(*args, **kwargs)
             cost = {"forwards": meter.forwards - before[0], "backwards": meter.backwards - before[1]}
-            made = Made(
+            made = Provenance(
                 method=method.name,
                 verb=verb,
                 options=options,
                 seed=case.seed,
                 target=case.asked,
-                model_mark=case.model.mark,
-                rows_mark=case.rows.mark,
-                features_mark=case.features.mark,
+                model_fingerprint=case.model.fingerprint,
+                rows_fingerprint=case.rows.fingerprint,
+                features_fingerprint=case.features.fingerprint,
                 versions=versions(),
                 device=case.model.device,
                 cost={what: count for what, count in cost.items() if count},
@@ -324,7 +328,7 @@ def _declare(
             claims=frozenset(claims or ()),
             better=better,
             status=status,
-            price=price,
+            cost=cost,
             body=body,
             call=call,
         )

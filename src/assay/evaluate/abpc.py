@@ -12,7 +12,7 @@ from assay.engine.removal.ordered_removal import ordered_curve
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="schulz2020", better="higher", claims={"ordered", "directed"}, price=both_curves)
+@scorer(source="schulz2020", better="higher", claims={"ordered", "directed"}, cost=both_curves)
 def abpc(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
     """Area between the curves that remove the least and the most relevant parts first.
 

@@ -10,7 +10,7 @@ from assay.engine.removal.ordered_removal import mean_of_points, ordered_curve
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="samek2017", better="higher", claims={"ordered", "directed"}, price=curve())
+@scorer(source="samek2017", better="higher", claims={"ordered", "directed"}, cost=curve())
 def aopc(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
     """How far the target falls, on average, as parts are removed, highest attribution first.
 

@@ -10,7 +10,7 @@ from assay.engine.search.ball import Ball
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="bhatt2020", better="lower", needs={"numbers"}, price=explained_near())
+@scorer(source="bhatt2020", better="lower", needs={"numbers"}, cost=explained_near())
 def average_sensitivity(explanation: Explanation, case: Case, *, ball: Ball, draws: int = 10) -> Estimate:
     """The average relative change of the explanation among random small moves of the input.
 

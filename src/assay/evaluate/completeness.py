@@ -12,7 +12,7 @@ ROUNDING = 1e-6
 """Share of the target's size below which a rise cannot be told from rounding in float32."""
 
 
-@scorer(source="sundararajan2017", better="lower", price=free)
+@scorer(source="sundararajan2017", better="lower", cost=free)
 def completeness(explanation: Explanation, case: Case) -> Estimate:
     """How much of the target's rise over its base the values leave unexplained.
 

@@ -10,7 +10,7 @@ from assay.engine.removal.ordered_removal import ordered_points
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="deyoung2020", better="higher", claims={"ordered", "directed"}, price=shares())
+@scorer(source="deyoung2020", better="higher", claims={"ordered", "directed"}, cost=shares())
 def comprehensiveness(
     explanation: Explanation,
     case: Case,

@@ -13,7 +13,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="assay2026", better="neither", needs={"image"}, price=free)
+@scorer(source="assay2026", better="neither", needs={"image"}, cost=free)
 def connectedness(
     explanation: Explanation, case: Case, *, share: float = 0.1, other: Explanation | None = None
 ) -> Estimate:

@@ -12,7 +12,7 @@ from assay.basics.types import PerPart
 from assay.cases.case import Case
 from assay.engine.cost import explained_again
 from assay.engine.declare import scorer
-from assay.engine.neighbourhoods.neighbourhood import largest, named, remade
+from assay.engine.neighbourhoods.neighbourhood import largest, named, recomputed
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate, Explanation
 
@@ -21,7 +21,7 @@ from assay.nouns.results.result import Estimate, Explanation
     source="montavon2018",
     better="lower",
     needs={"image", "numbers"},
-    price=explained_again(lambda case, o: 4 * o.reach),
+    cost=explained_again(lambda case, o: 4 * o.reach),
 )
 def continuity(explanation: Explanation, case: Case, *, reach: int = 2) -> Estimate:
     """The largest change of the explanation for a change of the picture, as it is pushed aside by a few pixels.
@@ -56,7 +56,7 @@ def _shifted(explanation: Explanation, case: Case, reach: int) -> Iterator[tuple
             there = replace(case.at(x), features=replace(case.features, index=index))
 
             def again(there: Case = there) -> PerPart:
-                return remade(explanation, there)
+                return recomputed(explanation, there)
 
             way = np.linalg.norm(to_floats(x - case.rows.x).reshape(len(case), -1), axis=1)
-            yield way, case.recall.once(("shifted", name, shift), again)
+            yield way, case.explanation_cache.once(("shifted", name, shift), again)

@@ -11,7 +11,7 @@ from assay.engine.removal.decision_flips import first_flip
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="serrano2019", better="lower", needs={"classes"}, price=curve())
+@scorer(source="serrano2019", better="lower", needs={"classes"}, cost=curve())
 def decision_flip(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> Estimate:
     """Share of the parts that must go, highest attribution first, until the model decides for another class, 0 … 1.
 

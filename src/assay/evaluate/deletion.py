@@ -12,7 +12,7 @@ from assay.engine.removal.ordered_removal import ordered_curve
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="samek2017", better="lower", claims={"ordered", "directed"}, price=curve())
+@scorer(source="samek2017", better="lower", claims={"ordered", "directed"}, cost=curve())
 def deletion(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
     """Area under the target as parts are removed, highest attribution first.
 

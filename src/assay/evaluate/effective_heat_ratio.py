@@ -14,7 +14,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="zhang2021", better="higher", price=free)
+@scorer(source="zhang2021", better="higher", cost=free)
 def effective_heat_ratio(
     explanation: Explanation, case: Case, *, inside: Any, quantiles: int = 10, sign: Mass = "positive"
 ) -> Estimate:

@@ -10,7 +10,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="hill1973", better="neither", price=free)
+@scorer(source="hill1973", better="neither", cost=free)
 def effective_parts(explanation: Explanation, case: Case) -> Estimate:
     """How big the explanation is: the number of equally weighted parts that would be spread as evenly.
 

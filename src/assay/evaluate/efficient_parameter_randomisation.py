@@ -13,7 +13,7 @@ from assay.engine.retraining.randomised_weights import stages, weights_lost
 from assay.nouns.results.result import Estimate, Explanation, Note
 
 
-@scorer(source="hedstrom2024", better="higher", needs={"net"}, price=explained_again(lambda case, o: 1))
+@scorer(source="hedstrom2024", better="higher", needs={"net"}, cost=explained_again(lambda case, o: 1))
 def efficient_parameter_randomisation(
     explanation: Explanation, case: Case, *, bins: int = 100, least: float = 0.1
 ) -> Estimate:

@@ -11,7 +11,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="bhatt2020", better="neither", price=free)
+@scorer(source="bhatt2020", better="neither", cost=free)
 def entropy(explanation: Explanation, case: Case) -> Estimate:
     """How evenly attribution is spread over the parts: 1 all alike, 0 a single part.
 

@@ -20,7 +20,7 @@ from assay.nouns.results.result import Estimate, Explanation
     source="assay2026",
     better="lower",
     claims={"directed"},
-    price=coalitions(lambda case, o: _design(case, o.budget)),
+    cost=coalitions(lambda case, o: _design(case, o.budget)),
 )
 def explanation_error(
     explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048

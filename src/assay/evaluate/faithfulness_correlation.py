@@ -13,7 +13,7 @@ from assay.nouns.results.result import Estimate, Explanation
     source="bhatt2020",
     better="higher",
     claims={"directed"},
-    price=coalitions(lambda case, o: without_share(case, o.size, o.draws)),
+    cost=coalitions(lambda case, o: without_share(case, o.size, o.draws)),
 )
 def faithfulness_correlation(
     explanation: Explanation,

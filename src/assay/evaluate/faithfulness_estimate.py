@@ -18,7 +18,7 @@ from assay.nouns.results.result import Explanation
     source="alvarezmelis2018",
     better="higher",
     claims={"directed"},
-    price=coalitions(lambda case, o: alone(case)),
+    cost=coalitions(lambda case, o: alone(case)),
 )
 def faithfulness_estimate(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0)) -> PerRow:
     """How closely each part's attribution follows the fall of the target when that part alone is taken away.

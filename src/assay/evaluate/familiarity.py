@@ -13,21 +13,21 @@ from assay.engine.cost import Given
 from assay.engine.declare import scorer
 from assay.engine.neighbourhoods.typicality import entropy, neighbourhood
 from assay.engine.removal.ordered_removal import cuts, places
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.results.result import Estimate, Explanation
 
 
-def _price(case: Case, o: Given, again: Price) -> Price:
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
     """The curve once for classes; with a net once more, and the references and the rows, for activations."""
     points = sum(len(cuts(int(parts), o.steps)) - 1 for parts in present(case).sum(axis=1)) * o.remove.fills
     classes = case.model.gives not in ("values", "units")
     if case.model.inside is None:
-        return Price(points * classes) * case.model.passes
+        return Cost(points * classes) * case.model.passes
     looked = 1 if o.layer is None else 0
-    return Price(points * (1 + classes) + len(o.reference) + len(case) + looked) * case.model.passes
+    return Cost(points * (1 + classes) + len(o.reference) + len(case) + looked) * case.model.passes
 
 
-@scorer(source="assay2026", better="higher", price=_price)
+@scorer(source="assay2026", better="higher", cost=_cost)
 def familiarity(
     explanation: Explanation,
     case: Case,

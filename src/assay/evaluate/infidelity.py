@@ -12,7 +12,7 @@ from assay.engine.removal.random_removal import coin_flips, complete
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="yeh2019", better="lower", price=coalitions(lambda case, o: coin_flips(case, o.draws)))
+@scorer(source="yeh2019", better="lower", cost=coalitions(lambda case, o: coin_flips(case, o.draws)))
 def infidelity(
     explanation: Explanation,
     case: Case,

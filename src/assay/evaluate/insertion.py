@@ -12,7 +12,7 @@ from assay.engine.removal.ordered_removal import ordered_curve
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="petsiuk2018", better="higher", claims={"ordered", "directed"}, price=curve(insert=True))
+@scorer(source="petsiuk2018", better="higher", claims={"ordered", "directed"}, cost=curve(insert=True))
 def insertion(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
     """Area under the target as parts are put back, highest attribution first, starting from everything removed.
 

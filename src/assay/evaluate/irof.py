@@ -17,7 +17,7 @@ ROUNDING = 1e-6
 """Share of the curve's largest value below which f(x) is too small to divide by."""
 
 
-@scorer(source="rieger2020", better="higher", claims={"ordered", "directed"}, price=curve())
+@scorer(source="rieger2020", better="higher", claims={"ordered", "directed"}, cost=curve())
 def irof(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
     """Area over the target's share that is left as parts are removed, highest mean attribution first.
 

@@ -7,14 +7,14 @@ from assay.basics.errors import InputError
 from assay.basics.types import PerPart
 from assay.cases.case import Case
 from assay.engine.declare import scorer
-from assay.engine.neighbourhoods.neighbourhood import named, remade
-from assay.engine.retraining.label_randomisation import asked_of, relabelled, relabelled_price
+from assay.engine.neighbourhoods.neighbourhood import named, recomputed
+from assay.engine.retraining.label_randomisation import asked_of, relabelled, relabelled_cost
 from assay.engine.retraining.randomised_weights import likeness
 from assay.nouns.inputs.recipe import Recipe
 from assay.nouns.results.result import Estimate, Explanation, Note
 
 
-@scorer(source="adebayo2018", better="lower", price=relabelled_price)
+@scorer(source="adebayo2018", better="lower", cost=relabelled_cost)
 def label_randomisation(
     explanation: Explanation, case: Case, *, recipe: Recipe, refits: int = 1, absolute: bool = True
 ) -> Estimate:
@@ -38,9 +38,9 @@ def label_randomisation(
         other = asked_of(case, refit.model)
 
         def again(other: Case = other) -> PerPart:
-            return remade(explanation, other)
+            return recomputed(explanation, other)
 
-        after = case.recall.once(("relabelled", named(explanation), recipe, number), again)
+        after = case.explanation_cache.once(("relabelled", named(explanation), recipe, number), again)
         alike.append(likeness(explanation.values, after, case))
         learnt.append(refit.learnt)
     signed, magnitude = (np.stack([one[kind] for one in alike]) for kind in ("signed", "absolute"))

@@ -10,7 +10,7 @@ from assay.engine.removal.ordered_removal import mean_of_points, ordered_curve
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="schulz2020", better="higher", claims={"ordered", "directed"}, price=curve(insert=True))
+@scorer(source="schulz2020", better="higher", claims={"ordered", "directed"}, cost=curve(insert=True))
 def lerf(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
     """Mean of the target over the points of the curve that removes the least relevant parts first.
 

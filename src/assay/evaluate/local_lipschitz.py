@@ -11,7 +11,7 @@ from assay.engine.search.ball import Ball
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="alvarezmelis2018", better="lower", needs={"numbers"}, price=explained_near())
+@scorer(source="alvarezmelis2018", better="lower", needs={"numbers"}, cost=explained_near())
 def local_lipschitz(explanation: Explanation, case: Case, *, ball: Ball, draws: int = 10) -> PerRow:
     """The largest change of the explanation for a change of the input, among random small moves.
 

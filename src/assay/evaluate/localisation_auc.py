@@ -14,7 +14,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="fawcett2006", better="higher", price=free)
+@scorer(source="fawcett2006", better="higher", cost=free)
 def localisation_auc(explanation: Explanation, case: Case, *, inside: Any, sign: Order = "signed") -> Estimate:
     """The chance that a place inside the mask has a higher attribution than one outside, 0 … 1; ½ is chance.
 

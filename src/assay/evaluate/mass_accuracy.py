@@ -13,7 +13,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="arras2022", better="higher", price=free)
+@scorer(source="arras2022", better="higher", cost=free)
 def mass_accuracy(explanation: Explanation, case: Case, *, inside: Any, sign: Mass = "positive") -> Estimate:
     """The share of the attribution that lies inside the mask, 0 … 1.
 

@@ -14,7 +14,7 @@ ROUNDING = 1e-6
 """Share of the curve's largest value by which a step may fall and still count as level: rounding in float32."""
 
 
-@scorer(source="arya2019", better="higher", claims={"ordered"}, price=curve())
+@scorer(source="arya2019", better="higher", claims={"ordered"}, cost=curve())
 def monotonicity(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> Estimate:
     """Share of the steps that do not lower the target as parts are added, lowest attribution first.
 

@@ -20,7 +20,7 @@ ROUNDING = 1e-12
 @scorer(
     source="nguyen2020",
     better="higher",
-    price=coalitions(lambda case, o: alone(case)),
+    cost=coalitions(lambda case, o: alone(case)),
 )
 def monotonicity_correlation(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0)) -> PerRow:
     """Whether parts of larger attribution, by size, are those without which the target is harder to know.

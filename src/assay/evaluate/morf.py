@@ -10,7 +10,7 @@ from assay.engine.removal.ordered_removal import mean_of_points, ordered_curve
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="samek2017", better="lower", claims={"ordered", "directed"}, price=curve())
+@scorer(source="samek2017", better="lower", claims={"ordered", "directed"}, cost=curve())
 def morf(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
     """Mean of the target over the points of the curve that removes the most relevant parts first.
 

@@ -13,7 +13,7 @@ from assay.nouns.results.result import Estimate, Explanation
     source="adebayo2018",
     better="lower",
     needs={"net"},
-    price=explained_again(staged),
+    cost=explained_again(staged),
 )
 def parameter_randomisation(
     explanation: Explanation, case: Case, *, absolute: bool = True, cascade: bool = False, stages: int = 0

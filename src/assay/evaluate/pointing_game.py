@@ -13,7 +13,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="zhang2018", better="higher", price=free)
+@scorer(source="zhang2018", better="higher", cost=free)
 def pointing_game(
     explanation: Explanation, case: Case, *, inside: Any, tolerance: float = 0.0, sign: Order = "signed"
 ) -> Estimate:

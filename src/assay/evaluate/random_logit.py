@@ -11,7 +11,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="sixt2020", better="lower", needs={"classes"}, price=explained_again(lambda case, o: 1))
+@scorer(source="sixt2020", better="lower", needs={"classes"}, cost=explained_again(lambda case, o: 1))
 def random_logit(explanation: Explanation, case: Case, *, absolute: bool = False) -> Estimate:
     """How alike the explanation is, in rank, to that of another class drawn at random.
 

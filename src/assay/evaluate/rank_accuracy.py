@@ -13,7 +13,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="arras2022", better="higher", price=free)
+@scorer(source="arras2022", better="higher", cost=free)
 def rank_accuracy(explanation: Explanation, case: Case, *, inside: Any, sign: Order = "signed") -> Estimate:
     """Of as many places of highest attribution as the mask has, the share that lies inside it, 0 … 1.
 

@@ -10,7 +10,7 @@ from assay.engine.removal.ordered_removal import mean_of_points, ordered_start
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="samek2017", better="higher", claims={"ordered", "directed"}, price=beginning(lambda o: o.regions))
+@scorer(source="samek2017", better="higher", claims={"ordered", "directed"}, cost=beginning(lambda o: o.regions))
 def region_perturbation(
     explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), regions: int = 100
 ) -> PerRow:

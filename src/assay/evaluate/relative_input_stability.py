@@ -11,7 +11,7 @@ from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="agarwal2022", better="lower", needs={"numbers"}, price=explained_near(looked_at_labels))
+@scorer(source="agarwal2022", better="lower", needs={"numbers"}, cost=explained_near(looked_at_labels))
 def relative_input_stability(
     explanation: Explanation, case: Case, *, ball: Ball, draws: int = 10, share: float = 0.01, floor: float = 1e-6
 ) -> Estimate:

@@ -12,7 +12,7 @@ from assay.engine.search.ball import Ball
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="agarwal2022", better="lower", needs={"numbers"}, price=explained_near(lambda case, o: 1))
+@scorer(source="agarwal2022", better="lower", needs={"numbers"}, cost=explained_near(lambda case, o: 1))
 def relative_output_stability(
     explanation: Explanation, case: Case, *, ball: Ball, draws: int = 10, share: float = 0.01, floor: float = 1e-6
 ) -> Estimate:

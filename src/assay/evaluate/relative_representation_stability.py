@@ -5,28 +5,28 @@ from dataclasses import replace
 
 from assay.basics.types import Array, Floats, PerRow
 from assay.cases.case import Case
-from assay.engine.cost import Given, Priced
+from assay.engine.cost import CostFunction, Given
 from assay.engine.declare import scorer
 from assay.engine.gradients.activation_maps import units_layer
 from assay.engine.neighbourhoods.neighbourhood import classifies, explained_near, looked_at_labels
 from assay.engine.neighbourhoods.relative_stability import relative_stability, relative_to
 from assay.engine.search.ball import Ball
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate, Explanation
 
 
-def _priced() -> Priced:
+def _priced() -> CostFunction:
     """The layer at each draw and at the rows themselves, and one pass of one row where it must be found."""
 
-    def priced(case: Case, o: Given, again: Price) -> Price:
+    def priced(case: Case, o: Given, again: Cost) -> Cost:
         near = explained_near(lambda case, o: 1 + looked_at_labels(case, o))(case, o, again)
-        return near + Price(case.model.passes * (len(case) + (o.layer is None)))
+        return near + Cost(case.model.passes * (len(case) + (o.layer is None)))
 
     return priced
 
 
-@scorer(source="agarwal2022", better="lower", needs={"net", "numbers"}, price=_priced())
+@scorer(source="agarwal2022", better="lower", needs={"net", "numbers"}, cost=_priced())
 def relative_representation_stability(
     explanation: Explanation,
     case: Case,
@@ -48,13 +48,13 @@ def relative_representation_stability(
     Quantus takes all layers together unless told, puts 1e-6 for activations of 0 and for φ = 0, and gives NaN for a row
     with one flipped draw.
     """
-    place, notes = case.recall.kept(("layer", layer), lambda: units_layer(case, layer))
+    place, notes = case.explanation_cache.kept(("layer", layer), lambda: units_layer(case, layer))
 
     def activation(key: object, at: Case) -> Floats:
         def asked() -> Floats:
-            return to_floats(at.since(place).rows.x).reshape(len(case), -1).copy()
+            return to_floats(at.from_layer(place).rows.x).reshape(len(case), -1).copy()
 
-        return case.recall.once(("activations", place, key), asked)
+        return case.explanation_cache.once(("activations", place, key), asked)
 
     relative = relative_to(activation("here", case), share)
 

@@ -10,7 +10,7 @@ from assay.engine.removal.ordered_removal import ordered_points
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="rong2022", better="lower", needs={"image"}, price=shares())
+@scorer(source="rong2022", better="lower", needs={"image"}, cost=shares())
 def road(
     explanation: Explanation,
     case: Case,

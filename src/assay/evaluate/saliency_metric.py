@@ -19,7 +19,7 @@ SMALLEST = 0.05
 """The paper's floor of the crop's area: smaller crops are not worth more."""
 
 
-@scorer(source="dabkowski2017", better="lower", needs={"image", "classes"}, price=per_row(lambda o: 1))
+@scorer(source="dabkowski2017", better="lower", needs={"image", "classes"}, cost=per_row(lambda o: 1))
 def saliency_metric(explanation: Explanation, case: Case, *, threshold: float = 1.0) -> Estimate:
     """How small a crop around the salient pixels may be while the class is still recognised in it.
 

@@ -20,7 +20,7 @@ from assay.nouns.results.result import Estimate, Explanation
     source="ancona2018",
     better="higher",
     claims={"directed"},
-    price=coalitions(lambda case, o: _asked(case, o)),
+    cost=coalitions(lambda case, o: _asked(case, o)),
 )
 def sensitivity_n(
     explanation: Explanation,

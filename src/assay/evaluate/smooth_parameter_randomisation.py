@@ -17,7 +17,7 @@ from assay.nouns.results.result import Estimate, Explanation
     source="hedstrom2024",
     better="lower",
     needs={"net", "numbers"},
-    price=explained_again(lambda case, o: o.draws * (1 + staged(case, o))),
+    cost=explained_again(lambda case, o: o.draws * (1 + staged(case, o))),
 )
 def smooth_parameter_randomisation(
     explanation: Explanation,

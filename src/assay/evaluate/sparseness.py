@@ -11,7 +11,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="chalasani2020", better="neither", price=free)
+@scorer(source="chalasani2020", better="neither", cost=free)
 def sparseness(explanation: Explanation, case: Case) -> PerRow:
     """How unevenly attribution is spread over the parts: 0 all alike, near 1 a single part.
 

@@ -12,7 +12,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="assay2026", better="neither", needs={"image"}, price=free)
+@scorer(source="assay2026", better="neither", needs={"image"}, cost=free)
 def spatial_compactness(explanation: Explanation, case: Case) -> Estimate:
     """How closely attribution lies together in the picture: 1 at one place, 0 spread as evenly as the parts.
 

@@ -10,7 +10,7 @@ from assay.engine.removal.ordered_removal import ordered_points
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="deyoung2020", better="lower", claims={"ordered", "directed"}, price=shares(insert=True))
+@scorer(source="deyoung2020", better="lower", claims={"ordered", "directed"}, cost=shares(insert=True))
 def sufficiency(
     explanation: Explanation,
     case: Case,

@@ -14,7 +14,7 @@ from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
 
 
-@scorer(source="theiner2022", better="higher", price=free)
+@scorer(source="theiner2022", better="higher", cost=free)
 def top_k_overlap(
     explanation: Explanation, case: Case, *, inside: Any, share: float = 0.05, sign: Order = "signed"
 ) -> Estimate:

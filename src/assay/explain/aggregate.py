@@ -13,24 +13,24 @@ from assay.basics.errors import CapabilityError, InputError
 from assay.basics.types import Floats, Masks, PerPart
 from assay.cases.case import Case
 from assay.engine.coalitions.masks import present
-from assay.engine.cost import price_of
-from assay.engine.declare import explainer, remake
-from assay.nouns.catalogue import Price, find
+from assay.engine.cost import cost_of
+from assay.engine.declare import explainer, recompute
+from assay.nouns.catalogue import Cost, find
 from assay.nouns.results.result import Estimate, Explanation, Note
 
 
-def _priced(case: Case, o: Any, again: Price) -> Price:
+def _priced(case: Case, o: Any, again: Cost) -> Cost:
     """Members by name, and those of another case, are explained; members of this case are there."""
-    total = Price()
+    total = Cost()
     for member in _listed(o.members):
         if isinstance(member, str):
-            total += price_of(find("explain", member), case, {})
+            total += cost_of(find("explain", member), case, {})
         elif not _fits(member, case):
-            total += price_of(find("explain", member.made.method), case, member.made.options)
+            total += cost_of(find("explain", member.provenance.method), case, member.provenance.options)
     return total
 
 
-@explainer(source="bhatt2020", price=_priced)
+@explainer(source="bhatt2020", cost=_priced)
 def aggregate(
     case: Case,
     *,
@@ -48,7 +48,7 @@ def aggregate(
     (error 0) outweigh all others. A constant cannot be ranked, but counts.
 
     A mean is not truer than its best member: members that share a fault keep it. Score it beside them. A member of
-    another case (on a changed model, or by ``remake``) is made again for this one, which a note tells.
+    another case (on a changed model, or by ``recompute``) is made again for this one, which a note tells.
 
     >>> from assay import examples, explain
     >>> case = examples.additive((3.0, 1.0))
@@ -62,12 +62,14 @@ def aggregate(
     given = _listed(members)
     made = [_made(member, case) for member in given]
     for one in made:
-        if one.features.mark != case.features.mark:
-            raise InputError(f"{one.made.method} is of {len(one.features)} other parts than the case's. Leave it out.")
-    again = [one.made.method for one in given if not isinstance(one, str) and not _fits(one, case)]
+        if one.features.fingerprint != case.features.fingerprint:
+            raise InputError(
+                f"{one.provenance.method} is of {len(one.features)} other parts than the case's. Leave it out."
+            )
+    again = [one.provenance.method for one in given if not isinstance(one, str) and not _fits(one, case)]
     notes = (Note("made-again", f"made again for this case: {', '.join(again)}"),) if again else ()
     values, stderr, base = WAYS[by](made, present(case))
-    told = (f"{by} of {', '.join(one.made.method for one in made)}",)
+    told = (f"{by} of {', '.join(one.provenance.method for one in made)}",)
     return Estimate(values, stderr, base, notes=notes, told=told)
 
 
@@ -84,9 +86,9 @@ def _listed(members: Any) -> list[Any]:
 
 def _fits(member: Explanation, case: Case) -> bool:
     """Whether the member answers this very question."""
-    made = member.made
-    marks = (made.model_mark, made.rows_mark, made.target, made.seed)
-    here = (case.model.mark, case.rows.mark, case.asked, case.seed)
+    made = member.provenance
+    marks = (made.model_fingerprint, made.rows_fingerprint, made.target, made.seed)
+    here = (case.model.fingerprint, case.rows.fingerprint, case.asked, case.seed)
     labels = case.classes if case.model.gives not in ("values", "units") else ()
     return marks == here and member.ids == case.rows.ids and member.labels == labels
 
@@ -95,7 +97,7 @@ def _made(member: Explanation | str, case: Case) -> Explanation:
     if isinstance(member, str):
         explained: Explanation = find("explain", member).call(case)
         return explained
-    return member if _fits(member, case) else remake(member, case)
+    return member if _fits(member, case) else recompute(member, case)
 
 
 Joined = tuple[PerPart, PerPart | None, Any]
@@ -113,7 +115,7 @@ def _signed_ranks(values: PerPart, held: Masks) -> PerPart:
 
 
 def _by_values(made: list[Explanation], held: Masks) -> Joined:
-    bare = [one.made.method for one in made if np.isnan(one.base).any()]
+    bare = [one.provenance.method for one in made if np.isnan(one.base).any()]
     if bare:
         raise InputError(
             f"{', '.join(bare)} has no base: its values are in no units of the target, and their mean would be led by "
@@ -125,7 +127,7 @@ def _by_values(made: list[Explanation], held: Masks) -> Joined:
 
 
 def _by_precision(made: list[Explanation], held: Masks) -> Joined:
-    bare = [one.made.method for one in made if one.stderr is None]
+    bare = [one.provenance.method for one in made if one.stderr is None]
     if bare:
         raise InputError(f"{', '.join(bare)} has no standard errors to weigh by. Take by='ranks' or by='values'.")
     error = np.stack([one.stderr for one in made if one.stderr is not None])

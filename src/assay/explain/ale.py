@@ -15,7 +15,7 @@ from assay.engine.cost import Given
 from assay.engine.declare import explainer
 from assay.engine.retraining.labelled_rows import written
 from assay.engine.surrogates.feature_profiles import Pairs, answers, padded, places
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.frames import some
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate, Note
@@ -61,15 +61,15 @@ def _binned(case: Case, other: Floats, bins: int) -> list[_Bins]:
     return found
 
 
-def _price(case: Case, o: Given, again: Price) -> Price:
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
     other = to_floats(written(case, o.background))
     found = _binned(case, other, o.bins)
     moving = sum(2 for bins in found if len(bins))
     both = sum(4 for i, j in places(case, o.pairs) if len(found[i]) and len(found[j]))
-    return Price((1 + moving + both) * len(other) * case.model.passes)
+    return Cost((1 + moving + both) * len(other) * case.model.passes)
 
 
-@explainer(source="apley2020", needs={"table", "numbers"}, claims={"dummy", "linear"}, price=_price)
+@explainer(source="apley2020", needs={"table", "numbers"}, claims={"dummy", "linear"}, cost=_cost)
 def ale(case: Case, *, background: Any, bins: int = 20, pairs: Pairs = ()) -> Estimate:
     """How far a column's local effects, added up to the row's value, lie above their mean.
 

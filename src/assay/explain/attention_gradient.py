@@ -12,7 +12,7 @@ from assay.engine.gradients.attention import WARNING, attention_slopes, by_part,
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="chefer2021", needs={"attention", "gradient"}, price=per_row(lambda o: 1, lambda o: 1))
+@explainer(source="chefer2021", needs={"attention", "gradient"}, cost=per_row(lambda o: 1, lambda o: 1))
 def attention_gradient(case: Case, *, read: Literal["first", "last", "mean"] | None = None) -> Estimate:
     """Attention that raises the target, followed through all layers to the position the output is read from.
 

@@ -12,7 +12,7 @@ from assay.engine.gradients.attention import WARNING, attention, by_part, readin
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="abnar2020", needs={"attention"}, price=per_row(lambda o: 1))
+@explainer(source="abnar2020", needs={"attention"}, cost=per_row(lambda o: 1))
 def attention_rollout(case: Case, *, read: Literal["first", "last", "mean"] | None = None) -> Estimate:
     """How attention, followed through all layers, mixes each token into the position the output is read from.
 

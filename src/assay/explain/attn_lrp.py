@@ -13,7 +13,7 @@ from assay.nouns.results.result import Estimate
 @explainer(
     source="achtibat2024",
     needs={"net", "numbers"},
-    price=per_row(lambda o: 1, lambda o: 1),
+    cost=per_row(lambda o: 1, lambda o: 1),
 )
 def attn_lrp(case: Case, *, epsilon: float = 1e-6) -> Estimate:
     """Send the target back through a transformer so that attention gets its due.

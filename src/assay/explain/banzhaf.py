@@ -13,7 +13,7 @@ from assay.nouns.results.result import Estimate
 @explainer(
     source="banzhaf1965",
     claims={"dummy", "symmetric", "linear", "enumerable"},
-    price=summarised(lambda case, o: affordable_banzhaf(len(case.features), o.budget)),
+    cost=summarised(lambda case, o: affordable_banzhaf(len(case.features), o.budget)),
 )
 def banzhaf(
     case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048, tolerance: float | None = None

@@ -13,7 +13,7 @@ from assay.nouns.results.result import Estimate
     source="xu2020",
     needs={"gradient", "image"},
     claims={"complete"},
-    price=of_influence(lambda o: BlurPath(o.sigma, o.steps)),
+    cost=of_influence(lambda o: BlurPath(o.sigma, o.steps)),
 )
 def blur_integrated_gradients(case: Case, *, sigma: float = 50.0, steps: int = 32) -> Estimate:
     """Share out the target's rise from a blurred picture to the picture itself, along the path that clears it.

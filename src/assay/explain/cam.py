@@ -9,7 +9,7 @@ from assay.engine.gradients.activation_maps import activated, of_maps, pooled_we
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="zhou2016", needs={"net", "image", "pooled"}, price=of_maps(backwards=lambda case, o: 0))
+@explainer(source="zhou2016", needs={"net", "image", "pooled"}, cost=of_maps(backwards=lambda case, o: 0))
 def cam(case: Case, *, layer: str | None = None, signed: bool = False) -> Estimate:
     """Where a layer's channels are active, each weighted as the net's last linear layer weights its mean.
 

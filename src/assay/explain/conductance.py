@@ -15,7 +15,7 @@ from assay.nouns.results.result import Estimate
     source="dhamdhere2019",
     needs={"gradient", "numbers"},
     claims={"complete", "dummy", "linear", "differentiable"},
-    price=of_influence(lambda o: Line(steps=o.steps)),
+    cost=of_influence(lambda o: Line(steps=o.steps)),
 )
 def conductance(case: Case, *, layer: str | None = None, start: Any = 0.0, steps: int = 32) -> Estimate:
     """Share out the target's rise along the straight line from ``start`` to the input among a layer's units.

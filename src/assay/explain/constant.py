@@ -9,7 +9,7 @@ from assay.engine.cost import free
 from assay.engine.declare import explainer
 
 
-@explainer(source="assay2026", claims={"reference"}, price=free)
+@explainer(source="assay2026", claims={"reference"}, cost=free)
 def constant(case: Case) -> Floats:
     """Nothing: every part gets the same, 1/n.
 

@@ -13,7 +13,7 @@ from assay.nouns.results.result import Estimate
 @explainer(
     source="zeiler2014",
     needs={"net", "numbers"},
-    price=per_row(lambda o: 1, lambda o: 1),
+    cost=per_row(lambda o: 1, lambda o: 1),
 )
 def deconvolution(case: Case, *, allow: Sequence[str] = ()) -> Estimate:
     """Go back from the target letting through each rectifier only what is positive on the way back.

@@ -14,7 +14,7 @@ from assay.nouns.results.result import Estimate
     source="shrikumar2017",
     needs={"net", "numbers"},
     claims={"complete"},
-    price=per_row(lambda o: 2, lambda o: 1),
+    cost=per_row(lambda o: 2, lambda o: 1),
 )
 def deep_lift(case: Case, *, start: Any = 0.0) -> Estimate:
     """Share out the target's rise from a reference to the input, through the slope of every step between the two.

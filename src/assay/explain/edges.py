@@ -11,7 +11,7 @@ from assay.engine.declare import explainer
 from assay.nouns.inputs.rows import to_floats
 
 
-@explainer(source="sobel1968", needs={"image"}, claims={"reference"}, price=free)
+@explainer(source="sobel1968", needs={"image"}, claims={"reference"}, cost=free)
 def edges(case: Case) -> Floats:
     """How sharply the picture itself changes at a pixel; the model is not asked.
 

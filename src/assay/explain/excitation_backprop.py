@@ -17,7 +17,7 @@ from assay.nouns.results.result import Estimate, Note
 @explainer(
     source="zhang2018",
     needs={"net", "numbers"},
-    price=per_row(lambda o: 1, lambda o: 1),
+    cost=per_row(lambda o: 1, lambda o: 1),
 )
 def excitation_backprop(case: Case) -> Estimate:
     """How probably each element is picked by a walk from the target down through excitatory connections.

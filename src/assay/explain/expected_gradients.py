@@ -15,7 +15,7 @@ from assay.nouns.results.result import Estimate
     source="erion2021",
     needs={"gradient", "numbers"},
     claims={"complete", "dummy", "linear", "differentiable"},
-    price=per_row(lambda o: len(o.background) * (o.steps + 1), lambda o: len(o.background) * o.steps),
+    cost=per_row(lambda o: len(o.background) * (o.steps + 1), lambda o: len(o.background) * o.steps),
 )
 def expected_gradients(case: Case, *, background: Any, steps: int = 8) -> Estimate:
     """Share out the target's rise from the background's mean target to the input, along the line from each of its rows.

@@ -7,7 +7,7 @@ from assay.engine.gradients.activation_maps import gradient_weighed, of_maps, sh
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="selvaraju2017", needs={"gradient", "net", "image"}, price=of_maps())
+@explainer(source="selvaraju2017", needs={"gradient", "net", "image"}, cost=of_maps())
 def grad_cam(case: Case, *, layer: str | None = None, signed: bool = False) -> Estimate:
     """Where a layer's channels are active, each weighted by the target's mean gradient over its positions.
 

@@ -9,7 +9,7 @@ from assay.engine.gradients.activation_maps import of_maps, shown, sloped
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="chattopadhyay2018", needs={"gradient", "net", "image"}, price=of_maps())
+@explainer(source="chattopadhyay2018", needs={"gradient", "net", "image"}, cost=of_maps())
 def grad_cam_plus_plus(case: Case, *, layer: str | None = None, signed: bool = False) -> Estimate:
     """Where a layer's channels are active, each weighted by its positive gradients, rare ones more.
 

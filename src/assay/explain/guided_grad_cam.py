@@ -13,7 +13,7 @@ from assay.nouns.results.result import Estimate
 
 
 @explainer(
-    source="selvaraju2017", needs={"gradient", "net", "image"}, price=of_maps(lambda case, o: 2, lambda case, o: 2)
+    source="selvaraju2017", needs={"gradient", "net", "image"}, cost=of_maps(lambda case, o: 2, lambda case, o: 2)
 )
 def guided_grad_cam(
     case: Case, *, layer: str | None = None, signed: bool = False, allow: Sequence[str] = ()

@@ -12,18 +12,18 @@ from assay.engine.cost import Given, against, coalitions
 from assay.engine.declare import explainer
 from assay.engine.removal.windows import fall_without
 from assay.engine.surrogates.feature_profiles import as_rows, grids, legend, moved, padded, shortened
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate
 
 
-def _price(case: Case, o: Given, again: Price) -> Price:
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
     sizes = [len(grid) for grid in grids(case, to_floats(case.rows.like(o.background)), o.points)]
     alone = against(coalitions(lambda case, o: Design(~np.eye(len(case.features), dtype=bool))))(case, o, again)
-    return alone + Price(sum(sizes) * len(case) * case.model.passes)
+    return alone + Cost(sum(sizes) * len(case) * case.model.passes)
 
 
-@explainer(source="goldstein2015", needs={"table"}, claims={"dummy", "linear"}, price=_price)
+@explainer(source="goldstein2015", needs={"table"}, claims={"dummy", "linear"}, cost=_cost)
 def ice(case: Case, *, background: Any, points: int = 20) -> Estimate:
     """How far the row's own value of a column lifts the row's target above the mean of its curve.
 

@@ -13,7 +13,7 @@ from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="leino2018", needs={"gradient", "net", "numbers"}, price=priced)
+@explainer(source="leino2018", needs={"gradient", "net", "numbers"}, cost=priced)
 def influential_units(
     case: Case, *, layer: str | None = None, over: Distribution = Point(), top: int = 10, regions: int = 3
 ) -> Estimate:
@@ -38,7 +38,7 @@ def influential_units(
     assert inner.features is not None
     values = inner.features.pool(to_floats(inner.values))
     order = np.argsort(-values.mean(axis=0), kind="stable")
-    shares, told = carried(case.since(place, inner.features), case.output, order[: min(top, len(order))])
+    shares, told = carried(case.from_layer(place, inner.features), case.output, order[: min(top, len(order))])
     seen = {"regions": regions_of(case, place, over, order[: min(regions, len(order))])} if regions else {}
     return Estimate(
         inner.values,

@@ -9,7 +9,7 @@ from assay.engine.cost import free
 from assay.engine.declare import explainer
 
 
-@explainer(source="assay2026", needs={"numbers"}, claims={"reference"}, price=free)
+@explainer(source="assay2026", needs={"numbers"}, claims={"reference"}, cost=free)
 def input_itself(case: Case) -> Array:
     """The size of the input, whatever the model: |x|, in input units; parts of several elements get the sum.
 

@@ -13,7 +13,7 @@ from assay.engine.gradients.influence import influence
     source="shrikumar2017",
     needs={"gradient", "numbers"},
     claims={"dummy", "linear", "differentiable"},
-    price=per_row(lambda o: 1, lambda o: 1),
+    cost=per_row(lambda o: 1, lambda o: 1),
 )
 def input_x_gradient(case: Case) -> Array:
     """What each element would add if the target were the straight line that touches it at the input.

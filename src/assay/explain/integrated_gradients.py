@@ -31,7 +31,7 @@ def _backwards(o: SimpleNamespace) -> int:
     source="sundararajan2017",
     needs={"gradient", "numbers"},
     claims={"complete", "dummy", "linear", "differentiable"},
-    price=per_row(_forwards, _backwards),
+    cost=per_row(_forwards, _backwards),
 )
 def integrated_gradients(
     case: Case,

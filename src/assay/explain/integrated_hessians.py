@@ -13,18 +13,18 @@ from assay.cases.case import KEPT, Case
 from assay.engine.cost import Given
 from assay.engine.declare import explainer
 from assay.engine.gradients.distributions import gauss_logarithm, started
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate
 
 
-def _price(case: Case, o: Given, again: Price) -> Price:
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
     parts = len(case.features)
-    each = Price(1 + o.steps * (1 + parts), o.steps * (1 + 2 * parts))
+    each = Cost(1 + o.steps * (1 + parts), o.steps * (1 + 2 * parts))
     return each * (len(case) * case.model.passes)
 
 
-@explainer(source="janizek2021", needs={"gradient", "net", "numbers"}, claims={"complete"}, price=_price)
+@explainer(source="janizek2021", needs={"gradient", "net", "numbers"}, claims={"complete"}, cost=_cost)
 def integrated_hessians(case: Case, *, start: Any = 0.0, steps: int = 16) -> Estimate:
     """Share out the target's rise from ``start`` to the input among pairs of parts, and each part's pairs summed.
 
@@ -37,7 +37,7 @@ def integrated_hessians(case: Case, *, start: Any = 0.0, steps: int = 16) -> Est
 
     Second derivatives come from the net by differentiating twice, one product a part, a node and a row. Where a net has
     kinks (ReLU) they are zero almost everywhere, interactions vanish and the residual shows what is missing; the paper
-    puts softplus in their place: explain ``assay.model.softened(model)``.
+    puts softplus in their place: explain ``assay.model.softplus_surrogate(model)``.
 
     The paper's code takes a Riemann sum over a grid of α and β, which needs far more nodes.
     """

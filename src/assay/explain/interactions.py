@@ -15,20 +15,20 @@ from assay.engine.coalitions.masks import present
 from assay.engine.coalitions.summary import all_masks, enumerated
 from assay.engine.cost import Given
 from assay.engine.declare import explainer
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.results.result import Estimate
 
 
-def _price(case: Case, o: Given, again: Price) -> Price:
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
     _checked(case, o.index, o.order)
     count = sum(len(rows) * (len(_masks(case, held, o.index, o.order, o.budget)[0]) - 1) for rows, held in _alike(case))
-    return Price(count) * (o.remove.fills * case.model.passes)
+    return Cost(count) * (o.remove.fills * case.model.passes)
 
 
 @explainer(
     source="tsai2023",
     claims={"complete", "dummy", "symmetric", "linear", "enumerable"},
-    price=_price,
+    cost=_cost,
 )
 def interactions(
     case: Case, *, remove: Removal = Constant(0.0), index: str = "fsii", order: int = 2, budget: int = 2048

@@ -13,7 +13,7 @@ from assay.nouns.results.result import Estimate
     source="leino2018",
     needs={"gradient", "numbers"},
     claims={"dummy", "linear", "differentiable"},
-    price=of_influence(along=False),
+    cost=of_influence(along=False),
 )
 def internal_influence(case: Case, *, layer: str | None = None, over: Distribution = Line()) -> Estimate:
     """How fast the target moves when a unit moves, averaged over a distribution of inputs.

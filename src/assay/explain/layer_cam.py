@@ -9,7 +9,7 @@ from assay.engine.gradients.activation_maps import of_maps, shown, sloped
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="jiang2021", needs={"gradient", "net", "image"}, price=of_maps())
+@explainer(source="jiang2021", needs={"gradient", "net", "image"}, cost=of_maps())
 def layer_cam(case: Case, *, layer: str | None = None, signed: bool = False) -> Estimate:
     """Where a layer's activations are high and raising them would raise the target.
 

@@ -15,7 +15,7 @@ from assay.engine.removal.windows import fall_without
 @explainer(
     source="covert2021",
     claims={"dummy", "symmetric", "linear"},
-    price=coalitions(lambda case, o: Design(~np.eye(len(case.features), dtype=bool))),
+    cost=coalitions(lambda case, o: Design(~np.eye(len(case.features), dtype=bool))),
 )
 def leave_one_out(case: Case, *, remove: Removal) -> Floats:
     """How much the target falls when a part alone is left out: its gain as the last to join.

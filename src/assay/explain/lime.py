@@ -18,7 +18,7 @@ from assay.nouns.results.result import Estimate, Note
 @explainer(
     source="ribeiro2016",
     claims={"symmetric", "linear", "enumerable"},
-    price=summarised(lambda case, o: local_regression(o.width, o.ridge)),
+    cost=summarised(lambda case, o: local_regression(o.width, o.ridge)),
 )
 def lime(
     case: Case,

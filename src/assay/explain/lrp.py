@@ -20,7 +20,7 @@ Named = Literal[
 @explainer(
     source="bach2015",
     needs={"net", "numbers"},
-    price=per_row(lambda o: 1, lambda o: 1),
+    cost=per_row(lambda o: 1, lambda o: 1),
 )
 def lrp(
     case: Case,

@@ -13,7 +13,7 @@ from assay.engine.removal.windows import fall_without, windows
 @explainer(
     source="zeiler2014",
     claims={"dummy", "symmetric", "linear"},
-    price=coalitions(lambda case, o: Design(~windows(case, o.together))),
+    cost=coalitions(lambda case, o: Design(~windows(case, o.together))),
 )
 def occlusion(case: Case, *, remove: Removal = Constant(0.0), together: int = 1) -> Floats:
     """How much the target falls when a part, alone or with its neighbours, is removed.

@@ -25,7 +25,7 @@ def _asked(case: Case, o: Given) -> Design:
 
 
 @explainer(
-    source="owen1977", claims={"complete", "dummy", "symmetric", "linear", "enumerable"}, price=coalitions(_asked)
+    source="owen1977", claims={"complete", "dummy", "symmetric", "linear", "enumerable"}, cost=coalitions(_asked)
 )
 def owen(case: Case, *, groups: Any = (), remove: Removal = Constant(0.0), budget: int = 2048) -> Estimate:
     """Each part's fair share where the parts come in groups: what groups share as players, shared out within each.

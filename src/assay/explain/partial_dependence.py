@@ -24,7 +24,7 @@ from assay.engine.surrogates.feature_profiles import (
     places,
     shortened,
 )
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate
 
@@ -35,15 +35,15 @@ def _masks(parts: int, couples: list[tuple[int, int]]) -> Masks:
     return np.stack([np.zeros(parts, dtype=bool), *alone, *(alone[i] | alone[j] for i, j in couples)])
 
 
-def _price(case: Case, o: Given, again: Price) -> Price:
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
     couples, other = places(case, o.pairs), to_floats(written(case, o.background))
     sizes = [len(grid) for grid in grids(case, other, o.points)]
     curves = sum(sizes) + sum(sizes[i] * sizes[j] for i, j in couples)
     read = against(coalitions(lambda case, o: Design(_masks(len(case.features), couples))))(case, o, again)
-    return read + Price(curves * len(other) * case.model.passes)
+    return read + Cost(curves * len(other) * case.model.passes)
 
 
-@explainer(source="friedman2001", needs={"table"}, claims={"dummy", "linear"}, price=_price)
+@explainer(source="friedman2001", needs={"table"}, claims={"dummy", "linear"}, cost=_cost)
 def partial_dependence(case: Case, *, background: Any, points: int = 20, pairs: Pairs = ()) -> Estimate:
     """How far the mean target of other rows moves when they are given the row's value of a column.
 

@@ -18,13 +18,13 @@ from assay.engine.retraining.labelled_rows import finite
 @explainer(
     source="fisher2019",
     claims={"dummy", "linear"},
-    price=against(coalitions(lambda case, o: Design(~np.eye(len(case.features), dtype=bool)))),
+    cost=against(coalitions(lambda case, o: Design(~np.eye(len(case.features), dtype=bool)))),
 )
 def permutation_importance(case: Case, *, background: Any) -> PerPart:
     """How much the target rises, on average, when a part is exchanged for that of another row.
 
     mean_b f(x with the part of b) − f(x) over all rows b of ``background``; nothing is drawn. Put to the loss,
-    ``case.asking("loss", truth)``, ``.mean()`` is the model reliance of Fisher, Rudin and Dominici (2019; difference
+    ``case.with_target("loss", truth)``, ``.mean()`` is the model reliance of Fisher, Rudin and Dominici (2019; difference
     form) and Breiman's importance (2001), with its interval over rows; a row's own value says how much worse the model
     would do there. Put to another target it is the mean change. In units of the target; no base.
 

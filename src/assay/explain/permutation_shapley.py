@@ -10,7 +10,7 @@ from assay.engine.declare import explainer
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="castro2009", claims={"complete", "dummy", "linear"}, price=summarised(lambda case, o: permutations))
+@explainer(source="castro2009", claims={"complete", "dummy", "linear"}, cost=summarised(lambda case, o: permutations))
 def permutation_shapley(
     case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048, tolerance: float | None = None
 ) -> Estimate:

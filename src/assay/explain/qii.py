@@ -9,7 +9,7 @@ from assay.engine.declare import explainer
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="datta2016", claims={"dummy", "linear"}, price=priced)
+@explainer(source="datta2016", claims={"dummy", "linear"}, cost=priced)
 def qii(case: Case, *, comparison: Any, index: Index = "shapley", budget: int = 2048, folds: int = 10) -> Estimate:
     """How much a quantity of the model rests on a part: its change when the part is drawn from a comparison group.
 

@@ -9,7 +9,7 @@ from assay.engine.cost import free
 from assay.engine.declare import explainer
 
 
-@explainer(source="assay2026", claims={"reference"}, price=free)
+@explainer(source="assay2026", claims={"reference"}, cost=free)
 def random(case: Case) -> Floats:
     """Nothing: independent draws from the standard normal law, one for each part.
 

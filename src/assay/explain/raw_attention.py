@@ -11,7 +11,7 @@ from assay.engine.gradients.attention import WARNING, attention, by_part, readin
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="vaswani2017", needs={"attention"}, price=per_row(lambda o: 1))
+@explainer(source="vaswani2017", needs={"attention"}, cost=per_row(lambda o: 1))
 def raw_attention(case: Case, *, layer: int = -1, read: Literal["first", "last", "mean"] | None = None) -> Estimate:
     """How much one layer attends to each token, from the position the output is read from. Not an explanation.
 

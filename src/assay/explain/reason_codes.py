@@ -16,7 +16,7 @@ from assay.nouns.inputs.target import class_scores
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="datta2016", needs={"classes"}, price=priced)
+@explainer(source="datta2016", needs={"classes"}, cost=priced)
 def reason_codes(
     case: Case,
     *,

@@ -12,7 +12,7 @@ from assay.nouns.results.result import Estimate
 @explainer(
     source="petsiuk2018",
     claims={"symmetric", "linear", "enumerable"},
-    price=summarised(lambda case, o: bernoulli(o.share)),
+    cost=summarised(lambda case, o: bernoulli(o.share)),
 )
 def rise(case: Case, *, remove: Removal = Constant(0.0), budget: int = 1024, share: float = 0.5) -> Estimate:
     """The mean target over random removals that keep the part.

@@ -21,13 +21,13 @@ from assay.nouns.results.result import Estimate
 @explainer(
     source="covert2020",
     needs={"loss"},
-    price=against(summarised(lambda case, o: affordable_shapley(len(case.features), o.budget))),
+    cost=against(summarised(lambda case, o: affordable_shapley(len(case.features), o.budget))),
 )
 def sage(case: Case, *, background: Any, budget: int = 2048) -> Estimate:
     """A part's fair share of what the model's knowledge of the row takes off its loss.
 
     Shapley values of v(S) = −loss(mean_b f(x_S, b_rest), y): the loss of the mean prediction, parts outside S taken
-    together from each row b of ``background``. Ask ``case.asking("loss", truth)``; in units of the loss. ``.mean()`` is
+    together from each row b of ``background``. Ask ``case.with_target("loss", truth)``; in units of the loss. ``.mean()`` is
     SAGE (Covert, Lundberg and Lee 2020) with its interval over rows; parts that make the model worse are below 0.
     ``output`` is −loss at the row, base −loss with nothing known, and values add up to their difference exactly.
     All coalitions where 2^n fit in ``budget``, else complementary pairs as in ``shapley``, the same for all rows.

@@ -16,7 +16,7 @@ from assay.nouns.results.result import Estimate
     source="simonyan2014",
     needs={"gradient", "numbers"},
     claims={"dummy", "differentiable"},
-    price=per_row(lambda o: 1, lambda o: 1),
+    cost=per_row(lambda o: 1, lambda o: 1),
 )
 def saliency(case: Case, *, signed: bool = False) -> Estimate | Array:
     """How fast the target moves when an element moves: |∂f/∂x|, in target units per input unit.

@@ -15,7 +15,7 @@ from assay.nouns.results.result import Estimate
 @explainer(
     source="wang2020",
     needs={"net", "image"},
-    price=of_maps(
+    cost=of_maps(
         lambda case, o: 1 + min(counted(case, o.layer, maps=True), o.channels or 2**62),
         lambda case, o: 0,
     ),

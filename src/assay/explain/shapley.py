@@ -21,7 +21,7 @@ def _summary(parts: int, budget: int, fit: Fit) -> Summary:
 @explainer(
     source="shapley1953",
     claims={"complete", "dummy", "symmetric", "linear", "enumerable"},
-    price=summarised(lambda case, o: _summary(len(case.features), o.budget, o.fit)),
+    cost=summarised(lambda case, o: _summary(len(case.features), o.budget, o.fit)),
 )
 def shapley(
     case: Case,

@@ -17,7 +17,7 @@ from assay.nouns.results.result import Estimate
     source="smilkov2017",
     needs={"gradient", "numbers"},
     claims={"dummy", "linear", "differentiable"},
-    price=per_row(lambda o: o.draws, lambda o: o.draws),
+    cost=per_row(lambda o: o.draws, lambda o: o.draws),
 )
 def smooth_grad(case: Case, *, noise: float = 0.15, draws: int = 16, signed: bool = True) -> Estimate:
     """How fast the target moves when an element moves, averaged over noisy copies of the input.

@@ -15,7 +15,7 @@ from assay.nouns.results.result import Estimate
     source="hooker2019",
     needs={"gradient", "numbers"},
     claims={"dummy"},
-    price=per_row(lambda o: o.draws, lambda o: o.draws),
+    cost=per_row(lambda o: o.draws, lambda o: o.draws),
 )
 def smooth_grad_squared(case: Case, *, noise: float = 0.15, draws: int = 16) -> Estimate:
     """How large the target's gradient is around the input: its mean square over noisy copies.

@@ -25,7 +25,7 @@ LONGEST = 12
 """Conditions in a list, all rules together; beyond it nobody reads them, and their Shapley values get dear."""
 
 
-@explainer(source="rivest1987", needs={"table"}, price=priced)
+@explainer(source="rivest1987", needs={"table"}, cost=priced)
 def surrogate_rules(
     case: Case,
     *,

@@ -14,7 +14,7 @@ from assay.engine.surrogates.surrogates import Settings, priced, surrogate
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="craven1996", needs={"table"}, price=priced)
+@explainer(source="craven1996", needs={"table"}, cost=priced)
 def surrogate_tree(
     case: Case,
     *,

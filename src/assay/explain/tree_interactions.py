@@ -13,7 +13,7 @@ from assay.engine.trees.tree_case import NOT_LINEAR, forest_of, tree_game
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="lundberg2020", needs={"trees"}, claims={"complete"}, price=free)
+@explainer(source="lundberg2020", needs={"trees"}, claims={"complete"}, cost=free)
 def tree_interactions(case: Case, *, background: Any = None) -> Estimate:
     """Share out the target's rise among pairs of parts, and each part's pairs summed, exact for trees.
 

@@ -11,18 +11,18 @@ from assay.engine.coalitions.summary import removal
 from assay.engine.cost import Given, summarised
 from assay.engine.declare import explainer
 from assay.engine.trees.tree_case import NOT_LINEAR, forest_of, linear_readout, tree_game
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.results.result import Estimate
 
 
-def _price(case: Case, o: Given, again: Price) -> Price:
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
     if o.background is None or linear_readout(case, forest_of(case)) is not None:
-        return Price()
+        return Cost()
     o.remove = Marginal(o.background)
     return summarised(lambda case, o: affordable_shapley(len(case.features), o.budget))(case, o, again)
 
 
-@explainer(source="lundberg2020", needs={"trees"}, claims={"complete"}, price=_price)
+@explainer(source="lundberg2020", needs={"trees"}, claims={"complete"}, cost=_cost)
 def tree_shapley(case: Case, *, background: Any = None, budget: int = 2048) -> Estimate:
     """Each part's fair share of the target's rise from everything removed to everything kept, exact for trees.
 

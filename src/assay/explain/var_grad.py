@@ -17,7 +17,7 @@ from assay.nouns.results.result import Estimate
     source="adebayo2018local",
     needs={"gradient", "numbers"},
     claims={"dummy"},
-    price=per_row(lambda o: o.draws, lambda o: o.draws),
+    cost=per_row(lambda o: o.draws, lambda o: o.draws),
 )
 def var_grad(case: Case, *, noise: float = 0.15, draws: int = 16) -> Estimate:
     """How unsteady the target's gradient is around the input: its variance over noisy copies.

@@ -16,9 +16,9 @@ from assay.model.model import Meter as Meter
 from assay.model.model import Model as Model
 from assay.model.transformations.fast_forward import fast as fast
 from assay.model.transformations.randomise_weights import layers as layers
-from assay.model.transformations.randomise_weights import scrambled as scrambled
-from assay.model.transformations.smooth import smoothed as smoothed
-from assay.model.transformations.softplus_surrogate import softened as softened
+from assay.model.transformations.randomise_weights import randomise_weights as randomise_weights
+from assay.model.transformations.smooth import smooth as smooth
+from assay.model.transformations.softplus_surrogate import softplus_surrogate as softplus_surrogate
 
 __all__ = [
     "Meter",

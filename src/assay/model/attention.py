@@ -42,10 +42,10 @@ def attended(model: Model) -> Model:
     return replace(
         model,
         forward=forward,
-        mark=digest(model.mark, "attended"),
+        fingerprint=digest(model.fingerprint, "attended"),
         gives="units",
         classes=(),
-        remade=None,
+        recomputed=None,
         cut=None,
         inside=None,
     )
@@ -56,7 +56,7 @@ def through_attention(model: Model) -> Model:
 
     The matrices are nodes of the graph, so a layer's gradient holds what flows through the layers above.
     """
-    return replace(model, inside=_Attention(model), remade=None, cut=None)
+    return replace(model, inside=_Attention(model), recomputed=None, cut=None)
 
 
 @dataclass(frozen=True, eq=False)

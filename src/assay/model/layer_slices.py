@@ -37,10 +37,10 @@ def submodule(net: pt.nn.Module, layer: str) -> pt.nn.Module:
 
 def address(net: pt.nn.Module, layer: str) -> tuple[pt.nn.Module, int | None]:
     """A layer and which of its calls is meant: ``"relu#2"`` is the third call of a module that is used again."""
-    name, mark, call = layer.partition("#")
-    if mark and not call.isdigit():
+    name, fingerprint, call = layer.partition("#")
+    if fingerprint and not call.isdigit():
         raise InputError(f"layer {layer!r}: after # comes the number of the call, 0 for the first.")
-    return submodule(net, name), int(call) if mark else None
+    return submodule(net, name), int(call) if fingerprint else None
 
 
 @contextmanager

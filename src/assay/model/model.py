@@ -114,7 +114,7 @@ class Model:
 
     ``forward(rows)`` gives outputs (row, out) in the model's namespace. A torch model is ``differentiable`` when
     autograd can follow ``forward``; a numpy model may give its ``slope`` with respect to the rows in closed form.
-    ``mark`` changes when the weights change. ``net`` is the private torch module, ``None`` for other models.
+    ``fingerprint`` changes when the weights change. ``net`` is the private torch module, ``None`` for other models.
     ``place`` is the slice the rows are of: the model's own rows, or a layer (``since``).
     ``batch`` bounds the rows of one pass, ``memory`` its bytes (a net's activations; ``None`` for no such bound).
     ``passes`` is how many passes of the underlying model one row costs (a smoothed model: its draws).
@@ -126,7 +126,7 @@ class Model:
 
     forward: Callable[[Rows], Array]
     name: str
-    mark: str
+    fingerprint: str
     gives: Gives
     classes: tuple[str, ...] = ()
     differentiable: bool = False
@@ -141,7 +141,7 @@ class Model:
     notes: tuple[Note, ...] = ()
     default_target: str = "probability"
     net: Any = field(default=None, repr=False)
-    remade: Callable[[Any, str, str], Model] | None = field(default=None, repr=False)
+    recomputed: Callable[[Any, str, str], Model] | None = field(default=None, repr=False)
     cut: Callable[[str], tuple[Model, Model]] | None = field(default=None, repr=False)
     inside: Inside | None = field(default=None, repr=False)
     place: str = ROWS
@@ -152,11 +152,11 @@ class Model:
     forest: Parsed | None = field(default=None, repr=False)
     about: Mapping[str, str] = field(default_factory=dict)
 
-    def until(self, layer: str) -> Model:
+    def up_to_layer(self, layer: str) -> Model:
         """The model up to ``layer``: its outputs are that layer's activations."""
         return self._cut(layer)[0]
 
-    def since(self, layer: str) -> Model:
+    def from_layer(self, layer: str) -> Model:
         """The model from ``layer`` on: its rows are that layer's activations; what lies beneath is carried along.
 
         The layer ``""`` is the net's own input, after ``preprocess``.
@@ -178,11 +178,11 @@ class Model:
             raise CapabilityError(f"{self.name} has no layers to look at; only torch nets have.")
         return self.inside.slope(read, rows, layer, along)
 
-    def with_net(self, net: Any, mark: str, name: str) -> Model:
+    def with_net(self, net: Any, fingerprint: str, name: str) -> Model:
         """The same model around another torch module (scrambled, softened, retrained weights)."""
-        if self.remade is None:
+        if self.recomputed is None:
             raise CapabilityError(f"{self.name} is no torch net, so its weights cannot be exchanged.")
-        return replace(self.remade(net, mark, name), fast=self.fast)
+        return replace(self.recomputed(net, fingerprint, name), fast=self.fast)
 
     @property
     def has_gradient(self) -> bool:
@@ -198,7 +198,7 @@ class Model:
         most = max(1, self.batch // max(1, kept))
         if self.memory is None or self.inside is None:
             return most
-        key = (self.mark, rows.shape)
+        key = (self.fingerprint, rows.shape)
         if key not in self.meter.weights:
             self.meter.weights[key] = self.inside.weight(rows.take(np.array([0])))
         passing, activations = self.meter.weights[key]
@@ -261,4 +261,4 @@ class Model:
 
     def __repr__(self) -> str:
         classes = f", {len(self.classes)} classes" if self.classes else ""
-        return f"Model({self.name}, gives {self.gives}{classes}, mark {self.mark[:8]})"
+        return f"Model({self.name}, gives {self.gives}{classes}, mark {self.fingerprint[:8]})"

@@ -15,17 +15,17 @@ VERBS: tuple[Verb, ...] = ("explain", "evaluate", "attack", "certify", "diagnose
 
 
 @dataclass(frozen=True)
-class Price:
+class Cost:
     """Rows through the model and back that are asked for."""
 
     forwards: int = 0
     backwards: int = 0
 
-    def __add__(self, other: Price) -> Price:
-        return Price(self.forwards + other.forwards, self.backwards + other.backwards)
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.forwards + other.forwards, self.backwards + other.backwards)
 
-    def __mul__(self, times: int) -> Price:
-        return Price(self.forwards * times, self.backwards * times)
+    def __mul__(self, times: int) -> Cost:
+        return Cost(self.forwards * times, self.backwards * times)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Method:
 
     ``needs`` names what a case must offer (``gradient``, ``classes``, ``net``, ``image``, …). ``claims`` names laws
     the contract suite then tests. ``better`` is the direction of a score. ``options`` are the keyword-only parameters.
-    ``price`` (case, options, price of the explanation judged) says what is asked of the model, before it runs.
+    ``cost`` (case, options, price of the explanation judged) says what is asked of the model, before it runs.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Method:
     claims: frozenset[str] = frozenset()
     better: Literal["higher", "lower", "neither"] = "neither"
     status: Literal["stable", "provisional"] = "provisional"
-    price: Callable[..., Price] | None = field(default=None, repr=False, compare=False)
+    cost: Callable[..., Cost] | None = field(default=None, repr=False, compare=False)
     body: Callable[..., Any] = field(default=lambda: None, repr=False, compare=False)
     call: Callable[..., Any] = field(default=lambda: None, repr=False, compare=False)
 

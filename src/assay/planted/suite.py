@@ -181,7 +181,7 @@ def explained(method: Method, planted: Planted) -> Floats:
     ``CapabilityError`` where the case lacks what it needs, or the values are of a layer's units.
     """
     explanation = method.call(_asked(method, planted), **options_of(method, planted))
-    if explanation.features.mark != planted.case.features.mark:
+    if explanation.features.fingerprint != planted.case.features.fingerprint:
         raise CapabilityError(f"explain.{method.name} gives values of a layer's units, not of parts of the input.")
     return np.asarray(explanation.values)
 
@@ -195,7 +195,7 @@ def _asked(method: Method, planted: Planted) -> Case:
         return replace(planted.case)
     if planted.case.model.gives == "values":
         raise CapabilityError(f"explain.{method.name} speaks of a loss; the benchmark's model gives values.")
-    return replace(planted.case.asking("loss", planted.case.label))
+    return replace(planted.case.with_target("loss", planted.case.label))
 
 
 def options_of(method: Method, planted: Planted) -> dict[str, Any]:

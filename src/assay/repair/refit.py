@@ -86,8 +86,8 @@ class Blank:
             model,
             forward=lambda rows: inner(self.forward(rows)),
             slope=None if slope is None else blanked,
-            mark=digest(model.mark, "without", {name: str(value) for name, value in self.values.items()}),
-            remade=None,
+            fingerprint=digest(model.fingerprint, "without", {name: str(value) for name, value in self.values.items()}),
+            recomputed=None,
             cut=None,
             net=None,
         )

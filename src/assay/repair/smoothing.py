@@ -12,7 +12,7 @@ import numpy as np
 from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.engine.declare import repairer
-from assay.model.transformations.smooth import smoothed
+from assay.model.transformations.smooth import smooth
 from assay.nouns.inputs.target import class_scores, probabilities
 
 
@@ -24,10 +24,10 @@ def smoothing(case: Case, *, sigma: float, draws: int = 16) -> Mapping[str, Any]
     rows; probabilities (a regression's values) are averaged over ``draws`` fixed noise fields, so the new model is
     deterministic and ``draws`` times as dear. ``before`` and ``after`` speak of the case's rows: ``agreement`` is the
     share whose predicted class stays, ``mean confidence`` the mean probability of the class predicted at first. A
-    regression has ``mean value`` and ``movement`` instead, the root mean square of the change. No certificate: the
+    regression has ``mean value`` and ``root mean square change`` instead. No certificate: the
     noise is fixed.
     """
-    model = smoothed(case.model, sigma=sigma, draws=draws, seed=case.seed)
+    model = smooth(case.model, sigma=sigma, draws=draws, seed=case.seed)
     before, after = case.prediction, replace(case, model=model).prediction
     figures = _numbers if case.model.gives in ("values", "units") else _classes
     was, now = figures(before, after, case)
@@ -46,8 +46,8 @@ def _classes(before: Floats, after: Floats, case: Case) -> tuple[dict[str, float
 
 
 def _numbers(before: Floats, after: Floats, case: Case) -> tuple[dict[str, float], dict[str, float]]:
-    movement = float(np.sqrt(((after - before) ** 2).mean()))
+    change = float(np.sqrt(((after - before) ** 2).mean()))
     return (
-        {"mean value": float(before.mean()), "movement": 0.0},
-        {"mean value": float(after.mean()), "movement": movement},
+        {"mean value": float(before.mean()), "root mean square change": 0.0},
+        {"mean value": float(after.mean()), "root mean square change": change},
     )

@@ -130,7 +130,7 @@ def test_at_the_end_of_a_pipeline_the_raw_score_is_read() -> None:
 
 
 def test_the_mark_follows_the_fit_and_not_the_time() -> None:
-    one, same, other = (assay.wrap(classifier().fit(X, y)).mark for y in (TWO, TWO, 1 - TWO))
+    one, same, other = (assay.wrap(classifier().fit(X, y)).fingerprint for y in (TWO, TWO, 1 - TWO))
     assert one == same != other
 
 

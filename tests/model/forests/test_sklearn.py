@@ -155,7 +155,7 @@ def test_what_is_no_sum_of_trees_is_refused(estimator: Any, told: str) -> None:
 
 def test_a_smoothed_model_is_no_forest_any_more() -> None:
     model = assay.wrap(tree.DecisionTreeClassifier().fit(X, TWO))
-    assert assay.model.smoothed(model, sigma=0.1).forest is None
+    assert assay.model.smooth(model, sigma=0.1).forest is None
 
 
 def test_a_preprocess_hides_the_trees() -> None:

@@ -18,22 +18,22 @@ import assay
 from assay import explain
 from assay.cases.case import Case
 
-Made = tuple[Callable[[], nn.Module], torch.Tensor]
+Provenance = tuple[Callable[[], nn.Module], torch.Tensor]
 
 
-def written(f: Callable[[torch.Tensor], torch.Tensor]) -> Made:
+def written(f: Callable[[torch.Tensor], torch.Tensor]) -> Provenance:
     return lambda: nets.functional_net(f), nets.drawn(3, 5)
 
 
-def dense(net: Callable[[], nn.Module]) -> Made:
+def dense(net: Callable[[], nn.Module]) -> Provenance:
     return net, nets.drawn(3, 5)
 
 
-def pictures(net: Callable[[], nn.Module]) -> Made:
+def pictures(net: Callable[[], nn.Module]) -> Provenance:
     return net, nets.drawn(3, 2, 6, 6)
 
 
-def tokens(net: Callable[..., nn.Module], *given: Any, width: int = 6) -> Made:
+def tokens(net: Callable[..., nn.Module], *given: Any, width: int = 6) -> Provenance:
     return lambda: net(*given), nets.drawn(3, 4, width)
 
 
@@ -42,7 +42,7 @@ def encoder_name(batch_first: bool, norm_first: bool, padded: bool) -> str:
     return f"encoder, {who} first, norm {when}{', padded' * padded}"
 
 
-NETS: dict[str, Made] = {
+NETS: dict[str, Provenance] = {
     "ReLU then MaxPool": pictures(nets.conv_relu_pool),
     "Sigmoid then Tanh": dense(nets.sigmoid_tanh),
     "softmax head": dense(nets.softmax_head),

@@ -66,9 +66,11 @@ def _named(explanations: Sequence[Explanation] | Mapping[str, Explanation]) -> d
         return {str(name): explanation for name, explanation in explanations.items()}
     named: dict[str, Explanation] = {}
     for explanation in explanations:
-        if explanation.made.method in named:
-            raise InputError(f"{explanation.made.method} is there twice; name the explanations: {{name: explanation}}.")
-        named[explanation.made.method] = explanation
+        if explanation.provenance.method in named:
+            raise InputError(
+                f"{explanation.provenance.method} is there twice; name the explanations: {{name: explanation}}."
+            )
+        named[explanation.provenance.method] = explanation
     return named
 
 
@@ -77,7 +79,7 @@ def _checked(named: Mapping[str, Explanation]) -> Explanation:
         raise InputError(f"agreement needs at least two explanations; got {', '.join(named) or 'none'}.")
     first = next(iter(named.values()))
     for name, one in named.items():
-        if one.ids != first.ids or one.features.mark != first.features.mark:
+        if one.ids != first.ids or one.features.fingerprint != first.features.fingerprint:
             raise InputError(
                 f"{name} has {len(one.ids)} rows of {len(one.features)} parts, the first explanation "
                 f"{len(first.ids)} rows of {len(first.features)} parts; all must speak of the same rows, in order, and "

@@ -10,7 +10,7 @@ import numpy as np
 from assay.basics.errors import CapabilityError
 from assay.basics.types import Floats, Ints, PerPart
 from assay.cases.case import Case
-from assay.engine.neighbourhoods.neighbourhood import named, remade
+from assay.engine.neighbourhoods.neighbourhood import named, recomputed
 from assay.engine.retraining.randomised_weights import likeness
 from assay.nouns.inputs.target import class_scores
 from assay.nouns.results.result import Estimate, Explanation
@@ -25,9 +25,9 @@ def against_class(explanation: Explanation, case: Case, choose: Choice, *, absol
     name = ("class", named(explanation), tuple(other.tolist()))
 
     def again() -> PerPart:
-        return remade(explanation, case.asking(label=told_labels(case, other)))
+        return recomputed(explanation, case.with_target(label=told_labels(case, other)))
 
-    alike = likeness(explanation.values, case.recall.once(name, again), case)
+    alike = likeness(explanation.values, case.explanation_cache.once(name, again), case)
     return Estimate(alike["absolute" if absolute else "signed"], extra={**alike, "class": other.astype(np.float64)})
 
 

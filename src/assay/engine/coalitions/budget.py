@@ -11,7 +11,7 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
-from assay.cases.fast_path import ahead
+from assay.cases.fast_path import fast_path
 from assay.cases.game import Game
 from assay.cases.removals import Removal
 from assay.engine.coalitions.summary import Summary, as_bytes, removal, summarise
@@ -40,7 +40,7 @@ def within(
         return removal(case, remove, chosen(parts, budget), budget)
     if not tolerance > 0:
         raise InputError(f"tolerance={tolerance}; a standard error above 0, in units of the target, is needed.")
-    asked = ahead(case, remove, budget)
+    asked = fast_path(case, remove, budget)
     known, rows = _Known(asked.game, parts), np.arange(len(case))
     found: dict[str, Floats] = {}
     for step in _steps(budget, max(least, START)):

@@ -18,7 +18,7 @@ from assay.engine.coalitions.leverage import affordable_shapley
 from assay.engine.coalitions.sample_reuse import affordable_banzhaf
 from assay.engine.coalitions.summary import Design, Summary, removal
 from assay.engine.cost import Given, summarised
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import Rows
 from assay.nouns.results.result import Estimate
 
@@ -49,7 +49,7 @@ def summary_of(index: str, parts: int, budget: int) -> Summary:
     return INDICES[index](parts, budget)
 
 
-def priced(case: Case, o: Given, again: Price) -> Price:
+def priced(case: Case, o: Given, again: Cost) -> Cost:
     """Every coalition with every row of the comparison group."""
     given = Given(**vars(o), remove=Marginal(o.comparison))
     index = getattr(o, "index", "shapley")

@@ -14,7 +14,7 @@ from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
-from assay.cases.fast_path import ahead
+from assay.cases.fast_path import fast_path
 from assay.cases.removals import Removal
 from assay.nouns.results.result import Estimate
 
@@ -59,7 +59,7 @@ def enumerated(parts: int, budget: int) -> bool:
 def removal(case: Case, remove: Removal, summary: Summary, budget: int = 0, *, pooled: bool = False) -> Estimate:
     """Ask the game at the summary's masks and summarise: one design serves all rows, named after itself."""
     design = summary.design(len(case.features), budget, case.seed.child("design", summary.name))
-    asked = ahead(case, remove, len(design.masks), pooled=pooled)
+    asked = fast_path(case, remove, len(design.masks), pooled=pooled)
     return asked.told(summarise(case, summary, design, asked.game.table(design.masks)))
 
 

@@ -23,7 +23,7 @@ Kind = Literal["faithful", "sane", "other"]
 CHANCE = "random"
 """The explainer that is the foot of the ladder."""
 
-YARDSTICKS = ("oracle", "shapley", "tree_shapley", "permutation_shapley", "occlusion")
+ORACLES = ("oracle", "shapley", "tree_shapley", "permutation_shapley", "occlusion")
 """Explainers that may be its top: the first that was scored. Named beforehand, since the best one found would be best
 partly by chance."""
 
@@ -35,8 +35,7 @@ LEAST_SHARE = 0.2
 class Criterion:
     """One thing asked of an explanation: a score, what is read off it, and the side of a threshold it must be on.
 
-    A ``climbs`` criterion compares row by row with random and with the yardstick: the estimate is the share of the way
-    from the one (0) to the other (1). ``kind`` says what failing it means: an explanation that is not ``faithful`` or
+    An ``is_normalised`` criterion reads the score normalised between random (0) and the oracle (1), row by row. ``kind`` says what failing it means: an explanation that is not ``faithful`` or
     not ``sane`` is not to be used. ``bounds`` are the least and the greatest value there can be, where there are such.
     ``reads`` names the score's extra that is read instead of its values.
     """
@@ -47,7 +46,7 @@ class Criterion:
     threshold: float
     direction: Literal["at most", "at least"]
     advice: str
-    climbs: bool = False
+    is_normalised: bool = False
     kind: Kind = "other"
     bounds: tuple[float, float] | None = None
     reads: str = ""
@@ -72,7 +71,7 @@ CRITERIA = (
         LEAST_SHARE,
         "at least",
         _ORDER,
-        climbs=True,
+        is_normalised=True,
         kind="faithful",
     ),
     Criterion(
@@ -82,7 +81,7 @@ CRITERIA = (
         LEAST_SHARE,
         "at least",
         _ORDER,
-        climbs=True,
+        is_normalised=True,
         kind="faithful",
     ),
     Criterion(
@@ -150,10 +149,10 @@ def criterion_of(code: str) -> Criterion | None:
     return next((criterion for criterion in CRITERIA if criterion.code == code), None)
 
 
-def yardstick(scores: Scores, candidates: Sequence[str]) -> str:
-    """Who stands at the top of the ladder: the first of ``YARDSTICKS`` that was scored, else the first candidate."""
+def oracle(scores: Scores, candidates: Sequence[str]) -> str:
+    """Who stands at the top of the ladder: the first of ``ORACLES`` that was scored, else the first candidate."""
     known = {name for name, _ in scores}
-    return next((name for name in YARDSTICKS if name in known), next(iter(candidates), ""))
+    return next((name for name in ORACLES if name in known), next(iter(candidates), ""))
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +180,7 @@ def reading(criterion: Criterion, name: str, scores: Scores, top: str) -> Readin
     The yardstick itself stands at 1 by definition: its interval is that of its own gain, or −1 where that is a loss.
     Where the yardstick cannot be told from random the ladder has no length: other explainers' intervals are unbounded.
     """
-    if criterion.climbs:
+    if criterion.is_normalised:
         return _climbed(criterion, name, scores, top)
     score = scores[name, criterion.score]
     values = score.extra[criterion.reads] if criterion.reads else score.values

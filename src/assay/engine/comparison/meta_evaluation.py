@@ -17,10 +17,10 @@ from assay.basics.stats import Interval, bounded, spearman
 from assay.basics.types import Floats, PerPart, PerRow
 from assay.cases.case import Case
 from assay.engine.coalitions.masks import present
-from assay.engine.cost import price_of
-from assay.engine.declare import Declared, remake
+from assay.engine.cost import cost_of
+from assay.engine.declare import Declared, recompute
 from assay.engine.search.ball import Ball
-from assay.nouns.catalogue import Method, Price, find, known
+from assay.nouns.catalogue import Cost, Method, find, known
 from assay.nouns.comparisons.score_reliability import Check, Reliability, won
 from assay.nouns.results.result import Explanation, Score
 
@@ -105,9 +105,9 @@ def score_of(score: str | Declared[..., Score]) -> Method:
 
 def explains_again(method: Method, case: Case, options: Mapping[str, Any]) -> bool:
     """Whether the score asks for further explanations, as its price tells."""
-    if method.price is None:
+    if method.cost is None:
         return False
-    alone, again = (price_of(method, case, options, price) for price in (Price(), Price(len(case), len(case))))
+    alone, again = (cost_of(method, case, options, cost) for cost in (Cost(), Cost(len(case), len(case))))
     return alone != again
 
 
@@ -119,7 +119,7 @@ def _refuse(method: Method, explanation: Explanation, case: Case, options: Any, 
         raise InputError(f"evaluate.{method.name} has no better side, so no explanation can win by it.")
     if explains_again(method, case, options):
         raise InputError(
-            f"evaluate.{method.name} explains again: it judges the method {explanation.made.method}, not "
+            f"evaluate.{method.name} explains again: it judges the method {explanation.provenance.method}, not "
             f"the values at hand. Compare it between methods, with explain.random beside them."
         )
 
@@ -151,7 +151,7 @@ def _moved(
 ) -> PerRow:
     """The score of the same method's explanation at inputs moved within the ball; labels stay."""
     there = case.at(ball.draw(case.rows, case.seed.child("meta", "input", draw)))
-    other = remake(explanation, replace(there, seed=explanation.made.seed))
+    other = recompute(explanation, replace(there, seed=explanation.provenance.seed))
     return np.asarray(method.call(replace(other, dense=None, stderr=None), there, **options).values)
 
 
@@ -181,7 +181,7 @@ def _judged(
         limits = bounded(wins, 0.0, 1.0, level)
         mean = float(wins.mean()) if len(wins) else float("nan")
         reacts[kind] = Check("AUROC", mean, limits, asked.wins, "at least", len(own))
-    of, gone = explanation.made.method, int((~whole).sum())
+    of, gone = explanation.provenance.method, int((~whole).sum())
     return Reliability(method.name, of, still, reacts, alike, dict(found), gone, level, cost, method.better)
 
 

@@ -16,7 +16,7 @@ from assay.basics.seed import Seed
 from assay.basics.stats import pearson
 from assay.basics.types import Floats
 from assay.engine.comparison.normalised_scores import climbed, margin_of, oriented
-from assay.engine.comparison.paired_scores import Contest
+from assay.engine.comparison.paired_scores import PairedScores
 from assay.engine.comparison.pairwise_tests import pairs_of, ranking_of
 from assay.nouns.comparisons.method_comparison import MethodComparison, Scored
 from assay.nouns.comparisons.score_reliability import Reliability
@@ -72,7 +72,7 @@ def compare_methods(
     table, gone, doubts = _believed(_checked(_table(scores)), unreliable)
     methods = tuple(table)
     first = next(iter(next(iter(table.values())).values()))
-    contest = Contest(
+    paired_scores = PairedScores(
         methods=methods,
         references=references_of(references, methods),
         margin=margin,
@@ -84,12 +84,12 @@ def compare_methods(
         seed=seed if isinstance(seed, Seed) else Seed(seed),
     )
     names = list(table[methods[0]])
-    found = {name: _scored(name, {method: table[method][name] for method in methods}, contest) for name in names}
-    across = [_across_methods(found, contest.ranked), _across_rows(found, contest.ranked)]
-    groups = len(first.ids) if contest.clusters is None else int(contest.clusters.max()) + 1
-    notes = (*doubts, *(note for scored in found.values() for note in _notes(scored, methods, contest)))
+    found = {name: _scored(name, {method: table[method][name] for method in methods}, paired_scores) for name in names}
+    across = [_across_methods(found, paired_scores.ranked), _across_rows(found, paired_scores.ranked)]
+    groups = len(first.ids) if paired_scores.clusters is None else int(paired_scores.clusters.max()) + 1
+    notes = (*doubts, *(note for scored in found.values() for note in _notes(scored, methods, paired_scores)))
     return MethodComparison(
-        methods, first.ids, found, contest.references, groups, level, across[0], across[1], gone, notes
+        methods, first.ids, found, paired_scores.references, groups, level, across[0], across[1], gone, notes
     )
 
 
@@ -101,11 +101,11 @@ def _table(scores: Table | Sequence[Score]) -> dict[str, dict[str, Score]]:
         if not isinstance(score, Score):
             raise InputError(f"compare_methods takes scores; got {type(score).__name__}. Make one with assay.evaluate.")
         held = table.setdefault(score.of, {})
-        if score.made.method in held:
+        if score.provenance.method in held:
             raise InputError(
-                f"{score.made.method} of {score.of} is there twice; name the methods: {{name: {{score: Score}}}}."
+                f"{score.provenance.method} of {score.of} is there twice; name the methods: {{name: {{score: Score}}}}."
             )
-        held[score.made.method] = score
+        held[score.provenance.method] = score
     return table
 
 
@@ -123,11 +123,15 @@ def _checked(table: dict[str, dict[str, Score]]) -> dict[str, dict[str, Score]]:
     for method, held in table.items():
         for name, score in held.items():
             for what, theirs, ours in (
-                ("rows", (score.ids, score.made.rows_mark), (start.ids, start.made.rows_mark)),
-                ("model", score.made.model_mark, start.made.model_mark),
-                ("target", score.made.target, start.made.target),
-                ("score", score.made.method, first[name].made.method),
-                ("options", to_jsonable(score.made.options), to_jsonable(first[name].made.options)),
+                (
+                    "rows",
+                    (score.ids, score.provenance.rows_fingerprint),
+                    (start.ids, start.provenance.rows_fingerprint),
+                ),
+                ("model", score.provenance.model_fingerprint, start.provenance.model_fingerprint),
+                ("target", score.provenance.target, start.provenance.target),
+                ("score", score.provenance.method, first[name].provenance.method),
+                ("options", to_jsonable(score.provenance.options), to_jsonable(first[name].provenance.options)),
             ):
                 if theirs != ours:
                     raise InputError(
@@ -141,7 +145,7 @@ def _believed(
     table: dict[str, dict[str, Score]], unreliable: Sequence[str | Reliability]
 ) -> tuple[dict[str, dict[str, Score]], dict[str, str], tuple[Note, ...]]:
     """The table without scores that are not to be read, why each is gone, and notes on those and on doubtful ones."""
-    names = {name: score.made.method for name, score in next(iter(table.values())).items()}
+    names = {name: score.provenance.method for name, score in next(iter(table.values())).items()}
     found: dict[str, dict[str, list[str]]] = {"unreliable": {}, "undecided": {}}
     for one in unreliable:
         if isinstance(one, str) and one not in names:
@@ -182,36 +186,36 @@ def _chosen(test: str) -> Callable[..., Floats]:
     return TESTS[test]
 
 
-def _scored(name: str, held: Mapping[str, Score], contest: Contest) -> Scored:
+def _scored(name: str, held: Mapping[str, Score], paired_scores: PairedScores) -> Scored:
     better = next(iter(held.values())).better
     values = np.stack([score.values for score in held.values()], axis=1)
     values = np.where(np.isfinite(values), values, np.nan)
     known = ~np.isnan(values)
-    columns = [(values[mask, i], None if contest.clusters is None else contest.clusters[mask])
+    columns = [(values[mask, i], None if paired_scores.clusters is None else paired_scores.clusters[mask])
                for i, mask in enumerate(known.T)]  # fmt: skip
     spread = [mean_error(column, groups) for column, groups in columns]
     mean, error = (np.array([one[place] for one in spread], dtype=np.float64) for place in (0, 1))
     apart, most = np.array([_monte_carlo(score) for score in held.values()], dtype=np.float64).T
     left = error**2 - apart**2
-    ladder = climbed(values, better, contest)
-    margin = margin_of(name, values, better, contest)
+    normalised = climbed(values, better, paired_scores)
+    margin = margin_of(name, values, better, paired_scores)
     return Scored(
         score=name,
         better=better,
         values=values,
         mean=mean,
-        intervals=tuple(mean_interval(column, groups, contest.level) for column, groups in columns),
+        intervals=tuple(mean_interval(column, groups, paired_scores.level) for column, groups in columns),
         error=error,
         monte_carlo=apart,
         monte_carlo_most=most,
         sampling=np.sqrt(np.where(left >= 0, left, np.nan)),
         left_out=(~known).sum(axis=0),
-        ladder=ladder.share,
-        ladder_low=ladder.low,
-        ladder_high=ladder.high,
+        normalised=normalised.share,
+        normalised_low=normalised.low,
+        normalised_high=normalised.high,
         margin=margin,
-        pairs=pairs_of(name, values, better, margin, contest),
-        ranking=ranking_of(values, better, contest),
+        pairs=pairs_of(name, values, better, margin, paired_scores),
+        ranking=ranking_of(values, better, paired_scores),
     )
 
 
@@ -248,12 +252,12 @@ def _alike(one: Floats, other: Floats) -> float:
     return float(pearson(np.asarray(rankdata(one[both])), np.asarray(rankdata(other[both])))[0])
 
 
-def _notes(scored: Scored, methods: tuple[str, ...], contest: Contest) -> list[Note]:
+def _notes(scored: Scored, methods: tuple[str, ...], paired_scores: PairedScores) -> list[Note]:
     notes = []
     gone = [f"{method} {int(count)}" for method, count in zip(methods, scored.left_out) if count]
     if gone:
         text = f"{scored.score} is undefined on rows left out of {len(scored.values)}: {', '.join(gone)}"
         notes.append(Note("left-out", text))
-    if contest.share is not None and np.isnan(scored.margin):
+    if paired_scores.share is not None and np.isnan(scored.margin):
         notes.append(Note("no-margin", f"{scored.score} does not rise from random, so no share of it is a margin"))
     return notes

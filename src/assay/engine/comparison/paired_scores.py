@@ -12,7 +12,7 @@ from assay.basics.types import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
-class Contest:
+class PairedScores:
     """Methods, who of them are references, and how pairs are judged. Without ``clusters`` rows stand for themselves."""
 
     methods: tuple[str, ...]

@@ -13,26 +13,26 @@ from assay.basics.rank_tests import concordance, critical_difference, friedman, 
 from assay.basics.reliability import krippendorff
 from assay.basics.types import Floats
 from assay.engine.comparison.normalised_scores import oriented
-from assay.engine.comparison.paired_scores import Contest
+from assay.engine.comparison.paired_scores import PairedScores
 from assay.nouns.comparisons.method_comparison import Pair, Ranking, Standing
 
 
-def pairs_of(name: str, values: Floats, better: str, margin: float, contest: Contest) -> tuple[Pair, ...]:
+def pairs_of(name: str, values: Floats, better: str, margin: float, paired_scores: PairedScores) -> tuple[Pair, ...]:
     """Every pair of methods by ``values`` (row, method), their tests adjusted together."""
-    compared = contest.compared
+    compared = paired_scores.compared
     if not compared:
         return ()
     differences = np.stack([values[:, i] - values[:, j] for i, j in compared], axis=1)
-    p = contest.test(differences, clusters=contest.clusters, seed=contest.seed.child("compare", name))
+    p = paired_scores.test(differences, clusters=paired_scores.clusters, seed=paired_scores.seed.child("compare", name))
     known = ~np.isnan(differences)
     same = np.full(len(compared), np.nan)
     for k in range(len(compared) if margin > 0 else 0):
-        groups = None if contest.clusters is None else contest.clusters[known[:, k]]
+        groups = None if paired_scores.clusters is None else paired_scores.clusters[known[:, k]]
         same[k] = equivalence(differences[known[:, k], k], margin, groups)
     adjusted = holm_among(np.concatenate([p, same]), len(compared))
     held = list(zip(compared, differences.T, known.T, p, same, adjusted[: len(p)], adjusted[len(p) :]))
     return tuple(
-        _pair(name, values, better, margin, contest, (i, j), difference[rows], rows, tuple(map(float, ps)))
+        _pair(name, values, better, margin, paired_scores, (i, j), difference[rows], rows, tuple(map(float, ps)))
         for (i, j), difference, rows, *ps in held
     )
 
@@ -42,27 +42,27 @@ def _pair(
     values: Floats,
     better: str,
     margin: float,
-    contest: Contest,
+    paired_scores: PairedScores,
     places: tuple[int, int],
     differences: Floats,
     rows: Any,
     ps: tuple[float, ...],
 ) -> Pair:
     p, same, adjusted, same_adjusted = ps
-    groups = None if contest.clusters is None else contest.clusters[rows]
+    groups = None if paired_scores.clusters is None else paired_scores.clusters[rows]
     mean = float(differences.mean()) if len(differences) else float("nan")
     one, other = values[rows, places[0]], values[rows, places[1]]
-    verdict = _verdict(mean, adjusted, same_adjusted, better, 1 - contest.level)
-    share = (1 - contest.level) / len(contest.compared)
+    verdict = _verdict(mean, adjusted, same_adjusted, better, 1 - paired_scores.level)
+    share = (1 - paired_scores.level) / len(paired_scores.compared)
     more = _more(differences, groups, margin, share) if verdict == "undecided" else None
     return Pair(
         score=name,
-        one=contest.methods[places[0]],
-        other=contest.methods[places[1]],
+        one=paired_scores.methods[places[0]],
+        other=paired_scores.methods[places[1]],
         rows=len(differences),
         left_out=len(values) - len(differences),
         difference=mean,
-        interval=mean_interval(differences, groups, contest.level),
+        interval=mean_interval(differences, groups, paired_scores.level),
         p=p,
         adjusted=adjusted,
         margin=margin,
@@ -99,24 +99,24 @@ def _more(differences: Floats, groups: Any, margin: float, chance: float) -> int
     return min(known) if known else None
 
 
-def ranking_of(values: Floats, better: str, contest: Contest) -> Ranking | None:
+def ranking_of(values: Floats, better: str, paired_scores: PairedScores) -> Ranking | None:
     """The methods that are no references, ranked row by row; none without a better side, or below two methods or rows.
 
     With clusters a cluster counts once, by the means of its rows.
     """
-    chosen = oriented(values[:, contest.ranked], better)
+    chosen = oriented(values[:, paired_scores.ranked], better)
     whole = ~np.isnan(chosen).any(axis=1)
     if better == "neither" or chosen.shape[1] < 2 or whole.sum() < 2:
         return None
     kept = chosen[whole]
-    groups = numbered(None if contest.clusters is None else contest.clusters[whole], len(kept))
+    groups = numbered(None if paired_scores.clusters is None else paired_scores.clusters[whole], len(kept))
     sums, counts = summed(kept, groups)
     ranks = ranks_of(sums / counts)
-    names = [contest.methods[i] for i in contest.ranked]
+    names = [paired_scores.methods[i] for i in paired_scores.ranked]
     average = ranks.mean(axis=0)
-    gap = critical_difference(len(names), len(ranks), contest.level)
+    gap = critical_difference(len(names), len(ranks), paired_scores.level)
     chi2, p = friedman(ranks)
-    chances = rank_chances(kept, groups, contest.draws, contest.seed.child("ranks"))
+    chances = rank_chances(kept, groups, paired_scores.draws, paired_scores.seed.child("ranks"))
     return Ranking(
         methods=tuple(names),
         average=average,

@@ -17,13 +17,13 @@ from assay.basics.seed import Seed
 from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.cases.removals import Removal
-from assay.cases.sibling_targets import in_company
+from assay.cases.sibling_targets import with_sibling_targets
 from assay.engine.comparison.meta_evaluation import explains_again, score_of
 from assay.engine.comparison.method_comparison import references_of
 from assay.engine.comparison.normalised_scores import oriented
-from assay.engine.cost import price_of
+from assay.engine.cost import cost_of
 from assay.engine.declare import Declared
-from assay.nouns.catalogue import Method, Price, find
+from assay.nouns.catalogue import Cost, Method, find
 from assay.nouns.comparisons.settings_grid import Scoring, SettingsGrid
 from assay.nouns.inputs.target import Target, target_named
 from assay.nouns.results.result import Explanation, Note, Score
@@ -61,7 +61,7 @@ def settings_grid(
     finds values in the wrong unit; one that compares orders does not mind.
 
     All targets are read off the same passes: a grid over targets costs what one target costs, where the score asks the
-    same masks. ``settings_price`` says beforehand what is asked for. With ``reference`` rows (of the data the model was
+    same masks. ``settings_cost`` says beforehand what is asked for. With ``reference`` rows (of the data the model was
     trained on) ``evaluate.familiarity`` of what each removal makes is told beside, at its own price.
 
     ``references`` names who plays "random" and others, by default the methods of those names. Refused: a score without
@@ -84,7 +84,7 @@ def settings_grid(
     return _ranked(grid, tuple(named), case, values, familiar, references, clusters, draws, seed, cost)
 
 
-def settings_price(
+def settings_cost(
     explanations: Given | int,
     case: Case,
     score: str | Declared[..., Score],
@@ -95,7 +95,7 @@ def settings_price(
     signs: Sequence[Sign] = ("as given",),
     options: Mapping[str, Any] | None = None,
     reference: Any = None,
-) -> Price:
+) -> Cost:
     """The most that ``settings_grid`` asks of the model with these arguments; nothing is asked to say so.
 
     Every combination of method, removal, steps and sign at the score's price, all targets as one (and the rows
@@ -104,14 +104,14 @@ def settings_price(
     """
     count = explanations if isinstance(explanations, int) else len(explanations_by_name(explanations))
     grid = _grid(score, case, count, removals, targets, steps, signs, options)
-    total = Price(len(case) * case.model.passes)
+    total = Cost(len(case) * case.model.passes)
     for place in grid.places:
         if place.target is grid.targets[0]:
-            total = total + price_of(grid.method, case, grid.options_of(place)) * count
+            total = total + cost_of(grid.method, case, grid.options_of(place)) * count
     if reference is not None:
         method = find("evaluate", "familiarity")
         for place in grid.curves.values():
-            total = total + price_of(method, case, grid.familiar_options(place, reference)) * count
+            total = total + cost_of(method, case, grid.familiar_options(place, reference)) * count
     return total
 
 
@@ -122,9 +122,11 @@ def explanations_by_name(explanations: Given) -> dict[str, Explanation]:
     else:
         named = {}
         for one in explanations:
-            if one.made.method in named:
-                raise InputError(f"{one.made.method} is there twice; name the explanations: {{name: explanation}}.")
-            named[one.made.method] = one
+            if one.provenance.method in named:
+                raise InputError(
+                    f"{one.provenance.method} is there twice; name the explanations: {{name: explanation}}."
+                )
+            named[one.provenance.method] = one
     if len(named) < 2:
         raise InputError(f"a ranking needs at least two explanations; got {', '.join(named) or 'none'}.")
     return named
@@ -160,7 +162,7 @@ class _Grid:
     def scored(self, case: Case, named: Mapping[str, Explanation]) -> Floats:
         """The score (setting, row, method); what a further target reads off the same passes is not asked for again."""
         own = self.targets == (case.target,)
-        cases = dict(zip(self.targets, (case,) if own else in_company(case, self.targets)))
+        cases = dict(zip(self.targets, (case,) if own else with_sibling_targets(case, self.targets)))
         table, meter = np.empty((len(self.places), len(case), len(named))), case.model.meter
         for i, place in enumerate(self.places):
             remembered = meter.remembered
@@ -202,7 +204,7 @@ class _Grid:
 def _curve(place: _Place) -> tuple[str, int | None, str]:
     """What the inputs that a setting makes depend on, beside the explanation."""
     assert place.removal is not None
-    return place.removal.mark, place.steps, place.sign
+    return place.removal.fingerprint, place.steps, place.sign
 
 
 def _grid(

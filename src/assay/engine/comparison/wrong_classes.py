@@ -14,7 +14,7 @@ from assay.basics.types import Floats, Ints, Masks, PerPart, PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.coalitions.masks import present
-from assay.engine.declare import remake
+from assay.engine.declare import recompute
 from assay.engine.neighbourhoods.neighbourhood import knowing
 from assay.engine.removal.decision_flips import first_flips
 from assay.engine.retraining.labelled_rows import truth
@@ -70,7 +70,7 @@ def wrong_classes(
         ids=some.rows.ids,
         places=wrong,
         rows=len(case),
-        method=explanation.made.method,
+        method=explanation.provenance.method,
         predicted_classes=_named(case, predicted[wrong]),
         true_classes=_named(case, true[wrong]),
         predicted=own,
@@ -107,7 +107,9 @@ def mistakes(
 def _rival(explanation: Explanation, some: Case, true: Ints, rival: Explanation | None, wrong: Ints) -> PerPart:
     if rival is None:
         labels = list(_named(some, true)) if some.model.classes else true
-        return remake(explanation, some.asking(label=labels)).values if len(wrong) else explanation.values[wrong]
+        return (
+            recompute(explanation, some.with_target(label=labels)).values if len(wrong) else explanation.values[wrong]
+        )
     if rival.ids != explanation.ids or rival.values.shape != explanation.values.shape:
         raise InputError(
             f"the rival explains {len(rival.ids)} rows of {len(rival.features)} parts, the explanation "

@@ -11,10 +11,10 @@ import numpy as np
 from assay.basics.errors import CapabilityError
 from assay.basics.types import Floats
 from assay.cases.case import Case
-from assay.engine.cost import Given, Priced
+from assay.engine.cost import CostFunction, Given
 from assay.model.layer_outline import Reached, last_hidden, last_maps, outline
 from assay.model.model import Meter
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.features import units
 from assay.nouns.inputs.frames import some
 from assay.nouns.inputs.rows import to_floats
@@ -45,7 +45,7 @@ def sloped(case: Case, layer: str | None) -> Maps:
 def activated(case: Case, layer: str | None) -> Maps:
     """A layer's maps alone, one forward pass; the gradient is left at 0."""
     place, notes = maps_layer(case, layer)
-    activation = _maps(case.since(place).rows.x, place)
+    activation = _maps(case.from_layer(place).rows.x, place)
     return Maps(place, activation, np.zeros((1, 1, 1, 1)), notes)
 
 
@@ -132,12 +132,12 @@ def hidden_layer(case: Case, layer: str | None) -> tuple[str, tuple[Note, ...]]:
 def of_maps(
     forwards: Callable[[Case, Given], int] = lambda case, o: 1,
     backwards: Callable[[Case, Given], int] = lambda case, o: 1,
-) -> Priced:
+) -> CostFunction:
     """So many passes a row, and one of one row where the layer must be found."""
 
-    def priced(case: Case, o: Given, again: Price) -> Price:
-        each = Price(forwards(case, o), backwards(case, o)) * (len(case) * case.model.passes)
-        return each + Price(case.model.passes if o.layer is None else 0)
+    def priced(case: Case, o: Given, again: Cost) -> Cost:
+        each = Cost(forwards(case, o), backwards(case, o)) * (len(case) * case.model.passes)
+        return each + Cost(case.model.passes if o.layer is None else 0)
 
     return priced
 

@@ -23,7 +23,7 @@ from assay.nouns.results.result import Estimate
 
 def at_the_net(case: Case) -> Case:
     """The same question about the net's own input, after ``preprocess``; a case at a layer is there already."""
-    return case.since(OWN) if case.model.place == ROWS else case
+    return case.from_layer(OWN) if case.model.place == ROWS else case
 
 
 def returned(
@@ -48,7 +48,7 @@ def leftover(case: Case, values: Any, absorbed: Floats | None, base: Floats | fl
 def net_start(case: Case, inner: Case, start: Any) -> Array:
     """A start (a number, a row, a row each) as the net's own input."""
     begun = started(case, start)
-    return begun if inner is case else case.at(begun).since(OWN).rows.x
+    return begun if inner is case else case.at(begun).from_layer(OWN).rows.x
 
 
 def rectified(case: Case, who: str, *, guided: bool, allow: Sequence[str]) -> Estimate:

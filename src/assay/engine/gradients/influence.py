@@ -47,7 +47,7 @@ def influence(
     base: Floats | None = over.base(case) if along and power == 1 and not case.live else None
     if layer is None:
         return Estimate(total, stderr, base)
-    return Estimate(total, stderr, base, features=units(total.shape[1:]), x=case.since(layer).rows.x)
+    return Estimate(total, stderr, base, features=units(total.shape[1:]), x=case.from_layer(layer).rows.x)
 
 
 def slopes(

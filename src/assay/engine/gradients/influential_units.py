@@ -18,7 +18,7 @@ from assay.engine.cost import Given
 from assay.engine.gradients.activation_maps import counted
 from assay.engine.gradients.distributions import Distribution
 from assay.engine.gradients.influence import influence
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.inputs.target import Gives, Target, pick
 from assay.nouns.results.result import Note
@@ -50,7 +50,7 @@ def carried(inside: Case, output: Floats, first: Ints) -> tuple[dict[str, Floats
 
 def regions_of(case: Case, layer: str, over: Distribution, units: Ints) -> Floats:
     """The influence of the input on each of some units of a layer: (unit, row, *shape)."""
-    until = case.model.until(layer)
+    until = case.model.up_to_layer(layer)
     found = []
     for unit in units:
         label = np.full(len(case), unit, dtype=np.int64)
@@ -59,14 +59,14 @@ def regions_of(case: Case, layer: str, over: Distribution, units: Ints) -> Float
     return np.stack(found)
 
 
-def priced(case: Case, o: Given, again: Price) -> Price:
+def priced(case: Case, o: Given, again: Cost) -> Cost:
     """The influence, two readings of the layer, each different removal, and the regions."""
     units = counted(case, o.layer, maps=False)
     kept = _leading(np.arange(min(o.top, units)), units)
     masks = np.unique(np.concatenate([kept, ~kept]), axis=0)
     passes = o.over.count * (1 + min(o.regions, units))
-    each = Price(passes + 2 + int((~masks.all(axis=1)).sum()), passes)
-    return (each * len(case) + Price(1 if o.layer is None else 0)) * case.model.passes
+    each = Cost(passes + 2 + int((~masks.all(axis=1)).sum()), passes)
+    return (each * len(case) + Cost(1 if o.layer is None else 0)) * case.model.passes
 
 
 def asked(top: int, regions: int) -> None:

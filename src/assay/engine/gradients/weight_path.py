@@ -13,7 +13,7 @@ import numpy as np
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
-from assay.model.adapters.torch import mark_of
+from assay.model.adapters.torch import fingerprint_of
 from assay.model.layer_slices import ROWS
 from assay.model.model import Model
 from assay.nouns.inputs.rows import to_floats
@@ -92,7 +92,7 @@ def _ends(one: Model, other: Model) -> dict[str, tuple[pt.Tensor, pt.Tensor]]:
 def _between(model: Model, ends: Mapping[str, Any], share: float) -> Model:
     net = copy.deepcopy(model.net)
     net.load_state_dict({name: (1 - share) * a + share * b for name, (a, b) in ends.items()}, strict=False)
-    there = model.with_net(net, mark_of(net), f"{model.name}, {share:.0%} of the way")
+    there = model.with_net(net, fingerprint_of(net), f"{model.name}, {share:.0%} of the way")
     return replace(there, meter=model.meter, batch=model.batch, memory=model.memory)
 
 

@@ -14,11 +14,11 @@ from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
 from assay.basics.types import Array, Floats, Ints, Masks, PerPart, PerRow
 from assay.cases.case import KEPT, Case
-from assay.cases.explanation_cache import Recall
-from assay.engine.cost import Given, Priced, anew
-from assay.engine.declare import remake
+from assay.cases.explanation_cache import ExplanationCache
+from assay.engine.cost import CostFunction, Given, anew
+from assay.engine.declare import recompute
 from assay.engine.search.ball import Ball
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import joined, to_floats
 from assay.nouns.inputs.target import class_scores
 from assay.nouns.results.result import Explanation
@@ -56,16 +56,16 @@ def neighbours(explanation: Explanation, case: Case, ball: Ball, draws: int) -> 
 
         def again(missing: list[int], block: Block = block) -> list[Floats]:
             some = tuple(block[place] for place in missing)
-            return np.split(remade(explanation, near(case, ball, some)), len(some))
+            return np.split(recomputed(explanation, near(case, ball, some)), len(some))
 
-        found = case.recall.several([("near", name, ball, draw) for draw in block], again)
+        found = case.explanation_cache.several([("near", name, ball, draw) for draw in block], again)
         x, rows = moved(case, ball, block), len(case)
         yield from ((x[place * rows : (place + 1) * rows], values) for place, values in enumerate(found))
 
 
 def _blocks(explanation: Explanation, case: Case, draws: int) -> Iterator[Block]:
     """Draws in order, as many together as fit a batch; one by one where an option may hold something for each row."""
-    alike = all(isinstance(option, SINGLE) for option in explanation.made.options.values())
+    alike = all(isinstance(option, SINGLE) for option in explanation.provenance.options.values())
     size = max(1, case.room(KEPT) // len(case)) if alike and case.rows.text is None else 1
     for start in range(0, draws, size):
         yield tuple(range(start, min(start + size, draws)))
@@ -83,12 +83,12 @@ def near(case: Case, ball: Ball, draws: Block) -> Case:
             return np.split(np.array(other.take(asked).prediction), len(missing))
 
         keys = [("outputs", ball, draw) for draw in draws]
-        known = knowing(other, np.concatenate(case.recall.several(keys, outputs)))
-        known.__dict__["shared"] = Recall(case.model.meter) if case.recall.lends else None
+        known = knowing(other, np.concatenate(case.explanation_cache.several(keys, outputs)))
+        known.__dict__["shared"] = ExplanationCache(case.model.meter) if case.explanation_cache.lends else None
         return known
 
     size = 2 * len(draws) * math.prod(case.rows.x.shape)  # rows and gradients
-    found: Case = case.recall.spare(("case near", ball, draws), size, made)
+    found: Case = case.explanation_cache.spare(("case near", ball, draws), size, made)
     return found
 
 
@@ -109,26 +109,26 @@ def moved(case: Case, ball: Ball, draws: Block) -> Array:
         each = [ball.draw(case.rows, case.seed.child("neighbourhood", draw)) for draw in draws]
         return joined(each)
 
-    return case.recall.spare(("moved", ball, draws), len(draws) * math.prod(case.rows.x.shape), made)
+    return case.explanation_cache.spare(("moved", ball, draws), len(draws) * math.prod(case.rows.x.shape), made)
 
 
-def remade(explanation: Explanation, other: Case) -> PerPart:
+def recomputed(explanation: Explanation, other: Case) -> PerPart:
     """Values of the same method on another case, drawing as it drew."""
-    asked = replace(other, seed=explanation.made.seed)
+    asked = replace(other, seed=explanation.provenance.seed)
     asked.__dict__.update({name: other.__dict__[name] for name in KNOWN if name in other.__dict__})
-    values: PerPart = remake(explanation, asked).values
+    values: PerPart = recompute(explanation, asked).values
     return values
 
 
 def named(explanation: Explanation) -> str:
     """Stands for an explanation of a case: how it was made, and its values."""
-    made = explanation.made
+    made = explanation.provenance
     return digest(made.method, dict(made.options), made.seed, made.target, explanation.values)
 
 
 def outputs_near(case: Case, ball: Ball, draw: int, x: Array) -> Floats:
     """The model's outputs (row, out) at the rows moved, whatever the explanation."""
-    return case.recall.once(("outputs", ball, draw), lambda: np.array(case.at(x).prediction))
+    return case.explanation_cache.once(("outputs", ball, draw), lambda: np.array(case.at(x).prediction))
 
 
 def knowing(case: Case, outputs: Floats) -> Case:
@@ -161,11 +161,11 @@ def largest(changes: Floats) -> PerRow:
     return np.where(known.any(axis=1), most, np.nan)
 
 
-def explained_near(extra: Callable[[Case, Given], int] = lambda case, o: 0) -> Priced:
+def explained_near(extra: Callable[[Case, Given], int] = lambda case, o: 0) -> CostFunction:
     """The explanation remade at each draw, and ``extra`` further passes (of a row) a draw."""
 
-    def priced(case: Case, o: Given, again: Price) -> Price:
-        return (anew(case, again) + Price(extra(case, o) * len(case) * case.model.passes)) * o.draws
+    def priced(case: Case, o: Given, again: Cost) -> Cost:
+        return (anew(case, again) + Cost(extra(case, o) * len(case) * case.model.passes)) * o.draws
 
     return priced
 

@@ -113,7 +113,7 @@ def _pooled(activation: Array, rows: Rows, which: Ints) -> Floats:
 def _activations(case: Case, rows: Rows, layer: str | None) -> tuple[Placed, Floats, tuple[Note, ...]]:
     """Rows as points of a hidden layer: how they are placed, where the references lie, and which layer it is."""
     layer, notes = hidden_layer(case, layer)
-    until = replace(case, model=case.model.until(layer))
+    until = replace(case, model=case.model.up_to_layer(layer))
     there = replace(until, rows=rows, label=np.zeros(len(rows), dtype=np.int64))
     points = _pooled(there.outputs(rows.x), rows, np.arange(len(rows)))
     return lambda x, which: _pooled(until.outputs(x, which), case.rows, which), points, notes

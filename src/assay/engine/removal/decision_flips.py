@@ -8,7 +8,7 @@ import numpy as np
 from assay.basics.types import Floats, Ints, PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Removal
-from assay.cases.sibling_targets import acquainted
+from assay.cases.sibling_targets import link_sibling_cases
 from assay.engine.attributions.class_contrast import told_labels
 from assay.engine.removal.ordered_removal import ordered_curve
 from assay.nouns.results.result import Explanation
@@ -19,7 +19,9 @@ def first_flip(explanation: Explanation, case: Case, remove: Removal, steps: int
 
     ∞ where it stays predicted with all parts gone; NaN where it is not predicted at the row, and without an order.
     """
-    (decided,) = case.recall.kept("decision", lambda: acquainted(case, [case.asking("decision")]))
+    (decided,) = case.explanation_cache.kept(
+        "decision", lambda: link_sibling_cases(case, [case.with_target("decision")])
+    )
     gone, held = ordered_curve(explanation, decided, remove, steps)
     return _first(gone, held < 0.5, held, decided.output == 1.0)
 
@@ -33,10 +35,10 @@ def first_flips(
     """
 
     def together() -> tuple[Case, ...]:
-        own = case.asking("decision")
-        return acquainted(case, [own, own.asking(label=told_labels(case, truth))])
+        own = case.with_target("decision")
+        return link_sibling_cases(case, [own, own.with_target(label=told_labels(case, truth))])
 
-    decided, right = case.recall.kept(("decisions", truth.tobytes()), together)
+    decided, right = case.explanation_cache.kept(("decisions", truth.tobytes()), together)
     gone, held = ordered_curve(explanation, decided, remove, steps)
     _, mended = ordered_curve(explanation, right, remove, steps)
     return (

@@ -11,11 +11,13 @@ from assay.basics.clustered import numbered
 from assay.basics.errors import InputError
 from assay.basics.types import Floats, Masks, PerPart, PerRow
 from assay.engine.attributions.agreement import places_of
-from assay.nouns.comparisons.explanation_shift import Movement
+from assay.nouns.comparisons.explanation_shift import ExplanationShift
 from assay.nouns.results.result import Explanation
 
 
-def movement(one: Explanation, other: Explanation, *, k: int, clusters: Any = None, level: float = 0.95) -> Movement:
+def explanation_shift(
+    one: Explanation, other: Explanation, *, k: int, clusters: Any = None, level: float = 0.95
+) -> ExplanationShift:
     """How far two models' explanations of the same rows lie apart (Meyer et al. 2023).
 
     Of the k parts with the largest |value| on each side (ties in part order): ``feature`` the share of k that both
@@ -32,18 +34,18 @@ def movement(one: Explanation, other: Explanation, *, k: int, clusters: Any = No
 
     >>> from assay import examples, explain
     >>> one, other = (explain.saliency(examples.linear(w), signed=True) for w in ([2.0, -1.0], [2.0, 1.0]))
-    >>> found = movement(one, other, k=2)
+    >>> found = explanation_shift(one, other, k=2)
     >>> found.mean("feature"), found.mean("sign"), found.mean("direction"), found.mean("distance")
     (1.0, 0.5, 0.0, 2.0)
     """
-    if one.ids != other.ids or one.features.mark != other.features.mark:
+    if one.ids != other.ids or one.features.fingerprint != other.features.fingerprint:
         raise InputError(
             f"the explanations have {len(one.ids)} rows of {len(one.features)} parts and {len(other.ids)} rows of "
             f"{len(other.features)} parts; both must speak of the same rows, in order, and parts."
         )
     each = moved(one.values, other.values, parts_held(one), k)
     groups = None if clusters is None else numbered(clusters, len(one.ids))
-    return Movement(one.ids, k, each, groups, level)
+    return ExplanationShift(one.ids, k, each, groups, level)
 
 
 def parts_held(explanation: Explanation) -> Masks:
@@ -52,7 +54,7 @@ def parts_held(explanation: Explanation) -> Masks:
 
 
 def moved(one: PerPart, other: PerPart, held: Masks, k: int) -> dict[str, PerRow]:
-    """Every measure of ``movement`` (row,), of values (row, part)."""
+    """Every measure of ``explanation_shift`` (row,), of values (row, part)."""
     if not 1 <= k <= one.shape[1]:
         raise InputError(f"k={k}; the largest parts are between 1 and the {one.shape[1]} parts there are.")
     count = np.minimum(held.sum(axis=1), k)

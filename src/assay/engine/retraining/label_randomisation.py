@@ -18,7 +18,7 @@ from assay.engine.retraining.labelled_rows import truth
 from assay.model.adapters.wrap import wrap
 from assay.model.layer_slices import ROWS, held
 from assay.model.model import Model
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.recipe import Recipe
 from assay.nouns.inputs.target import class_scores
 
@@ -33,7 +33,9 @@ class Relabelled:
 
 def relabelled(case: Case, recipe: Recipe, number: int) -> Relabelled:
     """The refit ``number``; trained once a case, whichever explanations are compared."""
-    found: Relabelled = case.recall.kept(("relabelled", recipe, number), lambda: _trained(case, recipe, number))
+    found: Relabelled = case.explanation_cache.kept(
+        ("relabelled", recipe, number), lambda: _trained(case, recipe, number)
+    )
     return found
 
 
@@ -45,10 +47,10 @@ def asked_of(case: Case, model: Model) -> Case:
     return replace(case, model=model, rows=rows)
 
 
-def relabelled_price(case: Case, o: Given, again: Price) -> Price:
+def relabelled_cost(case: Case, o: Given, again: Cost) -> Cost:
     """Explaining once a refit, and asking it about its own training rows."""
     seen = len(o.recipe.x) * case.model.passes if _askable(case) else 0
-    return (anew(case, again) + Price(seen)) * o.refits
+    return (anew(case, again) + Cost(seen)) * o.refits
 
 
 def _trained(case: Case, recipe: Recipe, number: int) -> Relabelled:

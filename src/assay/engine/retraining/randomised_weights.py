@@ -14,9 +14,9 @@ from assay.basics.types import Floats, Masks, PerPart, PerRow
 from assay.cases.case import Case
 from assay.engine.coalitions.masks import present
 from assay.engine.cost import Given
-from assay.engine.neighbourhoods.neighbourhood import knowing, moved, named, remade
+from assay.engine.neighbourhoods.neighbourhood import knowing, moved, named, recomputed
 from assay.engine.search.ball import Ball
-from assay.model.transformations.randomise_weights import layers, scrambled
+from assay.model.transformations.randomise_weights import layers, randomise_weights
 from assay.nouns.results.result import Estimate, Explanation
 
 Stage = tuple[str, ...]
@@ -50,10 +50,10 @@ def weights_lost(explanation: Explanation, case: Case, stage: Stage) -> PerPart:
 
     def again() -> PerPart:
         other = _scrambled(case, stage)()
-        outputs = case.recall.once(("scrambled outputs", stage), lambda: np.array(other.prediction))
-        return remade(explanation, knowing(other, outputs))
+        outputs = case.explanation_cache.once(("scrambled outputs", stage), lambda: np.array(other.prediction))
+        return recomputed(explanation, knowing(other, outputs))
 
-    return case.recall.once(("scrambled", named(explanation), stage), again)
+    return case.explanation_cache.once(("scrambled", named(explanation), stage), again)
 
 
 def weights_lost_near(explanation: Explanation, case: Case, stage: Stage, ball: Ball, draws: int) -> Iterator[PerPart]:
@@ -62,9 +62,9 @@ def weights_lost_near(explanation: Explanation, case: Case, stage: Stage, ball: 
     for draw in range(draws):
 
         def again(draw: int = draw) -> PerPart:
-            return remade(explanation, other().at(moved(case, ball, (draw,))))
+            return recomputed(explanation, other().at(moved(case, ball, (draw,))))
 
-        yield case.recall.once(("scrambled near", name, stage, ball, draw), again)
+        yield case.explanation_cache.once(("scrambled near", name, stage, ball, draw), again)
 
 
 def _scrambled(case: Case, stage: Stage) -> Callable[[], Case]:
@@ -72,11 +72,11 @@ def _scrambled(case: Case, stage: Stage) -> Callable[[], Case]:
     small = sum(weight.numel() for weight in case.model.net.parameters()) <= SMALL
 
     def made() -> Case:
-        draws = case.recall.kept(("scrambled weights",), dict) if small else None
+        draws = case.explanation_cache.kept(("scrambled weights",), dict) if small else None
         seed = case.seed.child("scramble")
-        return replace(case, model=scrambled(case.model, seed, places=stage, known_draws=draws))
+        return replace(case, model=randomise_weights(case.model, seed, places=stage, known_draws=draws))
 
-    return (lambda: replace(case.recall.kept(("scrambled net", stage), made))) if small else cache(made)
+    return (lambda: replace(case.explanation_cache.kept(("scrambled net", stage), made))) if small else cache(made)
 
 
 def likeness(one: Floats, two: Floats, case: Case) -> Mapping[str, PerRow]:

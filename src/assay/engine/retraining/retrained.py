@@ -11,7 +11,7 @@ import numpy as np
 from assay.basics.errors import CapabilityError
 from assay.basics.types import PerPart, PerRow
 from assay.cases.case import Case
-from assay.engine.neighbourhoods.neighbourhood import knowing, named, remade
+from assay.engine.neighbourhoods.neighbourhood import knowing, named, recomputed
 from assay.engine.retraining.label_randomisation import alike, asked_of
 from assay.model.adapters.wrap import wrap
 from assay.model.model import Model
@@ -30,7 +30,7 @@ def retrained(case: Case, recipe: Recipe, number: int) -> Model:
         seed = case.seed.child("retrained", number)
         return beside(case, recipe.train(recipe.x, recipe.y, seed))
 
-    found: Model = case.recall.kept(("retrained", recipe, number), train)
+    found: Model = case.explanation_cache.kept(("retrained", recipe, number), train)
     return found
 
 
@@ -41,7 +41,7 @@ def beside(case: Case, obj: Any, told: str = "the recipe trains a model that") -
     if model.namespace != own.namespace:
         raise CapabilityError(
             f"{model.name} reads {model.namespace} arrays, {own.name} {own.namespace}. Ask each in a case of its own "
-            f"and give both explanations to assay.movement."
+            f"and give both explanations to assay.explanation_shift."
         )
     return replace(model, meter=own.meter, batch=own.batch, classes=own.classes or model.classes)
 
@@ -57,9 +57,9 @@ def explained(explanation: Explanation, case: Case, model: Model) -> PerPart:
                 f"{model.name} gives {theirs} outputs a row, {case.model.name} gives {own}. Both must be the same kind "
                 f"of model on the same classes, in order."
             )
-        return remade(explanation, knowing(other, other.prediction))
+        return recomputed(explanation, knowing(other, other.prediction))
 
-    found: PerPart = case.recall.kept(("explained", named(explanation), model), explain)
+    found: PerPart = case.explanation_cache.kept(("explained", named(explanation), model), explain)
     return found
 
 

@@ -23,7 +23,7 @@ from assay.engine.retraining.labelled_rows import truth
 from assay.engine.retraining.retrained import UNEQUAL, beside, skill
 from assay.model.adapters.wrap import wrap
 from assay.model.model import Model
-from assay.model.transformations.softplus_surrogate import softened
+from assay.model.transformations.softplus_surrogate import softplus_surrogate
 from assay.nouns.inputs.recipe import Recipe
 from assay.nouns.results.result import Explanation
 
@@ -67,13 +67,13 @@ def shift_study(
     For each recipe (several by name: the same net with ReLU and with softplus, say), each of ``strengths`` handed to
     it (weight decay, where it heeds it), each of ``sizes`` and ``repeats`` seeds, a pair is trained with one seed, as
     Meyer et al. (2023) do: on the recipe's rows, and on ``shift(x, y, size, seed)`` of them. Each of ``sharpness``
-    softens the trained nets (``assay.model.softened``; infinity leaves them), which costs no training. ``method`` is an
+    replaces kinks by softplus (``assay.model.softplus_surrogate``; infinity: none) without training. ``method`` is an
     explain method or a function of a case; the label is what the first model of a setting predicts.
 
     Columns: the setting; ``accuracy before`` and ``accuracy after`` on ``labels`` (R² of a regression; NaN without) and
     ``unequal`` where they differ by more than 0.02: leave such lines out before settings are compared. Each measure of
-    ``assay.movement`` has its mean over pairs and rows, Student's ``low`` and ``high`` over pairs (other seeds, the
-    same rows; undefined with one), and ``retraining``, the mean between models of different seeds without a shift, who
+    ``assay.explanation_shift`` has its mean over pairs and rows, Student's ``low`` and ``high`` over pairs (other seeds,
+    the same rows; undefined with one), and ``retraining``, the mean between models of different seeds without a shift, who
     do not share their start and may lie further apart than a pair does. ``weights`` and ``constant`` are those of
     ``diagnose.explanation_shift`` (SHF103), NaN where no way leads between the weights.
     """
@@ -128,7 +128,7 @@ def _after(study: _Study, recipe: Recipe, strength: float, size: float, number: 
 
 
 def _soft(models: Sequence[Model], sharpness: float) -> list[Model]:
-    return [model if sharpness == float("inf") else softened(model, sharpness=sharpness) for model in models]
+    return [model if sharpness == float("inf") else softplus_surrogate(model, sharpness=sharpness) for model in models]
 
 
 def _line(study: _Study, before: list[Model], after: list[Model]) -> Line:

@@ -18,7 +18,7 @@ from assay.engine.cost import Given
 from assay.engine.retraining.labelled_rows import written
 from assay.engine.surrogates.boxes import Box, Sheet, apart, first, said, shapley_of, sheet_of
 from assay.engine.surrogates.feature_profiles import answers, as_rows
-from assay.nouns.catalogue import Price
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.frames import some
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate, Note
@@ -86,9 +86,9 @@ def surrogate(case: Case, background: Any, learn: Learner, settings: Settings) -
     return Estimate(values, base=base, extra=extra, told=tuple(told), notes=_notes(case, faith[:, 0]))
 
 
-def priced(case: Case, o: Given, again: Price) -> Price:
+def priced(case: Case, o: Given, again: Cost) -> Cost:
     """The background once for all labels, or so many draws round each row."""
-    return Price((o.draws * len(case) if o.local else len(o.background)) * case.model.passes)
+    return Cost((o.draws * len(case) if o.local else len(o.background)) * case.model.passes)
 
 
 def _everywhere(case: Case, other: Floats, settings: Settings) -> tuple[list[Ints], list[Lesson]]:

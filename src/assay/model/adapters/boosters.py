@@ -66,7 +66,7 @@ def catboost(
         None if unnamed else names,
         lambda given: _for_catboost(given, names, coded),
     )
-    return replace(model, mark=digest(content(estimator), model.gives, preprocess))
+    return replace(model, fingerprint=digest(content(estimator), model.gives, preprocess))
 
 
 def _boosted(
@@ -87,7 +87,7 @@ def _boosted(
     return Model(
         forward=forward,
         name=type(estimator).__name__,
-        mark=digest(str(joblib.hash(estimator)), gives, preprocess),
+        fingerprint=digest(str(joblib.hash(estimator)), gives, preprocess),
         gives=gives,
         classes=class_names(classes, known),
         columns=tuple(map(str, names)) if names is not None else None,
@@ -112,7 +112,7 @@ def _xgboost_booster(booster: Any, classes: Sequence[str] | None, preprocess: Ca
     estimator.load_model(content)
     model = _boosted(estimator, RAW["xgboost"], classes, preprocess, private.feature_names, _for_xgboost)
     about = {"objective": objective, "trees": f"{private.num_boosted_rounds():,} rounds"}
-    return replace(model, name="Booster", mark=digest(bytes(content), model.gives, preprocess), about=about)
+    return replace(model, name="Booster", fingerprint=digest(bytes(content), model.gives, preprocess), about=about)
 
 
 def _lightgbm_booster(booster: Any, classes: Sequence[str] | None, preprocess: Callable[[Any], Any] | None) -> Model:
@@ -136,7 +136,7 @@ def _lightgbm_booster(booster: Any, classes: Sequence[str] | None, preprocess: C
     return Model(
         forward=forward,
         name="Booster",
-        mark=digest(text, gives, preprocess),
+        fingerprint=digest(text, gives, preprocess),
         gives=gives,
         classes=class_names(classes, known),
         columns=None if unnamed else tuple(names),

@@ -27,13 +27,13 @@ def function(
     gradient: Callable[[Any], Any] | None = None,
     batch: int = 4096,
     name: str | None = None,
-    mark: str | None = None,
+    fingerprint: str | None = None,
     columns: Sequence[str] | None = None,
 ) -> Model:
     """A function of rows (row, *shape) to outputs (row,) or (row, out) as a model.
 
     ``gives`` must say what the outputs are: guessing would be a silent error. ``gradient`` may give the derivative
-    of the one output with respect to the rows, in closed form. ``mark`` should change whenever the function does;
+    of the one output with respect to the rows, in closed form. ``fingerprint`` must change when the function does;
     without it the function's name, code, and the numbers and arrays it holds stand for it; objects it holds do not.
     """
 
@@ -49,7 +49,7 @@ def function(
     return Model(
         forward=forward,
         name=label,
-        mark=mark or digest(label, call, preprocess, output, gives),
+        fingerprint=fingerprint or digest(label, call, preprocess, output, gives),
         gives=gives,
         classes=tuple(classes or ()),
         slope=gradient,

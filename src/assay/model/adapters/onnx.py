@@ -46,7 +46,7 @@ def onnx(
     return Model(
         forward=box,
         name=name,
-        mark=digest(data, chosen, gives),
+        fingerprint=digest(data, chosen, gives),
         gives=gives,
         classes=class_names(classes, None),
         batch=most if fixed is None else max(1, most // fixed) * fixed,

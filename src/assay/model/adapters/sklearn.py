@@ -62,7 +62,7 @@ def sklearn(
     return Model(
         forward=forward,
         name=name or type(last).__name__,
-        mark=digest(str(joblib.hash(estimator)), gives, preprocess),
+        fingerprint=digest(str(joblib.hash(estimator)), gives, preprocess),
         gives=gives,
         classes=class_names(classes, known),
         columns=tuple(map(str, columns)) if columns is not None else None,

@@ -96,7 +96,7 @@ class Encoder:
                 found = layer(ids)
         else:
             names = tuple(map(str, range(len(ids))))
-            found = self.base.until(self.embedding).values(Rows(ids, names, carried))
+            found = self.base.up_to_layer(self.embedding).values(Rows(ids, names, carried))
         if found.ndim != 3 or found.shape[:2] != ids.shape:
             raise CapabilityError(
                 f"layer {self.embedding!r} gives shape {tuple(found.shape)} for tokens {tuple(ids.shape)}; an "
@@ -169,14 +169,14 @@ def of_text(
     if read not in ("first", "last", "mean", None):
         raise InputError(f'read={read!r}; there are "first", "last", "mean" and None.')
 
-    def remade(net: Any, mark: str, name: str) -> Model:
-        return of_text(base.with_net(net, mark, name), tokenize, embedding, parts, read, id_of)
+    def recomputed(net: Any, fingerprint: str, name: str) -> Model:
+        return of_text(base.with_net(net, fingerprint, name), tokenize, embedding, parts, read, id_of)
 
-    since = base.since(embedding)
+    since = base.from_layer(embedding)
     return replace(
         since,
         name=base.name,
-        remade=remade,
+        recomputed=recomputed,
         encode=Encoder(tokenize, base, embedding, parts, id_of),
         about={**since.about, "reads": "text", **({"read": read} if read is not None else {})},
     )

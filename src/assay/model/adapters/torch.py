@@ -59,7 +59,9 @@ def torch(
     kept = _Net(private, preprocess, output, _Layout(pictures))
     if memory is not None and memory <= 0:
         raise InputError(f"memory={memory}; a number of bytes above 0 is needed.")
-    model = _model(kept, _mark(kept, gives), name or type(net).__name__, gives, tuple(classes or ()), batch, notes)
+    model = _model(
+        kept, _fingerprint(kept, gives), name or type(net).__name__, gives, tuple(classes or ()), batch, notes
+    )
     return replace(model, memory=memory)
 
 
@@ -258,8 +260,8 @@ def reading(
 ) -> Model:
     """The same net, its scores read by ``read(what the net returned, rows)``."""
     net: Any = model.forward
-    mark = digest(model.mark, read, gives)
-    other = _model(replace(net, read=read), mark, model.name, gives, classes, model.batch, model.notes)
+    fingerprint = digest(model.fingerprint, read, gives)
+    other = _model(replace(net, read=read), fingerprint, model.name, gives, classes, model.batch, model.notes)
     return replace(other, memory=model.memory, fast=model.fast)
 
 
@@ -297,13 +299,13 @@ def then(first: Visit, second: Visit) -> Visit:
     return both
 
 
-def _mark(net: _Net, gives: Gives) -> str:
-    weights = mark_of(net.module)
+def _fingerprint(net: _Net, gives: Gives) -> str:
+    weights = fingerprint_of(net.module)
     plain = net.preprocess is None and net.output is None and gives == "logits"
     return weights if plain else digest(weights, net.preprocess, net.output, gives)
 
 
-def mark_of(net: pt.nn.Module) -> str:
+def fingerprint_of(net: pt.nn.Module) -> str:
     """Stands for the architecture's text and every parameter and buffer."""
     import torch as pt
 
@@ -317,7 +319,7 @@ def mark_of(net: pt.nn.Module) -> str:
 
 def _model(
     net: _Net,
-    mark: str,
+    fingerprint: str,
     name: str,
     gives: Gives,
     classes: tuple[str, ...],
@@ -331,10 +333,10 @@ def _model(
     dtype = pt.get_default_dtype() if first is None else first.dtype
     meter = Meter() if meter is None else meter
 
-    def remade(other: pt.nn.Module, other_mark: str, other_name: str) -> Model:
+    def recomputed(other: pt.nn.Module, other_fingerprint: str, other_name: str) -> Model:
         return _model(
             replace(net, module=other, layout=copy.copy(net.layout)),
-            other_mark,
+            other_fingerprint,
             other_name,
             gives,
             classes,
@@ -351,14 +353,18 @@ def _model(
         since = net if own else replace(net, since=(*net.since, layer))
         place = layer or "the net's own input"
         return (
-            _model(until, digest(mark, "until", layer), f"{name} up to {place}", "units", (), batch, notes, meter),
-            _model(since, digest(mark, "since", layer), f"{name} from {place}", gives, classes, batch, notes, meter),
+            _model(
+                until, digest(fingerprint, "until", layer), f"{name} up to {place}", "units", (), batch, notes, meter
+            ),
+            _model(
+                since, digest(fingerprint, "since", layer), f"{name} from {place}", gives, classes, batch, notes, meter
+            ),
         )
 
     return Model(
         forward=net,
         name=name,
-        mark=mark,
+        fingerprint=fingerprint,
         gives=gives,
         classes=classes,
         differentiable=True,
@@ -372,7 +378,7 @@ def _model(
         net=net.module,
         inside=net,
         place=net.since[-1] if net.since else ROWS,
-        remade=remade,
+        recomputed=recomputed,
         cut=cut,
         about={
             "architecture": type(net.module).__name__,

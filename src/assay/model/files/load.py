@@ -254,10 +254,10 @@ def _named(file: File, most: int = 12) -> list[str]:
     strange = [name for name in names if not ordinary(name)]
     usual = [name for name in names if ordinary(name)]
     lines: list[str] = []
-    for listed, mark in ((strange, "   ← not on the allow-list"), (usual, "")):
+    for listed, remark in ((strange, "   ← not on the allow-list"), (usual, "")):
         more = f" and {len(listed) - most} more" if len(listed) > most else ""
         if listed:
-            lines.append(f"  {'it imports:' if not lines else '      and:'} {', '.join(listed[:most])}{more}{mark}")
+            lines.append(f"  {'it imports:' if not lines else '      and:'} {', '.join(listed[:most])}{more}{remark}")
     return lines if whole else [*lines, "  it could not be followed to its end: it may import more"]
 
 

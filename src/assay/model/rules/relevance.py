@@ -74,7 +74,7 @@ class Relevance:
         self.absorbed = torch.zeros(rows, dtype=torch.float64)
         self.mixed = False
         self.first = False
-        self.made: Any = WeakTensorKeyDictionary()
+        self.provenance: Any = WeakTensorKeyDictionary()
         self.units: Any = WeakTensorKeyDictionary()
         self.held: dict[int, list[Held]] = {}
         self.mode = Interception(self)
@@ -277,10 +277,10 @@ class Relevance:
         scale = torch.rsqrt(var + eps) * (1 if weight is None else weight)
         shift = (0 if bias is None else bias) - mean * scale
         wide = (-1, *(1,) * (x.ndim - 2))
-        if x in self.made and self.made[x].axis is not None:
+        if x in self.provenance and self.provenance[x].axis is not None:
             with torch.no_grad():
                 value = torch.addcmul(shift.reshape(wide), x, scale.reshape(wide))
-            return self._weighted(self.made[x].scaled(scale, shift), value)
+            return self._weighted(self.provenance[x].scaled(scale, shift), value)
         return self._join("add", torch.add, (x * scale.reshape(wide), shift.reshape(wide)), {})
 
     def _weighted(self, found: Weighted, value: torch.Tensor | None = None) -> torch.Tensor:
@@ -302,7 +302,7 @@ class Relevance:
         )
         for held in sums:
             self.held.setdefault(held.a.untyped_storage().data_ptr(), []).append(held)
-        self.made[out] = found
+        self.provenance[out] = found
         return out
 
 

@@ -65,7 +65,11 @@ def fast(model: Model, *, rows: Any, work: float = math.inf) -> Model:
         return _plain(model, reason)
     if not math.isinf(work) and not pays(model, held, work):
         return model
-    key = (model.mark, held.shape, *((name, tuple(part.shape[1:])) for name, part in sorted(held.carried.items())))
+    key = (
+        model.fingerprint,
+        held.shape,
+        *((name, tuple(part.shape[1:])) for name, part in sorted(held.carried.items())),
+    )
     if key not in model.meter.converted:
         model.meter.converted[key] = _converted(model, held)
     quick = model.meter.converted[key]
@@ -74,7 +78,7 @@ def fast(model: Model, *, rows: Any, work: float = math.inf) -> Model:
     return replace(
         model,
         forward=quick,
-        mark=digest(model.mark, quick.engine),
+        fingerprint=digest(model.fingerprint, quick.engine),
         notes=(*model.notes, Note("fast-forward", quick.told)),
         about={**model.about, "forward": quick.engine},
     )
@@ -89,7 +93,7 @@ def written(model: Model, rows: Rows) -> int:
     """How many numbers the net's convolutions write for one row: counted once for each shape, in one pass."""
     if not any(parameter.ndim > 2 for parameter in model.net.parameters()):  # no weights of a convolution
         return 0
-    key = (f"{model.mark} written", rows.shape)
+    key = (f"{model.fingerprint} written", rows.shape)
     if key not in model.meter.weights:
         model.meter.weights[key] = _counted(model, rows.take(np.array([0]))), 0
     return model.meter.weights[key][0]

@@ -69,7 +69,7 @@ class Plan:
 
 
 @dataclass
-class Made:
+class Provenance:
     """What was found for one net: by cut and shape of the rows; and the folded copies, by what is folded in them."""
 
     state: tuple[int, ...]
@@ -77,7 +77,7 @@ class Made:
     copies: dict[tuple[tuple[str, str], ...], nn.Module] = field(default_factory=dict)
 
 
-_MADE: WeakKeyDictionary[nn.Module, Made] = WeakKeyDictionary()
+_MADE: WeakKeyDictionary[nn.Module, Provenance] = WeakKeyDictionary()
 
 
 def folded(net: _Net, rows: Rows, *layers: str) -> _Net:
@@ -86,7 +86,7 @@ def folded(net: _Net, rows: Rows, *layers: str) -> _Net:
         return net
     state = _state(net.module)
     if net.module not in _MADE or _MADE[net.module].state != state:
-        _MADE[net.module] = Made(state)
+        _MADE[net.module] = Provenance(state)
     made = _MADE[net.module]
     parts = sorted((name, tuple(np.shape(part))[1:]) for name, part in rows.carried.items())
     key = (net.since, rows.shape, *parts)
@@ -120,7 +120,7 @@ def _state(module: nn.Module) -> tuple[int, ...]:
     )
 
 
-def _found(net: _Net, rows: Rows, made: Made) -> tuple[nn.Module, Plan] | None:
+def _found(net: _Net, rows: Rows, made: Provenance) -> tuple[nn.Module, Plan] | None:
     """A folded copy that was proven on the first of these rows."""
     few = rows.take(np.arange(min(SHOWN, len(rows))))
     few = replace(few, x=few.x.detach().requires_grad_(True))
@@ -188,7 +188,7 @@ class _Watch(TorchFunctionMode):
         super().__init__()
         self.module = module
         self.owners = dict(_owners(module))
-        self.made: dict[str, list[torch.Tensor]] = {}
+        self.provenance: dict[str, list[torch.Tensor]] = {}
         self.after: dict[str, list[str]] = {}
         self.calls: Counter[str] = Counter()
         self.hidden: dict[str, set[str]] = {}
@@ -199,7 +199,7 @@ class _Watch(TorchFunctionMode):
 
     def once(self, name: str) -> bool:
         """Whether a module made one sum in the pass, of the weights and the bias it holds, which nobody else read."""
-        return len(self.made.get(name, ())) == 1 and name not in self.misused
+        return len(self.provenance.get(name, ())) == 1 and name not in self.misused
 
     def plan(self, returned: Any) -> Plan:
         """What may be folded: sums that one norm, called once, reads and nobody else."""
@@ -212,7 +212,7 @@ class _Watch(TorchFunctionMode):
             (name, norms[0])
             for name, norms in sorted(self.after.items())
             if len(norms) == 1 and self.calls[norms[0]] == 1 and self.once(name) and name not in self.read
-            if edges[self.made[name][0].grad_fn] == 1
+            if edges[self.provenance[name][0].grad_fn] == 1
         )
         return Plan(pairs, frozenset().union(*(self.hidden.get(name, ()) for name, _ in pairs)))
 
@@ -255,13 +255,13 @@ class _Watch(TorchFunctionMode):
             return out
         summed = self._sum(name, args, kwargs)
         for tensor in _tensors((args, kwargs)):
-            mark, owner = getattr(tensor, MARK, None), self.owners.get(id(tensor))
-            if mark is not None and mark != self.reader:
-                self.read.add(mark)
+            fingerprint, owner = getattr(tensor, MARK, None), self.owners.get(id(tensor))
+            if fingerprint is not None and fingerprint != self.reader:
+                self.read.add(fingerprint)
             if owner is not None and owner != summed:
                 self.misused.add(owner)
         if summed:
-            self.made.setdefault(summed, []).append(out)
+            self.provenance.setdefault(summed, []).append(out)
             setattr(out, MARK, summed)
         return out
 

@@ -30,7 +30,7 @@ def layers(model: Model) -> tuple[str, ...]:
     return tuple(reversed(dict.fromkeys(owners)))
 
 
-def scrambled(
+def randomise_weights(
     model: Model, seed: Seed, *, places: tuple[str, ...] | None = None, known_draws: dict[str, pt.Tensor] | None = None
 ) -> Model:
     """The net with every parameter of ``places`` (all by default) drawn anew.
@@ -57,10 +57,10 @@ def scrambled(
                 if name not in draws:
                     draws[name] = _drawn(name, parameter, seed)
                 parameter.copy_(draws[name])
-    mark = digest(model.mark, "scrambled", seed, [place for place in known if place in wanted])
-    other = model.with_net(net, mark, f"{model.name}, {len(wanted)} of {len(known)} places scrambled")
+    fingerprint = digest(model.fingerprint, "scrambled", seed, [place for place in known if place in wanted])
+    other = model.with_net(net, fingerprint, f"{model.name}, {len(wanted)} of {len(known)} places scrambled")
     note = Note("scrambled", f"weights drawn afresh at {len(wanted)} of {len(known)} places")
-    return replace(other, notes=(*other.notes, note), mark=mark, meter=model.meter, batch=model.batch)
+    return replace(other, notes=(*other.notes, note), fingerprint=fingerprint, meter=model.meter, batch=model.batch)
 
 
 def _drawn(name: str, parameter: pt.Tensor, seed: Seed) -> pt.Tensor:

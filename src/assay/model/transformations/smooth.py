@@ -20,7 +20,7 @@ from assay.nouns.inputs.rows import Rows
 from assay.nouns.inputs.target import Gives, probabilities
 
 
-def smoothed(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None = None) -> Model:
+def smooth(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None = None) -> Model:
     """The mean of the model's probabilities (a regression's values) over Gaussian noise on its input.
 
     ``sigma`` is the noise's standard deviation, in the units of the rows. The same ``draws`` noise fields (antithetic
@@ -68,11 +68,11 @@ def smoothed(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None =
         slope=None if model.slope is None else slope,
         gives=gives,
         name=f"{model.name}, smoothed (sd {sigma:g}, {draws} draws)",
-        mark=digest(model.mark, "smoothed", sigma, draws, stream.entropy),
+        fingerprint=digest(model.fingerprint, "smoothed", sigma, draws, stream.entropy),
         default_target="value" if gives == "values" else "probability",
         batch=max(1, model.batch // draws),
         passes=model.passes * draws,
-        remade=None,
+        recomputed=None,
         cut=None,
         inside=None,
         net=None,

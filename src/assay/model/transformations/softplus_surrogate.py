@@ -15,7 +15,7 @@ from assay.model.model import Model
 from assay.nouns.inputs.rows import Rows
 
 
-def softened(model: Model, *, sharpness: float = 20.0) -> Model:
+def softplus_surrogate(model: Model, *, sharpness: float = 20.0) -> Model:
     """The net with every ReLU (module, function, in place or clipped at 6) replaced by softplus.
 
     softplus(z) = log(1 + exp(βz))/β with β = ``sharpness``; it differs from the ReLU by at most log(2)/β. A clip to
@@ -28,25 +28,25 @@ def softened(model: Model, *, sharpness: float = 20.0) -> Model:
         raise CapabilityError(f"softened needs a torch net; {model.name} is none.")
 
     def forward(rows: Rows) -> Array:
-        with _softly(sharpness):
+        with _softplus(sharpness):
             return model.forward(rows)
 
-    def again(net: Any, mark: str, name: str) -> Model:
-        other = replace(model.with_net(net, mark, name), batch=model.batch, memory=model.memory)
-        return softened(other, sharpness=sharpness)
+    def again(net: Any, fingerprint: str, name: str) -> Model:
+        other = replace(model.with_net(net, fingerprint, name), batch=model.batch, memory=model.memory)
+        return softplus_surrogate(other, sharpness=sharpness)
 
     return replace(
         model,
         forward=forward,
         name=f"{model.name}, softplus {sharpness:g}",
-        mark=digest(model.mark, "softened", sharpness),
-        remade=again if model.remade is not None else None,
+        fingerprint=digest(model.fingerprint, "softened", sharpness),
+        recomputed=again if model.recomputed is not None else None,
         cut=None,
         inside=None,
     )
 
 
-def _softly(sharpness: float) -> Any:
+def _softplus(sharpness: float) -> Any:
     torch = need("torch", extra="torch")
     functional = torch.nn.functional
     relu = {torch.relu, torch.relu_, functional.relu, torch.Tensor.relu, torch.Tensor.relu_}

@@ -14,14 +14,14 @@ from assay.basics.errors import InputError
 from assay.basics.stats import Interval, bounded
 from assay.basics.types import Floats, PerPart
 from assay.nouns.inputs.features import Features
-from assay.nouns.records.saveable import Kept
+from assay.nouns.records.saveable import Saveable
 
 BOUNDS = {"feature": 0.0, "rank": 0.0, "sign": 0.0, "signed_rank": 0.0, "spearman": -1.0}
 """The measures of agreement, each with its least value; the most is 1."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Agreement(Kept):
+class Agreement(Saveable):
     """How far methods agree on the k parts that matter most, row by row.
 
     ``each`` holds (row, method, method) by measure. ``share`` (row, part) is the largest share of the methods that

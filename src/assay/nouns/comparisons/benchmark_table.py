@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from assay.basics.errors import InputError
-from assay.nouns.records.saveable import Kept
+from assay.nouns.records.saveable import Saveable
 
 Standing = Literal[
     "oracle", "reference", "beats the references", "beats chance", "no better than chance", "worse than chance",
@@ -84,7 +84,7 @@ class BenchmarkLine:
 
 
 @dataclass(frozen=True, repr=False)
-class BenchmarkTable(Kept):
+class BenchmarkTable(Saveable):
     """Benchmarks, and every method held to each of them; ``versions`` of what the numbers depend on."""
 
     models: tuple[BenchmarkModel, ...]

@@ -13,14 +13,14 @@ from assay.basics.clustered import mean_interval
 from assay.basics.errors import InputError
 from assay.basics.stats import Interval
 from assay.basics.types import Ints, PerRow
-from assay.nouns.records.saveable import Kept
+from assay.nouns.records.saveable import Saveable
 
 ALIKE = ("feature", "sign", "direction", "signed_set")
 """Measures of likeness, 0 … 1; the others are distances."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Movement(Kept):
+class ExplanationShift(Saveable):
     """Two explanations of the same rows by the same method, of two models: how alike, row by row.
 
     ``each`` holds (row,) by measure; NaN where undefined. Likenesses of the k largest parts are 1 where nothing moved,

@@ -12,7 +12,7 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.stats import Interval
 from assay.basics.types import Floats
-from assay.nouns.records.saveable import Kept
+from assay.nouns.records.saveable import Saveable
 from assay.nouns.results.result import Note
 
 Standing = Literal["better", "worse", "higher", "lower", "same within margin", "undecided"]
@@ -110,7 +110,7 @@ class Scored:
     ``error`` is the standard error of the mean. ``monte_carlo`` is the part of it that more draws would take away,
     √(mean s² / n) with s a row's own standard error, as if rows drew apart; ``monte_carlo_most``, the mean of s, if
     they shared all draws. NaN where the score has no errors. ``sampling`` = √(error² − monte_carlo²) is what more rows
-    would take away, NaN where the draws' error is the larger. ``ladder`` is (mean − random) / (oracle − random) over
+    would take away, NaN where the draws' error is larger. ``normalised`` is (mean − random) / (oracle − random) over
     the rows all three have, with its percentile interval; NaN where the ladder does not rise from random to oracle.
     """
 
@@ -124,16 +124,16 @@ class Scored:
     monte_carlo_most: Floats
     sampling: Floats
     left_out: Any
-    ladder: Floats
-    ladder_low: Floats
-    ladder_high: Floats
+    normalised: Floats
+    normalised_low: Floats
+    normalised_high: Floats
     margin: float
     pairs: tuple[Pair, ...]
     ranking: Ranking | None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class MethodComparison(Kept):
+class MethodComparison(Saveable):
     """Methods by scores on the same rows. ``references`` names the method that plays each part of the ladder.
 
     The chance that any verdict on a pair is wrong is at most 1 − ``level`` a score; scores are not held together.

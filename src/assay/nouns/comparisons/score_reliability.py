@@ -11,7 +11,7 @@ import numpy as np
 
 from assay.basics.stats import Interval
 from assay.basics.types import Floats, Masks, PerRow
-from assay.nouns.records.saveable import Kept
+from assay.nouns.records.saveable import Saveable
 
 Trust = Literal["reliable", "unreliable", "undecided"]
 
@@ -44,7 +44,7 @@ class Check:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Reliability(Kept):
+class Reliability(Saveable):
     """Whether a score keeps still under tiny noise and moves when the explanation is replaced by chance.
 
     ``still`` holds, for each noise, the checks of which one must hold; ``reacts``, for each chance explanation, the

@@ -13,7 +13,7 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.rank_tests import kendall, turned_round
 from assay.basics.types import Floats, Ints, Masks
-from assay.nouns.records.saveable import Kept
+from assay.nouns.records.saveable import Saveable
 from assay.nouns.results.result import Note
 
 AXES = ("removal", "target", "steps", "sign")
@@ -50,7 +50,7 @@ class RankChange:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class SettingsGrid(Kept):
+class SettingsGrid(Saveable):
     """Methods ranked by one score under many settings; the first setting is the usual one.
 
     ``values`` (setting, row, method) as scored. ``means`` and ``ranks`` (setting, method; 1 is best, ties their mean

@@ -12,13 +12,13 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.types import Floats, Ints, PerPart, PerRow
 from assay.nouns.inputs.features import Features
-from assay.nouns.records.saveable import Kept
+from assay.nouns.records.saveable import Saveable
 
 MEASURES = ("overlap", "flip", "correction", "typical", "typical_of_truth")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class WrongClasses(Kept):
+class WrongClasses(Saveable):
     """Explanations of the predicted and of the true class on the wrongly predicted rows, and how they relate.
 
     ``predicted`` and ``true`` (wrong, part) are the values of both; ``places`` (wrong,) says where these rows stand

@@ -63,7 +63,7 @@ class Features:
         return not self.per_row and len(self) == self.index.size
 
     @cached_property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Stands for the cut and the names."""
         return digest(self.index, self.names)
 

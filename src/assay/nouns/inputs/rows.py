@@ -113,7 +113,7 @@ class Rows:
         return array
 
     @cached_property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Stands for the contents, whatever codes they are written with."""
         matrix = to_numpy(self.x)
         content = self.table.content(matrix) if self.table is not None else matrix

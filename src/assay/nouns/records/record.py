@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from assay.basics.errors import InputError
 from assay.nouns.comparisons.method_comparison import MethodComparison
 from assay.nouns.comparisons.settings_grid import SettingsGrid
-from assay.nouns.results.result import Breach, Certificate, Explanation, Finding, Refusal, Score
+from assay.nouns.results.result import AttackResult, Certificate, Explanation, Finding, Refusal, Score
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class NotRun:
 
 
 @dataclass(frozen=True)
-class Mending:
+class RepairRecord:
     """A repair: what was changed, what it cost on the rows at hand, and the same findings before and after it."""
 
     method: str
@@ -124,10 +124,10 @@ class Record:
     rivals: Mapping[str, Explanation]
     scores: Mapping[tuple[str, str], Score]
     references: tuple[str, ...]
-    breaches: Mapping[str, Breach] = field(default_factory=dict)
+    attack_results: Mapping[str, AttackResult] = field(default_factory=dict)
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
     reasons: tuple[Reasons, ...] = ()
-    mendings: tuple[Mending, ...] = ()
+    repairs: tuple[RepairRecord, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     not_run: tuple[NotRun, ...] = ()
     limits: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-class Kept:
+class Saveable:
     """Can be written to a file, and read back with ``assay.load``."""
 
     def save(self, path: str | Path) -> Path:

@@ -27,22 +27,22 @@ from assay.basics.seed import Seed
 from assay.basics.stats import Basis, Interval
 from assay.nouns.comparisons.agreement import Agreement
 from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable
-from assay.nouns.comparisons.explanation_shift import Movement
+from assay.nouns.comparisons.explanation_shift import ExplanationShift
 from assay.nouns.comparisons.method_comparison import MethodComparison, Pair, Ranking, Scored
 from assay.nouns.comparisons.score_reliability import Check, Reliability
 from assay.nouns.comparisons.settings_grid import Scoring, SettingsGrid
 from assay.nouns.comparisons.wrong_classes import WrongClasses
 from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.frames import Table, is_frame
-from assay.nouns.records.record import Gallery, Mending, NotRun, Reason, Reasons, Record, Waiver
-from assay.nouns.results.global_explanation import Overall
+from assay.nouns.records.record import Gallery, NotRun, Reason, Reasons, Record, RepairRecord, Waiver
+from assay.nouns.results.global_explanation import GlobalExplanation
 from assay.nouns.results.result import (
-    Breach,
+    AttackResult,
     Certificate,
     Explanation,
     Finding,
-    Made,
     Note,
+    Provenance,
     Refusal,
     Repair,
     Score,
@@ -62,15 +62,16 @@ class Bundle:
 KINDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
-        Explanation, Score, Breach, Certificate, Record, Bundle,
-        MethodComparison, Agreement, Reliability, SettingsGrid, WrongClasses, Overall, Movement, BenchmarkTable,
+        Explanation, Score, AttackResult, Certificate, Record, Bundle,
+        MethodComparison, Agreement, Reliability, SettingsGrid,
+        WrongClasses, GlobalExplanation, ExplanationShift, BenchmarkTable,
     )
 }  # fmt: skip
 PARTS: dict[str, Any] = KINDS | {
     kind.__name__: kind
     for kind in (
-        Made, Note, Seed, Features, Finding, Interval, Basis,
-        Refusal, NotRun, Reason, Reasons, Mending, Gallery, Waiver,
+        Provenance, Note, Seed, Features, Finding, Interval, Basis,
+        Refusal, NotRun, Reason, Reasons, RepairRecord, Gallery, Waiver,
         Scored, Pair, Ranking, Check, Scoring, BenchmarkModel, BenchmarkLine,
     )
 }  # fmt: skip
@@ -125,11 +126,11 @@ class _Arrays:
     seen: dict[str, str]
 
     def keep(self, array: Any, name: str) -> str:
-        mark = digest(array)
-        if mark not in self.seen:
-            self.seen[mark] = name
+        fingerprint = digest(array)
+        if fingerprint not in self.seen:
+            self.seen[fingerprint] = name
             self.named[name] = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
-        return self.seen[mark]
+        return self.seen[fingerprint]
 
 
 def load(path: str | Path) -> Any:
@@ -172,8 +173,8 @@ def to_jsonable(anything: Any) -> Any:
     if isinstance(anything, Path):
         return str(anything)
     if isinstance(anything, Features):
-        return {"kind": "Features", "names": list(anything.names), "mark": anything.mark}
-    if is_dataclass(anything) and not isinstance(anything, type) and not isinstance(_mark(anything), str):
+        return {"kind": "Features", "names": list(anything.names), "fingerprint": anything.fingerprint}
+    if is_dataclass(anything) and not isinstance(anything, type) and not isinstance(_fingerprint(anything), str):
         return {item.name: to_jsonable(getattr(anything, item.name)) for item in fields(anything) if item.init}
     plain = plainly(anything)
     return described(anything) if plain is None else to_jsonable(plain)
@@ -192,19 +193,26 @@ def plainly(noun: Any) -> dict[str, Any] | None:
 
 def described(thing: Any) -> dict[str, str]:
     """What is left of a thing that is not stored: its kind, a mark of its contents, and a short text."""
-    mark = _mark(thing)
+    fingerprint = _fingerprint(thing)
     if is_frame(thing):
         table = Table.of(thing)
-        mark, text = digest(table.names, table.content(table.encode(thing, gaps=True))), f"frame of {len(thing)} rows"
+        fingerprint, text = (
+            digest(table.names, table.content(table.encode(thing, gaps=True))),
+            f"frame of {len(thing)} rows",
+        )
     elif isinstance(thing, np.ndarray) or is_torch_array(thing):
         text = f"array of {thing.dtype} {tuple(thing.shape)}"
     else:
-        text = repr(thing) if isinstance(mark, str) else getattr(thing, "__qualname__", type(thing).__qualname__)
-    return {"kind": type(thing).__name__, "mark": mark if isinstance(mark, str) else digest(thing), "repr": text[:200]}
+        text = repr(thing) if isinstance(fingerprint, str) else getattr(thing, "__qualname__", type(thing).__qualname__)
+    return {
+        "kind": type(thing).__name__,
+        "fingerprint": fingerprint if isinstance(fingerprint, str) else digest(thing),
+        "repr": text[:200],
+    }
 
 
-def _mark(thing: Any) -> Any:
-    return getattr(thing, "mark", None)
+def _fingerprint(thing: Any) -> Any:
+    return getattr(thing, "fingerprint", None)
 
 
 def _finite(number: float) -> float | str | None:

@@ -12,11 +12,11 @@ from scipy.stats import t
 
 from assay.basics.errors import InputError
 from assay.basics.types import Floats, Masks
-from assay.nouns.records.saveable import Kept
+from assay.nouns.records.saveable import Saveable
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Overall(Kept):
+class GlobalExplanation(Saveable):
     """One number a part over many rows: a mean, or the gap between the means of two groups.
 
     ``stderr`` (part,) holds two errors: that of the rows, taken as a sample of those one means to speak of, and that of
@@ -54,7 +54,7 @@ class Overall(Kept):
 
 def mean_over(
     values: Floats, stderr: Floats | None, names: Sequence[str], members: Any, others: Any, level: float
-) -> Overall:
+) -> GlobalExplanation:
     """The mean of ``values`` (row, part) over ``members`` (row,), less that over ``others`` where they are given."""
     groups = [_rows(group, len(values)) for group in (members, others) if group is not None]
     means = [values[group].mean(axis=0) for group in groups]
@@ -64,7 +64,9 @@ def mean_over(
     middle = means[0] - means[1] if len(means) > 1 else means[0]
     half = t.ppf((1 + level) / 2, max(1, min(int(group.sum()) for group in groups) - 1)) * error
     counts = [int(group.sum()) for group in groups]
-    return Overall(tuple(names), middle, error, middle - half, middle + half, counts[0], level, sum(counts[1:]))
+    return GlobalExplanation(
+        tuple(names), middle, error, middle - half, middle + half, counts[0], level, sum(counts[1:])
+    )
 
 
 def _rows(group: Any, rows: int) -> Masks:

@@ -14,7 +14,7 @@ from assay.basics.seed import Seed
 from assay.basics.stats import Basis, Interval, skewed
 from assay.basics.types import Floats, Masks, PerPart, PerRow, RowMasks
 from assay.nouns.inputs.features import Features
-from assay.nouns.results.global_explanation import Overall, mean_over
+from assay.nouns.results.global_explanation import GlobalExplanation, mean_over
 from assay.nouns.results.part_labels import for_shap, leading, worded
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Made:
+class Provenance:
     """How a result came to be. ``options`` are the method's own, as given; ``cost`` counts rows."""
 
     method: str
@@ -41,9 +41,9 @@ class Made:
     options: Mapping[str, Any]
     seed: Seed
     target: str
-    model_mark: str
-    rows_mark: str
-    features_mark: str
+    model_fingerprint: str
+    rows_fingerprint: str
+    features_fingerprint: str
     versions: Mapping[str, str]
     device: str
     cost: Mapping[str, int]
@@ -83,7 +83,7 @@ def frozen(array: Any, kind: Any = np.float64) -> Any:
 class Result:
     """Read-only numpy arrays, notes, and how they were made."""
 
-    made: Made
+    provenance: Provenance
     notes: tuple[Note, ...]
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class Result:
     @property
     def method(self) -> str:
         """The method's name."""
-        return self.made.method
+        return self.provenance.method
 
     def save(self, path: str | Path) -> Path:
         """Write to one file: numbers as safetensors, the rest as JSON; never pickle."""
@@ -107,8 +107,8 @@ class Result:
         return save(self, path)
 
     def _head(self) -> str:
-        cost = ", ".join(f"{count:,} {what}" for what, count in self.made.cost.items())
-        return f"{type(self).__name__} {self.made.method} of {self.made.target} ({cost or 'no model call'})"
+        cost = ", ".join(f"{count:,} {what}" for what, count in self.provenance.cost.items())
+        return f"{type(self).__name__} {self.provenance.method} of {self.provenance.target} ({cost or 'no model call'})"
 
     def _tail(self) -> str:
         return "".join(f"\n  note: {note.text}" for note in self.notes[:2]) + (
@@ -165,12 +165,12 @@ class Explanation(Result):
         np.put_along_axis(chosen, self.order()[:, :count], True, axis=1)
         return chosen
 
-    def mean(self, members: Any = None, level: float = 0.95) -> Overall:
+    def mean(self, members: Any = None, level: float = 0.95) -> GlobalExplanation:
         """What the explanation says of all rows, or of those that ``members`` (row,) marks: the mean of each part."""
         chosen = np.ones(len(self.ids), dtype=bool) if members is None else members
         return mean_over(self.values, self.stderr, self.features.names, chosen, None, level)
 
-    def gap(self, members: Any, level: float = 0.95) -> Overall:
+    def gap(self, members: Any, level: float = 0.95) -> GlobalExplanation:
         """What each part adds to the gap in the target's mean between the rows ``members`` (row,) marks and the others.
 
         For ``shapley``, ``qii`` and their like this is the part's Shapley value (its influence) in the game whose worth
@@ -266,7 +266,7 @@ class Score(Result):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Breach(Result):
+class AttackResult(Result):
     """What an attack found. ``x`` (row, *shape) are the moved inputs, ``success`` (row,) whether the aim was met.
 
     ``moved`` (row,) is the distance in the ball's norm; ``before`` and ``after`` (row,) the attacked quantity;
@@ -314,9 +314,8 @@ class Certificate(Result):
         bounds: Mapping[str, Floats] = self.__dict__.get("bounds", {})
         if name in bounds:
             return bounds[name]
-        raise AttributeError(
-            f"certificate {self.__dict__.get('made') and self.made.method} bounds {', '.join(bounds)}, not {name!r}"
-        )
+        method = self.__dict__["provenance"].method if "provenance" in self.__dict__ else "not yet made"
+        raise AttributeError(f"certificate {method} bounds {', '.join(bounds)}, not {name!r}")
 
     def __repr__(self) -> str:
         bounds = "; ".join(

@@ -30,7 +30,7 @@ class Standing:
     name: str
     verdict: Verdict
     facts: tuple[str, ...]
-    ladder: Markup
+    normalised: Markup
     more: str
 
 
@@ -69,11 +69,11 @@ def _standing(
     told = tuple(f"{fact.claim.removeprefix(f'{name} ')} ({fact.code})" for fact in facts)
     left = [f"{score.replace('_', ' ')} left out: unreliable here" for score in trust.evidence.get("left out", ())]
     more = f"about {counted(trust.more, 'further row')}" if trust.more else ""
-    drawn = ladder(known[name, code], axis, marks) if (name, code) in known else Markup("")
+    drawn = normalised(known[name, code], axis, marks) if (name, code) in known else Markup("")
     return Standing(name, trust.verdict, (*(told or (trust.claim,)), *left), drawn, more)
 
 
-def ladder(finding: Finding, axis: Axis, marks: Mapping[str, float]) -> Markup:
+def normalised(finding: Finding, axis: Axis, marks: Mapping[str, float]) -> Markup:
     """A dot with its interval between random order (0) and the yardstick (1); grey ticks are the references."""
     body = [Markup('<line class="rail" x1="{}" x2="{}" y1="11" y2="11"/>').format(axis.at(0.0), axis.at(1.0))]
     for name, value in marks.items():

@@ -37,9 +37,9 @@ def _entries(record: Record) -> Iterator[tuple[str, str, str, str]]:
         yield name, kind, explanation.meaning, ""
     for (_, name), score in record.scores.items():
         yield name, "score", score.meaning, _DIRECTIONS[score.better]
-    for breach in record.breaches.values():
-        yield breach.method, "attack", breach.meaning, ""
+    for attack_result in record.attack_results.values():
+        yield attack_result.method, "attack", attack_result.meaning, ""
     for name, certificate in record.certificates.items():
         yield name, "certificate", certificate.meaning, ""
-    for mending in record.mendings:
-        yield mending.method, "repair", mending.meaning, ""
+    for repair_record in record.repairs:
+        yield repair_record.method, "repair", repair_record.meaning, ""

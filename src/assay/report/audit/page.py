@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from assay.basics.types import Floats
-from assay.nouns.records.record import Mending, Reasons, Record
-from assay.nouns.results.result import Breach, Certificate, Explanation, Finding
+from assay.nouns.records.record import Reasons, Record, RepairRecord
+from assay.nouns.results.result import AttackResult, Certificate, Explanation, Finding
 from assay.report.audit.explanation_verdicts import standings
 from assay.report.audit.findings import listing
 from assay.report.audit.galleries import rooms
@@ -79,9 +79,9 @@ def render(record: Record) -> str:
             album=album(record, chosen_rows=_one_of_each(record), spent=hung.size),
             tables=_tables(record),
             reasons=_by_row(record.reasons),
-            attacks=[_attack(subject, breach) for subject, breach in record.breaches.items()],
+            attacks=[_attack(subject, attack_result) for subject, attack_result in record.attack_results.items()],
             certificates=[_certified(name, c) for name, c in record.certificates.items()],
-            mendings=[(mending, _pairs(mending)) for mending in record.mendings],
+            repairs=[(repair_record, _pairs(repair_record)) for repair_record in record.repairs],
             terms=glossary(record),
             versions=_versions(record),
             marks=_marks(record),
@@ -156,7 +156,7 @@ def _by_row(reasons: Sequence[Reasons]) -> list[tuple[str, str, float, list[Char
 @dataclass(frozen=True)
 class _Attack:
     subject: str
-    breach: Breach
+    attack_result: AttackResult
     figure: Markup
     before: str
     after: str
@@ -164,11 +164,11 @@ class _Attack:
     farthest: str
 
 
-def _attack(subject: str, breach: Breach) -> _Attack:
-    means = (_mean(breach.before), _mean(breach.after), _mean(breach.random))
+def _attack(subject: str, attack_result: AttackResult) -> _Attack:
+    means = (_mean(attack_result.before), _mean(attack_result.after), _mean(attack_result.random))
     before, after, random = (number(mean, places(*means)) for mean in means)
-    farthest = number(float(np.nanmax(breach.moved)) if np.isfinite(breach.moved).any() else float("nan"))
-    return _Attack(subject, breach, moved(*means), before, after, random, farthest)
+    farthest = number(float(np.nanmax(attack_result.moved)) if np.isfinite(attack_result.moved).any() else float("nan"))
+    return _Attack(subject, attack_result, moved(*means), before, after, random, farthest)
 
 
 def _mean(values: Floats) -> float:
@@ -196,11 +196,11 @@ def _certified(name: str, certificate: Certificate) -> tuple[str, Certificate, l
     return name, certificate, bounds
 
 
-def _pairs(mending: Mending) -> list[tuple[Finding | None, Finding | None]]:
+def _pairs(repair_record: RepairRecord) -> list[tuple[Finding | None, Finding | None]]:
     """Each finding before with the same check after; a repaired model may bear another name."""
-    left = list(mending.after)
+    left = list(repair_record.after)
     pairs: list[tuple[Finding | None, Finding | None]] = []
-    for before in mending.before:
+    for before in repair_record.before:
         alike = sorted((f for f in left if f.code == before.code), key=lambda f: f.subject != before.subject)
         mate = alike[0] if alike else None
         left = [f for f in left if f is not mate]
@@ -209,17 +209,21 @@ def _pairs(mending: Mending) -> list[tuple[Finding | None, Finding | None]]:
 
 
 def _versions(record: Record) -> Mapping[str, str]:
-    results = (*record.explanations.values(), *record.scores.values(), *record.breaches.values())
-    return dict(results[0].made.versions) if results else {}
+    results = (*record.explanations.values(), *record.scores.values(), *record.attack_results.values())
+    return dict(results[0].provenance.versions) if results else {}
 
 
 def _marks(record: Record) -> dict[str, str]:
     """Digests of what went in: model, rows and the cut into parts."""
-    results = (*record.explanations.values(), *record.scores.values(), *record.breaches.values())
+    results = (*record.explanations.values(), *record.scores.values(), *record.attack_results.values())
     if not results:
         return {}
-    made = results[0].made
-    return {"model": made.model_mark, "rows explained": made.rows_mark, "parts": made.features_mark}
+    made = results[0].provenance
+    return {
+        "model": made.model_fingerprint,
+        "rows explained": made.rows_fingerprint,
+        "parts": made.features_fingerprint,
+    }
 
 
 def _notes(record: Record) -> list[tuple[str, str]]:

@@ -43,13 +43,17 @@ def _trust(record: Record) -> Tile:
 
 
 def _attacks(record: Record) -> Tile:
-    met = sum(bool((breach.success & breach.kept).any()) for breach in record.breaches.values())
+    met = sum(
+        bool((attack_result.success & attack_result.kept).any()) for attack_result in record.attack_results.values()
+    )
     name = "attacks met their aim, prediction kept"
-    if not record.breaches:
+    if not record.attack_results:
         return Tile("skipped", "–", "", name, "no attack was made", "attacks")
-    rows = max(int((breach.success & breach.kept).sum()) for breach in record.breaches.values())
+    rows = max(
+        int((attack_result.success & attack_result.kept).sum()) for attack_result in record.attack_results.values()
+    )
     note = f"on up to {counted(rows, 'row')}" if met else "on no row"
-    return Tile("undecided" if met else "pass", str(met), f"of {len(record.breaches)}", name, note, "attacks")
+    return Tile("undecided" if met else "pass", str(met), f"of {len(record.attack_results)}", name, note, "attacks")
 
 
 def _faults(record: Record) -> Tile:

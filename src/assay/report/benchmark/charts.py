@@ -145,9 +145,9 @@ def spread(line: BenchmarkLine, axis: Axis, chance: float, ticks: Sequence[float
         return Markup("")
     reference = line.standing in APART
     parts = [Markup('<line class="rail" x1="0" x2="100%" y1="9" y2="9"/>')]
-    mark = Markup('<line class="{0}" x1="{1}" x2="{1}" y1="{2}" y2="{3}"/>')
-    parts += [mark.format("tick", axis.at(tick), 3, 15) for tick in ticks]
-    parts.append(mark.format("threshold", axis.at(chance), 0, 18))
+    fingerprint = Markup('<line class="{0}" x1="{1}" x2="{1}" y1="{2}" y2="{3}"/>')
+    parts += [fingerprint.format("tick", axis.at(tick), 3, 15) for tick in ticks]
+    parts.append(fingerprint.format("threshold", axis.at(chance), 0, 18))
     if math.isfinite(low) and math.isfinite(high):
         bar = Markup('<line class="interval" x1="{}" x2="{}" y1="9" y2="9"/>')
         parts.append(bar.format(axis.at(low), axis.at(high)))

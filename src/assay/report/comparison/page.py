@@ -46,8 +46,8 @@ def compared(comparison: Comparison) -> str:
 
 def named(audit: str) -> tuple[str, str]:
     """An audit's title and the mark of its model."""
-    title, _, mark = audit.rpartition(", ")
-    return (title, mark) if title else (audit, "")
+    title, _, fingerprint = audit.rpartition(", ")
+    return (title, fingerprint) if title else (audit, "")
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def local(explanation: Explanation, row: int) -> Chart:
         drawn = balance(base, output - residual, output) if np.isfinite(residual) else Markup("")
     else:
         foot, drawn = f"output {number(output)} · no base: these values need not add up to the output", Markup("")
-    return _chart(explanation.made.method, bars, drawn, foot)
+    return _chart(explanation.provenance.method, bars, drawn, foot)
 
 
 def paired(explanation: Explanation, rival: Explanation | None, row: int) -> Chart:
@@ -104,7 +104,7 @@ def paired(explanation: Explanation, rival: Explanation | None, row: int) -> Cha
     )
     label = explanation.labels[row] if explanation.labels else "the output"
     against = "" if rival is None else rival.labels[row] if rival.labels else "the runner-up"
-    return Chart(explanation.made.method, lines, axis.at(0.0), Markup(""), "", label, against)
+    return Chart(explanation.provenance.method, lines, axis.at(0.0), Markup(""), "", label, against)
 
 
 def leftover(residual: float, base: float, output: float) -> str:
@@ -129,7 +129,7 @@ def overall(explanation: Explanation) -> Chart:
     if len(rest):
         total = float(np.nansum(mean[rest]))
         bars.append(_Bar(f"rest of {counted(len(rest), 'part')}", "", total, total, total, rest=True))
-    return _chart(explanation.made.method, bars, Markup(""), "", plus=False)
+    return _chart(explanation.provenance.method, bars, Markup(""), "", plus=False)
 
 
 def reasoned(reasons: Reasons) -> Chart:

@@ -57,7 +57,7 @@ def strip(finding: Finding, beside: Finding | None = None) -> Markup:
         )
         drawn.insert(0, Markup('<rect class="passing" x="{}" width="{}" y="1" height="26"/>').format(x, width))
     if finding.null is not None and math.isfinite(finding.null):
-        drawn.append(_mark("null", axis.at(finding.null), 6, 22))
+        drawn.append(_fingerprint("null", axis.at(finding.null), 6, 22))
     if not any(map(math.isnan, ends)):
         drawn.append(
             Markup('<line class="interval" x1="{}" x2="{}" y1="14" y2="14"/>').format(
@@ -65,7 +65,7 @@ def strip(finding: Finding, beside: Finding | None = None) -> Markup:
             )
         )
     if threshold is not None:
-        drawn.append(_mark("threshold", axis.at(threshold), 1, 27))
+        drawn.append(_fingerprint("threshold", axis.at(threshold), 1, 27))
     if math.isfinite(finding.estimate):
         drawn.append(Markup('<circle class="dot" cx="{}" cy="14" r="5"/>').format(axis.at(finding.estimate)))
     estimate, bounds, need = figures_of(finding)
@@ -80,7 +80,7 @@ def _numbers(finding: Finding) -> tuple[float | None, ...]:
     return finding.estimate, *ends, finding.threshold, finding.null
 
 
-def _mark(kind: str, x: str, top: int, bottom: int) -> Markup:
+def _fingerprint(kind: str, x: str, top: int, bottom: int) -> Markup:
     return Markup('<line class="{0}" x1="{1}" x2="{1}" y1="{2}" y2="{3}"/>').format(kind, x, top, bottom)
 
 
@@ -117,7 +117,7 @@ def moved(before: float, after: float, random: float) -> Markup:
     axis = Axis.of((before, after, random, 0.0))
     parts = [Markup('<line class="rail" x1="0" x2="100%" y1="14" y2="14"/>')]
     if math.isfinite(random):
-        parts.append(_mark("null", axis.at(random), 6, 22))
+        parts.append(_fingerprint("null", axis.at(random), 6, 22))
     if math.isfinite(before) and math.isfinite(after):
         parts.append(
             Markup('<line class="went" x1="{}" x2="{}" y1="14" y2="14"/>').format(axis.at(before), axis.at(after))

@@ -1,0 +1,107 @@
+"""Names, messages, pages and docs use plain English and the field's terms: a list of banned words says what is not."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import assay
+
+SOURCE = Path(assay.__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[1]
+
+NAMES = set(
+    ["told", "tell", "telling", "asked", "asking", "held", "kept", "keeping", "mark", "beside", "besides", "alike", "anew", "yardstick", "ladder", "rung", "rungs", "company", "ahead", "facing", "apart", "standing", "standings", "contest", "spending", "returning", "refining", "familiar", "magnitudes", "mend", "mends", "mended", "mending", "mendings", "movement", "breach", "breaches", "ledger", "recall", "lends", "spare", "spared", "price", "priced", "paid", "lesson", "sheet", "saying", "sayings", "worded", "remake", "remade", "acquainted", "fallen", "bent", "leant", "leaning", "swing", "rooms", "lure", "trouble", "wanted"]
+)
+"""Words that no public name contains: metaphors, participles and old words where the field has a noun."""
+
+ALLOWED_NAMES = {"held_out"}
+
+TEXT = re.compile(
+    r"\b(told|foretold|anew|afresh|beside|besides|yardstick\w*|ladder\w*|rungs?|mend|mends|mended|mending|rightly|truly"
+    r"|nobody|somebody|whoever|lest|hence|thereby|wherein|whereof|alike|leans? on|leant|likeness|dear|dearer|dearest"
+    r"|fore\w*tell\w*|the house|which door|one door|surest|acquainted|in company|goes with|go with|of its own accord"
+    r"|is called so|answers for|put right|taken away|told apart|reckon\w*|ledger|accuses?|accused|mosaics?|creatures?)\b",
+    re.IGNORECASE,
+)
+"""Words and phrases that no message, docstring, page or document contains."""
+
+
+def public(tree: ast.AST) -> Iterator[str]:
+    """Public names that a module defines: classes, functions, their arguments, fields and constants."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            yield node.name
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield from (a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from (
+                b.target.id for b in node.body if isinstance(b, ast.AnnAssign) and isinstance(b.target, ast.Name)
+            )
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Assign):
+            yield from (t.id for t in node.targets if isinstance(t, ast.Name) and not t.id.startswith("_"))
+
+
+def banned_names(tree: ast.AST, stem: str = "") -> list[str]:
+    """Public names with a banned word in them."""
+    names = {*public(tree), stem}
+    return sorted(
+        name
+        for name in names - ALLOWED_NAMES
+        if {part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Za-z][a-z]*", name)} & NAMES
+    )
+
+
+def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """String constants of a module (docstrings and messages), with their lines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.lineno, node.value
+
+
+def banned_texts(text: str) -> list[str]:
+    """Banned words in a text; what stands in backticks is a name and is judged as one."""
+    return [found[0] for found in TEXT.finditer(re.sub(r"``?[^`\n]*``?", "", text))]
+
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+PAGES = sorted((SOURCE / "report" / "fragments").glob("*.html"))
+DOCS = sorted(p for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "findings").glob("*.md")])
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_public_names_are_plain(path: Path) -> None:
+    assert banned_names(ast.parse(path.read_text(encoding="utf-8")), path.stem) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_messages_and_docstrings_are_plain(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert [(line, words) for line, text in texts(tree) if (words := banned_texts(text))] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.name)
+def test_pages_are_plain(path: Path) -> None:
+    text = re.sub(r"\{[%{].*?[%}]\}|<[^>]*>", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert banned_texts(text) == []
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_documents_are_plain(path: Path) -> None:
+    prose = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert banned_texts(prose) == []
+
+
+def test_a_banned_word_is_found() -> None:
+    assert banned_names(ast.parse("def told_twice(mark): ...\nclass Yardstick: ...")) == [
+        "Yardstick",
+        "mark",
+        "told_twice",
+    ]
+    assert banned_names(ast.parse("def _told(): ...\nheld_out = 1\nbudget = 2")) == []
+    assert banned_texts("It goes with the yardstick, told ``told``.") == ["goes with", "yardstick", "told"]
