@@ -5,11 +5,17 @@ PEERS := .venv-peers/bin
 PIP := -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 # what pyproject.toml asks for: the core's packages, the tools, and (second and third line) those without dependencies
-TOOLS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["project"]["dependencies"], *(n for k, g in t["dependency-groups"].items() if k != "nets" for n in g))
+TOOLS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["project"]["dependencies"], *(n for k, g in t["dependency-groups"].items() if k not in ("nets", "mutate") for n in g))
 NETS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["dependency-groups"]["nets"])
+MUTATE := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["dependency-groups"]["mutate"])
 DEMO := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*(n for n in t["project"]["optional-dependencies"]["demo"] if n != "torch"))
 
-.PHONY: demo test check bench localisation all_scores rationales planted peers judge docs clean
+# OPENBLAS_CORETYPE is set on some machines for old packages' sake and slows a current numpy; without bytecode on disk
+# every process of the tests (two workers, some thirty commands) would compile the package again
+ENV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE -u PYTHONDONTWRITEBYTECODE
+RUN := $(ENV) OMP_NUM_THREADS=1
+
+.PHONY: demo test check bench localisation all_scores rationales planted peers peers-quick judge mutate docs clean
 
 # torch comes first and alone; nets in packages (the demonstration's, the tests') come without dependencies: what they
 # ask for is torch, torchvision or whole frameworks that nothing here uses
@@ -38,53 +44,60 @@ demo: .venv/.ready
 	@find demo/credit demo/image -name '*.html' | sort
 
 test: .venv/.ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -rs -m "not peer and not judge"
+	$(RUN) $(BIN)/python -m pytest -n 2 --dist loadscope -rfEs --durations=10 -m "not peer and not judge"
 
 check: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_layers.py tests/test_house.py
+	$(RUN) $(BIN)/python -m pytest tests/test_layers.py tests/test_house.py
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 docs: .venv/.ready
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
-# OPENBLAS_CORETYPE is set on some machines for old packages' sake and slows a current numpy
 bench: .venv/.ready
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/run.py
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/promises.py
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/outcomes.py
+	$(RUN) $(BIN)/python bench/run.py
+	$(RUN) $(BIN)/python bench/promises.py
+	$(RUN) $(BIN)/python bench/outcomes.py
 
 localisation: .venv/.ready
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=2 $(BIN)/python bench/localisation.py --pictures 100 --dear 16 --threads 2
+	$(ENV) OMP_NUM_THREADS=2 $(BIN)/python bench/localisation.py --pictures 100 --dear 16 --threads 2
 
 # two processes of one thread; goes on where it was stopped
 all_scores: .venv/.ready
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/all_scores.py
+	$(RUN) $(BIN)/python bench/all_scores.py
 
 rationales: .venv/.ready
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/rationales.py
+	$(RUN) $(BIN)/python bench/rationales.py
 
 planted: .venv/.ready
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/planted.py
+	$(RUN) $(BIN)/python bench/planted.py
 
-peers: .venv-peers/.ready
-	OMP_NUM_THREADS=1 $(PEERS)/python -m pytest tests/peers -m peer -rs
+# the comparisons with captum, shap and Quantus without the benchmarks: part of the work on any signature or default
+peers-quick: .venv-peers/.ready
+	$(RUN) $(PEERS)/python -m pytest -n 2 --dist loadscope tests/peers -m peer -rfEs --durations=10
+
+peers: peers-quick
 	$(PEERS)/python bench/peers.py
 	$(PEERS)/python bench/gradients.py
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/trees.py
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/forest.py
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/estimators.py
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/fast.py
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(PEERS)/python bench/scores_beside_quantus.py --images 32
+	$(RUN) $(PEERS)/python bench/trees.py
+	$(RUN) $(PEERS)/python bench/forest.py
+	$(RUN) $(PEERS)/python bench/estimators.py
+	$(RUN) $(PEERS)/python bench/fast.py
+	$(RUN) $(PEERS)/python bench/scores_beside_quantus.py --images 32
 
 judge: .venv/.ready
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/judge -m judge -rs
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/judge.py
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/audits.py
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_NUM_THREADS=1 $(BIN)/python bench/killed.py
+	$(RUN) $(BIN)/python -m pytest -n 2 -m judge -rfEs
+	$(RUN) $(BIN)/python bench/judge.py
+	$(RUN) $(BIN)/python bench/audits.py
+	$(RUN) $(BIN)/python bench/killed.py
+
+# 200 small changes of methods and engines, each against the tests of its module: some 40 minutes; resumes
+mutate: .venv/.ready
+	$(BIN)/python -c 'import cosmic_ray' 2> /dev/null || $(BIN)/python $(PIP) $$($(BIN)/python -c '$(MUTATE)')
+	$(RUN) $(BIN)/python bench/mutate.py
 
 clean:
 	rm -rf .venv .venv-peers demo docs/_build docs/methods docs/reference dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -133,9 +133,9 @@ class Clock:
 
     def run(self, family: str, name: str, do: Callable[[], Any]) -> Any:
         meter = self.meter
-        before = np.array([time.perf_counter(), time.process_time(), meter.asked, meter.forwards, meter.backwards])
+        before = np.array([time.perf_counter(), time.process_time(), meter.requested, meter.forwards, meter.backwards])
         answer = do()
-        after = np.array([time.perf_counter(), time.process_time(), meter.asked, meter.forwards, meter.backwards])
+        after = np.array([time.perf_counter(), time.process_time(), meter.requested, meter.forwards, meter.backwards])
         self.spent[family] += after - before
         self.each[name] += after[1] - before[1]
         return answer

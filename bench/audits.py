@@ -29,7 +29,7 @@ from bench.report import table, write  # found only once the folder is on the pa
 
 import assay  # as above
 from assay import diagnose, evaluate, explain  # as above
-from assay.auditing.joint_verdicts import judged_together  # as above
+from assay.auditing.joint_verdicts import judge_jointly  # as above
 from assay.auditing.run import Run  # as above
 from assay.basics.stats import clopper_pearson  # as above
 from assay.cases.case import Case  # as above
@@ -236,7 +236,7 @@ def _judged(asked: Case, candidates: dict[str, Any]) -> tuple[str, str, str]:
         for score in (evaluate.deletion, evaluate.insertion, evaluate.parameter_randomisation)
         for options in [score.method.options]
     }
-    found = judged_together(diagnose.explanation_trust(asked, candidates, scored))
+    found = judge_jointly(diagnose.explanation_trust(asked, candidates, scored))
     fails = [f for f in found if f.subject == "blind" and f.verdict == "fail" and f.code != "TRU001"]
     real = [f.code for f in found if f.subject == "saliency" and f.verdict == "fail" and f.code != "TRU001"]
     told = "; ".join(f.claim for f in fails) + f" (the real net's own gradient fails: {', '.join(real) or 'nothing'})"

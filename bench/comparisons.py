@@ -7,10 +7,10 @@ from functools import cache
 import numpy as np
 
 import assay
-from assay.basics.clustered import mean_interval, student_of_clusters
-from assay.basics.paired_tests import equivalence, sign_flip, signed_rank
-from assay.basics.rank_tests import critical_difference, friedman, ranks_of
-from assay.basics.reliability import intraclass
+from assay.basics.clustered import clustered_student_interval, mean_interval
+from assay.basics.paired_tests import equivalence_p_value, sign_flip, signed_rank
+from assay.basics.rank_tests import critical_difference, friedman, ranks_in_rows
+from assay.basics.reliability import intraclass_correlation
 from assay.basics.seed import Seed
 from assay.nouns.comparisons.method_comparison import Pair
 from assay.nouns.results.result import Provenance, Score
@@ -33,7 +33,7 @@ def clustered(law: str, runs: int, groups: int, size: int, how: str) -> float:
         if how == "mean":
             held += 0.0 in mean_interval(values, names, LEVEL)
         else:
-            held += 0.0 in student_of_clusters(values, names, LEVEL)
+            held += 0.0 in clustered_student_interval(values, names, LEVEL)
     return held / runs
 
 
@@ -52,7 +52,7 @@ def false_alarms(law: str, runs: int, rows: int, test: str) -> float:
 def false_sameness(law: str, runs: int, rows: int) -> float:
     """How often a mean difference that is just the margin is called within it."""
     generator = np.random.Generator(np.random.PCG64(3))
-    wrong = sum(equivalence(0.5 + LAWS[law](generator, rows), 0.5) <= 1 - LEVEL for _ in range(runs))
+    wrong = sum(equivalence_p_value(0.5 + LAWS[law](generator, rows), 0.5) <= 1 - LEVEL for _ in range(runs))
     return wrong / runs
 
 
@@ -62,7 +62,7 @@ def ranked(runs: int, rows: int, methods: int) -> tuple[float, float]:
     reach = critical_difference(methods, rows, LEVEL)
     friedmans = nemenyis = 0
     for _ in range(runs):
-        ranks = ranks_of(generator.normal(size=(rows, methods)))
+        ranks = ranks_in_rows(generator.normal(size=(rows, methods)))
         friedmans += friedman(ranks)[1] <= 1 - LEVEL
         nemenyis += np.ptp(ranks.mean(axis=0)) > reach
     return friedmans / runs, nemenyis / runs
@@ -73,7 +73,10 @@ def correlated(runs: int, rows: int, times: int) -> float:
     generator = np.random.Generator(np.random.PCG64(5))
     held = 0
     for _ in range(runs):
-        held += 0.5 in intraclass(generator.normal(size=(rows, 1)) + generator.normal(size=(rows, times)), LEVEL)[1]
+        held += (
+            0.5
+            in intraclass_correlation(generator.normal(size=(rows, 1)) + generator.normal(size=(rows, times)), LEVEL)[1]
+        )
     return held / runs
 
 

@@ -18,7 +18,7 @@ from bench.report import table, write  # found only once the folder is on the pa
 
 from assay.basics.seed import Seed  # as above
 from assay.engine.coalitions.permutations import permutations  # as above
-from assay.engine.coalitions.regression_adjustment import adjusted  # as above
+from assay.engine.coalitions.regression_adjustment import regression_adjusted  # as above
 
 PARTS = 30
 BUDGETS = (150, 300, 600, 1500)
@@ -47,7 +47,7 @@ def random_game(seed: int, parts: int = PARTS, order: int = 4, many: int = 4) ->
 
 def ours(fit: str) -> Callable[[Value, int, int], np.ndarray]:
     """Our estimate: value, budget, seed → Shapley values."""
-    summary = permutations if fit == "permutation" else adjusted(fit)  # type: ignore[arg-type]  # a name of the list
+    summary = permutations if fit == "permutation" else regression_adjusted(fit)  # type: ignore[arg-type]  # a name of the list
 
     def estimate(value: Value, budget: int, seed: int) -> np.ndarray:
         design = summary.design(PARTS, budget, Seed(seed))

@@ -26,8 +26,8 @@ import assay
 from assay import explain
 from assay.cases.fast_path import fast_path
 from assay.demos.image import efficientnet_lite0
-from assay.engine.coalitions.summary import bernoulli
-from assay.model.transformations.fast_forward import BREAK_EVEN, fast, written
+from assay.engine.coalitions.estimator import bernoulli
+from assay.model.transformations.fast_forward import BREAK_EVEN, count_convolution_outputs, fast
 from report import table, write
 
 REMOVE, FEW, BESIDE = assay.Constant(GREY), 8, ("bare", "assay")
@@ -55,10 +55,10 @@ def masked(case: Any, budget: int) -> list[torch.Tensor]:
     design = bernoulli(0.5).design(len(PATCHES), budget, case.seed.child("design", "bernoulli 0.5"))
     which = np.repeat(np.arange(len(case)), budget)
     keep = np.tile(design.masks, (len(case), 1))
-    game, size = case.game(REMOVE), case.room()
+    game, size = case.game(REMOVE), case.max_batch_rows()
     blocks = (slice(at, at + size) for at in range(0, len(which), size))
     return [
-        next(game.filling.fill(which[block], PATCHES.spread(keep[block], which[block]))).contiguous()
+        next(game.filling.fill(which[block], PATCHES.expand_masks(keep[block], which[block]))).contiguous()
         for block in blocks
     ]
 
@@ -100,7 +100,7 @@ def contenders(
     case = assay.case(quick, x, label=to, features=PATCHES)
     plain = assay.case(assay.wrap(model, fast=False), x, label=to, features=PATCHES)
     _ = case.output, plain.output
-    rows = [case.rows.holding(block, np.zeros(len(block), dtype=int)) for block in masked(case, budget)]
+    rows = [case.rows.with_inputs(block, np.zeros(len(block), dtype=int)) for block in masked(case, budget)]
     pictures = torch.as_tensor(x)
 
     def of_peer(ask: Callable[[torch.Tensor, int], Any]) -> Callable[[], Any]:
@@ -147,16 +147,19 @@ def main() -> None:
     model, budget = efficientnet_lite0(), len(PATCHES) + 1
     case = assay.case(model, x, label=to, features=PATCHES)
     conversion, quick = timed(lambda: fast(model, rows=case.rows))
-    assert fast_path(case, REMOVE, budget).quick == (written(model, case.rows) * budget * len(x) >= BREAK_EVEN)
+    assert fast_path(case, REMOVE, budget).is_fast == (
+        count_convolution_outputs(model, case.rows) * budget * len(x) >= BREAK_EVEN
+    )
     found = compared(model, quick, x, to, given.group, budget)
     lines = [
         [name, str(given.group * len(seconds)), f"{sum(seconds):.1f}", *(ratio(seconds, found[of]) for of in BESIDE)]
         for name, seconds in found.items()
     ]
     heads = [f"{budget} forward passes a picture", "pictures", "seconds", "of the bare fast forward", "of assay"]
+    break_even = BREAK_EVEN / count_convolution_outputs(model, case.rows)
     text = (
         f"{given.threads} thread(s). Converting took {conversion:.1f} s once; it is done by itself from "
-        f"{BREAK_EVEN / written(model, case.rows):,.0f} rows on. `{quick.about['forward']}`; {quick.notes[-1].text}."
+        f"{break_even:,.0f} rows on. `{quick.about['forward']}`; {quick.notes[-1].text}."
     )
     grows = table(["rows", "coalitions", "seconds", "ms a row and coalition"], scaling(quick, x, to))
     write("fast", "Removal through the fast forward", str(__doc__).strip(), table(heads, lines) + "\n\n" + grows, text)

@@ -21,7 +21,7 @@ from bench.report import table, write  # as above
 from assay.basics.seed import Seed  # found only once the folder is on the path
 from assay.basics.stats import bootstrap, clopper_pearson, newcombe, wilson  # as above
 from assay.engine.coalitions.permutations import permutations  # as above
-from assay.engine.coalitions.regression_adjustment import adjusted  # as above
+from assay.engine.coalitions.regression_adjustment import regression_adjusted  # as above
 
 LEVEL = 0.95
 PARTS, MANY = 12, 30
@@ -64,7 +64,7 @@ def shapley_coverage(fit: str, budget: int, parts: int = PARTS, order: int = 5) 
     Each of ``DESIGNS`` designs serves ``GAMES`` games of its own (rows of one estimate, which do not see each other).
     """
     z = float(stats.norm.ppf((1 + LEVEL) / 2))
-    summary = permutations if fit == "permutation" else adjusted(fit)  # type: ignore[arg-type]  # a name of the list
+    summary = permutations if fit == "permutation" else regression_adjusted(fit)  # type: ignore[arg-type]  # a name of the list
     hits = trials = 0
     widths = []
     for seed in range(DESIGNS):

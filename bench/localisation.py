@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter
 
 import assay
 from assay import explain
-from assay.basics.stats import clopper_pearson, student
+from assay.basics.stats import clopper_pearson, student_interval
 from assay.demos.image import efficientnet_lite0
 from report import table, write
 
@@ -150,8 +150,8 @@ def line(name: str, found: np.ndarray, inside: np.ndarray) -> list[str]:
     """One line of the table."""
     ok = ~np.isnan(found[:, 0])
     area = inside[: len(found)].mean(axis=(1, 2))
-    energy = student(found[ok, 0])
-    more = student(found[ok, 0] - area[ok])
+    energy = student_interval(found[ok, 0])
+    more = student_interval(found[ok, 0] - area[ok])
     hits = clopper_pearson(int(found[ok, 1].sum()), int(ok.sum()))
     return [
         name,
@@ -184,7 +184,7 @@ def main() -> None:
         lines.append(line(name, measured(name, rows[:count], inside, given.store), inside))
         print(lines[-1], flush=True)
     centre = clopper_pearson(int(inside[:, SIZE // 2, SIZE // 2].sum()), len(rows))
-    area = student(inside.mean(axis=(1, 2)))
+    area = student_interval(inside.mean(axis=(1, 2)))
     baseline = [
         "**the picture's centre; the boxes' area**",
         str(len(rows)),

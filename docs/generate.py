@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.basics.bibliography import SOURCES
+from assay.engine.audit_inputs import INPUTS
 from assay.nouns.catalogue import VERBS, Method, known
 
 NEEDS = {
@@ -21,6 +22,11 @@ NEEDS = {
     "image": "images (channel, height, width)",
     "numbers": "numeric inputs",
     "table": "a table",
+    "trees": "a model of trees",
+    "loss": "a case with target loss",
+    "attention": "a net with attention",
+    "pooled": "a net that ends in global average pooling",
+    **{name: known.description for name, known in INPUTS.items()},
 }
 CLAIMS = {
     "complete": "values add up to output − base",
@@ -146,19 +152,40 @@ def command_line() -> Iterator[tuple[str, str]]:
 
 def axioms() -> str:
     """Every axiom in its own words with its sources, and the measured table that ships."""
-    from assay.axioms.table import AXIOMS, said, stored
-    from assay.axioms.table import SOURCES as FROM
+    from assay.axioms.table import AXIOMS, axiom_docstring, load_table
+    from assay.axioms.table import SOURCES as AXIOM_SOURCES
 
-    table = stored()
+    table = load_table()
     parts = ["# Axioms, measured\n", "How this is measured and read: [Axioms](../axioms.md).\n", "## Table\n"]
     heads = [f"[{name.replace('_', ' ')}](#{name.replace('_', '-')})" for name in AXIOMS]
     parts.append("| method | " + " | ".join(heads) + " |\n|---" + "|---" * len(AXIOMS) + "|")
     for method in table.methods:
-        cells = " | ".join(table.cell(method, name).sign for name in AXIOMS)
+        cells = " | ".join(table.cell(method, name).symbol for name in AXIOMS)
         parts.append(f"| [{method}](../methods/explain/{method}.md) | {cells} |")
     for name in AXIOMS:
-        parts.append(f"\n## {name.replace('_', ' ')}\n\n{told(said(name))}\n")
-        parts += [f"- {SOURCES[key]}" for key in FROM[name]]
+        parts.append(f"\n## {name.replace('_', ' ')}\n\n{told(axiom_docstring(name))}\n")
+        parts += [f"- {SOURCES[key]}" for key in AXIOM_SOURCES[name]]
+    return "\n".join(parts) + "\n"
+
+
+def checks_page() -> str:
+    """Every check of the catalogue, by family."""
+    from assay.auditing.check_catalogue import all_checks
+
+    parts = [
+        "# Checks\n",
+        "A check is declared in the file of the function that answers it; this page is read from there.\n",
+    ]
+    family = ""
+    for check in all_checks():
+        if check.family != family:
+            family = check.family
+            parts.append(f"\n## {check.code[:3]}: {family}\n")
+            parts.append("| code | question | passes | answered by | when it fails |\n|---|---|---|---|---|")
+        limit = "informs" if check.threshold is None else f"{check.direction} {check.threshold:g}"
+        method = check.method.replace(".", "/")
+        link = f"[{check.method}](../methods/{method}.md)" if check.method else "the audit"
+        parts.append(f"| {check.code} | {check.question} | {limit} | {link} | {check.remedy} |")
     return "\n".join(parts) + "\n"
 
 
@@ -176,6 +203,7 @@ def write(folder: Path) -> None:
     pages |= {"reference/bibliography.md": bibliography(), "reference/face.md": face()}
     pages |= {f"reference/{name}": text for name, text in command_line()}
     pages["reference/axioms.md"] = axioms()
+    pages["reference/checks.md"] = checks_page()
     for kind in ("methods", "reference"):
         for old in (folder / kind).rglob("*.md"):
             if old.relative_to(folder).as_posix() not in pages:

@@ -33,11 +33,20 @@ def generator() -> ModuleType:
     return module
 
 
-def modules() -> list[str]:
-    return [module.name for module in pkgutil.walk_packages(assay.__path__, "assay.")]
+def has_examples(name: str) -> bool:
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None and ">>>" in Path(spec.origin).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", modules())
+MODULES = [module.name for module in pkgutil.walk_packages(assay.__path__, "assay.")]
+EXAMPLES = [name for name in MODULES if has_examples(name)]
+
+
+def test_every_module_can_be_imported() -> None:
+    assert [import_module(name).__name__ for name in MODULES] == MODULES
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_in_docstrings_print_what_they_say(name: str) -> None:
     failed, _ = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert failed == 0
@@ -102,5 +111,13 @@ def test_an_entry_of_the_bibliography_has_a_year_and_a_place(source: str) -> Non
 
 
 def test_every_make_target_that_the_pages_name_exists() -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"`make (\w+)`", all_pages())) <= targets
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"`make ([\w-]+)`", all_pages())) <= targets
+
+
+def test_files_that_the_pages_name_exist() -> None:
+    source = Path(assay.__file__).parent
+    packages = "|".join(sorted(p.name for p in source.iterdir() if p.is_dir() and not p.name.startswith("_")))
+    named = set(re.findall(rf"`((?:{packages})/[a-z_/]+\.py)`", all_pages()))
+    assert len(named) > 40
+    assert [name for name in sorted(named) if not (source / name).is_file()] == []

@@ -1,4 +1,4 @@
-"""Who may know whom, and what stays out of the methods; each rule is shown to fire on a planted breach."""
+"""Which layer may import which, and what stays out of the methods; each rule is shown to fire on a planted fault."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 import assay
+from tests.package_source import modules, text_of, tree_of
 
-SOURCE = Path(assay.__file__).resolve().parent
 VERBS = {"explain", "evaluate", "attack", "certify", "diagnose", "repair"}
 CORE = {"basics", "nouns", "model", "cases", "engine"}
-MAY_KNOW: dict[str, set[str]] = {
+MAY_IMPORT: dict[str, set[str]] = {
     "basics": {"basics"},
     "nouns": {"basics", "nouns"},
     "model": {"basics", "nouns", "model"},
@@ -40,24 +40,17 @@ GENERATORS = {"Generator", "PCG64", "SeedSequence", "BitGenerator"}
 TORCH_DRAWS = {"rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial"}
 UNPICKLES = "assay.model.files.unsafe"  # the one module that loads what could run code, where the user says so
 SILENCER = re.compile(r"#\s*(type:\s*ignore|noqa)", re.IGNORECASE)
-SPOKEN = re.compile(r"#\s*(type:\s*ignore\[[\w-]+(,\s*[\w-]+)*\]|noqa:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)\s+#\s*\w.*\s\w")
+EXPLAINED_SILENCER = re.compile(
+    r"#\s*(type:\s*ignore\[[\w-]+(,\s*[\w-]+)*\]|noqa:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)\s+#\s*\w.*\s\w"
+)
 
 
-def modules() -> dict[str, str]:
-    """Every module of the package by its dotted name, with its text."""
-    found = {}
-    for path in sorted(SOURCE.rglob("*.py")):
-        parts = path.relative_to(SOURCE.parent).with_suffix("").parts
-        found[".".join(parts)] = path.read_text(encoding="utf-8")
-    return found
-
-
-def room(module: str) -> str:
-    """The room a module lies in: the first name after the package's."""
+def layer_of(module: str) -> str:
+    """The layer of a module: the first name after the package's."""
     return module.split(".")[1] if "." in module else ""
 
 
-def running(tree: ast.AST) -> Iterator[ast.AST]:
+def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
     """All nodes but those under ``if TYPE_CHECKING``."""
     stack: list[ast.AST] = [tree]
     while stack:
@@ -69,17 +62,17 @@ def running(tree: ast.AST) -> Iterator[ast.AST]:
             stack.extend(ast.iter_child_nodes(node))
 
 
-def places() -> dict[str, str]:
-    """Where the names of the public face live: ``case`` in ``assay.cases.case``."""
+def public_places() -> dict[str, str]:
+    """The module of every public name: ``case`` is in ``assay.cases.case``."""
     return {name: f"assay.{place}" for name, place in assay._PLACES.items()}
 
 
-def imported(node: ast.AST) -> list[str]:
-    """Modules of ours that a statement imports; a public name counts as the module it lives in."""
+def imported_modules(node: ast.AST) -> list[str]:
+    """Modules of the package that a statement imports; a public name counts as the module that defines it."""
     if isinstance(node, ast.Import):
         return [name.name for name in node.names if name.name.split(".")[0] == "assay"]
     if isinstance(node, ast.ImportFrom) and node.module == "assay":
-        return [places().get(name.name, f"assay.{name.name}") for name in node.names]
+        return [public_places().get(name.name, f"assay.{name.name}") for name in node.names]
     if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("assay."):
         return [str(node.module)]
     named = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args
@@ -88,22 +81,22 @@ def imported(node: ast.AST) -> list[str]:
     return []
 
 
-def edges(module: str, tree: ast.AST) -> Iterator[str]:
-    """Imports that go up, sideways between verbs, or between siblings of a verb."""
-    here = room(module)
+def wrong_imports(module: str, tree: ast.AST) -> Iterator[str]:
+    """Imports of a higher layer, of another verb, or of a sibling within a verb."""
+    here = layer_of(module)
     if here in ("", "__init__"):
         return
     siblings = here in VERBS and not module.endswith("__init__")
-    for node in running(tree):
-        for other in imported(node):
-            there = room(other)
-            if there not in MAY_KNOW.get(here, set()) and not (there == here and not siblings):
+    for node in runtime_nodes(tree):
+        for other in imported_modules(node):
+            there = layer_of(other)
+            if there not in MAY_IMPORT.get(here, set()) and not (there == here and not siblings):
                 yield f"{module} imports {other}"
 
 
-def heavy(module: str, tree: ast.AST) -> Iterator[str]:
+def heavy_imports(module: str, tree: ast.AST) -> Iterator[str]:
     """Packages that must not load with the module."""
-    if room(module) not in METHODS:
+    if layer_of(module) not in METHODS:
         return
     body = list(ast.iter_child_nodes(tree))
     nested = [n for node in body if isinstance(node, ast.Try) for n in node.body]
@@ -118,16 +111,16 @@ def unpickles(node: ast.Call) -> bool:
     called = node.func
     if not isinstance(called, ast.Attribute):
         return False
-    told = {k.arg: getattr(k.value, "value", None) for k in node.keywords}
+    keywords = {k.arg: getattr(k.value, "value", None) for k in node.keywords}
     owner = ast.unparse(called.value)
     if called.attr == "load" and ("joblib" in owner or "jit" in owner or "skops" in owner):
         return True
-    if told.get("allow_pickle") is True or told.get("weights_only", True) is not True:
+    if keywords.get("allow_pickle") is True or keywords.get("weights_only", True) is not True:
         return True
-    return called.attr == "load" and owner in ("torch", "pt") and "weights_only" not in told
+    return called.attr == "load" and owner in ("torch", "pt") and "weights_only" not in keywords
 
 
-def calls(module: str, tree: ast.AST) -> Iterator[str]:
+def forbidden_calls(module: str, tree: ast.AST) -> Iterator[str]:
     """Device moves in verbs; global random calls, prints, pickles and evaluated text anywhere."""
     modules_named_random = any(
         isinstance(n, ast.Import) and any(a.name == "random" for a in n.names) for n in ast.walk(tree)
@@ -142,9 +135,9 @@ def calls(module: str, tree: ast.AST) -> Iterator[str]:
         name = ast.unparse(node.func)
         last = name.rpartition(".")[2]
         keywords = {k.arg for k in node.keywords}
-        if room(module) in VERBS and (last == "cuda" or (last == "to" and "." in name)):
+        if layer_of(module) in VERBS and (last == "cuda" or (last == "to" and "." in name)):
             yield f"{module} moves devices: {name}"
-        seeded = last == "default_rng" and node.args and room(module) not in VERBS
+        seeded = last == "default_rng" and node.args and layer_of(module) not in VERBS
         if re.match(r"(np|numpy)\.random\.", name) and last not in GENERATORS and not seeded:
             yield f"{module} draws from a global stream: {name}"
         if last in ("manual_seed", "seed_all") and name.split(".")[0] in ("torch", "pt"):
@@ -153,46 +146,49 @@ def calls(module: str, tree: ast.AST) -> Iterator[str]:
             yield f"{module} draws from a global stream: {name}"
         if modules_named_random and name.startswith("random."):
             yield f"{module} draws from a global stream: {name}"
-        if name in ("print", "eval", "exec") and not (name == "print" and room(module) == "cli"):
+        if name in ("print", "eval", "exec") and not (name == "print" and layer_of(module) == "cli"):
             yield f"{module} calls {name}"
         if unpickles(node) and module != UNPICKLES:
             yield f"{module} unpickles: {name}"
 
 
-def silencers(module: str, text: str) -> Iterator[str]:
+def unexplained_silencers(module: str, text: str) -> Iterator[str]:
     """Silenced checkers that do not name the rule and the reason."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT and SILENCER.search(token.string) and not SPOKEN.search(token.string):
+        if (
+            token.type == tokenize.COMMENT
+            and SILENCER.search(token.string)
+            and not EXPLAINED_SILENCER.search(token.string)
+        ):
             yield f"{module}:{token.start[0]} silences without rule or reason: {token.string}"
 
 
-def shadows(module: str) -> Iterator[str]:
-    """A module of the top level that bears the name of a top-level function."""
+def shadowed_names(module: str) -> Iterator[str]:
+    """A module of the top level that has the name of a top-level function."""
     below = module.removeprefix("assay.").removesuffix(".__init__")
     if "." not in below and below in assay._PLACES:
-        yield f"{module} bears the name of assay.{below}"
+        yield f"{module} has the name of assay.{below}"
 
 
-def attack_results(module: str, text: str) -> list[str]:
+def violations(module: str, text: str, tree: ast.AST | None = None) -> list[str]:
     """Every rule over one module."""
-    tree = ast.parse(text)
+    tree = ast.parse(text) if tree is None else tree
     return [
-        *edges(module, tree),
-        *heavy(module, tree),
-        *calls(module, tree),
-        *silencers(module, text),
-        *shadows(module),
+        *wrong_imports(module, tree),
+        *heavy_imports(module, tree),
+        *forbidden_calls(module, tree),
+        *unexplained_silencers(module, text),
+        *shadowed_names(module),
     ]
 
 
-@pytest.mark.parametrize("module", modules())
-def test_the_module_keeps_the_rules_of_the_house(module: str) -> None:
-    assert attack_results(module, modules()[module]) == []
+def test_every_module_keeps_the_rules() -> None:
+    assert [v for name, path in modules().items() for v in violations(name, text_of(path), tree_of(path))] == []
 
 
-@pytest.mark.parametrize("path", sorted(Path(__file__).parent.rglob("*.py")), ids=lambda p: p.name)
-def test_a_test_silences_no_checker_without_a_reason(path: Path) -> None:
-    assert list(silencers(path.name, path.read_text(encoding="utf-8"))) == []
+def test_a_test_silences_no_checker_without_a_reason() -> None:
+    paths = sorted(Path(__file__).parent.rglob("*.py"))
+    assert [v for path in paths for v in unexplained_silencers(path.name, path.read_text(encoding="utf-8"))] == []
 
 
 PLANTED = {
@@ -234,14 +230,14 @@ PLANTED = {
     "an ignore without a reason": ("assay.nouns.x", "x = 1  # type: " + "ignore[misc]", "silences"),
     "a bare noqa": ("assay.nouns.x", "x = 1  # no" + "qa", "silences"),
     "a noqa without a reason": ("assay.nouns.x", "x = 1  # no" + "qa: E501", "silences"),
-    "a shadowed name": ("assay.audit", "x = 1", "bears the name"),
-    "a shadowed package": ("assay.case.__init__", "x = 1", "bears the name"),
+    "a shadowed name": ("assay.audit", "x = 1", "has the name"),
+    "a shadowed package": ("assay.case.__init__", "x = 1", "has the name"),
 }
 
 
-@pytest.mark.parametrize(("module", "text", "told"), PLANTED.values(), ids=PLANTED)
-def test_a_planted_breach_is_found(module: str, text: str, told: str) -> None:
-    assert [attack_result for attack_result in attack_results(module, text) if told in attack_result]
+@pytest.mark.parametrize(("module", "text", "message"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_violation_is_found(module: str, text: str, message: str) -> None:
+    assert [violation for violation in violations(module, text) if message in violation]
 
 
 ALLOWED = {
@@ -266,5 +262,89 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize(("module", "text"), ALLOWED.values(), ids=ALLOWED)
-def test_what_is_allowed_is_not_called_a_breach(module: str, text: str) -> None:
-    assert attack_results(module, text) == []
+def test_what_is_allowed_is_no_violation(module: str, text: str) -> None:
+    assert violations(module, text) == []
+
+
+def at_module_level(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Statements that run when the module is imported, and those under ``if TYPE_CHECKING``."""
+    stack: list[ast.stmt] = list(tree.body)
+    while stack:
+        node = stack.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            stack.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
+
+
+def imports_of(tree: ast.Module, names: Collection[str]) -> set[str]:
+    """The modules among ``names`` that a module imports; ``from package import module`` counts as the module."""
+    found: set[str] = set()
+    for node in at_module_level(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "assay":
+            for alias in node.names:
+                place = public_places().get(alias.name) if node.module == "assay" else None
+                inner = place or f"{node.module}.{alias.name}"
+                found.add(inner if inner in names or f"{inner}.__init__" in names else str(node.module))
+        else:
+            found.update(imported_modules(node))
+    return {name for one in found for name in (one, f"{one}.__init__") if name in names}
+
+
+def import_cycles(trees: Mapping[str, ast.Module]) -> list[list[str]]:
+    """Groups of modules of which each imports each other one, directly or through others."""
+    reached = {name: imports_of(tree, trees) for name, tree in trees.items()}
+    left = set(trees)
+    while left:  # modules that import none of those left, or that none of those left imports, are in no cycle
+        imported = {other for name in left for other in reached[name]}
+        kept = {name for name in left if name in imported and reached[name] & left}
+        if kept == left:
+            break
+        left = kept
+    groups: set[frozenset[str]] = set()
+    for name in left:
+        forwards = closure(name, reached)
+        groups.add(frozenset(other for other in forwards if name in closure(other, reached)))
+    return sorted(sorted(group) for group in groups if group)
+
+
+def closure(start: str, reached: Mapping[str, Collection[str]]) -> set[str]:
+    """Every module that ``start`` imports, directly or through others; ``start`` itself only through a cycle."""
+    found: set[str] = set()
+    stack = list(reached[start])
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            stack.extend(reached[name])
+    return found
+
+
+def test_no_modules_import_each_other() -> None:
+    assert import_cycles({name: tree_of(path) for name, path in modules().items()}) == []
+
+
+CYCLES = {
+    "two modules": {"assay.a": "import assay.b", "assay.b": "from assay.a import f"},
+    "through a third": {
+        "assay.a": "from assay.b import f",
+        "assay.b": "from assay import c",
+        "assay.c": "import assay.a",
+    },
+    "for types only": {
+        "assay.a": "from assay.b import f",
+        "assay.b": "if TYPE_CHECKING:\n    from assay.a import F",
+    },
+    "of a package": {"assay.a.__init__": "from assay.b import f", "assay.b": "from assay.a import f"},
+}
+
+
+@pytest.mark.parametrize("texts", CYCLES.values(), ids=CYCLES)
+def test_a_planted_cycle_is_found(texts: dict[str, str]) -> None:
+    outside = {"assay.d": "import assay.a", "assay.e": "x = 1", "assay.f": "from assay.e import x"}
+    trees = {name: ast.parse(text) for name, text in {**texts, **outside}.items()}
+    assert import_cycles(trees) == [sorted(texts)]
+
+
+def test_an_import_inside_a_function_makes_no_cycle() -> None:
+    texts = {"assay.a": "def f():\n    import assay.b", "assay.b": "from assay.a import f"}
+    assert import_cycles({name: ast.parse(text) for name, text in texts.items()}) == []

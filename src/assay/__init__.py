@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Explain any trained model, test the explanation, attack and certify it, find the model's faults, mend them.
+"""Explain a trained model, evaluate the explanations, find the model's faults, repair them, and verify the fix.
 
-Names are loaded when first used: ``import assay`` brings in neither numpy nor torch.
+Names are imported at first use: ``import assay`` imports neither numpy nor torch.
 """
 
 from importlib import import_module
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from assay.engine.comparison.method_comparison import compare_methods
     from assay.engine.comparison.settings_grid import settings_cost, settings_grid
     from assay.engine.comparison.wrong_classes import wrong_classes
-    from assay.engine.declare import recompute
     from assay.engine.gradients.distributions import BlurPath, Gaussian, Line, Lines, Path, Point, Uniform
+    from assay.engine.recompute import recompute
     from assay.engine.retraining.explanation_shift import explanation_shift
     from assay.engine.retraining.shift_study import shift_study
     from assay.engine.search.ball import Ball
@@ -74,7 +74,7 @@ _PLACES = {
     "load": "nouns.records.store",
     "meta_evaluation": "engine.comparison.meta_evaluation",
     "explanation_shift": "engine.retraining.explanation_shift",
-    "recompute": "engine.declare",
+    "recompute": "engine.recompute",
     "settings_grid": "engine.comparison.settings_grid",
     "settings_cost": "engine.comparison.settings_grid",
     "shift_study": "engine.retraining.shift_study",

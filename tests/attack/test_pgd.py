@@ -36,7 +36,7 @@ def test_a_single_scores_margin_falls_by_radius_times_the_dual_norm(norm):
     dual = np.abs(w).sum() if norm == "linf" else np.linalg.norm(w)
     np.testing.assert_allclose(found.before, [2.5, 5.0])
     np.testing.assert_allclose(found.before - found.after, 0.25 * dual, rtol=1e-5)
-    np.testing.assert_allclose(found.moved, 0.25, rtol=1e-5)
+    np.testing.assert_allclose(found.distance, 0.25, rtol=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -54,14 +54,14 @@ def test_success_is_a_changed_prediction_and_kept_its_opposite():
     case = assay.case(assay.model.torch(linear_net([[1.0, 1.0]])), np.array([[0.1, 0.1], [2.0, 2.0], [-0.1, 0.0]]))
     found = attack.pgd(case, assay.Ball("linf", 0.5))
     assert found.success.tolist() == [True, False, True]
-    assert (found.kept == ~found.success).all()
+    assert (found.prediction_unchanged == ~found.success).all()
     assert ((found.after < 0) == found.success).all()
     before, after = case.predicted(case.rows.x), case.predicted(torch.tensor(found.x))
     assert ((before != after) == found.success).all()
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_moved_rows_stay_in_the_ball_and_the_bounds(norm):
+def test_perturbed_rows_stay_in_the_ball_and_the_bounds(norm):
     x = np.random.default_rng(1).random((8, 6)).astype("float32")
     found = attack.pgd(
         assay.case(assay.model.torch(small_net()), x), assay.Ball(norm, 0.3, 0.0, 1.0), steps=15, restarts=2
@@ -71,7 +71,7 @@ def test_moved_rows_stay_in_the_ball_and_the_bounds(norm):
     assert (length <= 0.3 * (1 + 1e-6)).all()
     assert found.x.min() >= 0.0
     assert found.x.max() <= 1.0
-    np.testing.assert_allclose(found.moved, length, rtol=1e-5)
+    np.testing.assert_allclose(found.distance, length, rtol=1e-5)
 
 
 def test_it_does_at_least_as_well_as_random_moves_everywhere():
@@ -99,7 +99,7 @@ def test_a_sure_model_is_attacked_all_the_same():
     np.testing.assert_allclose(loud.after, 1000 * plain.after, rtol=1e-2, atol=1.0)
 
 
-def test_a_masked_gradient_raises_the_alarm_by_row():
+def test_rows_with_a_masked_gradient_are_noted():
     class Steps(nn.Module):
         def forward(self, x):
             return torch.round(x) @ torch.tensor([[1.0, -1.0], [1.0, -1.0]])
@@ -111,17 +111,17 @@ def test_a_masked_gradient_raises_the_alarm_by_row():
     np.testing.assert_array_equal(found.x, case.rows.x.numpy())
 
 
-def test_random_moves_that_do_better_raise_the_alarm():
+def test_random_perturbations_that_do_better_are_noted():
     class Deceiving(nn.Module):
         def forward(self, x):
             score = x.detach() @ torch.ones(2, 1) - 0.001 * (x @ torch.ones(2, 1))
             return torch.cat([score, -score], dim=1)
 
     found = attack.pgd(assay.case(assay.model.torch(Deceiving()), np.ones((9, 2))), assay.Ball("linf", 0.9), steps=5)
-    assert "outdone" in {note.code for note in found.notes}
+    assert "random-better" in {note.code for note in found.notes}
 
 
-def test_an_honest_net_raises_no_alarm():
+def test_a_net_without_gradient_masking_has_no_notes():
     assert attack.pgd(assay.case(assay.model.torch(small_net()), X), assay.Ball("linf", 0.1)).notes == ()
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 import assay
 from assay import attack, explain
-from assay.attack.top_k import leading, pooled
+from assay.attack.top_k import pool_tensor, top_features
 from assay.basics.errors import CapabilityError, InputError
 
 
@@ -54,7 +54,7 @@ def test_the_net_of_these_tests_has_learned_something():
     assert (assay.case(model, x).label == truth).mean() > 0.7
 
 
-def test_it_moves_the_leaders_of_a_trained_net_more_than_random_moves_do():
+def test_it_changes_the_top_features_of_a_trained_net_more_than_random_perturbations_do():
     _, _, found = attacked(steps=30)
     assert found.after.mean() < found.random.mean() - 0.1
     assert (found.after <= found.random).mean() > 0.8
@@ -77,7 +77,7 @@ def test_moved_rows_stay_in_the_ball_and_the_bounds(norm):
 def test_the_prediction_is_kept_on_every_row_even_when_the_ball_reaches_others():
     ball = assay.Ball("linf", 0.3, 0.0, 1.0)
     case, _, found = attacked(ball=ball)
-    assert found.kept.all()
+    assert found.prediction_unchanged.all()
     np.testing.assert_array_equal(case.predicted(torch.tensor(found.x)), case.label)
     assert attack.pgd(case, ball, steps=10).success.any()
 
@@ -100,7 +100,7 @@ def test_a_row_without_a_feasible_move_stays_where_it_is():
     found = attack.top_k(explain.saliency(case), case, assay.Ball("linf", 0.1), k=0.3, steps=5)
     np.testing.assert_array_equal(found.x, 1.0)
     assert found.after.tolist() == found.before.tolist() == [1.0]
-    assert found.moved.tolist() == [0.0]
+    assert found.distance.tolist() == [0.0]
     assert not found.success.any()
 
 
@@ -139,16 +139,16 @@ def test_pooling_tensors_is_pooling_arrays_and_can_be_differentiated(per_row):
     features = assay.Features(index, tuple("abcd"), per_row=per_row)
     values = generator.normal(size=(3, 2, 5))
     tensor = torch.tensor(values, requires_grad=True)
-    np.testing.assert_allclose(pooled(features, tensor).detach(), features.pool(values))
-    pooled(features, tensor).sum().backward()
+    np.testing.assert_allclose(pool_tensor(features, tensor).detach(), features.pool(values))
+    pool_tensor(features, tensor).sum().backward()
     np.testing.assert_array_equal(tensor.grad, np.broadcast_to(index >= 0, values.shape))
 
 
-def test_leaders_are_the_largest_in_size_and_ties_fall_in_part_order():
+def test_top_features_are_the_largest_in_size_and_ties_fall_in_part_order():
     values = np.array([[0.5, -3.0, 1.0, -1.0], [0.0, 0.0, 0.0, 0.0]])
-    np.testing.assert_array_equal(leading(values, 0.5), [[0, 1, 1, 0], [1, 1, 0, 0]])
-    assert leading(values, 0.01).sum() == 2
-    assert leading(values, 0.75).sum(axis=1).tolist() == [3, 3]
+    np.testing.assert_array_equal(top_features(values, 0.5), [[0, 1, 1, 0], [1, 1, 0, 0]])
+    assert top_features(values, 0.01).sum() == 2
+    assert top_features(values, 0.75).sum(axis=1).tolist() == [3, 3]
 
 
 def test_the_attack_follows_the_second_derivative():
@@ -172,7 +172,7 @@ def test_explanations_that_cannot_be_differentiated_are_refused_with_those_that_
         attack.top_k(explain.shapley(case), case, BALL)
 
 
-def test_an_explanation_of_another_question_is_refused():
+def test_an_explanation_of_another_target_is_refused():
     model, x = digits()
     case = assay.case(model, x[:2])
     for other in (case.at(case.rows.x * 0.5), case.with_target("log_odds")):
@@ -186,7 +186,7 @@ def test_regressions_and_shares_out_of_range_are_refused():
     model, x = digits()
     case = assay.case(model, x[:1])
     for k in (0.0, 1.5):
-        with pytest.raises(InputError, match="share of the parts"):
+        with pytest.raises(InputError, match="share of the features"):
             attack.top_k(explain.saliency(case), case, BALL, k=k)
 
 
@@ -197,7 +197,7 @@ def test_a_linear_net_leaves_nothing_to_search_and_says_so():
     np.testing.assert_array_equal(found.after, 1.0)
 
 
-def test_rows_are_attacked_alike_alone_and_together_and_nothing_is_changed():
+def test_rows_are_attacked_equally_alone_and_together_and_nothing_is_changed():
     model, x = digits()
     before = x.copy()
     case = assay.case(model, x[:6])

@@ -28,9 +28,9 @@ def cancer():
 
 @pytest.fixture(scope="module")
 def run(cancer):
-    x, y, held, truth = cancer
+    x, y, held_out, truth = cancer
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
-    return assay.audit(model, held, truth, train=(x, y), profile="quick", seed=3)
+    return assay.audit(model, held_out, truth, train=(x, y), profile="quick", seed=3)
 
 
 def test_every_candidate_gets_a_verdict(run):
@@ -53,7 +53,7 @@ def test_an_honest_linear_model_leaks_nothing_provable(run):
 
 
 def test_a_memorising_forest_is_caught_and_its_repair_leaks_less(cancer):
-    x, y, held, truth = cancer
+    x, y, held_out, truth = cancer
     noisy = y.copy()
     flip = np.random.default_rng(0).random(len(y)) < 0.3
     noisy[flip] = 1 - noisy[flip]
@@ -66,7 +66,7 @@ def test_a_memorising_forest_is_caught_and_its_repair_leaks_less(cancer):
 
     recipe = assay.Recipe(fit, x, noisy, regularises=True)
     model = fit(x, noisy, None, 0.0)
-    run = assay.audit(model, held, truth, train=(x, noisy), recipe=recipe, profile="quick")
+    run = assay.audit(model, held_out, truth, train=(x, noisy), recipe=recipe, profile="quick")
     assert run["PRV101"].verdict == "fail"
     assert not run.passed
     (repair_record,) = run.record.repairs
@@ -77,7 +77,7 @@ def test_a_memorising_forest_is_caught_and_its_repair_leaks_less(cancer):
 
 
 def test_a_repair_that_is_refused_is_told_and_ends_nothing(cancer):
-    x, y, held, truth = cancer
+    x, y, held_out, truth = cancer
     noisy = np.where(np.random.default_rng(0).random(len(y)) < 0.3, 1 - y, y)
 
     def fit(rows, labels, seed, strength):
@@ -85,7 +85,7 @@ def test_a_repair_that_is_refused_is_told_and_ends_nothing(cancer):
         return forest.fit(rows, labels if strength == 0 else labels + 1)  # other classes than the model's
 
     recipe = assay.Recipe(fit, x, noisy, regularises=True)
-    run = assay.audit(fit(x, noisy, None, 0.0), held, truth, train=(x, noisy), recipe=recipe, profile="quick")
+    run = assay.audit(fit(x, noisy, None, 0.0), held_out, truth, train=(x, noisy), recipe=recipe, profile="quick")
     assert run["PRV101"].verdict == "fail"
     (refusal,) = [r for r in run.record.refusals if r.verb == "repair"]
     assert refusal.kind == "CapabilityError"
@@ -93,22 +93,22 @@ def test_a_repair_that_is_refused_is_told_and_ends_nothing(cancer):
 
 
 def test_the_price_printed_before_is_what_is_asked(cancer):
-    x, y, held, _truth = cancer
-    told = []
+    x, y, held_out, _truth = cancer
+    events = []
     model = assay.wrap(LogisticRegression(max_iter=5000).fit(x, y))
-    run = assay.audit(model, held.iloc[:20], profile="quick", tell=lambda *event: told.append(event))
-    assert told[0][0] == "plan"
-    assert told[-1][0] == "end"
+    run = assay.audit(model, held_out.iloc[:20], profile="quick", progress=lambda *event: events.append(event))
+    assert events[0][0] == "plan"
+    assert events[-1][0] == "end"
     cost = run.record.cost
-    assert cost["forwards asked"] == cost["forwards asked, planned"]
-    assert 0 < cost["forwards"] <= cost["forwards asked"]
-    assert f"{cost['forwards asked']:,} forward and 0 backward passes" in told[0][1]
+    assert cost["model evaluations requested"] == cost["model evaluations requested, planned"]
+    assert 0 < cost["model evaluations"] <= cost["model evaluations requested"]
+    assert f"{cost['model evaluations requested']:,} model evaluations and 0 gradient evaluations" in events[0][1]
 
 
 def test_what_was_not_run_is_said_with_what_enables_it(run):
-    told = {item.what: item for item in run.record.not_run}
-    assert "sex" in told["diagnose.disparity"].enable
-    assert "gradients" in told["explain.saliency"].why
+    reasons = {item.what: item for item in run.record.not_run}
+    assert "sex" in reasons["diagnose.disparity"].enable
+    assert "gradients" in reasons["explain.saliency"].why
 
 
 def test_rows_left_out_are_told(run):
@@ -117,7 +117,7 @@ def test_rows_left_out_are_told(run):
 
 def test_the_json_has_a_schema_number_and_no_undefined_numbers(run):
     plain = json.loads(run.to_json())
-    assert plain["schema"] == 2
+    assert plain["schema"] == 3
     assert {"findings", "scores", "not_run", "limits", "cost"} <= set(plain)
 
 
@@ -133,33 +133,33 @@ def test_the_folder_holds_result_page_and_arrays(run, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_findings(cancer):
-    x, y, held, truth = cancer
+    x, y, held_out, truth = cancer
     model = LogisticRegression(max_iter=5000).fit(x, y)
-    first, second = (assay.audit(model, held.iloc[:20], truth.iloc[:20], profile="quick", seed=5) for _ in range(2))
+    first, second = (assay.audit(model, held_out.iloc[:20], truth.iloc[:20], profile="quick", seed=5) for _ in range(2))
     assert [f.estimate for f in first.findings] == pytest.approx(
         [f.estimate for f in second.findings], rel=0, abs=0, nan_ok=True
     )
 
 
 def test_frames_are_left_alone(cancer):
-    x, y, held, truth = cancer
-    copy = held.copy()
-    assay.audit(LogisticRegression(max_iter=5000).fit(x, y), held, truth, profile="quick")
-    pd.testing.assert_frame_equal(held, copy)
+    x, y, held_out, truth = cancer
+    copy = held_out.copy()
+    assay.audit(LogisticRegression(max_iter=5000).fit(x, y), held_out, truth, profile="quick")
+    pd.testing.assert_frame_equal(held_out, copy)
 
 
 def test_a_sensitive_column_that_does_not_exist_is_named(cancer):
-    x, y, held, _truth = cancer
+    x, y, held_out, _truth = cancer
     with pytest.raises(InputError, match="nationality"):
         assay.audit(
-            LogisticRegression(max_iter=5000).fit(x, y), held.iloc[:9], profile="quick", sensitive=("nationality",)
+            LogisticRegression(max_iter=5000).fit(x, y), held_out.iloc[:9], profile="quick", sensitive=("nationality",)
         )
 
 
 def test_an_unknown_profile_lists_the_profiles(cancer):
-    x, y, held, _truth = cancer
+    x, y, held_out, _truth = cancer
     with pytest.raises(InputError, match="quick, standard and deep"):
-        assay.audit(LogisticRegression(max_iter=5000).fit(x, y), held, profile="thorough")
+        assay.audit(LogisticRegression(max_iter=5000).fit(x, y), held_out, profile="thorough")
 
 
 def test_a_code_that_was_not_checked_is_an_error(run):
@@ -209,8 +209,8 @@ print("audited without torch")
 
 
 def test_the_record_holds_the_axioms_of_the_methods_asked(run):
-    told = run.record.axioms
-    assert set(told) == set(run.record.explanations)
-    assert told["shapley"]["completeness"] == "kept"
-    assert told["random"]["completeness"] == "violated"
-    assert json.loads(run.to_json())["axioms"] == {name: dict(found) for name, found in told.items()}
+    axioms = run.record.axioms
+    assert set(axioms) == set(run.record.explanations)
+    assert axioms["shapley"]["completeness"] == "kept"
+    assert axioms["random"]["completeness"] == "violated"
+    assert json.loads(run.to_json())["axioms"] == {name: dict(found) for name, found in axioms.items()}

@@ -1,4 +1,4 @@
-"""Two audits beside each other: courses of checks, paired where rows are shared, and drift beyond noise."""
+"""Two audits compared: status of checks, paired where rows are shared, and drift beyond noise."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import assay
 from assay.auditing.compare import to_html
 from assay.auditing.run import Run
 from assay.basics.errors import InputError
-from assay.basics.stats import Basis, student
+from assay.basics.stats import Basis, student_interval
 from assay.nouns.records.record import Record
-from assay.nouns.results.result import Finding
+from assay.nouns.results.finding import Finding
 
 
 def rows() -> tuple[np.ndarray, np.ndarray]:
@@ -49,18 +49,18 @@ def memorising() -> Run:
 
 def test_an_audit_compared_with_itself_shows_no_change(honest: Run) -> None:
     found = assay.compare(honest, honest)
-    assert {change.course for change in found.changes} == {"no change shown"}
+    assert {change.status for change in found.changes} == {"no change shown"}
     assert all(change.change == 0 for change in found.changes if not np.isnan(change.change))
     assert not any(drift.drifted for drift in found.drifts)
-    assert (found.moved_rows, found.rows, found.worse) == (0, 60, False)
+    assert (found.class_changes, found.rows, found.worse) == (0, 60, False)
 
 
-def test_a_fault_that_came_is_newly_failing_and_one_that_went_is_mended(honest: Run, memorising: Run) -> None:
+def test_a_fault_that_came_is_newly_failing_and_one_that_went_is_fixed(honest: Run, memorising: Run) -> None:
     forth, back = assay.compare(honest, memorising), assay.compare(memorising, honest)
     assert "PRV101" in {change.code for change in forth.of("newly failing")}
-    assert "PRV101" in {change.code for change in back.of("mended")}
+    assert "PRV101" in {change.code for change in back.of("fixed")}
     assert forth.worse
-    assert forth.changes[0].course == "newly failing"
+    assert forth.changes[0].status == "newly failing"
 
 
 def test_scores_of_the_same_rows_are_compared_row_by_row(honest: Run, memorising: Run) -> None:
@@ -69,7 +69,7 @@ def test_scores_of_the_same_rows_are_compared_row_by_row(honest: Run, memorising
     values = [run.record.scores["shapley", "faithfulness_correlation"].values for run in (honest, memorising)]
     difference = values[1] - values[0]
     shared = sum(c.before is not None and c.after is not None for c in found.changes)
-    oracle = student(difference[np.isfinite(difference)], 1 - 0.05 / shared)
+    oracle = student_interval(difference[np.isfinite(difference)], 1 - 0.05 / shared)
     assert change.paired
     assert change.interval is not None
     assert_allclose((change.interval.low, change.interval.high), (oracle.low, oracle.high))
@@ -94,7 +94,7 @@ def test_rows_now_explained_for_another_class_are_left_out_and_counted(honest: R
     drift = next(d for d in found.drifts if d.method == "shapley")
     assert different > 0
     assert (drift.changed, drift.rows) == (different, 60 - different)
-    assert found.moved_rows == different
+    assert found.class_changes == different
 
 
 def test_a_check_that_only_one_audit_has_is_new_or_gone(honest: Run) -> None:
@@ -106,7 +106,7 @@ def test_a_check_that_only_one_audit_has_is_new_or_gone(honest: Run) -> None:
     assert not new.worse
 
 
-def test_audits_of_other_rows_are_compared_by_their_intervals_and_told_so(honest: Run) -> None:
+def test_audits_of_other_rows_are_compared_by_their_intervals_and_noted(honest: Run) -> None:
     x, y = rows()
     other = audited(LogisticRegression().fit(x[:300], y[:300]), count=80)
     found = assay.compare(honest, other)

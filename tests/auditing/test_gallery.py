@@ -1,4 +1,4 @@
-"""Which rows are shown: the typical, the doubtful, the wrong, the unsteady."""
+"""Which rows are shown: typical, borderline, misclassified, unstable."""
 
 from __future__ import annotations
 
@@ -18,31 +18,34 @@ CHANCES = np.array([0.95, 0.9, 0.52, 0.48, 0.1, 0.8, 0.99, 0.3])
 TRUTH = np.array([1, 1, 1, 1, 0, 0, 0, 0])
 
 
-def asked() -> Case:
+def eight_rows() -> Case:
     """Eight rows whose chance of class yes is written in their only column."""
     model = assay.model.function(
-        lambda x: np.stack([1 - x[:, 0], x[:, 0]], axis=1), gives="probabilities", classes=("no", "yes"), name="told"
+        lambda x: np.stack([1 - x[:, 0], x[:, 0]], axis=1),
+        gives="probabilities",
+        classes=("no", "yes"),
+        name="first_column",
     )
     return assay.case(model, np.stack([CHANCES, np.arange(8.0)], axis=1))
 
 
 def by_name(truth: np.ndarray | None = TRUTH) -> dict[str, Gallery]:
-    return {gallery.name: gallery for gallery in galleries(asked(), truth, {}, {})}
+    return {gallery.name: gallery for gallery in galleries(eight_rows(), truth, {}, {})}
 
 
-def test_borderline_rows_come_by_the_lead_of_their_class() -> None:
+def test_borderline_rows_are_sorted_by_margin() -> None:
     assert by_name()["borderline"].rows[:3] == (2, 3, 7)
     assert by_name()["borderline"].of == 8
 
 
-def test_false_positives_and_negatives_are_told_apart_and_the_surest_comes_first() -> None:
+def test_false_positives_and_negatives_are_separate_and_the_most_confident_come_first() -> None:
     found = by_name()
     assert found["wrong: false positives"].rows == (6, 5)
-    assert "predicted yes, truly no" in found["wrong: false positives"].why
+    assert "predicted yes, true class no" in found["wrong: false positives"].why
     assert found["wrong: false negatives"].rows == (3,)
 
 
-def test_typical_rows_are_right_and_near_the_median_lead() -> None:
+def test_typical_rows_are_correct_and_near_the_median_margin() -> None:
     typical = by_name()["typical"]
     right = {0, 1, 2, 4, 7}
     assert set(typical.rows) == right

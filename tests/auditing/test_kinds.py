@@ -16,8 +16,8 @@ from xgboost import XGBClassifier
 
 import assay
 from assay import repair
-from assay.auditing.profile import PROFILES
-from assay.auditing.setting import Setting
+from assay.auditing.planning.profiles import profile_of
+from assay.auditing.planning.scope import AuditScope
 from assay.basics.errors import InputError
 from assay.engine.cost import cost_of
 
@@ -39,8 +39,8 @@ def town():
 
 
 BOOSTED = {
-    "xgboost": lambda: XGBClassifier(n_estimators=20, enable_categorical=True),
-    "lightgbm": lambda: LGBMClassifier(n_estimators=20, verbose=-1),
+    "xgboost": lambda: XGBClassifier(n_estimators=20, enable_categorical=True, n_jobs=1),
+    "lightgbm": lambda: LGBMClassifier(n_estimators=20, verbose=-1, n_jobs=1),
     "histogram": lambda: HistGradientBoostingClassifier(max_iter=20, categorical_features="from_dtype"),
 }
 
@@ -68,14 +68,14 @@ def test_strings_and_categories_give_the_same_audit_in_pandas_and_polars(kind, t
     model = BOOSTED.get(kind, piped)().fit(x[:300], y[:300])
     both = x if kind in BOOSTED else x.assign(job=x.job.astype(str))  # boosted trees in pandas take categories alone
     frames = both, pl.from_pandas(x).with_columns(pl.col("job").cast(pl.String))
-    told = []
+    findings = []
     for frame in frames:
         rows, other = (frame.iloc[300:], frame.iloc[:300]) if frame is both else (frame[300:], frame[:300])
         train = (other, y[:300].to_numpy())
         run = assay.audit(model, rows, y[300:].to_numpy(), train=train, sensitive=("town",), profile="quick")
-        told.append([(f.code, f.subject, f.verdict, f.estimate, f.interval, f.n) for f in run.findings])
-    assert len(told[0]) >= 25
-    assert repr(told[0]) == repr(told[1])
+        findings.append([(f.code, f.subject, f.verdict, f.estimate, f.interval, f.n) for f in run.findings])
+    assert len(findings[0]) >= 25
+    assert repr(findings[0]) == repr(findings[1])
 
 
 def test_a_regression_is_audited_without_classes():
@@ -89,7 +89,8 @@ def test_a_regression_is_audited_without_classes():
 
 def test_a_net_on_a_table_is_audited_with_gradients():
     x, y = load_wine(return_X_y=True)
-    net = torch.nn.Sequential(torch.nn.Linear(13, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
+    x = x[:, :6]
+    net = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))
     run = assay.audit(net, ((x - x.mean(0)) / x.std(0))[:80], y[:80], profile="quick")
     assert {"expected_gradients", "smooth_grad", "shapley"} <= set(run.record.explanations)
     assert run["SAN102"].n == 60
@@ -98,7 +99,7 @@ def test_a_net_on_a_table_is_audited_with_gradients():
 
 def test_a_method_of_unknown_price_enters_no_plan():
     x, y = load_wine(return_X_y=True)
-    asked = assay.case(assay.wrap(Ridge().fit(x, y)), x[:5])
-    setting = Setting(asked, PROFILES["table", "quick"], assay.Constant(0.0), None, None, (), np.arange(5))
-    with pytest.raises(InputError, match=r"repair\.smoothing has no price"):
+    case = assay.case(assay.wrap(Ridge().fit(x, y)), x[:5])
+    setting = AuditScope(case, profile_of("table", "quick"), assay.Constant(0.0), None, None, (), np.arange(5))
+    with pytest.raises(InputError, match=r"repair\.smoothing has no cost"):
         cost_of(repair.smoothing.method, setting.case, {})

@@ -1,4 +1,4 @@
-"""The ledger: every step once, whatever is killed, damaged or done twice at a time."""
+"""The result store: every step once, whatever is killed, damaged or done twice at a time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from tests.contract.subjects import neural, plain
 
 import assay
 from assay import explain
-from assay.auditing.result_store import ResultStore
+from assay.auditing.steps.result_store import ResultStore
 from assay.basics.errors import InputError
 from assay.basics.stats import Basis
-from assay.nouns.results.result import Finding, Refusal
+from assay.nouns.results.finding import Finding
+from assay.nouns.results.result import Refusal
 
 DEPENDS = {"model": "m", "options": {"budget": 8}}
 
@@ -129,4 +130,4 @@ def test_costs_are_those_of_the_first_making(tmp_path: Path) -> None:
     for _ in range(2):
         result_store = ResultStore(tmp_path, case.model.meter)
         result_store.once("explain", DEPENDS, lambda: explain.saliency(case))
-        assert result_store.total()["backwards"] == 3
+        assert result_store.total()["gradient evaluations"] == 3

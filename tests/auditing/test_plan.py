@@ -11,7 +11,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 import assay
-from assay.auditing.audit import prepared, told
+from assay.auditing.audit import describe_plan, prepare
 from assay.auditing.run import Run
 from assay.basics.errors import InputError
 from assay.model.model import Model
@@ -35,15 +35,15 @@ def pictures() -> tuple[Model, torch.Tensor]:
 
 def test_planning_asks_the_model_nothing() -> None:
     model, x, y = table()
-    asked = prepared(model, x[300:], y[300:], train=(x[:300], y[:300]), suspects=("0",))
-    assert asked.plan.cost.forwards > 0
-    assert asked.subject.model.meter.forwards == 0
+    prepared = prepare(model, x[300:], y[300:], train=(x[:300], y[:300]), suspects=("0",))
+    assert prepared.plan.cost.forwards > 0
+    assert prepared.inputs.model.meter.forwards == 0
 
 
 def test_a_table_is_asked_exactly_what_was_planned() -> None:
     model, x, y = table()
     run = assay.audit(model, x[300:], y[300:], train=(x[:300], y[:300]), suspects=("0", "1"), profile="quick")
-    assert run.record.cost["forwards asked"] == run.record.cost["forwards asked, planned"]
+    assert run.record.cost["model evaluations requested"] == run.record.cost["model evaluations requested, planned"]
     assert {"SHC201", "SHC202", "DAT101", "PRV101"} <= {finding.code for finding in run.findings}
 
 
@@ -51,8 +51,8 @@ def test_pictures_are_asked_exactly_what_was_planned_forwards_and_backwards() ->
     model, x = pictures()
     run = assay.audit(model, x, profile="quick")
     cost = run.record.cost
-    assert cost["forwards asked"] == cost["forwards asked, planned"]
-    assert cost["backwards"] == cost["backwards, planned"] > 0
+    assert cost["model evaluations requested"] == cost["model evaluations requested, planned"]
+    assert cost["gradient evaluations"] == cost["gradient evaluations, planned"] > 0
     assert {"top_k", "mus", "soft_stability"} <= {b.method for b in run.record.attack_results.values()} | set(
         run.record.certificates
     )
@@ -61,11 +61,11 @@ def test_pictures_are_asked_exactly_what_was_planned_forwards_and_backwards() ->
 def test_groups_and_repairs_cost_at_most_what_is_said() -> None:
     model, x, y = table()
     group = np.where(x[300:, 0] > 0.5, "a", "b")
-    asked = prepared(model, x[300:], y[300:], sensitive={"group": group}, profile="quick")
-    most = asked.plan.cost.forwards + asked.plan.at_most.forwards
-    assert asked.plan.at_most.forwards > 0
-    assert "more as groups and repairs turn out" in told(asked.plan)
-    assert asked.plan.cost.forwards < asked.run().record.cost["forwards asked"] <= most
+    prepared = prepare(model, x[300:], y[300:], sensitive={"group": group}, profile="quick")
+    most = prepared.plan.cost.forwards + prepared.plan.at_most.forwards
+    assert prepared.plan.at_most.forwards > 0
+    assert "for steps whose size depends on the data" in describe_plan(prepared.plan)
+    assert prepared.plan.cost.forwards < prepared.run().record.cost["model evaluations requested"] <= most
 
 
 def test_selected_checks_alone_are_made_and_judged() -> None:
@@ -75,15 +75,15 @@ def test_selected_checks_alone_are_made_and_judged() -> None:
         "DAT101", "DAT102", "DAT103", "DAT104", "EXP201", "EXP202", "EXP203",
     }  # fmt: skip
     assert not run.record.certificates
-    assert run.record.cost["forwards asked"] == run.record.cost["forwards asked, planned"]
+    assert run.record.cost["model evaluations requested"] == run.record.cost["model evaluations requested, planned"]
 
 
 def test_a_repair_is_planned_and_made_only_for_checks_that_are_wanted() -> None:
     model, x, y = table()
     recipe = assay.Recipe(lambda rows, labels, *_: LogisticRegression().fit(rows, labels), x[:300], y[:300])
     given = {"train": (x[:300], y[:300]), "recipe": recipe, "profile": "quick"}
-    assert prepared(model, x[300:], y[300:], **given, select=("PRV",)).plan.at_most.forwards > 0
-    without = prepared(model, x[300:], y[300:], **given, select=("EXP",))
+    assert prepare(model, x[300:], y[300:], **given, select=("PRV",)).plan.at_most.forwards > 0
+    without = prepare(model, x[300:], y[300:], **given, select=("EXP",))
     assert without.plan.at_most.forwards == 0
     assert without.run().record.repairs == ()
 
@@ -105,11 +105,11 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("given", "told"), WRONG.values(), ids=WRONG)
-def test_what_does_not_fit_is_refused_before_the_model_is_asked(given: dict[str, object], told: str) -> None:
+@pytest.mark.parametrize(("given", "message"), WRONG.values(), ids=WRONG)
+def test_what_does_not_fit_is_refused_before_the_model_is_evaluated(given: dict[str, object], message: str) -> None:
     model, x, _ = table()
-    with pytest.raises(InputError, match=told):
-        prepared(model, x[:10], **given)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(InputError, match=message):
+        prepare(model, x[:10], **given)  # type: ignore[arg-type]  # wrong on purpose
     assert model.meter.forwards == 0
 
 
@@ -121,15 +121,17 @@ def test_methods_and_scores_of_ones_own_are_planned_priced_and_made() -> None:
         "max_sensitivity": {"draws": 2},
         "average_sensitivity": {"draws": 2},
     }
-    asked = prepared(model, x, profile="quick", methods=["saliency", "occlusion"], scores=scores)
-    assert [s.method for s in asked.plan.steps if s.verb == "explain" and s.subject == ""][:2] == [
+    prepared = prepare(model, x, profile="quick", methods=["saliency", "occlusion"], scores=scores)
+    assert [s.method for s in prepared.plan.steps if s.verb == "explain" and s.subject == ""][:2] == [
         "saliency",
         "occlusion",
     ]
-    run = asked.run()
+    run = prepared.run()
     cost = run.record.cost
-    assert cost["forwards asked"] == cost["forwards asked, planned"]
-    assert cost["forwards"] < cost["forwards asked"]  # one curve and one neighbourhood serve two scores each
+    assert cost["model evaluations requested"] == cost["model evaluations requested, planned"]
+    assert (
+        cost["model evaluations"] < cost["model evaluations requested"]
+    )  # one curve and one neighbourhood serve two scores each
     assert {(name, score) for name, score in run.record.scores} >= {
         (name, score) for name in ("saliency", "occlusion", "random") for score in scores
     }
@@ -146,28 +148,28 @@ def test_a_second_score_of_the_same_neighbourhood_costs_no_pass() -> None:
         methods=["saliency"],
         scores={"max_sensitivity": {"draws": 3}, "average_sensitivity": {"draws": 3}, "local_lipschitz": {"draws": 3}},
     )
-    assert two.record.cost["forwards"] == one.record.cost["forwards"]
-    assert two.record.cost["backwards"] == one.record.cost["backwards"]
+    assert two.record.cost["model evaluations"] == one.record.cost["model evaluations"]
+    assert two.record.cost["gradient evaluations"] == one.record.cost["gradient evaluations"]
 
 
 def test_options_and_scores_that_do_not_exist_are_refused_before_anything_runs() -> None:
     model, x = pictures()
     with pytest.raises(InputError, match=r"explain\.saliency has no option 'steps'"):
-        prepared(model, x, methods={"saliency": {"steps": 3}})
+        prepare(model, x, methods={"saliency": {"steps": 3}})
     with pytest.raises(InputError, match=r"no method evaluate\.deletoin"):
-        prepared(model, x, scores=["deletoin"])
+        prepare(model, x, scores=["deletoin"])
 
 
 def test_a_score_that_lacks_something_is_left_out_with_the_reason() -> None:
     model, x = pictures()
-    asked = prepared(model, x, methods=["saliency"], scores=["pointing_game", "familiarity", "deletion"])
-    told = {item.what: item.why for item in asked.plan.skipped}
-    assert "inside" in told["evaluate.pointing_game of saliency"]
-    assert told["evaluate.familiarity of saliency"] == "no training rows were given"
+    prepared = prepare(model, x, methods=["saliency"], scores=["pointing_game", "familiarity", "deletion"])
+    reasons = {item.what: item.why for item in prepared.plan.skipped}
+    assert "inside" in reasons["evaluate.pointing_game of saliency"]
+    assert reasons["evaluate.familiarity of saliency"] == "it needs training rows with their labels"
 
 
 def test_what_scores_share_is_known_again_by_an_audit_that_goes_on(tmp_path: Path) -> None:
-    """Of two scores of one neighbourhood the second is made anew; what the first asked is found in the store."""
+    """Of two scores of one neighbourhood the second is computed again, from what the first stored."""
     model, x = pictures()
     scores = {"max_sensitivity": {"draws": 3}, "average_sensitivity": {"draws": 3}}
 
@@ -175,7 +177,7 @@ def test_what_scores_share_is_known_again_by_an_audit_that_goes_on(tmp_path: Pat
         return assay.audit(model, x, profile="quick", methods=["saliency"], scores=scores, store=tmp_path)
 
     whole = audited()
-    outcomes = {place: load(place).held["outcome"] for place in tmp_path.glob("??/*.assay")}
+    outcomes = {place: load(place).contents["outcome"] for place in tmp_path.glob("??/*.assay")}
     second = [p for p, o in outcomes.items() if isinstance(o, Score) and o.provenance.method == "average_sensitivity"]
     assert len(second) == len(whole.record.explanations)
     for place in second:

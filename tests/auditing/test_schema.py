@@ -36,8 +36,8 @@ def result() -> dict[str, object]:
         repairs=(RepairRecord("refit", "trained again", "m", {"accuracy": 0.9}, {"accuracy": float("nan")}, (), ()),),
         waivers=(Waiver("SHC", "ada", "known", "2027-01-31"),),
     )
-    told: dict[str, object] = json.loads(Run(record).to_json())
-    return told
+    result: dict[str, object] = json.loads(Run(record).to_json())
+    return result
 
 
 def test_a_real_result_is_valid(result):
@@ -59,7 +59,7 @@ def test_a_result_with_something_strange_is_not(result):
 @pytest.mark.parametrize("name", FILES)
 def test_the_published_file_is_the_schema(name):
     text = (PUBLISHED / f"{name}.json").read_text(encoding="utf-8")
-    assert text == json.dumps(schema(name), indent=1) + "\n", f"write it anew: assay schema {name}"
+    assert text == json.dumps(schema(name), indent=1) + "\n", f"write it again: assay schema {name}"
 
 
 def test_the_schema_forbids_what_it_does_not_name():

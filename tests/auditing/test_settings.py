@@ -13,9 +13,9 @@ from tests.auditing.test_plan import pictures, table
 import assay
 from assay import Blur, Conditional, Marginal, Mean
 from assay.auditing import settings_grid as settings
-from assay.auditing.audit import prepared
-from assay.auditing.config import configured
-from assay.auditing.profile import PROFILES
+from assay.auditing.audit import prepare
+from assay.auditing.config import load_config
+from assay.auditing.planning.profiles import all_profiles
 from assay.auditing.run import Run
 from assay.auditing.schema import ResultFile
 from assay.model.model import Model
@@ -47,7 +47,7 @@ def grid_of(run: Run) -> SettingsGrid:
     return run.record.settings_grid
 
 
-def test_a_setting_that_turns_the_ranking_is_told(run: Run) -> None:
+def test_a_setting_that_reverses_the_ranking_is_reported(run: Run) -> None:
     grid, found = grid_of(run), run["SCO103"]
     assert grid.methods == ("shapley", "saliency", "random")
     assert len(grid.settings) == 6  # three removals, two signs; three columns are too few for a coarser curve
@@ -56,11 +56,11 @@ def test_a_setting_that_turns_the_ranking_is_told(run: Run) -> None:
         assert grid.winners(place) == first
     assert found.verdict == "informative"
     assert found.estimate == 1.0
-    assert "shapley comes first of 2 by deletion (background rows, value, one part a step, as given)" in found.claim
-    assert "under 3 of 5 other settings another method does, firmly under 3" in found.claim
-    along = found.evidence["farthest along each axis"]
-    assert (along["sign"]["usual rank"], along["sign"]["rank"]) == (1, 2)
-    assert along["removal"]["usual rank"] == along["removal"]["rank"]
+    assert "shapley ranks first of 2 by deletion (background rows, value, one feature a step, as given)" in found.claim
+    assert "under 3 of 5 other settings another method does (3 of them in nearly all bootstrap draws)" in found.claim
+    along = found.evidence["largest rank change by axis"]
+    assert (along["sign"]["audit's rank"], along["sign"]["rank"]) == (1, 2)
+    assert along["removal"]["audit's rank"] == along["removal"]["rank"]
 
 
 def test_the_usual_setting_is_the_audits_own(run: Run) -> None:
@@ -71,12 +71,16 @@ def test_the_usual_setting_is_the_audits_own(run: Run) -> None:
 def test_it_is_on_the_page_in_the_json_and_in_the_comment(run: Run, tmp_path: Path) -> None:
     page = run.save(tmp_path).read_text(encoding="utf-8")
     assert "The ranking under other settings" in page
-    assert "shapley by 1 place, from rank 1 to 2 (background rows, value, one part a step, absolute)" in page
-    told = ResultFile.model_validate_json((tmp_path / "result.json").read_text(), strict=True).settings_grid
-    assert told is not None
-    assert told.settings[1].best == ["saliency"]
-    assert told.settings[1].ranks == {"shapley": 2.0, "saliency": 1.0}
-    assert (told.farthest["sign"].usual, told.farthest["sign"].there, told.farthest["sign"].turned) == (1.0, 2.0, 1.0)
+    assert "shapley by 1 place, from rank 1 to 2 (background rows, value, one feature a step, absolute)" in page
+    grid = ResultFile.model_validate_json((tmp_path / "result.json").read_text(), strict=True).settings_grid
+    assert grid is not None
+    assert grid.settings[1].best == ["saliency"]
+    assert grid.settings[1].ranks == {"shapley": 2.0, "saliency": 1.0}
+    assert (grid.farthest["sign"].default_rank, grid.farthest["sign"].rank, grid.farthest["sign"].turned) == (
+        1.0,
+        2.0,
+        1.0,
+    )
     assert Run.load(tmp_path).to_json() == run.to_json()
     from assay.report.formats.markdown import markdown
 
@@ -86,13 +90,13 @@ def test_it_is_on_the_page_in_the_json_and_in_the_comment(run: Run, tmp_path: Pa
 def test_several_targets_cost_what_the_plan_says_and_no_more_passes_than_one() -> None:
     model, x = pictures()
     given = small(scores={"deletion": {"steps": 8}}, settings_grid=True)
-    asked = prepared(model, x, **given)
-    (step,) = [step for step in asked.plan.steps if step.method == "settings_grid"]
+    prepared = prepare(model, x, **given)
+    (step,) = [step for step in prepared.plan.steps if step.method == "settings_grid"]
     assert step.options["targets"][0].name == "logit"
     assert step.options["targets"][1:] == ("log_odds", "probability")
     assert step.options["steps"] == (8, 2)
-    run = asked.run()
-    assert run.record.cost["forwards asked"] == run.record.cost["forwards asked, planned"]
+    run = prepared.run()
+    assert run.record.cost["model evaluations requested"] == run.record.cost["model evaluations requested, planned"]
     curve, rows, explained = 8 + 2, 3, 3
     assert step.cost.forwards == rows * explained * curve * 3 * 2  # three removals, two signs; targets are free
     assert grid_of(run).cost["forwards"] <= step.cost.forwards
@@ -101,13 +105,14 @@ def test_several_targets_cost_what_the_plan_says_and_no_more_passes_than_one() -
 
 def test_one_target_reads_what_the_audit_knows_already(run: Run) -> None:
     cost = run.record.cost
-    assert cost["forwards asked"] == cost["forwards asked, planned"]
+    assert cost["model evaluations requested"] == cost["model evaluations requested, planned"]
     model, x = planted()
-    own = settings.cost
-    asked = prepared(model, x, background=np.zeros((4, 3)), settings_grid=True, **small())
-    (step,) = [step for step in asked.plan.steps if step.method == "settings_grid"]
-    assert own(asked.setting, step.options, "deletion", 3) == step.cost
-    assert grid_of(run).cost["forwards"] <= 20 * 7 * 2  # of the audit's own removal shapley had asked all coalitions
+    own = settings.grid_cost
+    prepared = prepare(model, x, background=np.zeros((4, 3)), settings_grid=True, **small())
+    (step,) = [step for step in prepared.plan.steps if step.method == "settings_grid"]
+    assert own(prepared.scope, step.options, "deletion", 3) == step.cost
+    # shapley has evaluated all coalitions of the audit's own removal
+    assert grid_of(run).cost["forwards"] <= 20 * 7 * 2
 
 
 @pytest.mark.parametrize("made", [planted, lambda: table()[:2]], ids=["one target", "two targets"])
@@ -115,26 +120,26 @@ def test_an_audit_that_goes_on_ends_with_the_same_bytes(made: Any, tmp_path: Pat
     model, x = made()
     given = small(settings_grid=True, store=tmp_path) | {"methods": ["shapley", "occlusion"]}
     whole = assay.audit(model, x[-6:], **given)
-    place = next(p for p in tmp_path.glob("??/*.assay") if isinstance(load(p).held["outcome"], SettingsGrid))
+    place = next(p for p in tmp_path.glob("??/*.assay") if isinstance(load(p).contents["outcome"], SettingsGrid))
     before = place.read_bytes()
-    kept = json.loads(whole.to_json())
+    expected = json.loads(whole.to_json())
     for resumed in (True, False):
         if resumed:
             place.unlink()
         again = assay.audit(model, x[-6:], **given)
         assert (int(again.record.times["model evaluations now"].replace(",", "")) > 2 * 6) is resumed
         assert place.read_bytes() == before
-        assert {**json.loads(again.to_json()), "times": {}} == {**kept, "times": {}}
+        assert {**json.loads(again.to_json()), "times": {}} == {**expected, "times": {}}
 
 
 def test_it_is_made_in_profile_deep_and_where_it_is_asked_for() -> None:
     model, x = planted()
 
     def planned(**options: Any) -> bool:
-        steps = prepared(model, x, **{**small(), **options}).plan.steps
+        steps = prepare(model, x, **{**small(), **options}).plan.steps
         return any(step.method == "settings_grid" for step in steps)
 
-    assert {name for (_, name), profile in PROFILES.items() if profile.settings_grid} == {"deep"}
+    assert {name for (_, name), profile in all_profiles().items() if profile.settings_grid} == {"deep"}
     assert planned(profile="deep")
     assert not planned(profile="deep", settings_grid=False)
     assert not planned(profile="standard")
@@ -154,33 +159,33 @@ def test_an_audit_that_is_not_asked_has_none() -> None:
 
 def test_what_it_lacks_is_told() -> None:
     model, x = planted()
-    for given, told in (
+    for given, grid in (
         ({"methods": ["shapley"]}, "two explanations or more"),
         ({"scores": ["sparseness"]}, "a score of faithfulness"),
     ):
-        laid = prepared(model, x, **small(settings_grid=True, **given)).plan
+        laid = prepare(model, x, **small(settings_grid=True, **given)).plan
         (why,) = [item.why for item in laid.skipped if item.what == "diagnose.settings_grid"]
-        assert told in why
+        assert grid in why
 
 
 def test_removals_fit_the_data() -> None:
     model, x = pictures()
-    setting = prepared(model, x, **small()).setting
-    assert list(settings.removals(setting)) == ["blur", "mean picture", "zeros"]
+    setting = prepare(model, x, **small()).scope
+    assert list(settings.removals(setting)) == ["blur", "mean image", "zeros"]
     assert isinstance(setting.remove, Blur)
     import pandas as pd
 
     frame = pd.DataFrame({"age": np.arange(12.0), "job": ["cook", "clerk", "nurse"] * 4})
     coded = assay.model.function(lambda rows: np.ones(len(rows)))
-    words = settings.removals(prepared(coded, frame, **small()).setting)
+    words = settings.removals(prepare(coded, frame, **small()).scope)
     assert [type(removal) for removal in words.values()] == [Marginal, Conditional]
-    plain = settings.removals(prepared(*planted(), **small()).setting)
+    plain = settings.removals(prepare(*planted(), **small()).scope)
     assert [type(removal) for removal in plain.values()] == [Marginal, Mean, Conditional]
 
 
 def test_the_file_and_the_command_line_ask_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert configured(None).audit.settings_grid is None
+    assert load_config(None).audit.settings_grid is None
     Path("assay.toml").write_text("[audit]\nsettings_grid = true\n", encoding="utf-8")
-    assert configured(None, {"audit": {"settings_grid": None}}).audit.settings_grid is True
-    assert configured(None, {"audit": {"settings_grid": False}}).audit.settings_grid is False
+    assert load_config(None, {"audit": {"settings_grid": None}}).audit.settings_grid is True
+    assert load_config(None, {"audit": {"settings_grid": False}}).audit.settings_grid is False

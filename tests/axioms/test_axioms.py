@@ -1,4 +1,4 @@
-"""Every axiom catches a method that breaks it, and lets pass one that keeps it."""
+"""Every axiom detects a method that violates it, and accepts a method that keeps it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ import pytest
 import torch
 
 from assay.axioms import AXIOMS, Subject
-from assay.axioms.measurement import Explain, Measured, asking, either, worst
-from assay.axioms.subjects import function, of
+from assay.axioms.measurement import (
+    Explain,
+    Measurement,
+    first_applicable,
+    with_subject_baseline,
+    worst_measurement,
+)
+from assay.axioms.networks import make_function
+from assay.axioms.subjects import function_subject
 from assay.basics.errors import CapabilityError, InputError
 from assay.explain import integrated_gradients, permutation_shapley, saliency, shapley
 from assay.nouns.inputs.rows import to_floats
@@ -19,8 +26,8 @@ from assay.nouns.results.result import Explanation
 
 
 def sound(subject: Subject) -> Explanation:
-    """Shapley values with absent parts at the start: every axiom holds."""
-    return asking(shapley.method)(subject)
+    """Shapley values with removed features at the baseline: every axiom holds."""
+    return with_subject_baseline(shapley.method)(subject)
 
 
 def changed(change: Callable[[Explanation, Subject], object]) -> Explain:
@@ -76,7 +83,7 @@ def test_there_is_a_broken_method_for_every_axiom() -> None:
 
 
 @pytest.mark.parametrize("axiom", AXIOMS)
-def test_a_broken_method_is_caught_and_told_with_numbers(axiom: str) -> None:
+def test_a_broken_method_is_detected_with_a_numeric_counterexample(axiom: str) -> None:
     found = AXIOMS[axiom](BROKEN[axiom])
     assert found.verdict == "violated"
     assert found.size is not None
@@ -88,49 +95,49 @@ def test_a_broken_method_is_caught_and_told_with_numbers(axiom: str) -> None:
 def test_a_sound_method_passes_on_every_subject(axiom: str) -> None:
     found = AXIOMS[axiom](sound)
     assert found.verdict == "kept"
-    assert found.answered == found.asked > 1
+    assert found.subjects_answered == found.subjects_tested > 1
 
 
-def test_what_is_broken_is_broken_by_as_much_as_was_planted() -> None:
+def test_the_size_of_a_violation_is_the_size_of_the_change() -> None:
     assert AXIOMS["completeness"](BROKEN["completeness"]).size == pytest.approx(0.1)
     assert AXIOMS["linear_agreement"](BROKEN["linear_agreement"]).size == pytest.approx(1.0)
     assert AXIOMS["monotonicity"](BROKEN["monotonicity"]).size == pytest.approx(1.0)
 
 
-def test_a_constant_shift_says_nothing_about_a_structured_one() -> None:
+def test_constant_shift_invariance_does_not_imply_structured_shift_invariance() -> None:
     assert AXIOMS["constant_shift_invariance"](BROKEN["structured_shift_invariance"]).verdict == "kept"
 
 
 def test_the_saturated_rectifier_gets_minus_one_from_integrated_gradients_and_nothing_from_the_slope() -> None:
-    first = function([[-1.0, 0.0, 0.0, 0.0]], [1.0], [1.0], 1.0)
-    asked = of("numbers", first, [2.0, 0.0, 0.0, 0.0], 0.0, "saturated")
-    assert asking(integrated_gradients.method)(asked).values[0, 0] == pytest.approx(-1.0, abs=0.05)
-    assert asking(saliency.method)(asked).values[0, 0] == 0.0
+    first = make_function([[-1.0, 0.0, 0.0, 0.0]], [1.0], [1.0], 1.0)
+    subject = function_subject("numbers", first, [2.0, 0.0, 0.0, 0.0], 0.0, "saturated")
+    assert with_subject_baseline(integrated_gradients.method)(subject).values[0, 0] == pytest.approx(-1.0, abs=0.05)
+    assert with_subject_baseline(saliency.method)(subject).values[0, 0] == 0.0
 
 
-def test_an_error_that_the_method_tells_leaves_small_violations_undecided() -> None:
-    def unsure(subject: Subject) -> Explanation:
+def test_a_large_standard_error_leaves_small_violations_undecided() -> None:
+    def uncertain(subject: Subject) -> Explanation:
         e = BROKEN["completeness"](subject)
         return replace(e, stderr=np.full_like(e.values, 10.0))
 
-    found = AXIOMS["completeness"](unsure)
+    found = AXIOMS["completeness"](uncertain)
     assert found.verdict == "undecided"
     assert found.tolerance > (found.size or 0.0)
 
 
-def test_chance_does_not_stand_between_two_functions() -> None:
-    """Permutations are drawn, and drawn alike for f, g and their sum."""
-    found = AXIOMS["linearity"](asking(permutation_shapley.method))
+def test_two_functions_use_the_same_random_numbers() -> None:
+    """The random permutations are the same for f, g and their sum."""
+    found = AXIOMS["linearity"](with_subject_baseline(permutation_shapley.method))
     assert (found.verdict, found.tolerance) == ("kept", 0.0)
 
 
-def test_a_method_that_refuses_everything_is_not_applicable_in_its_own_words() -> None:
+def test_a_method_that_refuses_everything_is_not_applicable_with_its_own_message() -> None:
     def refusing(subject: Subject) -> Explanation:
         raise CapabilityError("needs a moon")
 
     for axiom in AXIOMS.values():
         found = axiom(refusing)
-        assert (found.verdict, found.counterexample, found.answered) == ("not applicable", "needs a moon", 0)
+        assert (found.verdict, found.counterexample, found.subjects_answered) == ("not applicable", "needs a moon", 0)
 
 
 def test_other_errors_are_not_swallowed() -> None:
@@ -141,7 +148,7 @@ def test_other_errors_are_not_swallowed() -> None:
         AXIOMS["dummy"](broken)
 
 
-def test_undefined_values_are_no_answer() -> None:
+def test_undefined_values_are_not_applicable() -> None:
     undefined = changed(lambda e, s: np.full_like(e.values, np.nan))
     found = AXIOMS["dummy"](undefined)
     assert found.verdict == "not applicable"
@@ -149,15 +156,15 @@ def test_undefined_values_are_no_answer() -> None:
 
 
 def test_the_worst_is_the_worst_verdict_before_the_largest_size() -> None:
-    one, two = Measured(0.5, 1.0, "unsure"), Measured(0.1, 0.0, "sure")
-    found = worst([lambda: one, lambda: two, lambda: Measured(None, 0.0, "refused", 0)])
-    assert (found.counterexample, found.answered, found.asked) == ("sure", 2, 3)
+    one, two = Measurement(0.5, 1.0, "undecided"), Measurement(0.1, 0.0, "violated")
+    found = worst_measurement([lambda: one, lambda: two, lambda: Measurement(None, 0.0, "refused", 0)])
+    assert (found.counterexample, found.subjects_answered, found.subjects_tested) == ("violated", 2, 3)
 
 
-def test_a_second_question_is_put_only_where_the_first_is_refused() -> None:
-    def refused() -> Measured:
+def test_the_second_test_runs_only_if_the_first_is_refused() -> None:
+    def refused() -> Measurement:
         raise CapabilityError("no")
 
-    two = Measured(0.1, 0.0, "second")
-    assert either(refused, lambda: two)() is two
-    assert either(lambda: two, refused)() is two
+    two = Measurement(0.1, 0.0, "second")
+    assert first_applicable(refused, lambda: two)() is two
+    assert first_applicable(lambda: two, refused)() is two

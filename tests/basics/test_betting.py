@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from assay.basics.betting import betting
+from assay.basics.betting import betting_interval
 
 
 def hedged_capital(x, m, miss):
@@ -24,7 +24,7 @@ def hedged_capital(x, m, miss):
 
 def test_the_limits_are_where_the_capital_reaches_its_goal():
     x = np.random.default_rng(0).beta(2, 5, size=60)
-    low, high = betting(x[:, None], 0.0, 1.0, 0.05)
+    low, high = betting_interval(x[:, None], 0.0, 1.0, 0.05)
     for limit, inward in ((float(low[0]), 1e-6), (float(high[0]), -1e-6)):
         assert hedged_capital(x, limit - inward, 0.05) >= 20
         assert hedged_capital(x, limit + inward, 0.05) < 20
@@ -32,15 +32,15 @@ def test_the_limits_are_where_the_capital_reaches_its_goal():
 
 def test_another_range_is_another_scale():
     x = np.random.default_rng(1).uniform(size=(40, 3))
-    low, high = betting(x, 0.0, 1.0, 0.1)
-    moved_low, moved_high = betting(6 * x - 2, -2.0, 4.0, 0.1)
+    low, high = betting_interval(x, 0.0, 1.0, 0.1)
+    moved_low, moved_high = betting_interval(6 * x - 2, -2.0, 4.0, 0.1)
     np.testing.assert_allclose(moved_low, 6 * low - 2, atol=1e-9)
     np.testing.assert_allclose(moved_high, 6 * high - 2, atol=1e-9)
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.0, 1.0])
 def test_a_constant_is_within_and_an_end_of_the_range_is_reached(value):
-    low, high = betting(np.full((200, 1), value), -1.0, 1.0, 0.05)
+    low, high = betting_interval(np.full((200, 1), value), -1.0, 1.0, 0.05)
     assert low[0] <= value <= high[0]
     assert high[0] - low[0] < 0.1
 
@@ -49,5 +49,5 @@ def test_a_constant_is_within_and_an_end_of_the_range_is_reached(value):
 @pytest.mark.parametrize("chance", [0.02, 0.5, 0.9])
 def test_it_covers_coins_of_any_bias(draws, chance):
     x = (np.random.default_rng(draws).random((draws, 800)) < chance).astype(float)
-    low, high = betting(x, 0.0, 1.0, 0.1)
+    low, high = betting_interval(x, 0.0, 1.0, 0.1)
     assert ((low <= chance) & (chance <= high)).mean() >= 0.9

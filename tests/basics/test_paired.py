@@ -10,14 +10,14 @@ from scipy import stats as scipy_stats
 from assay.basics.errors import InputError
 from assay.basics.paired_tests import (
     cliffs_delta,
-    equivalence,
-    holm_among,
+    equivalence_p_value,
     rows_to_decide,
+    shaffer_holm,
     sign_flip,
     signed_rank,
-    standardised,
+    standardised_mean_difference,
 )
-from assay.basics.stats import Interval, holm, student
+from assay.basics.stats import Interval, holm, student_interval
 
 
 def literal(differences: np.ndarray) -> float:
@@ -52,7 +52,7 @@ def test_a_missing_row_is_as_if_it_were_not_there() -> None:
     assert np.isnan(sign_flip(np.full((3, 1), np.nan)))[0]
 
 
-def test_equal_methods_are_never_told_apart() -> None:
+def test_equal_methods_are_never_significantly_different() -> None:
     assert sign_flip(np.zeros((6, 1)))[0] == signed_rank(np.zeros((20, 1)))[0] == 1.0
 
 
@@ -82,8 +82,8 @@ def test_cliffs_delta_counts_all_pairs() -> None:
 
 
 def test_the_standardised_difference_is_mean_over_spread() -> None:
-    assert standardised(np.array([1.0, 2.0, 3.0])) == pytest.approx(2.0)
-    assert np.isnan(standardised(np.array([2.0, 2.0])))
+    assert standardised_mean_difference(np.array([1.0, 2.0, 3.0])) == pytest.approx(2.0)
+    assert np.isnan(standardised_mean_difference(np.array([2.0, 2.0])))
 
 
 def test_equivalence_is_two_t_tests_and_the_narrower_interval_within_the_margin() -> None:
@@ -91,9 +91,9 @@ def test_equivalence_is_two_t_tests_and_the_narrower_interval_within_the_margin(
     differences = 0.05 + np.concatenate([half, -half])  # symmetric, so that nothing is to be corrected
     below = scipy_stats.ttest_1samp(differences, -0.2, alternative="greater").pvalue
     above = scipy_stats.ttest_1samp(differences, 0.2, alternative="less").pvalue
-    assert equivalence(differences, 0.2) == pytest.approx(max(below, above))
-    ninety = student(differences, 0.9)
-    assert (equivalence(differences, 0.2) <= 0.05) == (ninety.low > -0.2 and ninety.high < 0.2)
+    assert equivalence_p_value(differences, 0.2) == pytest.approx(max(below, above))
+    ninety = student_interval(differences, 0.9)
+    assert (equivalence_p_value(differences, 0.2) <= 0.05) == (ninety.low > -0.2 and ninety.high < 0.2)
 
 
 def test_a_long_tail_on_the_far_side_makes_equivalence_harder_to_show() -> None:
@@ -101,28 +101,28 @@ def test_a_long_tail_on_the_far_side_makes_equivalence_harder_to_show() -> None:
     plain = scipy_stats.ttest_1samp(tailed, 0.1, alternative="less").pvalue
     t, lean = (0.1 - tailed.mean()) / (tailed.std(ddof=1) / np.sqrt(30)), -1.4 * scipy_stats.skew(tailed) / np.sqrt(30)
     hall = t + lean * t**2 / 3 + lean**2 * t**3 / 27 + lean / 6
-    assert equivalence(tailed, 0.1) == pytest.approx(scipy_stats.t.sf(hall, 29))
-    assert plain < 0.05 < equivalence(tailed, 0.1)
+    assert equivalence_p_value(tailed, 0.1) == pytest.approx(scipy_stats.t.sf(hall, 29))
+    assert plain < 0.05 < equivalence_p_value(tailed, 0.1)
 
 
 def test_copies_in_clusters_show_no_more_than_themselves() -> None:
     differences = np.random.default_rng(6).exponential(size=15) - 0.9
-    copied = equivalence(np.repeat(differences, 3), 0.5, np.arange(15).repeat(3))
-    assert copied == pytest.approx(equivalence(differences, 0.5))
+    copied = equivalence_p_value(np.repeat(differences, 3), 0.5, np.arange(15).repeat(3))
+    assert copied == pytest.approx(equivalence_p_value(differences, 0.5))
 
 
 def test_equivalence_of_differences_that_do_not_vary() -> None:
-    assert equivalence(np.full(5, 0.1), 0.2) == 0.0
-    assert equivalence(np.full(5, 0.2), 0.2) == 1.0
+    assert equivalence_p_value(np.full(5, 0.1), 0.2) == 0.0
+    assert equivalence_p_value(np.full(5, 0.2), 0.2) == 1.0
     with pytest.raises(InputError, match="margin=0"):
-        equivalence(np.ones(3), 0.0)
+        equivalence_p_value(np.ones(3), 0.0)
 
 
 def test_holm_among_all_is_holms_and_fewer_at_once_cost_less() -> None:
     p = np.array([0.01, 0.04, np.nan, 0.03, 0.005])
-    assert_allclose(holm_among(p, 4), holm(p))
+    assert_allclose(shaffer_holm(p, 4), holm(p))
     # sorted .005 .01 .03 .04 times 2 2 2 1
-    assert_allclose(holm_among(p, 2), [0.02, 0.06, np.nan, 0.06, 0.01])
+    assert_allclose(shaffer_holm(p, 2), [0.02, 0.06, np.nan, 0.06, 0.01])
 
 
 def test_twice_the_reach_asks_for_three_times_the_rows_more() -> None:

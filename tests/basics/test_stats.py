@@ -13,15 +13,15 @@ from assay.basics.stats import (
     Basis,
     Interval,
     bootstrap,
-    bounded,
+    bounded_mean_interval,
     clopper_pearson,
     holm,
-    largest_gap,
+    largest_rate_gap_interval,
     newcombe,
     pearson,
-    skewed,
+    skewness_corrected_interval,
     spearman,
-    student,
+    student_interval,
     wilson,
 )
 
@@ -141,28 +141,33 @@ def test_holm_does_not_count_undefined_tests_and_stops_at_one() -> None:
 
 
 def test_a_bounded_mean_keeps_a_doubt_where_all_values_are_equal() -> None:
-    six, sixty = (bounded(np.zeros(rows), 0.0, 1.0) for rows in (6, 60))
+    six, sixty = (bounded_mean_interval(np.zeros(rows), 0.0, 1.0) for rows in (6, 60))
     assert six.low == 0.0
     assert six.high == pytest.approx(1 / 8 + scipy_stats.t.ppf(0.975, 7) * np.std([0] * 7 + [1], ddof=1) / np.sqrt(8))
     assert sixty.high < six.high
-    assert (bounded(np.empty(0), -1.0, 1.0).low, bounded(np.empty(0), -1.0, 1.0).high) == (-1.0, 1.0)
+    assert (bounded_mean_interval(np.empty(0), -1.0, 1.0).low, bounded_mean_interval(np.empty(0), -1.0, 1.0).high) == (
+        -1.0,
+        1.0,
+    )
 
 
 def test_a_bounded_mean_covers_also_with_few_values() -> None:
     generator = np.random.default_rng(0)
-    held = sum(0.3 in bounded(generator.binomial(1, 0.3, 12).astype(float), 0.0, 1.0) for _ in range(2000))
-    assert held / 2000 >= 0.93
+    covered = sum(
+        0.3 in bounded_mean_interval(generator.binomial(1, 0.3, 12).astype(float), 0.0, 1.0) for _ in range(2000)
+    )
+    assert covered / 2000 >= 0.93
 
 
 def test_the_largest_gap_of_two_groups_is_newcombes_without_its_sign() -> None:
-    two, plain = largest_gap(np.array([3, 18]), np.array([20, 30])), newcombe(18, 30, 3, 20)
+    two, plain = largest_rate_gap_interval(np.array([3, 18]), np.array([20, 30])), newcombe(18, 30, 3, 20)
     assert (two.low, two.high) == pytest.approx((plain.low, plain.high))
 
 
 def test_the_largest_gap_of_equal_groups_rarely_leaves_zero_out() -> None:
     generator = np.random.default_rng(1)
     trials = np.full(4, 60)
-    wrong = sum(largest_gap(generator.binomial(60, 0.4, 4), trials).low > 0 for _ in range(1000))
+    wrong = sum(largest_rate_gap_interval(generator.binomial(60, 0.4, 4), trials).low > 0 for _ in range(1000))
     assert wrong / 1000 <= 0.06
 
 
@@ -171,10 +176,10 @@ def test_the_largest_gap_of_equal_groups_rarely_leaves_zero_out() -> None:
     [
         (Basis("rate", {"hits": np.array(3), "trials": np.array(20)}), clopper_pearson(3, 20, 0.9)),
         (Basis("rates", {"hits": np.array([3, 9]), "trials": np.array([20, 30])}), newcombe(3, 20, 9, 30, 0.9)),
-        (Basis("student", {"values": np.array([1.0, 2.0, 4.0])}), student(np.array([1.0, 2.0, 4.0]), 0.9)),
+        (Basis("student", {"values": np.array([1.0, 2.0, 4.0])}), student_interval(np.array([1.0, 2.0, 4.0]), 0.9)),
     ],
 )
-def test_a_basis_makes_the_interval_it_was_told_of_at_any_level(basis: Basis, direct: Interval) -> None:
+def test_a_basis_gives_its_interval_at_any_level(basis: Basis, direct: Interval) -> None:
     assert basis.at(0.9) == direct
     wide, narrow = basis.at(0.99), basis.at(0.5)
     assert wide.low <= direct.low <= narrow.low
@@ -183,22 +188,24 @@ def test_a_basis_makes_the_interval_it_was_told_of_at_any_level(basis: Basis, di
 
 def test_the_interval_for_skewed_rows_holds_students_and_leans_to_the_long_tail():
     values = np.random.default_rng(0).exponential(size=30)
-    plain, wide = student(values), skewed(values)
+    plain, wide = student_interval(values), skewness_corrected_interval(values)
     assert wide.low >= plain.low - 1e-12 or wide.low == plain.low
     assert wide.high > plain.high
-    mirrored = skewed(-values)
+    mirrored = skewness_corrected_interval(-values)
     assert (mirrored.low, mirrored.high) == pytest.approx((-wide.high, -wide.low))
     even = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
-    assert (skewed(even).low, skewed(even).high) == pytest.approx((student(even).low, student(even).high))
-    assert skewed(np.ones(5)).high == 1.0
-    assert np.isnan(skewed(np.ones(1)).low)
+    assert (skewness_corrected_interval(even).low, skewness_corrected_interval(even).high) == pytest.approx(
+        (student_interval(even).low, student_interval(even).high)
+    )
+    assert skewness_corrected_interval(np.ones(5)).high == 1.0
+    assert np.isnan(skewness_corrected_interval(np.ones(1)).low)
 
 
 def test_the_upper_limit_for_skewed_rows_solves_halls_cubic():
     values = np.random.default_rng(1).exponential(size=20)
     n, mean, spread = 20, values.mean(), values.std(ddof=1)
     lean = ((values - mean) ** 3).sum() * n / ((n - 1) * (n - 2)) / (6 * np.sqrt(n) * spread**3)
-    high = skewed(values).high
+    high = skewness_corrected_interval(values).high
     t = np.sqrt(n) * (mean - high) / spread  # the statistic at the limit, transformed, is Student's quantile
     quantile = scipy_stats.t.ppf(0.025, n - 1)
     assert t + 2 * lean * t**2 + 4 / 3 * lean**2 * t**3 + lean == pytest.approx(quantile)
@@ -209,5 +216,5 @@ def test_the_interval_for_skewed_rows_covers_at_its_level(law):
     generator = np.random.default_rng(3)
     draw = {"normal": generator.normal, "exponential": lambda size: generator.exponential(size=size) - 1,
             "t3": lambda size: generator.standard_t(3, size)}[law]  # fmt: skip
-    limits = [skewed(draw(size=30)) for _ in range(1500)]
+    limits = [skewness_corrected_interval(draw(size=30)) for _ in range(1500)]
     assert 0.93 <= np.mean([one.low <= 0 <= one.high for one in limits]) <= 0.975

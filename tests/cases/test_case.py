@@ -67,7 +67,7 @@ def test_more_names_than_classes_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"features": integer_map([0, 1, 2])}, r"for rows of shape \(3,\); these rows have shape \(4,\)"),
         ({"features": integer_map(np.zeros((2, 4), int), per_row=True)}, "cuts 2 rows, one by one; there are 6"),
@@ -75,26 +75,26 @@ def test_more_names_than_classes_are_refused() -> None:
         ({"ids": ["a"]}, "1 ids for 6 rows"),
         ({"names": ["a", "b"]}, "2 names for rows of shape"),
         ({"target": "logits"}, "no target 'logits'"),
-        ({"carried": {"mask": np.ones((2, 1))}}, "2 rows; the rows explained are 6"),
+        ({"carried": {"mask": np.ones((2, 1))}}, "2 rows; there are 6 rows to explain"),
     ],
 )
-def test_what_does_not_fit_the_rows_is_refused(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_what_does_not_fit_the_rows_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         assay.case(voting(), X, **options)
 
 
 @pytest.mark.parametrize(
-    ("x", "told"),
+    ("x", "message"),
     [
         (np.zeros((0, 4)), "no rows"),
         (np.zeros(4), r"shape \(4,\)\. For one row use x\[None\]"),
-        (np.array([["a", "b"]]), "no numbers"),
-        (np.array([[None, 1.0]]), "no numbers"),
+        (np.array([["a", "b"]]), "not numbers"),
+        (np.array([[None, 1.0]]), "not numbers"),
     ],
 )
 @pytest.mark.parametrize("model", [voting(), classifier()], ids=["numpy", "torch"])
-def test_what_are_no_rows_is_refused(model: assay.Model, x: np.ndarray, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_what_are_no_rows_is_refused(model: assay.Model, x: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         assay.case(model, x)
 
 
@@ -104,13 +104,13 @@ def test_a_thing_that_is_no_model_is_refused() -> None:
 
 
 def test_a_net_is_not_given_text_columns() -> None:
-    with pytest.raises(InputError, match=r"a net takes numbers; column\(s\) \['t'\]"):
+    with pytest.raises(InputError, match=r"a net needs numbers; column\(s\) \['t'\]"):
         assay.case(classifier(), pd.DataFrame({"a": [1.0], "t": ["x"]}))
 
 
 @pytest.mark.parametrize("remove", [0.0, None, assay.Blur])
 def test_what_is_no_removal_is_refused(remove: Any) -> None:
-    with pytest.raises(InputError, match="is no removal"):
+    with pytest.raises(InputError, match="is not a removal"):
         assay.case(voting(), X).game(remove)
 
 
@@ -121,13 +121,13 @@ def test_gradients_of_a_function_without_them_are_refused() -> None:
 
 def test_the_gradient_of_a_step_is_refused() -> None:
     case = assay.case(classifier(), X, target="decision")
-    with pytest.raises(CapabilityError, match="a step: its gradient is zero"):
+    with pytest.raises(CapabilityError, match="a step function: its gradient is zero"):
         case.gradient(case.rows.x)
 
 
 def test_a_slope_in_closed_form_is_not_used_for_another_question() -> None:
     case = examples.linear().with_target("loss", label=[0.0])
-    with pytest.raises(CapabilityError, match="slope of its value alone, not of target 'loss'"):
+    with pytest.raises(CapabilityError, match="gradient of its value only, not of target 'loss'"):
         case.gradient(case.rows.x)
 
 
@@ -165,11 +165,11 @@ def test_a_net_explained_on_a_frame_keeps_the_columns_names_and_takes_frames_as_
 
 def test_other_rows_must_fit_too() -> None:
     case = assay.case(voting(), X)
-    for other, told in [(X[:, :2], r"\(2,\); the rows explained have \(4,\)"), (X[:0], "at least one row")]:
-        with pytest.raises(InputError, match=told):
-            case.rows.like(other)
+    for other, message in [(X[:, :2], r"\(2,\); the rows explained have \(4,\)"), (X[:0], "at least one row")]:
+        with pytest.raises(InputError, match=message):
+            case.rows.convert(other)
     with pytest.raises(InputError, match=r"row\(s\) 0"):
-        case.rows.like(np.full((1, 4), np.nan))
+        case.rows.convert(np.full((1, 4), np.nan))
 
 
 # ---- questions ----------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_one_column_of_probabilities_speaks_of_the_second_class() -> None:
     assert_allclose(assay.case(model, X, label=0).output, 1 / (1 + np.exp(X[:, 0])))
 
 
-def test_another_question_is_asked_of_the_same_rows() -> None:
+def test_the_same_rows_with_another_target() -> None:
     case = assay.case(voting(), X)
     other = case.with_target("probability", label=2)
     odds = np.exp(voter(X))
@@ -222,7 +222,7 @@ def test_a_regressions_loss_compares_with_the_truth() -> None:
         examples.linear().with_target("loss")
 
 
-def test_an_output_of_a_regression_is_asked_by_position() -> None:
+def test_an_output_of_a_regression_is_selected_by_position() -> None:
     model = assay.wrap(lambda x: x[:, :2], output="values")
     assert_array_equal(assay.case(model, X, label=1).output, X[:, 1])
     with pytest.raises(InputError, match=r"label 2 does not exist; the model has 2 output\(s\)"):
@@ -260,8 +260,8 @@ def test_cells_are_shown_in_the_order_of_the_parts() -> None:
     frame = pl.DataFrame({"age": [30], "purpose": ["car"]})
     model = assay.wrap(lambda f: f["age"].to_numpy(), output="values")
     cut = integer_map([1, 0], ["purpose", "age"])
-    assert assay.case(model, frame).shown() == (("30", "car"),)
-    assert assay.case(model, frame, features=cut).shown() == (("car", "30"),)
+    assert assay.case(model, frame).part_texts() == (("30", "car"),)
+    assert assay.case(model, frame, features=cut).part_texts() == (("car", "30"),)
 
 
 # ---- what is left alone -------------------------------------------------------------------------------------------
@@ -345,7 +345,7 @@ def test_read_only_and_turned_arrays_are_taken_without_a_word() -> None:
     x.flags.writeable = False
     case = assay.case(classifier(), x)
     assert_allclose(case.rows.x.numpy(), x, rtol=1e-6)
-    assert case.rows.like(x).shape == (6, 4)
+    assert case.rows.convert(x).shape == (6, 4)
     assert np.isfinite(explain.shapley(case, remove=assay.Constant(x[0])).values).all()
 
 

@@ -15,7 +15,7 @@ from tests.cases import nets
 import assay
 from assay import Blur, Conditional, Constant, Game, Marginal, Mean, evaluate, examples, explain, grid, integer_map
 from assay.basics.errors import InputError
-from assay.engine.coalitions.summary import all_masks
+from assay.engine.coalitions.estimator import all_masks
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 BACKGROUND = np.random.default_rng(1).normal(size=(7, 4))
@@ -63,7 +63,7 @@ def test_the_marginal_game_averages_over_every_background_row(batch: int) -> Non
 
 
 @pytest.mark.parametrize("k", [1, 3, 7])
-def test_the_conditional_game_takes_the_rows_nearest_in_what_is_kept(k: int) -> None:
+def test_the_conditional_game_takes_the_rows_nearest_in_present_features(k: int) -> None:
     spread = BACKGROUND.std(axis=0)
 
     def nearest(x: np.ndarray, keep: np.ndarray) -> list[np.ndarray]:
@@ -95,7 +95,7 @@ def test_absent_patches_take_the_blurred_image(library: str) -> None:
         model = assay.model.torch(net, gives="values")
     case = assay.case(model, image, features=grid((3, 6, 6), 3))
     keep = np.array([[True, False, False, True]])
-    where = grid((3, 6, 6), 3).spread(keep, np.array([0]))[0]
+    where = grid((3, 6, 6), 3).expand_masks(keep, np.array([0]))[0]
     assert_allclose(case.game(Blur(1.5)).table(keep), [[np.where(where, image[0], soft).sum()]], rtol=1e-9)
 
 
@@ -140,23 +140,23 @@ def test_a_constant_may_name_a_value_for_every_column() -> None:
 
 
 def test_a_number_has_no_meaning_for_text_and_the_message_says_what_has() -> None:
-    with pytest.raises(InputError, match=r"columns \['purpose'\] of text or categories\. Use Marginal\(background\)"):
+    with pytest.raises(InputError, match=r"text or categorical columns \['purpose'\]\. Use Marginal\(background\)"):
         priced().game(Constant(0.0))
     with pytest.raises(InputError, match=r"Use Marginal\(background\)"):
         priced().game(Mean(FRAME))
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
-        ({"age": 3}, r"names columns \['age'\]; it must name every column"),
+        ({"age": 3}, r"has values for columns \['age'\]; it needs one for every column"),
         ({"age": 3, "purpose": "plane"}, "'purpose' has no category 'plane'"),
         ({"age": "old", "purpose": "car"}, "'age' holds numbers; got 'old'"),
     ],
 )
-def test_a_constant_that_does_not_fit_the_columns_is_refused(value: dict[str, Any], told: str) -> None:
+def test_a_constant_that_does_not_fit_the_columns_is_refused(value: dict[str, Any], message: str) -> None:
     case = priced()
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         case.game(Constant(value))
     assert_allclose(case.output, [21.0, 62.0])
 
@@ -167,7 +167,7 @@ def test_a_background_of_frames_is_used_by_name() -> None:
 
 
 def test_text_needs_a_background_of_frames() -> None:
-    with pytest.raises(InputError, match="give other rows as a data frame too"):
+    with pytest.raises(InputError, match="pass the other rows as a data frame too"):
         priced().game(Marginal(np.ones((2, 2))))
 
 
@@ -175,7 +175,7 @@ def test_text_needs_a_background_of_frames() -> None:
 
 
 @pytest.mark.parametrize(
-    ("remove", "told"),
+    ("remove", "message"),
     [
         (Constant(np.zeros(3)), r"shape \(3,\); rows have \(4,\)"),
         (Constant(float("nan")), "NaN or infinite"),
@@ -183,13 +183,13 @@ def test_text_needs_a_background_of_frames() -> None:
         (Marginal(BACKGROUND[:, :2]), r"\(2,\); the rows explained have \(4,\)"),
         (Marginal(BACKGROUND[:0]), "at least one row"),
         (Mean(BACKGROUND[:0]), "at least one row"),
-        (Conditional(BACKGROUND, 8), "k=8 neighbours of a background of 7 rows"),
+        (Conditional(BACKGROUND, 8), "k=8 neighbours in a background of 7 rows"),
         (Conditional(BACKGROUND, 0), "k=0"),
     ],
     ids=lambda thing: thing if isinstance(thing, str) else repr(thing),
 )
-def test_a_removal_that_does_not_fit_the_rows_is_refused(remove: Any, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_removal_that_does_not_fit_the_rows_is_refused(remove: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         asked().game(remove)
 
 
@@ -235,19 +235,19 @@ def test_equal_removals_share_a_game_and_others_do_not() -> None:
     assert len({id(case.game(remove)) for remove in games}) == 5
 
 
-def test_a_changed_case_does_not_remember_the_old_answers() -> None:
+def test_a_changed_case_does_not_reuse_cached_values() -> None:
     case = examples.linear((2.0, -1.0), np.array([[1.0, 1.0], [3.0, 0.0]]))
     case.game(Constant(0.0)).table(all_masks(2))
     taken = case.take([1])
     assert_allclose(taken.game(Constant(0.0)).table(all_masks(2)), [[0.0, 6.0, 0.0, 6.0]])
 
 
-def test_memory_is_bounded_and_forgetting_changes_no_answer() -> None:
+def test_the_cache_is_bounded_and_dropping_values_changes_no_result() -> None:
     case = asked()
     whole = case.game(Constant(0.0))
-    small = Game(case, whole.remove, whole.filling, memory=5)
+    small = Game(case, whole.remove, whole.filling, cache_size=5)
     assert_array_equal(small.table(MASKS), whole.table(MASKS))
-    assert list(small.known) == list(whole.known)[-5:]
+    assert list(small.cache) == list(whole.cache)[-5:]
     assert_array_equal(small.table(MASKS), whole.table(MASKS))
 
 

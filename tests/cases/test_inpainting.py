@@ -9,7 +9,7 @@ from tests.oracles.ordered_removal import imputed
 import assay
 from assay import NoisyLinear
 from assay.basics.errors import InputError
-from assay.cases.inpainting import inpainted
+from assay.cases.inpainting import inpaint
 from assay.model.adapters.function import function
 
 
@@ -21,7 +21,7 @@ def test_it_equals_the_sparse_solve(shape: tuple[int, int], share: float) -> Non
     missing = generator.uniform(size=(4, *shape)) < share
     missing[:, 0, 0] = False
     expected = [imputed(p, m) if m.any() else p for p, m in zip(pictures, missing)]
-    assert np.abs(inpainted(pictures, missing) - expected).max() <= 1e-6 * np.abs(pictures).max()
+    assert np.abs(inpaint(pictures, missing) - expected).max() <= 1e-6 * np.abs(pictures).max()
 
 
 def test_large_holes_are_solved_as_well() -> None:
@@ -29,16 +29,16 @@ def test_large_holes_are_solved_as_well() -> None:
     missing = np.ones((3, 40, 40), dtype=bool)
     missing[0, 0] = missing[1, :, [0, 39]] = missing[2, 20, 20] = False
     expected = [imputed(p, m) for p, m in zip(picture, missing)]
-    assert_allclose(inpainted(picture, missing), expected, atol=1e-6)
-    assert_allclose(inpainted(picture, missing)[2], picture[2, 20, 20], atol=1e-6)
+    assert_allclose(inpaint(picture, missing), expected, atol=1e-6)
+    assert_allclose(inpaint(picture, missing)[2], picture[2, 20, 20], atol=1e-6)
 
 
 def test_a_picture_gets_what_it_gets_alone_and_the_callers_arrays_stay() -> None:
     generator = np.random.default_rng(2)
     pictures, missing = generator.uniform(size=(200, 9, 9)), generator.uniform(size=(200, 9, 9)) < 0.6
     before = pictures.copy(), missing.copy()
-    together = inpainted(pictures, missing)
-    assert_allclose(inpainted(pictures[7:8], missing[7:8]), together[7:8], atol=1e-6)
+    together = inpaint(pictures, missing)
+    assert_allclose(inpaint(pictures[7:8], missing[7:8]), together[7:8], atol=1e-6)
     assert_array_equal(pictures, before[0])
     assert_array_equal(missing, before[1])
 
@@ -46,7 +46,7 @@ def test_a_picture_gets_what_it_gets_alone_and_the_callers_arrays_stay() -> None
 def test_with_nothing_left_a_picture_is_its_mean_and_with_all_left_itself() -> None:
     picture = np.random.default_rng(3).uniform(size=(2, 4, 4))
     missing = np.stack([np.ones((4, 4), dtype=bool), np.zeros((4, 4), dtype=bool)])
-    out = inpainted(picture, missing)
+    out = inpaint(picture, missing)
     assert_allclose(out[0], picture[0].mean())
     assert_array_equal(out[1], picture[1])
 
@@ -60,7 +60,7 @@ def seen(remove: NoisyLinear, keep: np.ndarray, x: np.ndarray, ids: list[str]) -
     return met[-1]
 
 
-def test_the_noise_follows_the_row_and_leaves_kept_pixels_alone() -> None:
+def test_the_noise_follows_the_row_and_leaves_present_pixels_unchanged() -> None:
     x = np.random.default_rng(4).uniform(size=(2, 3, 4, 4))
     keep = np.array([[True, False, True, True]] * 2)
     plain, noisy = (seen(NoisyLinear(noise), keep, x, ["a", "b"]) for noise in (0.0, 0.1))
@@ -82,9 +82,9 @@ def test_tensors_stay_tensors_of_their_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("x", "noise", "told"), [(np.ones((1, 4)), 0.1, "needs images"), (np.ones((1, 1, 2, 2)), -1.0, "noise=-1")]
+    ("x", "noise", "message"), [(np.ones((1, 4)), 0.1, "needs images"), (np.ones((1, 1, 2, 2)), -1.0, "noise=-1")]
 )
-def test_what_is_no_image_and_what_is_no_noise_is_refused(x: np.ndarray, noise: float, told: str) -> None:
+def test_what_is_no_image_and_what_is_no_noise_is_refused(x: np.ndarray, noise: float, message: str) -> None:
     question = assay.case(function(lambda rows: np.zeros(len(rows)), name="none", fingerprint="none"), x)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         question.game(NoisyLinear(noise))

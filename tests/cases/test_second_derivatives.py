@@ -40,7 +40,7 @@ def test_of_a_linear_net_it_is_zero() -> None:
 
 
 def test_without_a_net_it_is_refused() -> None:
-    with pytest.raises(CapabilityError, match="second derivatives are needed"):
+    with pytest.raises(CapabilityError, match="second derivatives need a torch net"):
         smooth().curvature(ROWS, ROWS)
     with pytest.raises(CapabilityError, match="is a step"):
         neural().with_target("decision").curvature(neural().rows.x, neural().rows.x)

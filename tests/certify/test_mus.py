@@ -45,7 +45,7 @@ def by_votes(table):
 
 
 def noise_of(case, smoothing, q):
-    return oracle.quantised_noise(Noise.drawn(case, smoothing, q).offsets.tolist(), q, Fraction(smoothing))
+    return oracle.quantised_noise(Noise.draw(case, smoothing, q).offsets.tolist(), q, Fraction(smoothing))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -96,12 +96,12 @@ def test_the_bound_is_attained():
     table = np.tile([0.0, 1.0], (16, 1))
     table[0] = (1.0, 0.0)
     cases = (table_case(table, seed=seed) for seed in range(200))
-    case = next(c for c in cases if (Noise.drawn(c, 0.125, 8).masks.sum(axis=1) <= 1).all())
+    case = next(c for c in cases if (Noise.draw(c, 0.125, 8).masks.sum(axis=1) <= 1).all())
     noise, h = noise_of(case, Fraction(1, 8), 8), by_votes(table)
     gaps = [scores[0] - scores[1] for scores in (oracle.smooth(h, (1,) * r + (0,) * (4 - r), noise) for r in range(5))]
     assert gaps == [1 - 2 * Fraction(1, 8) * r for r in range(5)]
-    scores = Noise.drawn(case, 0.125, 8).scores(case.game(assay.Constant(0.0)), np.zeros((1, 4), dtype=bool), True)
-    assert Noise.drawn(case, 0.125, 8).radius(scores, True) == 3  # at 4 the gap is 0: a tie
+    scores = Noise.draw(case, 0.125, 8).scores(case.game(assay.Constant(0.0)), np.zeros((1, 4), dtype=bool), True)
+    assert Noise.draw(case, 0.125, 8).radius(scores, True) == 3  # at 4 the gap is 0: a tie
 
 
 def test_a_tie_within_reach_is_not_certified():
@@ -122,7 +122,7 @@ def test_a_unanimous_model_is_certified_to_just_below_the_cap():
 def test_every_part_is_kept_in_exactly_k_of_the_q_masks(q):
     case = table_case(np.ones((64, 2)) / 2)
     for kept in range(1, q + 1):
-        noise = Noise.drawn(case, Fraction(kept, q), q)
+        noise = Noise.draw(case, Fraction(kept, q), q)
         np.testing.assert_array_equal(noise.masks.sum(axis=0), kept)
         assert noise.masks.shape == (q, 6)
 
@@ -131,7 +131,7 @@ def test_every_part_is_kept_in_exactly_k_of_the_q_masks(q):
 def test_the_masks_are_the_quantised_noise_of_the_paper(q):
     case = table_case(np.ones((64, 2)) / 2, seed=4)
     for kept in range(1, q + 1):
-        noise = Noise.drawn(case, Fraction(kept, q), q)
+        noise = Noise.draw(case, Fraction(kept, q), q)
         literal = oracle.quantised_noise(noise.offsets.tolist(), q, Fraction(kept, q))
         assert sorted(literal) == sorted(map(tuple, noise.masks.astype(int).tolist()))
 
@@ -147,7 +147,7 @@ def test_smoothing_that_q_masks_cannot_express_is_refused(smoothing, q):
 
 @pytest.mark.parametrize("smoothing", [0.58, 0.29, 0.57])
 def test_floats_that_mean_a_whole_number_lose_no_step(smoothing):
-    assert Noise.drawn(table_case(np.ones((8, 2)) / 2), smoothing, 100).kept == round(100 * smoothing)
+    assert Noise.draw(table_case(np.ones((8, 2)) / 2), smoothing, 100).keep_count == round(100 * smoothing)
 
 
 def test_exactly_q_evaluations_a_mask_and_the_same_answer_twice():
@@ -182,7 +182,7 @@ def test_a_row_whose_parts_alone_get_another_class_is_abstained_from_by_name():
     assert next(n for n in found.notes if n.code == "inconsistent").rows == ("lone",)
 
 
-def test_a_smoothed_model_that_is_nearly_constant_is_called_so():
+def test_a_nearly_constant_smoothed_model_is_noted():
     parts = 4
     model = assay.model.function(
         lambda x: one_hot(x[:, [0, 1]] * (x.sum(axis=1, keepdims=True) > 1.5)), gives="probabilities"
@@ -231,16 +231,16 @@ def test_regressions_are_refused():
 
 def test_another_seed_is_another_smoothed_model():
     case = table_case(random_table(6, 2, 0))
-    offsets = [Noise.drawn(replace(case, seed=assay.Seed(root)), 0.25, 64).offsets.tolist() for root in (0, 0, 1)]
+    offsets = [Noise.draw(replace(case, seed=assay.Seed(root)), 0.25, 64).offsets.tolist() for root in (0, 0, 1)]
     assert offsets[0] == offsets[1] != offsets[2]
 
 
 def test_scores_move_by_at_most_lambda_a_part():
     case = table_case(random_table(4, 3, 8))
-    noise = Noise.drawn(case, 0.25, 8)
+    noise = Noise.draw(case, 0.25, 8)
     game = case.game(assay.Constant(0.0))
     scores = {m: noise.scores(game, np.array([m], dtype=bool), True)[0] for m in product((0, 1), repeat=4)}
     for m in scores:
         for part in range(4):
             other = tuple(1 if i == part else bit for i, bit in enumerate(m))
-            assert np.abs(scores[m] - scores[other]).max() <= noise.kept
+            assert np.abs(scores[m] - scores[other]).max() <= noise.keep_count

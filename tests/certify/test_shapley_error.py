@@ -113,7 +113,7 @@ def test_its_orders_are_not_those_that_made_the_explanation():
     assert np.abs((middle["lower"] + middle["upper"]) / 2 - explanation.values).max() > 1e-4
 
 
-def test_another_removal_is_told():
+def test_another_removal_is_noted():
     case, _ = bounded_game(12)
     explanation = explain.shapley(case, budget=60)
     same = certify.shapley_error(explanation, case, bounds=(0, 1), budget=200)
@@ -137,6 +137,6 @@ def test_it_asks_for_what_its_price_says(make, options):
         options = options | {"bounds": (-50.0, 50.0)}
     explanation = explain.constant(case)
     meter, _ = case.model.meter, (case.output, case.prediction)
-    asked = meter.asked
+    before = meter.requested
     found = certify.shapley_error(explanation, case, **options)
-    assert meter.asked - asked == cost_of(certify.shapley_error.method, case, found.provenance.options).forwards
+    assert meter.requested - before == cost_of(certify.shapley_error.method, case, found.provenance.options).forwards

@@ -10,7 +10,7 @@ import assay
 from assay import certify
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.seed import Seed
-from assay.certify.soft_stability import _count, _drawn
+from assay.certify.soft_stability import _count, _draw
 
 
 def parity_case(parts, rows=1, **options):
@@ -54,9 +54,9 @@ def test_the_exact_rate_lies_in_the_interval_as_often_as_stated():
     assert found.extra["rate"].mean() == pytest.approx(truth, abs=4 * np.sqrt(0.25 / (60 * rows)))
 
 
-def test_sets_are_drawn_evenly_over_the_ball():
+def test_sets_are_drawn_uniformly_over_the_ball():
     chosen, free = np.array([True, False, False, False, False, False]), np.array([False, True, True, True, True, True])
-    masks = _drawn(chosen, free, 2, 16000, Seed(3))
+    masks = _draw(chosen, free, 2, 16000, Seed(3))
     assert masks[:, 0].all()
     wanted = {frozenset(s) for size in range(3) for s in combinations(range(1, 6), size)}
     seen = [frozenset((np.flatnonzero(m[1:]) + 1).tolist()) for m in masks]
@@ -67,13 +67,13 @@ def test_sets_are_drawn_evenly_over_the_ball():
 
 def test_the_ball_saturates_where_all_parts_are_added():
     chosen, free = np.zeros(3, dtype=bool), np.ones(3, dtype=bool)
-    masks = _drawn(chosen, free, 50, 4000, Seed(0))
+    masks = _draw(chosen, free, 50, 4000, Seed(0))
     assert stats.chisquare(np.bincount(masks @ [1, 2, 4], minlength=8)).pvalue > 1e-3
 
 
 def test_balls_too_large_for_floats_are_still_drawn_from():
     chosen, free = np.zeros(5000, dtype=bool), np.ones(5000, dtype=bool)
-    masks = _drawn(chosen, free, 2500, 20, Seed(1))
+    masks = _draw(chosen, free, 2500, 20, Seed(1))
     assert np.isinf(_count(5000, 2500))
     assert ((masks.sum(axis=1) > 2300) & (masks.sum(axis=1) <= 2500)).all()
 
@@ -104,8 +104,8 @@ def test_streams_follow_ids():
 def test_explanations_that_share_free_parts_meet_the_same_random_numbers():
     free = np.array([False] * 3 + [True] * 10)
     other = np.array([False, False, True, *[True] * 10])
-    a = _drawn(~free, free, 4, 30, Seed(5))
-    b = _drawn(~other, other, 4, 30, Seed(5))
+    a = _draw(~free, free, 4, 30, Seed(5))
+    b = _draw(~other, other, 4, 30, Seed(5))
     assert (a == b)[:, 3:].mean() > 0.85  # independent sets agree on about 55 %
 
 
@@ -123,7 +123,7 @@ def test_the_full_inputs_class_is_compared_with_that_of_the_parts_alone():
 
 @pytest.mark.parametrize("wrong", [{"radius": 0}, {"draws": 0}, {"confidence": 1.0}])
 def test_impossible_options_are_refused(wrong):
-    with pytest.raises(InputError, match="needed are radius"):
+    with pytest.raises(InputError, match="must satisfy radius"):
         certify.soft_stability(parity_case(3), first(1, 3), **wrong)
 
 
@@ -135,4 +135,4 @@ def test_regressions_are_refused():
 def test_the_statement_names_removal_and_confidence():
     found = certify.soft_stability(parity_case(3), first(1, 3), confidence=0.8)
     assert found.confidence == 0.8
-    assert any("Constant(0.0)" in said for said in found.assumptions)
+    assert any("Constant(0.0)" in text for text in found.assumptions)

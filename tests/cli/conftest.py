@@ -1,4 +1,4 @@
-"""A small project on disk, and the command called in it."""
+"""A small project on disk, and the command ``assay`` run in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.cli.main import answered
+from assay.cli.main import run_command
 
 MINE = """
 import pandas as pd
@@ -71,7 +71,7 @@ def rows(start: int) -> str:
 
 
 def noise():
-    """Rows whose labels nothing in them tells: whoever is right about them has learnt them by heart."""
+    """Rows with labels that no feature predicts: only a model that memorises them is correct."""
     lines = [f"{i % 7 + i / 1000:.3f},{(i % 3) + (i * i % 11) / 10:.1f},{(i * i * i // 7) % 2}" for i in range(60)]
     return "a,b,y\n" + "\n".join(lines) + "\n"
 
@@ -100,12 +100,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def assay(project, capsys):
-    """The command, called in the project; a line of words or a list of them."""
+    """The command, run in the project with a line of arguments or a list of them."""
 
     def call(words):
         capsys.readouterr()
-        code = answered(words.split() if isinstance(words, str) else words)
-        told = capsys.readouterr()
-        return Answer(code, told.out, told.err)
+        code = run_command(words.split() if isinstance(words, str) else words)
+        captured = capsys.readouterr()
+        return Answer(code, captured.out, captured.err)
 
     return call

@@ -1,4 +1,4 @@
-"""``assay benchmark``."""
+"""The command ``assay benchmark``."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ def test_one_benchmark_and_one_method_quickly(assay):
 
 def test_the_table_is_written(assay, tmp_path):
     words = "benchmark --quick --only table-trees --method tree_shapley"
-    place = tmp_path / "planted.json"
-    done = assay(f"{words} --out {place}")
+    file = tmp_path / "planted.json"
+    done = assay(f"{words} --out {file}")
     assert (done.code, done.out) == (0, "")
-    told = json.loads(place.read_text(encoding="utf-8"))
-    assert told["models"][0]["benchmark"] == "table-trees"
+    table = json.loads(file.read_text(encoding="utf-8"))
+    assert table["models"][0]["benchmark"] == "table-trees"
     page = tmp_path / "planted.md"
     assert assay(f"{words} --out {page}").code == 0
     assert page.read_text(encoding="utf-8").startswith("# Planted truth")
-    assert json.loads(assay(f"{words} --json").out) == told
+    assert json.loads(assay(f"{words} --json").out) == table
 
 
 def test_the_page_is_written(assay, tmp_path):
-    place = tmp_path / "planted.html"
-    done = assay(f"benchmark --quick --only table-trees --method tree_shapley --out {place}")
+    file = tmp_path / "planted.html"
+    done = assay(f"benchmark --quick --only table-trees --method tree_shapley --out {file}")
     assert (done.code, done.out) == (0, "")
-    page = place.read_text(encoding="utf-8")
+    page = file.read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert "--only table-trees" in page
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("--only digits", "no benchmark 'digits'"),
         ("--only words --method grad", "no method explain.grad"),
@@ -49,7 +49,7 @@ def test_the_page_is_written(assay, tmp_path):
         ("--out nowhere/planted.md", "does not exist"),
     ],
 )
-def test_what_is_wrong_is_told_before_anything_runs(assay, words, told):
+def test_usage_errors_are_reported_before_anything_runs(assay, words, message):
     done = assay(f"benchmark {words}")
     assert done.code == 2
-    assert told in done.err
+    assert message in done.err

@@ -1,4 +1,4 @@
-"""The command line, as a shell sees it."""
+"""The command line in a shell."""
 
 import inspect
 import json
@@ -13,18 +13,18 @@ from importlib import import_module
 import pytest
 
 from assay.cli.main import COMMANDS
-from assay.cli.request import Wanted
+from assay.cli.request import Request
 
 COMMAND = [sys.executable, "-m", "assay"]
 
 
 def shell(*words, cwd=None):
-    surroundings = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, cwd=cwd, env=surroundings)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, cwd=cwd, env=environment)
 
 
 @pytest.mark.parametrize("words", [["--help"], ["audit", "--help"], ["gate", "--help"], ["explain", "--help"], []])
-def test_help_takes_little_time_and_loads_nothing_heavy(words):
+def test_help_is_fast_and_imports_no_numeric_package(words):
     code = (
         f"import sys; sys.argv = ['assay', *{words!r}]\n"
         "from assay.cli.main import main\n"
@@ -48,21 +48,21 @@ def test_every_command_has_help(assay, command):
     assert f"assay {command}" in done.out
 
 
-def test_help_tells_the_exit_codes(assay):
+def test_help_lists_the_exit_codes(assay):
     assert "130 interrupted" in " ".join(assay("--help").out.split())
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_of_every_command_is_explained(command):
+def test_every_option_of_every_command_has_help(command):
     module = COMMANDS[command][0]
     function = getattr(import_module(f"assay.cli.commands.{module}"), module)
     explained = set(re.findall(r"^(\w+)$", inspect.getdoc(function), re.MULTILINE))
-    assert set(inspect.signature(function).parameters) - {"wanted"} <= explained
+    assert set(inspect.signature(function).parameters) - {"request"} <= explained
 
 
-def test_what_the_commands_on_methods_share_is_explained():
-    explained = set(re.findall(r"^(\w+)$", inspect.getdoc(Wanted), re.MULTILINE))
-    assert {field.name for field in fields(Wanted)} <= explained
+def test_shared_options_of_method_commands_have_help():
+    explained = set(re.findall(r"^(\w+)$", inspect.getdoc(Request), re.MULTILINE))
+    assert {field.name for field in fields(Request)} <= explained
 
 
 def test_list_names_every_verb(assay):
@@ -103,7 +103,7 @@ def test_an_audit_in_a_real_shell_writes_result_and_page(project):
     assert "page: out/report.html" in done.stdout
     assert "\x1b" not in done.stdout
     assert (project / "out" / "report.html").is_file()
-    assert "steps ask for" in done.stderr
+    assert " model evaluations and " in done.stderr
 
 
 def test_a_real_shell_sees_exit_code_and_error(project):
@@ -112,7 +112,7 @@ def test_a_real_shell_sees_exit_code_and_error(project):
     assert done.stderr == "error[E021]: there is no file absent.csv.\n"
 
 
-def test_a_reader_that_leaves_is_no_error(project):
+def test_a_closed_pipe_is_no_error(project):
     pipe = subprocess.run(
         f'"{sys.executable}" -c "from assay.cli.main import main; main()" schema result | head -1',
         shell=True,

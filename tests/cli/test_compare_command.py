@@ -15,19 +15,19 @@ DATA = "--data plain.csv --train noisy.csv --target y --profile quick -q --selec
 
 @pytest.fixture
 def audits(assay, project):
-    """The folders of an audit of a model that knows nothing by heart, and of one that does."""
+    """The folders of audits of a model without memorisation, and of one that memorised its training rows."""
     for model, out in (("build", "one"), ("memorising", "two")):
         assay(f"audit mine.py:{model} {DATA} --out {out}")
     return project
 
 
 def test_a_comparison_is_written_in_every_format(assay, audits):
-    told = {name: assay(f"compare one two --format {name}") for name in ("text", "json", "html", "md")}
-    assert {done.code for done in told.values()} == {1}
-    assert "newly failing: PRV101 the model" in told["text"].out
-    assert json.loads(told["json"].out)["changes"][0]["course"] == "newly failing"
-    assert told["html"].out.startswith("<!doctype html>")
-    assert told["md"].out.startswith("## Audit of LogisticRegression")
+    outputs = {name: assay(f"compare one two --format {name}") for name in ("text", "json", "html", "md")}
+    assert {done.code for done in outputs.values()} == {1}
+    assert "newly failing: PRV101 the model" in outputs["text"].out
+    assert json.loads(outputs["json"].out)["changes"][0]["status"] == "newly failing"
+    assert outputs["html"].out.startswith("<!doctype html>")
+    assert outputs["md"].out.startswith("## Audit of LogisticRegression")
 
 
 @pytest.mark.parametrize("name", ["text", "json", "html", "md"])
@@ -40,30 +40,30 @@ def test_a_comparison_goes_to_a_file(assay, audits, name):
 
 def test_two_models_are_audited_on_the_same_rows_as_assay_audit_does_and_compared(assay, audits):
     done = assay(f"compare mine.py:build mine.py:memorising {DATA} --format json")
-    told = json.loads(done.out)
-    found = {change["code"]: change for change in told["changes"]}
+    comparison = json.loads(done.out)
+    found = {change["code"]: change for change in comparison["changes"]}
     for side, folder in (("before", "one"), ("after", "two")):
         audited = {f.code: f.estimate for f in Run.load(folder).findings if f.code.startswith("PRV")}
         assert {code: found[code][side]["estimate"] for code in audited} == audited
-        assert told[side].endswith(Run.load(folder).record.about["model fingerprint"])
+        assert comparison[side].endswith(Run.load(folder).record.about["model fingerprint"])
     assert done.code == 1
-    assert told["before"].startswith("mine.py:build, ")
-    assert told["notes"] == []
+    assert comparison["before"].startswith("mine.py:build, ")
+    assert comparison["notes"] == []
 
 
-def test_two_models_take_what_is_not_given_from_the_file_and_mend_nothing(assay, project):
+def test_two_models_take_missing_options_from_the_file_and_are_not_repaired(assay, project):
     (project / "assay.toml").write_text(
         '[model]\nrecipe = "mine.py:absent"\n[data]\ntest = "plain.csv"\ntrain = "noisy.csv"\ntarget = "y"\n'
-        '[audit]\nprofile = "quick"\nselect = ["DAT"]\nstore = "kept"\n'
+        '[audit]\nprofile = "quick"\nselect = ["DAT"]\nstore = "cache"\n'
     )
     done = assay("compare mine.py:build mine.py:build -q --format json")
     assert (done.code, done.err) == (0, "")
     assert {change["code"] for change in json.loads(done.out)["changes"]} == {"DAT101", "DAT102", "DAT103", "DAT104"}
-    assert any((project / "kept").rglob("*.assay"))
+    assert any((project / "cache").rglob("*.assay"))
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("one mine.py:build", "one is an audit and mine.py:build a model"),
         ("mine.py:build one --data plain.csv", "assay audit mine.py:build --data FILE --target COLUMN --out FOLDER"),
@@ -73,11 +73,11 @@ def test_two_models_take_what_is_not_given_from_the_file_and_mend_nothing(assay,
         ("absent one", "there is no audit in absent"),
     ],
 )
-def test_what_cannot_be_compared_is_told(assay, project, words, told):
+def test_what_cannot_be_compared_is_refused(assay, project, words, message):
     (project / "one").mkdir()
     done = assay(f"compare {words}")
     assert done.code == 2
-    assert told in " ".join(done.err.split())
+    assert message in " ".join(done.err.split())
 
 
 def test_a_selection_that_leaves_nothing_exits_with_5(assay, project):
@@ -86,6 +86,6 @@ def test_a_selection_that_leaves_nothing_exits_with_5(assay, project):
     assert "nothing selected" in done.err
 
 
-def test_an_audit_of_any_name_is_known_by_what_it_holds(assay, audits):
-    shutil.copy("one/run.assay", "kept.zip")
-    assert assay("compare kept.zip one").code == 0
+def test_an_audit_is_recognised_by_its_content_under_any_name(assay, audits):
+    shutil.copy("one/run.assay", "copy.zip")
+    assert assay("compare copy.zip one").code == 0

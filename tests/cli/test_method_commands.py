@@ -40,7 +40,7 @@ def test_explain_as_json(assay):
         ("budgt=3", "did you mean 'budget'?"),
         ("budget=many", "'many' is not a whole number"),
         ("budget", "write NAME=VALUE"),
-        ("remove=nothing", "is no removal; write constant:0"),
+        ("remove=nothing", "is not a removal; write constant:0"),
         ("fit=crooked", "there are auto, linear, odd, sparse, trees"),
         ("tolerance=tight", "'tight' is not a number"),
     ],

@@ -1,4 +1,4 @@
-"""Pickles that would run code: the command refuses every one of them with exit code 4, and nothing runs."""
+"""Pickles that would run code: the command refuses each of them with exit code 4 and runs nothing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from tests.model.test_files import PAYLOADS, Payload
 
-from assay.cli.main import answered
+from assay.cli.main import run_command
 
 
 @pytest.mark.parametrize(("name", "made"), PAYLOADS.values(), ids=PAYLOADS)
 @pytest.mark.parametrize("command", ["audit", "inspect"])
-def test_a_payload_is_never_run(
+def test_a_payload_never_runs(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -26,11 +26,11 @@ def test_a_payload_is_never_run(
     (tmp_path / name).write_bytes(made(Payload(marker)))
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
     words = [command, name, *(["--data", "rows.csv"] if command == "audit" else [])]
-    code, told = answered(words), capsys.readouterr()
+    code, captured = run_command(words), capsys.readouterr()
     assert not marker.exists()
     if command == "audit":
         assert code == 4
-        assert told.err.startswith("error[E041]")
-        assert "--unsafe-pickle" in told.err
+        assert captured.err.startswith("error[E041]")
+        assert "--unsafe-pickle" in captured.err
     else:
-        assert "can run code: yes" in told.out
+        assert "can run code: yes" in captured.out

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from assay.cli.main import answered
+from assay.cli.main import run_command
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 COMMANDS = re.findall(r"^\$ (assay [^#\n]+)", README.read_text(encoding="utf-8"), re.MULTILINE)
@@ -54,7 +54,7 @@ def test_the_readmes_commands_do_what_it_says(desk: Path, capsys: pytest.Capture
     said: dict[str, str] = {}
     for command in COMMANDS:
         words = shlex.split(command)[1:]
-        assert answered(words) in (0, 1), (command, capsys.readouterr().err)
+        assert run_command(words) in (0, 1), (command, capsys.readouterr().err)
         said[command] = capsys.readouterr().out
         if words[0] == "audit" and "--dry-run" not in words:
             shutil.copytree(desk / "audit", desk / "main")

@@ -10,16 +10,16 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from tests.test_docs import generator
 
 from assay.auditing import schema as schemas
-from assay.auditing.config import configured
-from assay.auditing.plan import CODES
+from assay.auditing.check_catalogue import all_checks
+from assay.auditing.config import load_config
 from assay.auditing.run import Run
 from assay.auditing.schema import ResultFile
-from assay.cli.checks import CHECKS, FAMILIES
 from assay.cli.commands import doctor as doctoring
+from assay.nouns.catalogue import FAMILIES
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 LEAK = "audit mine.py:build --data plain.csv --train plain.csv --target y --profile quick -q --select DAT,PRV"
 
 
@@ -30,12 +30,12 @@ def audited(assay, project):
 
 
 def test_report_writes_every_format(assay, audited):
-    told = {name: assay(f"report audit --format {name}").out for name in ("html", "json", "md", "junit", "card")}
-    ResultFile.model_validate_json(told["json"], strict=True)
-    ElementTree.fromstring(told["junit"])
-    assert told["html"].strip() == (audited / "report.html").read_text(encoding="utf-8").strip()
-    assert "DAT101" in told["md"]
-    assert told["card"].strip()
+    texts = {name: assay(f"report audit --format {name}").out for name in ("html", "json", "md", "junit", "card")}
+    ResultFile.model_validate_json(texts["json"], strict=True)
+    ElementTree.fromstring(texts["junit"])
+    assert texts["html"].strip() == (audited / "report.html").read_text(encoding="utf-8").strip()
+    assert "DAT101" in texts["md"]
+    assert texts["card"].strip()
 
 
 def test_report_writes_a_file(assay, audited):
@@ -45,7 +45,7 @@ def test_report_writes_a_file(assay, audited):
 
 
 @pytest.mark.parametrize("command", ["report {}", "gate {}", "show DAT101 --run {}", "compare {} {}"])
-def test_a_run_that_is_not_there_is_usage_and_a_damaged_one_is_unreadable(assay, audited, command):
+def test_a_missing_run_is_a_usage_error_and_a_damaged_one_is_unreadable(assay, audited, command):
     shutil.copytree(audited, "torn")
     Path("torn/run.assay").write_bytes((audited / "run.assay").read_bytes()[:200])
     assert assay(command.format("nowhere", "nowhere")).code == 2
@@ -57,7 +57,7 @@ def test_a_run_that_is_not_there_is_usage_and_a_damaged_one_is_unreadable(assay,
 def test_a_run_of_another_schema_is_unreadable(assay, audited):
     with zipfile.ZipFile(audited / "run.assay") as pack:
         held = {name: pack.read(name) for name in pack.namelist()}
-    held["result.json"] = held["result.json"].replace(b'"schema": 1', b'"schema": 99')
+    held["result.json"] = held["result.json"].replace(b'"schema": 2', b'"schema": 99')
     with zipfile.ZipFile("other.assay", "w") as pack:
         for name, content in held.items():
             pack.writestr(name, content)
@@ -66,7 +66,7 @@ def test_a_run_of_another_schema_is_unreadable(assay, audited):
     assert "schema 99" in done.err
 
 
-def test_the_gate_judges_again(assay, audited):
+def test_the_gate_evaluates_a_finished_audit(assay, audited):
     assert assay("gate audit").code == 1
     assert assay("gate audit --ignore DAT").code == 0
     assert assay("gate audit --fail-on never --require SAN").code == 3
@@ -75,10 +75,10 @@ def test_the_gate_judges_again(assay, audited):
 
 
 def test_the_gate_as_json(assay, audited):
-    told = json.loads(assay("gate audit --format json").out)
-    assert told["exit"] == 1
-    assert told["passed"] is False
-    assert told["counts"]["fail"] == 1
+    result = json.loads(assay("gate audit --format json").out)
+    assert result["exit"] == 1
+    assert result["passed"] is False
+    assert result["counts"]["fail"] == 1
 
 
 def test_the_gate_takes_waivers_from_the_file_and_the_day_from_the_command(assay, audited):
@@ -99,17 +99,17 @@ def test_taking_a_waiver_out_of_the_file_ends_it(assay, project):
     assert assay("gate audit").code == 0
 
 
-def test_a_day_that_is_none_is_told(assay, audited):
+def test_an_invalid_date_is_refused(assay, audited):
     assert assay("gate audit --day tomorrow").code == 2
 
 
 def test_compare_finds_nothing_between_a_run_and_itself(assay, audited):
     assert assay("compare audit audit").code == 0
-    told = json.loads(assay("compare audit audit --format json").out)
-    assert {change["course"] for change in told["changes"]} == {"no change shown"}
+    comparison = json.loads(assay("compare audit audit --format json").out)
+    assert {change["status"] for change in comparison["changes"]} == {"no change shown"}
 
 
-def test_compare_exits_with_1_when_something_fails_anew(assay, audited):
+def test_compare_exits_with_1_when_a_check_newly_fails(assay, audited):
     Path("clean.csv").write_text(
         "\n".join(",".join(line.split(",")[i] for i in (1, 2, 4)) for line in Path("train.csv").read_text().split())
     )
@@ -119,11 +119,11 @@ def test_compare_exits_with_1_when_something_fails_anew(assay, audited):
 
 
 def test_show_explains_a_code_and_what_a_run_found(assay, audited):
-    bare, told = assay("show dat101"), assay("show DAT101 --run audit")
-    assert "Do rows of the test data also occur" in bare.out
-    assert "FAIL" not in bare.out
-    assert "FAIL" in told.out
-    assert Run.load("audit")["DAT101"].advice in told.out
+    check, with_run = assay("show dat101"), assay("show DAT101 --run audit")
+    assert "Do test rows also occur" in check.out
+    assert "FAIL" not in check.out
+    assert "FAIL" in with_run.out
+    assert Run.load("audit")["DAT101"].advice in with_run.out
     found = json.loads(assay("show DAT101 --run audit --format json").out)
     assert [finding["verdict"] for finding in found["findings"]] == ["fail"]
 
@@ -136,16 +136,14 @@ def test_show_shows_a_saved_audit(assay, audited):
     assert assay("show audit/run.assay").out.startswith("Run(Audit of LogisticRegression")
 
 
-def test_every_code_that_an_audit_plans_is_explained_and_on_the_page():
-    page = PAGE.read_text(encoding="utf-8")
-    planned = {code for codes in CODES.values() for code in codes}
-    assert planned <= {check.code for check in CHECKS}
-    assert all(f"| {check.code} | {check.family} | {check.asks} |" in page for check in CHECKS)
-    assert {check.code[:3] for check in CHECKS} == set(FAMILIES)
+def test_every_check_has_a_line_on_the_page_of_checks():
+    page = generator().checks_page()
+    assert all(f"| {check.code} | {check.question} |" in page for check in all_checks())
+    assert {check.code[:3] for check in all_checks()} <= set(FAMILIES)
 
 
 def test_the_methods_that_checks_name_exist(assay):
-    for method in {check.method for check in CHECKS if check.method}:
+    for method in {check.method for check in all_checks() if check.method}:
         assert assay(f"show {method}").code == 0
 
 
@@ -157,7 +155,7 @@ def test_list_gives_tables_and_json(assay, kind):
     assert str(next(iter(rows[-1].values()))).split()[0] in table
 
 
-def test_inspect_tells_of_a_pickle_without_loading_it(assay, project):
+def test_inspect_describes_a_pickle_without_loading_it(assay, project):
     Path("m.pkl").write_bytes(b"cos\nsystem\n(S'touch harm'\ntR.")
     done = assay("inspect m.pkl")
     assert done.code == 0
@@ -167,11 +165,11 @@ def test_inspect_tells_of_a_pickle_without_loading_it(assay, project):
     assert json.loads(assay("inspect m.pkl --format json").out)["can_run_code"] is True
 
 
-def test_doctor_tells_versions(assay):
-    told = json.loads(assay("doctor --format json").out)
-    assert told["needed"]["numpy"][0].isdigit()
-    assert told["extras"]["torch"]["torch"]["state"] == "present"
-    assert told["store"]["writable"] is True
+def test_doctor_shows_versions(assay):
+    report = json.loads(assay("doctor --format json").out)
+    assert report["required"]["numpy"][0].isdigit()
+    assert report["extras"]["torch"]["torch"]["state"] == "present"
+    assert report["store"]["writable"] is True
     assert "numpy" in assay("doctor").out
 
 
@@ -179,9 +177,9 @@ def test_doctor_says_how_to_get_what_is_missing_and_what_is_broken(assay, monkey
     states = {"skops": {"state": "missing"}, "torchvision": {"state": "broken"}}
     monkeypatch.setattr(doctoring, "_state", lambda name, module: states.get(name, {"state": "present"}))
     monkeypatch.setattr(doctoring, "_version", lambda name: "1.0")
-    told = assay("doctor").out
-    assert "! skops: pip install 'assay[files]'" in told
-    assert "torchvision is installed and cannot be imported" in told
+    report = assay("doctor").out
+    assert "! skops: pip install 'assay[files]'" in report
+    assert "torchvision is installed and cannot be imported" in report
 
 
 def test_doctor_exits_with_3_when_the_store_cannot_be_written(assay, project):
@@ -193,7 +191,7 @@ def test_doctor_exits_with_3_when_the_store_cannot_be_written(assay, project):
 def test_init_writes_a_file_that_is_valid_and_suggests_in_comments_only(assay, project):
     assert assay("init test.csv --target y --train train.csv --model mine.py:build").code == 0
     text = Path("assay.toml").read_text(encoding="utf-8")
-    found = configured(None)
+    found = load_config(None)
     assert (found.data.test, found.data.target, found.data.train) == ("test.csv", "y", "train.csv")
     assert found.data.sensitive == ()
     assert '# sensitive = ["sex"]' in text
@@ -213,7 +211,7 @@ def test_hostile_names_stay_text_in_what_init_writes(assay, project):
     quoted = ",".join('"' + name.replace('"', '""') + '"' for name in names)
     Path("bad.csv").write_text(quoted + "\n" + "\n".join(f"{i},{i % 2},{i}" for i in range(30)) + "\n")
     assert assay(["init", "bad.csv", "--target", names[0]]).code == 0
-    found = configured(None)
+    found = load_config(None)
     assert found.data.target == names[0]
     assert found.model.file == "model.skops"
 

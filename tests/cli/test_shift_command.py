@@ -109,7 +109,7 @@ def test_text_is_a_line_a_finding_and_nothing_failed_exits_with_0(assay):
     done = assay(f"{same} {ASKED} --of occlusion")
     assert done.code == 0, done.err
     assert [line.split("SHF")[1][:3] for line in done.out.splitlines()] == ["101", "102", "103", "104"]
-    assert "move by 0 under the shift" in done.out
+    assert "change by 0 under the shift" in done.out
 
 
 def test_several_models_and_a_saved_explanation(assay):
@@ -144,7 +144,7 @@ def test_clusters_are_a_column_that_the_models_do_not_see(assay, project):
     [
         ("--recipe recipe --of occlusion", 2, "--other FILE"),
         ("--other mirrored --of occlusion", 2, "--recipe FILE.py:FUNCTION, returning assay.Recipe"),
-        ("--other mirrored --recipe before --of occlusion", 2, "an assay.Recipe(fit, x, y) is needed"),
+        ("--other mirrored --recipe before --of occlusion", 2, "it must return an assay.Recipe(fit, x, y)"),
         ("--other mirrored --recipe nothing --of occlusion", 2, "has no function 'nothing'"),
         ("--other mirrored --recipe recipe", 2, "--explanation FILE.assay, or --of METHOD"),
         ("--other three --recipe costly --of occlusion", 4, "the other model gives probabilities of 0, 1, 2"),
@@ -167,7 +167,7 @@ def test_nets_with_other_outputs_are_refused_though_their_classes_have_no_names(
     words = "explanation_shift --other shift.py:three_scores --recipe shift.py:recipe --of saliency"
     done = assay(f"diagnose shift.py:two_scores {words} --data plain.csv --target y --option k=1")
     assert done.code == 4
-    assert "Linear gives 3 outputs a row, Linear gives 2" in done.err
+    assert "Linear gives 3 outputs per row, Linear gives 2" in done.err
 
 
 def test_what_only_the_shift_reads_is_refused_elsewhere(assay):
@@ -193,12 +193,12 @@ def test_label_randomisation_takes_a_recipe(assay):
         "returns LogisticRegression"
         in assay(f"evaluate shift.py:before label_randomisation {rows} --recipe shift.py:before").err
     )
-    assert "trains nothing" in assay(f"evaluate shift.py:before deletion {rows} --recipe shift.py:recipe").err
+    assert "does not train" in assay(f"evaluate shift.py:before deletion {rows} --recipe shift.py:recipe").err
 
 
 def test_show_tells_how_the_recipe_is_given(assay):
     told = assay("show diagnose.explanation_shift").out
-    assert "recipe: Recipe  (--recipe FILE.py:FUNCTION)" in told
+    assert "recipe: Recipe  (--recipe FILE.py:FUNCTION" in told
     assert "labels: Any = ()  (--target COLUMN)" in told
 
 

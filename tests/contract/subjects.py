@@ -1,4 +1,4 @@
-"""What the contract suite asks every method about: small cases with gradients, without, with nets, with images.
+"""Small cases on which the contract suite tests every method: with gradients, without, with nets, with images.
 
 A new method is run on every subject that offers what it needs, and must refuse the others. An option without a default
 gets its value from ``GIVEN``, by the option's name, so that most new methods need no line here either.
@@ -6,7 +6,6 @@ gets its value from ``GIVEN``, by the option's name, so that most new methods ne
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -18,10 +17,9 @@ import torch
 from tests.contract.nets import Rectified, filled, net, picture_net, pooled_net
 
 import assay
-from assay.basics.errors import CapabilityError
 from assay.basics.seed import Seed
 from assay.cases.case import Case
-from assay.engine.declare import NEEDS
+from assay.engine.capabilities import NEEDS
 from assay.engine.search.ball import Ball
 from assay.examples import analytic
 from assay.model.adapters.function import function
@@ -134,7 +132,7 @@ def textual(seed: int = 0) -> Case:
 
 
 @cache
-def lenders() -> tuple[Any, Any]:
+def loan_pipeline() -> tuple[Any, Any]:
     """A frame of numbers and words, and a pipeline trained on it."""
     import pandas as pd
     from sklearn.compose import ColumnTransformer
@@ -153,7 +151,7 @@ def lenders() -> tuple[Any, Any]:
 
 def mixed(seed: int = 0) -> Case:
     """A table of numbers and words through a pipeline."""
-    frame, pipeline = lenders()
+    frame, pipeline = loan_pipeline()
     return assay.case(assay.wrap(pipeline), frame.iloc[:3], label=1, seed=seed)
 
 
@@ -164,8 +162,8 @@ def mistaken(seed: int = 0) -> Case:
 
 
 @cache
-def grown() -> Any:
-    """Boosted trees grown on numbers drawn once."""
+def fitted_trees() -> Any:
+    """Boosted trees fitted to random numbers."""
     from sklearn.ensemble import GradientBoostingRegressor
 
     x = np.random.default_rng(4).normal(size=(200, 4))
@@ -174,35 +172,48 @@ def grown() -> Any:
 
 def wooded(seed: int = 0) -> Case:
     """Boosted trees over four numbers."""
-    return assay.case(assay.wrap(grown()), ROWS, seed=seed)
+    return assay.case(assay.wrap(fitted_trees()), ROWS, seed=seed)
 
 
-def learner(case: Case) -> Recipe:
-    """A recipe that fits nothing: a net with weights of its own stream, another function elsewhere."""
+def retraining_recipe(case: Case) -> Recipe:
+    """A recipe that fits nothing: a net with weights drawn from the seed, another function elsewhere."""
 
     def fit(x: Any, y: Any, seed: Seed, strength: float) -> Model:
-        if case.model.net is not None:
-            return randomise_weights(case.model, seed)
-        forward, slope = case.model.forward, case.model.slope
-        told = None if slope is None else lambda x: -2.0 * slope(x)
-        return replace(case.model, forward=lambda rows: _otherwise(forward(rows), case), slope=told, forest=None)
+        model = case.model
+        if model.net is not None:
+            return randomise_weights(model, seed)
+        forward, gradient = model.forward, model.closed_form_gradient
+        other = None if gradient is None else lambda x: -2.0 * gradient(x)
+        return replace(
+            model, forward=lambda rows: _other_outputs(forward(rows), case), closed_form_gradient=other, forest=None
+        )
 
     x: Any = case.rows.x[[0, 0, 0, 0]]
     if case.rows.table is not None or case.rows.text is not None:
-        x = TEXTS if case.rows.table is None else lenders()[0].iloc[:4]
+        x = TEXTS if case.rows.table is None else loan_pipeline()[0].iloc[:4]
     labels = [0.5, 2.0, 1.0, 3.0] if case.model.gives == "values" else [*case.model.classes, 0, 1, 2, 1]
     return Recipe(fit, x, [labels[place % 2] for place in range(len(x))])
 
 
-def _otherwise(outputs: Any, case: Case) -> Any:
+def _other_outputs(outputs: Any, case: Case) -> Any:
     return -2.0 * outputs if case.model.gives == "values" else outputs[:, ::-1]
 
 
-RESERVED = {"wooded": "trees", "mistaken": "loss"}
-"""Subjects that only methods with this need are asked about."""
+LOOKS_INSIDE = {"net", "gradient", "pooled"}
 
-ALIKE = {"plain", "pooled", "rectified"}
-"""Subjects that scores, which look at answers and not into models, need not be asked about beside the others."""
+ONLY_FOR = {"wooded": {"trees"}, "mistaken": {"loss"}, "pooled": LOOKS_INSIDE, "rectified": LOOKS_INSIDE}
+"""Subjects that add something only for methods with one of these needs."""
+
+EXPLAIN_ONLY = {"plain", "pooled", "rectified"}
+"""Subjects that add nothing for scores, which evaluate explanations and models and look at no layer."""
+
+REFUSED_AT_RUN_TIME = {
+    "cam": {"rectified"},
+    "deconvolution": {"neural", "visual", "ragged", "textual", "pooled"},
+    "guided_backprop": {"neural", "visual", "ragged", "textual", "pooled"},
+    "guided_grad_cam": {"visual", "ragged", "pooled"},
+}
+"""Subjects that offer what the method declares to need, and that it refuses when it has seen the net's layers."""
 
 SUBJECTS: dict[str, Callable[..., Case]] = {
     "smooth": smooth,
@@ -228,15 +239,15 @@ GIVEN: dict[str, Callable[[Case], Any]] = {
     "window": lambda case: 1,
     "truth": lambda case: np.arange(len(case.features)) < 2,
     "inside": lambda case: np.stack([np.arange(len(case.features)) % 3 == int(i) % 3 for i in case.rows.ids]),
-    "reference": lambda case: referred(case),
+    "reference": lambda case: reference_rows(case),
     "remove": lambda case: assay.Constant(0.0),
-    "recipe": lambda case: learner(case),
+    "recipe": lambda case: retraining_recipe(case),
     "comparison": lambda case: np.random.default_rng(2).uniform(-0.5, 0.5, (10, *case.rows.shape)),
 }
 
 
 @cache
-def gathered() -> None:
+def load_catalogue() -> None:
     """Import every verb, which fills the catalogue."""
     for verb in VERBS:
         import_module(f"assay.{verb}")
@@ -244,114 +255,63 @@ def gathered() -> None:
 
 def methods(verb: str | None = None) -> list[Method]:
     """The catalogue."""
-    gathered()
+    load_catalogue()
     return list(known(verb))
 
 
 @cache
-def offered(method: Method, subject: str) -> bool:
-    """Whether the subject has everything the method needs: what it declares, and what it finds missing at work."""
+def offers(subject: str) -> frozenset[str]:
+    """The needs that the subject meets."""
     case = SUBJECTS[subject]()
-    if not all(NEEDS[need][0](case) for need in method.needs):
-        return False
-    if method.verb != "explain":
-        return True
-    try:
-        told(method, subject)
-    except CapabilityError:
-        return False
-    return True
+    return frozenset(need for need, (is_met, _) in NEEDS.items() if is_met(case))
 
 
-@cache
-def told(method: Method, subject: str) -> Any:
-    """What the method says of the subject, asked once: for laws that look at an answer, or compare one with it."""
-    case = SUBJECTS[subject]()
-    return explained(method, case) if method.verb == "explain" else judged(method, case)
+def supports(method: Method, subject: str) -> bool:
+    """Whether the subject offers what the method needs."""
+    return method.needs <= offers(subject) and subject not in REFUSED_AT_RUN_TIME.get(method.name, ())
 
 
-def pairs(verb: str, *, able: bool = True) -> Iterator[tuple[Method, str]]:
-    """Methods with the subjects they can be asked about; with ``able`` False, those they must refuse."""
+def pairs(verb: str, *, supported: bool = True) -> Iterator[tuple[Method, str]]:
+    """Methods with the subjects they support; with ``supported`` False, those they must refuse."""
     for method in methods(verb):
         for subject in SUBJECTS:
-            if subject in RESERVED and RESERVED[subject] not in method.needs:
-                continue
-            if verb == "evaluate" and subject in ALIKE:
-                continue
-            if offered(method, subject) == able:
+            is_useful = subject not in ONLY_FOR or ONLY_FOR[subject] & method.needs
+            is_useful = is_useful and not (verb == "evaluate" and subject in EXPLAIN_ONLY)
+            if is_useful and supports(method, subject) == supported:
                 yield method, subject
 
 
-def referred(case: Case) -> Any:
-    """Eight rows of the kind of the case's."""
+def reference_rows(case: Case) -> Any:
+    """Eight rows like those of the case."""
     if case.rows.text is not None:
         return ["a film", "good film", "not good", "dull", "bad bad a", "film", "a dull", "not a film"]
     if case.rows.table is not None:
-        return lenders()[0].iloc[30:38]
+        return loan_pipeline()[0].iloc[30:38]
     return np.random.default_rng(3).uniform(-0.5, 1.0, (8, *case.rows.shape))
 
 
-def options(method: Method, case: Case) -> dict[str, Any]:
+def required_options(method: Method, case: Case) -> dict[str, Any]:
     """Values for the options that have no default."""
     bare = [name for name, parameter in method.options.items() if parameter.default is parameter.empty]
     missing = [name for name in bare if name not in GIVEN]
     assert not missing, f"{method.verb}.{method.name}: give options {missing} a default, or add them to GIVEN"
     given = {name: GIVEN[name](case) for name in bare}
     if case.rows.table is not None and "remove" in method.options:
-        given["remove"] = assay.Marginal(lenders()[0].iloc[20:22])
+        given["remove"] = assay.Marginal(loan_pipeline()[0].iloc[20:22])
     if case.rows.table is not None and "comparison" in method.options:
-        given["comparison"] = lenders()[0].iloc[20:30]
+        given["comparison"] = loan_pipeline()[0].iloc[20:30]
     if case.rows.table is not None and "background" in method.options:
-        given["background"] = lenders()[0].iloc[20:26]
+        given["background"] = loan_pipeline()[0].iloc[20:26]
     return given
 
 
-def explained(method: Method, case: Case, **other: Any) -> Any:
-    """The explanation of a case by a method, options filled in."""
-    return method.call(case, **{**options(method, case), **other})
+def explain_case(method: Method, case: Case, **other: Any) -> Any:
+    """The explanation of a case by a method, required options filled in."""
+    return method.call(case, **{**required_options(method, case), **other})
 
 
-def judged(method: Method, case: Case, explanation: Any = None) -> Any:
-    """The score of an explanation (Shapley values, unless given), options filled in."""
-    explanation = first_explanation(case) if explanation is None else explanation
-    return method.call(explanation, case, **options(method, case))
-
-
-def first_explanation(case: Case) -> Any:
+def shapley_values(case: Case) -> Any:
     """Exact Shapley values."""
     from assay.explain.shapley import shapley
 
-    return explained(shapley.method, case)
-
-
-def batched(case: Case, size: int) -> Case:
-    """The same question with another batch size."""
-    return replace(case, model=replace(case.model, batch=size))
-
-
-class Planted(RuntimeError):
-    """An error of the model's own, midway."""
-
-
-def failing(case: Case, after: int = 1) -> Case:
-    """The same question to a model that fails after ``after`` calls."""
-    calls = [0]
-    sound: Model = case.model
-
-    def counted(asked: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def ask(rows: Any) -> Any:
-            calls[0] += 1
-            if calls[0] > after:
-                raise Planted("the model broke")
-            return asked(rows)
-
-        return ask
-
-    slope = counted(sound.slope) if sound.slope is not None else None
-    return replace(case, model=replace(sound, forward=counted(sound.forward), slope=slope))
-
-
-def deep(case: Case) -> Any:
-    """A copy of everything of the caller's that a method could have changed."""
-    state = {k: v.clone() for k, v in case.model.net.state_dict().items()} if case.model.net is not None else {}
-    return copy.deepcopy(case.rows.x), state
+    return explain_case(shapley.method, case)

@@ -1,4 +1,4 @@
-"""What every entry of the catalogue must say about itself, whichever verb it belongs to."""
+"""What every entry of the catalogue must declare, whichever verb it belongs to; each test lists what breaks a rule."""
 
 from __future__ import annotations
 
@@ -6,66 +6,66 @@ import inspect
 from importlib import import_module
 
 import pytest
-from tests.contract.laws import CLAIMS
-from tests.contract.subjects import GIVEN, gathered, methods
+from tests.contract.claims import CLAIMS
+from tests.contract.subjects import GIVEN, methods
 
 from assay.basics.bibliography import SOURCES
 from assay.basics.errors import InputError
 from assay.nouns.catalogue import VERBS, Method, find
 
-gathered()
-EVERY = pytest.mark.parametrize("method", methods(), ids=lambda m: f"{m.verb}.{m.name}")
+EVERY = methods()
+TESTED = [*methods("explain"), *methods("evaluate")]
 
 
-@EVERY
-def test_the_method_lives_in_a_file_of_its_name_and_is_exported(method: Method) -> None:
-    package = import_module(f"assay.{method.verb}")
-    assert method.body.__module__ == f"assay.{method.verb}.{method.name}"
-    assert method.name in package.__all__
-    assert getattr(package, method.name) is method.call
+def names(found: list[Method]) -> list[str]:
+    return [f"{method.verb}.{method.name}" for method in found]
 
 
-@EVERY
-def test_the_method_says_what_its_number_means(method: Method) -> None:
-    assert len(method.meaning) > 20
-    assert method.meaning.endswith(".") or method.meaning.endswith(":")
-    assert len(method.doc.splitlines()) > 2
+def parameters(method: Method) -> list[inspect.Parameter]:
+    return list(inspect.signature(method.body).parameters.values())
 
 
-@EVERY
-def test_the_method_names_a_source_that_is_in_the_bibliography(method: Method) -> None:
-    assert method.source in SOURCES
-
-
-@EVERY
-def test_options_have_names_types_and_defaults(method: Method) -> None:
-    parameters = inspect.signature(method.body).parameters.values()
-    assert not [p.name for p in parameters if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    assert (
-        sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) <= 4
-    )  # explanation, case, and what the caller brings
-    assert not [p.name for p in parameters if p.annotation is p.empty]
-
-
-@pytest.mark.parametrize("method", [*methods("explain"), *methods("evaluate")], ids=lambda m: m.name)
-def test_an_option_without_a_default_is_one_the_suite_knows(method: Method) -> None:
-    assert {n for n, p in method.options.items() if p.default is p.empty} <= set(GIVEN)
-
-
-@pytest.mark.parametrize("method", [*methods("explain"), *methods("evaluate")], ids=lambda m: m.name)
-def test_claims_are_words_that_are_tested(method: Method) -> None:
-    assert method.claims <= set(CLAIMS[method.verb])
-
-
-@pytest.mark.parametrize("method", methods("evaluate"), ids=lambda m: m.name)
-def test_a_score_with_a_direction_claims_it_where_chance_can_be_beaten(method: Method) -> None:
-    assert "directed" not in method.claims or method.better != "neither"
+def test_a_method_has_a_file_of_its_name() -> None:
+    assert names([m for m in EVERY if m.body.__module__ != f"assay.{m.verb}.{m.name}"]) == []
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_all_that_a_verb_exports_is_in_the_catalogue(verb: str) -> None:
-    exported = set(import_module(f"assay.{verb}").__all__)
-    assert exported == {method.name for method in methods(verb)}
+def test_a_verb_exports_its_methods_and_nothing_else(verb: str) -> None:
+    package = import_module(f"assay.{verb}")
+    assert set(package.__all__) == {method.name for method in methods(verb)}
+    assert names([m for m in methods(verb) if getattr(package, m.name) is not m.call]) == []
+
+
+def test_the_first_paragraph_says_what_the_number_means() -> None:
+    assert names([m for m in EVERY if len(m.meaning) <= 20 or not m.meaning.endswith((".", ":"))]) == []
+    assert names([m for m in EVERY if len(m.doc.splitlines()) <= 2]) == []
+
+
+def test_the_source_is_in_the_bibliography() -> None:
+    assert names([m for m in EVERY if m.source not in SOURCES]) == []
+
+
+def test_every_parameter_is_named_and_typed() -> None:
+    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    assert names([m for m in EVERY if any(p.kind in variable for p in parameters(m))]) == []
+    assert names([m for m in EVERY if any(p.annotation is p.empty for p in parameters(m))]) == []
+
+
+def test_at_most_four_parameters_are_positional() -> None:
+    """Explanation, case, and what the caller brings."""
+    assert names([m for m in EVERY if sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters(m)) > 4]) == []
+
+
+def test_the_suite_has_a_value_for_every_option_without_a_default() -> None:
+    assert {n for m in TESTED for n, p in m.options.items() if p.default is p.empty} <= set(GIVEN)
+
+
+def test_every_claim_is_one_that_is_tested() -> None:
+    assert names([m for m in TESTED if not m.claims <= set(CLAIMS[m.verb])]) == []
+
+
+def test_a_score_without_a_direction_does_not_claim_to_be_directed() -> None:
+    assert names([m for m in methods("evaluate") if "directed" in m.claims and m.better == "neither"]) == []
 
 
 def test_a_method_is_found_by_name_and_a_near_name_is_suggested() -> None:
@@ -75,5 +75,5 @@ def test_a_method_is_found_by_name_and_a_near_name_is_suggested() -> None:
 
 
 @pytest.mark.parametrize("verb", ["explain", "evaluate", "attack", "certify"])
-def test_every_method_has_a_price(verb: str) -> None:
-    assert [method.name for method in methods(verb) if method.cost is None] == []
+def test_every_method_declares_its_cost(verb: str) -> None:
+    assert names([method for method in methods(verb) if method.cost is None]) == []

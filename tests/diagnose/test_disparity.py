@@ -18,8 +18,8 @@ import assay
 from assay import diagnose, explain
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.stats import Interval, newcombe
-from assay.diagnose.disparity import pairwise
-from assay.nouns.results.result import Finding, judge
+from assay.diagnose.disparity import pairwise_gaps
+from assay.nouns.results.finding import Finding, judge
 
 
 def rule() -> Any:
@@ -76,7 +76,7 @@ def test_with_three_groups_the_interval_is_the_largest_of_the_corrected_ones() -
     assert_allclose(finding.interval.low, max(limit.low for limit in limits))
     assert_allclose(finding.interval.high, max(limit.high for limit in limits))
     assert (finding.evidence["pairs"][0]["upper"], finding.evidence["pairs"][0]["lower"]) == ("a", "b")
-    assert len(finding.evidence["against the rest"]) == 3
+    assert len(finding.evidence["one group against the rest"]) == 3
 
 
 @pytest.mark.parametrize(("groups", "runs", "least", "most"), [(2, 400, 6, 34), (4, 120, 0, 13)])
@@ -86,7 +86,7 @@ def test_where_no_groups_differ_the_interval_excludes_zero_in_at_most_one_run_in
     hits = np.random.default_rng(groups).binomial(100, 0.4, size=(runs, groups))
     beyond = 0
     for row in hits:
-        gaps = list(pairwise({str(i): (int(hit), 100) for i, hit in enumerate(row)}, 0.95))
+        gaps = list(pairwise_gaps({str(i): (int(hit), 100) for i, hit in enumerate(row)}, 0.95))
         assert len(gaps) == len(list(combinations(range(groups), 2)))
         beyond += max(gap.low for gap in gaps) > 0
     assert least <= beyond <= most  # 5 % of the runs ± 3.3 standard deviations; Bonferroni makes it fewer
@@ -96,7 +96,9 @@ def test_a_planted_gap_fails_in_nearly_every_run() -> None:
     generator = np.random.default_rng(0)
     fails = 0
     for _ in range(100):
-        (gap,) = pairwise({"a": (generator.binomial(300, 0.7), 300), "b": (generator.binomial(300, 0.4), 300)}, 0.95)
+        (gap,) = pairwise_gaps(
+            {"a": (generator.binomial(300, 0.7), 300), "b": (generator.binomial(300, 0.4), 300)}, 0.95
+        )
         fails += judge(Interval(gap.low, gap.high, 0.95, ""), 0.1, "at most") == "fail"
     assert fails >= 95
 
@@ -162,10 +164,10 @@ def test_contributions_add_up_to_the_gap_of_the_rows_drawn() -> None:
     x, groups = planted()
     evidence = found(x, groups, remove=assay.Marginal(x[:30]), rows=20)["FAI110"].evidence
     total = sum(line["contribution"] for line in evidence["columns"]) + evidence["other columns"]
-    assert_allclose(total + evidence["base difference"], evidence["gap of rows drawn"], atol=1e-9)
-    assert evidence["base difference"] == 0.0
-    assert evidence["rows drawn"] == {"men": 20, "women": 20}
-    assert evidence["rows in all"] == {"men": 60, "women": 60}
+    assert_allclose(total + evidence["baseline difference"], evidence["gap of sampled rows"], atol=1e-9)
+    assert evidence["baseline difference"] == 0.0
+    assert evidence["sampled rows"] == {"men": 20, "women": 20}
+    assert evidence["all rows"] == {"men": 60, "women": 60}
 
 
 def test_with_all_rows_drawn_a_contribution_is_the_difference_of_mean_shapley_values() -> None:
@@ -178,7 +180,7 @@ def test_with_all_rows_drawn_a_contribution_is_the_difference_of_mean_shapley_va
     assert_allclose([parts[name] for name in "012"], sides[0].mean(axis=0) - sides[1].mean(axis=0), atol=1e-12)
     error = {line["name"]: line["stderr"] for line in finding.evidence["columns"]}["0"]
     assert_allclose(error, np.sqrt(sum(side[:, 0].var(ddof=1) / 20 for side in sides)))
-    assert_allclose(finding.evidence["gap of rows drawn"], finding.evidence["gap of all rows"])
+    assert_allclose(finding.evidence["gap of sampled rows"], finding.evidence["gap of all rows"])
 
 
 def test_too_few_coalitions_for_all_are_sampled_with_an_error_of_their_own() -> None:
@@ -188,9 +190,9 @@ def test_too_few_coalitions_for_all_are_sampled_with_an_error_of_their_own() -> 
     weights = np.array([2.0, -1, 1, -1, 0.5, 1, -0.5, 1])
     model = assay.model.function(lambda x: x @ weights, gives="margin", classes=("no", "yes"), name="eight")
     case, remove = assay.case(model, x), assay.Marginal(x[:8])
-    kept = {"favourable": "yes", "remove": remove, "rows": 40}
-    few = diagnose.disparity(case, groups, budget=64, **kept)[-1]
-    whole = diagnose.disparity(case, groups, budget=256, **kept)[-1]
+    options = {"favourable": "yes", "remove": remove, "rows": 40}
+    few = diagnose.disparity(case, groups, budget=64, **options)[-1]
+    whole = diagnose.disparity(case, groups, budget=256, **options)[-1]
     truth, shares = contributions(whole), contributions(few)
     error = {line["name"]: line["stderr"] for line in few.evidence["columns"]}
     exact = {line["name"]: line["stderr"] for line in whole.evidence["columns"]}
@@ -203,9 +205,9 @@ def test_equal_rows_in_each_group_leave_the_error_of_the_coalitions_alone() -> N
     x = np.repeat(np.array([[1.0] * 8, [-1.0] * 8]), 10, axis=0)
     weights = np.array([2.0, -1, 1, -1, 0.5, 1, -0.5, 1])
     model = assay.model.function(lambda x: x @ weights - 1.1, gives="margin", classes=("no", "yes"), name="eight")
-    kept = {"favourable": "yes", "remove": assay.Constant(0.0), "rows": 10}
+    options = {"favourable": "yes", "remove": assay.Constant(0.0), "rows": 10}
     case, groups = assay.case(model, x), ["a"] * 10 + ["b"] * 10
-    few, whole = (diagnose.disparity(case, groups, budget=budget, **kept)[-1] for budget in (64, 256))
+    few, whole = (diagnose.disparity(case, groups, budget=budget, **options)[-1] for budget in (64, 256))
     assert max(line["stderr"] for line in few.evidence["columns"]) > 1e-3
     assert max(line["stderr"] for line in whole.evidence["columns"]) < 1e-12
 
@@ -248,7 +250,7 @@ def test_a_pipeline_on_a_frame_with_text_is_explained_in_its_own_columns(kind: A
 
 
 @pytest.mark.parametrize(
-    ("groups", "options", "told"),
+    ("groups", "options", "message"),
     [
         (["a", "b"], {}, "2 group labels for 4 rows"),
         (["a"] * 4, {}, "at least two groups"),
@@ -256,11 +258,11 @@ def test_a_pipeline_on_a_frame_with_text_is_explained_in_its_own_columns(kind: A
         ([0.0, np.nan, 1.0, 1.0], {}, r"missing in row\(s\) 1"),
         (["a", "a", "b", "b"], {"rows": 1}, "at least 2 rows"),
         (["a", "a", "b", "b"], {"labels": [1, 0]}, "2 labels for 4"),
-        (["a", "a", "b", "b"], {"remove": 0.0}, "no removal"),
+        (["a", "a", "b", "b"], {"remove": 0.0}, "not a removal"),
     ],
 )
-def test_what_cannot_be_used_is_refused(groups: Any, options: Any, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_what_cannot_be_used_is_refused(groups: Any, options: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         found([[1.0, 0, 0], [-1, 0, 0], [1, 0, 0], [-1, 0, 0]], groups, **options)
 
 

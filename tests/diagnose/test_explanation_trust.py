@@ -9,8 +9,8 @@ from scipy.stats import binom
 import assay
 from assay import diagnose, evaluate, examples, explain
 from assay.basics.errors import InputError
-from assay.diagnose.explanation_trust import concluded
-from assay.nouns.results.result import Finding
+from assay.diagnose.explanation_trust import conclude
+from assay.nouns.results.finding import Finding
 
 RANDOMISED = "parameter_randomisation"
 SCORES = ("deletion", "insertion", "faithfulness_correlation", "completeness")
@@ -57,7 +57,7 @@ def test_an_order_is_told_as_its_share_of_the_way_from_random_to_the_yardstick()
     for code, score in (("EXP201", evaluate.deletion), ("EXP202", evaluate.insertion)):
         assert found["half", code].estimate == pytest.approx(gain(score, half) / gain(score, best))
         assert found["shapley", code].estimate == pytest.approx(1.0)
-        normalised = found["half", code].evidence["ladder"]
+        normalised = found["half", code].evidence["normalised scores"]
         assert normalised["random"] == 0.0
         assert normalised["shapley"] == pytest.approx(1.0)
         assert normalised["half"] == pytest.approx(found["half", code].estimate)
@@ -70,11 +70,11 @@ def test_a_shuffled_explanation_beside_the_yardstick_is_not_to_be_used():
     found = judged(case, shapley=best, shuffled=replace(best, values=shuffled))
     assert found["shapley", "TRU001"].evidence["word"] == "use"
     yard = found["shapley", "EXP201"]
-    assert "is the yardstick in deletion: 1 stands for its gain of " in yard.claim
+    assert "is the reference method of deletion: 1 stands for its gain of " in yard.claim
     assert yard.interval.low < 1.0 < yard.interval.high  # in the unit that is told
     assert found["shuffled", "TRU001"].evidence["word"] == "do not use"
     assert "not the model's" in found["shuffled", "TRU001"].advice
-    assert "the model's doing" in found["shapley", "TRU001"].advice
+    assert "reflect the model" in found["shapley", "TRU001"].advice
 
 
 def test_without_a_ladder_nothing_is_decided_of_an_order():
@@ -84,7 +84,7 @@ def test_without_a_ladder_nothing_is_decided_of_an_order():
     assert found["other", "EXP201"].verdict == "undecided"
     assert found["other", "TRU001"].evidence["word"] in ("undecided", "do not use")
     if np.isnan(found["other", "EXP201"].estimate):
-        assert "does not beat random order" in found["other", "EXP201"].claim
+        assert "does not beat a random ranking" in found["other", "EXP201"].claim
 
 
 def test_an_undecided_verdict_says_how_many_more_rows_would_decide():
@@ -94,7 +94,7 @@ def test_an_undecided_verdict_says_how_many_more_rows_would_decide():
     held = judged(case, shapley=best, weak=weak)
     findings = [replace(f, more=7 if f.code == "EXP201" else None) for f in held.values() if f.code != "TRU001"]
     findings = [replace(f, verdict="undecided") if f.code.startswith("EXP2") else f for f in findings]
-    (found,) = concluded(findings, ["weak"])
+    (found,) = conclude(findings, ["weak"])
     assert found.verdict == "undecided"
     assert found.more == 7
     assert "7 further rows" in found.advice
@@ -103,7 +103,7 @@ def test_an_undecided_verdict_says_how_many_more_rows_would_decide():
 def test_a_faithful_explanation_that_fails_a_test_of_stability_is_to_be_used_with_care():
     held = judged(people(), shapley=explain.shapley(people()))
     shaky = Finding("STA301", "fail", "shapley moves by 3.00 of its own size", "shapley")
-    (found,) = concluded([*(f for f in held.values() if f.code != "TRU001"), shaky], ["shapley"])
+    (found,) = conclude([*(f for f in held.values() if f.code != "TRU001"), shaky], ["shapley"])
     assert found.evidence["word"] == "use with care"
     assert found.verdict == "informative"
     assert found.evidence["facts"][0] == "STA301"
@@ -116,11 +116,11 @@ def test_a_score_that_is_unreliable_here_decides_nothing_and_is_named():
     findings = [f for f in held.values() if f.code != "TRU001"]
     scores = ("deletion", "insertion", "faithfulness_correlation")
     blind = [Finding("SCO101", "fail", f"{score} cannot tell", score) for score in scores]
-    best, lie = concluded([*findings, *blind], ["shapley", "lie"])
+    best, lie = conclude([*findings, *blind], ["shapley", "lie"])
     assert best.evidence["word"] == lie.evidence["word"] == "undecided"
     assert set(best.evidence["left out"]) == set(scores)
     assert "left out" in best.claim
-    one, _ = concluded([*findings, blind[0]], ["shapley", "lie"])
+    one, _ = conclude([*findings, blind[0]], ["shapley", "lie"])
     assert one.evidence["word"] == "use"
     assert one.evidence["left out"] == ["deletion"]
 

@@ -1,4 +1,4 @@
-"""Membership by the loss: exact on small tables, silent where nothing leaks, loud where a model memorises."""
+"""Membership inference: exact on small tables, no finding without a leak, failure where a model memorises."""
 
 from functools import cache
 from typing import Any
@@ -15,22 +15,22 @@ import assay
 from assay import diagnose
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.stats import newcombe
-from assay.diagnose.membership import auc, auc_interval, cross_fitted
+from assay.diagnose.membership import auc, auc_interval, cross_fitted_hits
 from assay.engine.retraining.labelled_rows import losses
-from assay.nouns.results.result import Finding
+from assay.nouns.results.finding import Finding
 
 
-def told() -> Any:
+def number_as_probability() -> Any:
     """A two-class model whose probability of class 1 is the row's only number."""
     return assay.model.function(
-        lambda x: np.stack([1 - x[:, 0], x[:, 0]], axis=1), gives="probabilities", classes=("no", "yes"), name="told"
+        lambda x: np.stack([1 - x[:, 0], x[:, 0]], axis=1), gives="probabilities", classes=("no", "yes"), name="number"
     )
 
 
-def asked(inside: Any, outside: Any, **options: Any) -> dict[str, Finding]:
+def found_in(inside: Any, outside: Any, **options: Any) -> dict[str, Finding]:
     """Findings where all true labels are 1, so that a row's loss is −log of its number."""
     inside, outside = np.asarray(inside, float)[:, None], np.asarray(outside, float)[:, None]
-    case = assay.case(told(), inside)
+    case = assay.case(number_as_probability(), inside)
     found = diagnose.membership(case, np.ones(len(inside), int), outside, np.ones(len(outside), int), **options)
     return {finding.code: finding for finding in found}
 
@@ -44,7 +44,7 @@ def halves() -> tuple[Any, Any, Any, Any]:
 
 
 def test_three_findings_come_with_what_a_page_needs() -> None:
-    found = asked(np.linspace(0.5, 0.9, 40), np.linspace(0.4, 0.8, 40))
+    found = found_in(np.linspace(0.5, 0.9, 40), np.linspace(0.4, 0.8, 40))
     assert list(found) == ["PRV101", "PRV102", "PRV103"]
     for finding in found.values():
         assert finding.claim.endswith(".")
@@ -55,7 +55,7 @@ def test_three_findings_come_with_what_a_page_needs() -> None:
 
 
 def test_separable_losses_give_an_advantage_of_one_and_an_area_of_one() -> None:
-    finding = asked(np.linspace(0.8, 0.9, 50), np.linspace(0.1, 0.2, 50))["PRV101"]
+    finding = found_in(np.linspace(0.8, 0.9, 50), np.linspace(0.1, 0.2, 50))["PRV101"]
     assert finding.estimate == 1.0
     assert finding.evidence["auc"] == 1.0
     assert finding.evidence["auc low"] < 1.0
@@ -63,23 +63,23 @@ def test_separable_losses_give_an_advantage_of_one_and_an_area_of_one() -> None:
 
 
 def test_the_advantage_is_the_difference_of_the_rates_reported() -> None:
-    found = asked(np.random.default_rng(0).random(60), np.random.default_rng(1).random(80))["PRV101"]
+    found = found_in(np.random.default_rng(0).random(60), np.random.default_rng(1).random(80))["PRV101"]
     rates = found.evidence["true positive rate"] - found.evidence["false positive rate"]
     assert_allclose(found.estimate, rates, atol=1e-12)
 
 
 def test_two_folds_of_a_table_done_by_hand() -> None:
     # each side holds one number twice; the threshold of either fold is 0.9's loss, met by all inside and none outside
-    found = asked([0.9] * 4, [0.5] * 4)["PRV101"]
+    found = found_in([0.9] * 4, [0.5] * 4)["PRV101"]
     assert found.evidence["true positive rate"] == 1.0
     assert found.evidence["false positive rate"] == 0.0
-    # inside never below outside: nobody is called a member
-    found = asked([0.5] * 4, [0.9] * 4)["PRV101"]
+    # inside never below outside: no row is classified as a member
+    found = found_in([0.5] * 4, [0.9] * 4)["PRV101"]
     assert (found.evidence["true positive rate"], found.evidence["false positive rate"]) == (0.0, 0.0)
 
 
 def test_losses_are_the_true_labels_cross_entropy() -> None:
-    model = told()
+    model = number_as_probability()
     outputs = np.array([[0.2, 0.8], [0.2, 0.8], [1.0, 0.0]])
     assert_allclose(losses(outputs, np.array([1, 0, 1]), model), [-np.log(0.8), -np.log(0.2), np.inf])
 
@@ -101,7 +101,7 @@ def test_the_areas_interval_holds_the_area_and_narrows_with_rows() -> None:
 def pooled(generator: np.random.Generator, rows: int) -> tuple[int, int]:
     """Hits inside and outside of an attack on losses that say nothing."""
     fold, other = generator.permutation(rows) % 2, generator.permutation(rows) % 2
-    counts = list(cross_fitted(generator.random(rows), generator.random(rows), fold, other))
+    counts = list(cross_fitted_hits(generator.random(rows), generator.random(rows), fold, other))
     return sum(inside for inside, _ in counts), sum(outside for _, outside in counts)
 
 
@@ -120,7 +120,7 @@ def test_where_nothing_leaks_the_advantage_is_zero_on_average() -> None:
 
 def test_a_model_that_learnt_nothing_of_its_rows_does_not_fail() -> None:
     generator = np.random.default_rng(2)
-    verdicts = [asked(generator.random(100), generator.random(100))["PRV101"].verdict for _ in range(20)]
+    verdicts = [found_in(generator.random(100), generator.random(100))["PRV101"].verdict for _ in range(20)]
     assert "fail" not in verdicts
 
 
@@ -160,9 +160,9 @@ def test_a_regression_is_judged_by_its_squared_error() -> None:
     assert "squared error" in gap.claim
 
 
-def test_the_rate_of_false_positives_is_never_above_the_one_asked() -> None:
+def test_the_false_positive_rate_is_never_above_the_one_requested() -> None:
     generator = np.random.default_rng(3)
-    found = asked(generator.random(500), generator.random(2000), rate=0.02)["PRV102"]
+    found = found_in(generator.random(500), generator.random(2000), rate=0.02)["PRV102"]
     assert found.evidence["rate used"] == 0.02
     assert found.evidence["false positive rate"] == 0.02
     assert found.interval is not None
@@ -170,28 +170,28 @@ def test_the_rate_of_false_positives_is_never_above_the_one_asked() -> None:
 
 
 def test_ties_do_not_lift_the_false_positive_rate() -> None:
-    found = asked([0.9] * 50, [0.9] * 100 + [0.1] * 900)["PRV102"]
+    found = found_in([0.9] * 50, [0.9] * 100 + [0.1] * 900)["PRV102"]
     assert found.evidence["false positive rate"] == 0.0
     assert found.estimate == 0.0
 
 
 def test_few_outside_rows_support_no_small_rate() -> None:
-    found = asked(np.linspace(0.1, 0.9, 40), np.linspace(0.1, 0.9, 50))["PRV102"]
+    found = found_in(np.linspace(0.1, 0.9, 40), np.linspace(0.1, 0.9, 50))["PRV102"]
     assert found.evidence["rate used"] == 10 / 50
     assert "below what 50 unseen rows support" in found.claim
-    refused = asked(np.linspace(0.1, 0.9, 40), np.linspace(0.1, 0.9, 19))["PRV102"]
+    refused = found_in(np.linspace(0.1, 0.9, 40), np.linspace(0.1, 0.9, 19))["PRV102"]
     assert refused.verdict == "not run"
     assert np.isnan(refused.estimate)
 
 
 def test_rows_on_both_sides_are_counted_by_content() -> None:
-    found = asked([0.5, 0.6, 0.7, -0.0], [0.7, 0.7, 0.0, 0.1])["PRV101"]
+    found = found_in([0.5, 0.6, 0.7, -0.0], [0.7, 0.7, 0.0, 0.1])["PRV101"]
     assert found.evidence["copies"] == 3
     assert "3 of the outside rows" in found.claim
 
 
 def test_a_probability_of_zero_is_an_infinite_loss_and_not_an_error() -> None:
-    found = asked([1.0] * 30, [0.0] * 30)
+    found = found_in([1.0] * 30, [0.0] * 30)
     assert found["PRV101"].estimate == 1.0
     assert found["PRV103"].evidence["loss gap"] is None
 
@@ -210,18 +210,18 @@ def test_labels_are_looked_up_among_the_names_before_they_are_positions() -> Non
     assert by_place.evidence["accuracy inside"] == 0.5
 
 
-def test_row_order_does_not_matter_when_ids_say_who_is_who() -> None:
+def test_row_order_does_not_matter_when_rows_have_ids() -> None:
     generator = np.random.default_rng(5)
     x, other, labels = generator.random((60, 1)), generator.random((60, 1)), np.ones(60, int)
     order = generator.permutation(60)
-    one = diagnose.membership(assay.case(told(), x, ids=range(60)), labels, other, labels)[0]
-    two = diagnose.membership(assay.case(told(), x[order], ids=order), labels, other, labels)[0]
+    one = diagnose.membership(assay.case(number_as_probability(), x, ids=range(60)), labels, other, labels)[0]
+    two = diagnose.membership(assay.case(number_as_probability(), x[order], ids=order), labels, other, labels)[0]
     assert one == two
 
 
 def test_the_curve_is_short_and_rises_from_corner_to_corner() -> None:
     generator = np.random.default_rng(6)
-    curve = np.array(asked(generator.random(200) ** 0.5, generator.random(200))["PRV101"].evidence["roc"])
+    curve = np.array(found_in(generator.random(200) ** 0.5, generator.random(200))["PRV101"].evidence["roc"])
     assert len(curve) <= 40
     assert (np.diff(curve, axis=0) >= 0).all()
     assert curve[0].tolist() == [0, 0]
@@ -230,7 +230,7 @@ def test_the_curve_is_short_and_rises_from_corner_to_corner() -> None:
 
 def test_what_cannot_be_used_is_refused() -> None:
     x = np.full((4, 1), 0.5)
-    case = assay.case(told(), x)
+    case = assay.case(number_as_probability(), x)
     with pytest.raises(InputError, match="3 labels for 4"):
         diagnose.membership(case, [1, 1, 1], x, [1] * 4)
     with pytest.raises(InputError, match="does not exist"):
@@ -239,5 +239,5 @@ def test_what_cannot_be_used_is_refused() -> None:
         diagnose.membership(case, [1] * 4, x, [1] * 4, folds=1)
     with pytest.raises(InputError, match="shape"):
         diagnose.membership(case, [1] * 4, np.ones((4, 2)), [1] * 4)
-    with pytest.raises(CapabilityError, match="carry"):
-        diagnose.membership(assay.case(told(), x, carried={"mask": np.ones(4)}), [1] * 4, x, [1] * 4)
+    with pytest.raises(CapabilityError, match="further inputs"):
+        diagnose.membership(assay.case(number_as_probability(), x, carried={"mask": np.ones(4)}), [1] * 4, x, [1] * 4)

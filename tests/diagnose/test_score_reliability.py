@@ -20,10 +20,10 @@ def found(case, scores, **options):
 
 
 def test_sound_scores_pass_both_tests():
-    held = found(people(), {"deletion": {}, "faithfulness_correlation": {"draws": 64}})
-    assert {finding.verdict for finding in held.values()} == {"pass"}
-    assert held["deletion", "SCO101"].estimate > 0.95
-    assert held["deletion", "SCO102"].estimate < 0.1
+    by_check = found(people(), {"deletion": {}, "faithfulness_correlation": {"draws": 64}})
+    assert {finding.verdict for finding in by_check.values()} == {"pass"}
+    assert by_check["deletion", "SCO101"].estimate > 0.95
+    assert by_check["deletion", "SCO102"].estimate < 0.1
 
 
 def test_a_score_that_is_blind_on_this_model_fails():
@@ -45,17 +45,17 @@ def test_a_score_that_reads_noise_fails():
 
 def test_the_figures_are_those_of_the_whole_meta_evaluation():
     case = people()
-    held = found(case, {"insertion": {}}, draws=3, randoms=5)
+    by_check = found(case, {"insertion": {}}, draws=3, randoms=5)
     whole = assay.meta_evaluation(evaluate.insertion, explain.shapley(case), case, draws=3, randoms=5)
-    assert held["insertion", "SCO101"].estimate == whole.reacts["shuffled"].estimate
-    assert held["insertion", "SCO102"].estimate == whole.still["explanation"][1].estimate
+    assert by_check["insertion", "SCO101"].estimate == whole.reactivity["shuffled"].estimate
+    assert by_check["insertion", "SCO102"].estimate == whole.noise_resilience["explanation"][1].estimate
 
 
-def test_the_price_is_what_is_asked():
+def test_the_cost_is_the_number_of_requested_evaluations():
     case = people(rows=4)
     explanation = explain.shapley(case)
     _ = case.output, case.prediction
     options = {"scores": {"deletion": {}, "insertion": {}}, "draws": 2, "randoms": 3}
-    before = case.model.meter.asked
+    before = case.model.meter.requested
     diagnose.score_reliability(case, explanation, **options)
-    assert case.model.meter.asked - before == cost_of(find("diagnose", "score_reliability"), case, options).forwards
+    assert case.model.meter.requested - before == cost_of(find("diagnose", "score_reliability"), case, options).forwards

@@ -12,7 +12,7 @@ from scipy import stats as scipy_stats
 import assay
 from assay import examples, explain
 from assay.basics.errors import InputError
-from assay.basics.stats import bounded
+from assay.basics.stats import bounded_mean_interval
 from assay.nouns.comparisons.agreement import BOUNDS
 from assay.nouns.inputs.features import Features
 from assay.nouns.results.result import Explanation
@@ -59,22 +59,24 @@ def test_the_map_shows_where_methods_agree_and_with_which_sign() -> None:
     a, b, c = [[3.0, -2.0, 0.1]], [[3.0, 2.0, 0.1]], [[1.0, 0.0, 2.0]]
     found = assay.agreement(with_values(a, b, c), k=2)
     assert_allclose(found.share, [[1, 1 / 3, 1 / 3]])
-    assert found.sign.tolist() == [[1, 0, 1]]  # one method says up on the second part, one down
+    assert found.sign.tolist() == [[1, 0, 1]]  # the signs of two methods differ on the second feature
     assert_allclose(found.map(), [[1, 0, 1 / 3]])
 
 
 def test_means_have_bounded_intervals() -> None:
     tables = np.random.default_rng(1).normal(size=(2, 20, 6))
     found = assay.agreement(with_values(*tables), k=2)
-    assert found.interval("feature", "a", "b") == bounded(found.each["feature"][:, 0, 1], 0.0, 1.0)
+    assert found.interval("feature", "a", "b") == bounded_mean_interval(found.each["feature"][:, 0, 1], 0.0, 1.0)
     assert found.interval("spearman", "a", "a").high == 1.0
 
 
 def test_parts_that_a_row_lacks_do_not_count() -> None:
     index = np.array([[0, 1, 2, 3], [0, 0, 1, 1]])
     cut = Features(index, ("p", "q", "r", "s"), per_row=True)
-    held = with_values([[4.0, 3.0, 2.0, 1.0], [2.0, 1.0, 0.0, 0.0]], [[4.0, 3.0, 1.0, 2.0], [1.0, 2.0, 0.0, 0.0]])
-    found = assay.agreement({name: replace(one, features=cut) for name, one in held.items()}, k=3)
+    explanations = with_values(
+        [[4.0, 3.0, 2.0, 1.0], [2.0, 1.0, 0.0, 0.0]], [[4.0, 3.0, 1.0, 2.0], [1.0, 2.0, 0.0, 0.0]]
+    )
+    found = assay.agreement({name: replace(one, features=cut) for name, one in explanations.items()}, k=3)
     assert_allclose(found.each["feature"][:, 0, 1], [2 / 3, 1.0])
     assert_allclose(found.each["rank"][:, 0, 1], [2 / 3, 0.0])
     assert found.each["spearman"][1, 0, 1] == -1.0
@@ -89,18 +91,18 @@ def test_undefined_rows_stay_undefined_and_do_not_vote() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    held = with_values([[1.0, 2.0]], [[1.0, 2.0]])
-    with pytest.raises(InputError, match="between 1 and the 2 parts"):
-        assay.agreement(held, k=3)
-    with pytest.raises(InputError, match="there twice"):
-        assay.agreement(list(held.values()), k=1)
+    explanations = with_values([[1.0, 2.0]], [[1.0, 2.0]])
+    with pytest.raises(InputError, match="1 ≤ k ≤ 2"):
+        assay.agreement(explanations, k=3)
+    with pytest.raises(InputError, match="two explanations by"):
+        assay.agreement(list(explanations.values()), k=1)
     with pytest.raises(InputError, match="same rows"):
-        assay.agreement(held | {"c": with_values([[1.0, 2.0]] * 2)["a"]}, k=1)
+        assay.agreement(explanations | {"c": with_values([[1.0, 2.0]] * 2)["a"]}, k=1)
     with pytest.raises(InputError, match="there are feature"):
-        assay.agreement(held, k=1).mean("top")
+        assay.agreement(explanations, k=1).mean("top")
 
 
 def test_the_short_view_names_the_pair_furthest_apart() -> None:
     found = assay.agreement(with_values([[3.0, 1.0, 0.0]], [[2.0, 1.0, 0.0]], [[0.0, 1.0, 3.0]]), k=1)
-    assert "furthest apart: a and c, 0.00" in repr(found)
+    assert "least agreement: a and c, 0.00" in repr(found)
     assert len(found.to_frame()) == 3 * 5

@@ -60,7 +60,7 @@ def test_without_bounds_the_l2_projection_is_the_nearest_point(x, centre, radius
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_tensors_and_arrays_are_projected_alike(norm, dtype):
+def test_tensors_and_arrays_are_projected_equally(norm, dtype):
     generator = np.random.default_rng(0)
     x, centre = generator.normal(size=(2, 4, 3, 3)).astype("float32") * [[[[[3.0]]]], [[[[0.5]]]]]
     ball = assay.Ball(norm, 0.7, -1.0, 1.5)
@@ -79,12 +79,12 @@ def test_the_steepest_move_has_length_one_and_the_dual_norms_rise():
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_a_slope_of_zero_moves_nothing(norm):
+def test_a_zero_gradient_gives_no_direction(norm):
     np.testing.assert_array_equal(assay.Ball(norm, 1.0).steepest(np.zeros((2, 3))), 0.0)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_draws_follow_ids_not_places(norm):
+def test_draws_depend_on_ids_not_positions(norm):
     x = np.random.default_rng(0).normal(size=(4, 6))
     ball, seed = assay.Ball(norm, 0.5), Seed(7)
     together = ball.draw(Rows(x, tuple("abcd")), seed)
@@ -113,7 +113,7 @@ def test_draws_respect_the_bounds(norm):
 def test_rows_outside_the_bounds_are_refused_by_number():
     ball = assay.Ball("linf", 8 / 255, 0.0, 1.0)
     with pytest.raises(InputError, match=r"row\(s\) 1.*-2 to 0.5.*units of the rows"):
-        ball.fit(np.array([[0.0, 1.0], [-2.0, 0.5]]))
+        ball.check_bounds(np.array([[0.0, 1.0], [-2.0, 0.5]]))
     with pytest.raises(InputError, match="bounds"):
         ball.draw(rows_of(np.array([[3.0]])), Seed(0))
 

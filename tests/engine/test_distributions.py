@@ -32,10 +32,10 @@ def pictured() -> Case:
 @pytest.fixture
 def smooth() -> Case:
     """Three rows put to a smooth net."""
-    return assay.case(assay.wrap(net(inputs=5)), nets.drawn(3, 5), label=1)
+    return assay.case(assay.wrap(net(inputs=5)), nets.normal_tensor(3, 5), label=1)
 
 
-def test_a_blur_paths_points_and_moves_are_those_of_the_written_out_basis(pictured: Case) -> None:
+def test_a_blur_paths_points_and_derivatives_are_those_of_the_explicit_basis(pictured: Case) -> None:
     x, h = pictured.rows.x.numpy(), 1e-5
     nodes = list(BlurPath(SIGMA, 6).nodes(pictured))
     for (place, weight), node in zip(gauss_legendre(6), nodes, strict=True):
@@ -52,7 +52,7 @@ def test_its_blur_is_the_gaussian_one_with_mirrored_edges(pictured: Case) -> Non
     assert_allclose(oracle.blurred(x, 2.0)[0, 0], theirs, atol=1e-6)
 
 
-def test_moves_of_a_blur_path_add_up_to_what_the_blur_took(pictured: Case) -> None:
+def test_steps_of_a_blur_path_add_up_to_what_the_blur_removes(pictured: Case) -> None:
     x = pictured.rows.x.numpy()
     total = sum(node.weight * node.along.numpy() for node in BlurPath(SIGMA, 32).nodes(pictured))
     assert_allclose(total, x - oracle.blurred(x, SIGMA), atol=1e-9)
@@ -89,11 +89,11 @@ def test_a_path_that_ends_elsewhere_is_refused(smooth: Case) -> None:
 
 
 @pytest.mark.parametrize("path", [Line(steps=7), BlurPath(2.0, 7), Path(lambda x, place: place * x, 7)])
-def test_a_path_says_how_many_nodes_and_starts_it_has(pictured: Case, path: Any) -> None:
+def test_a_path_reports_its_nodes_and_base_passes(pictured: Case, path: Any) -> None:
     meter = pictured.model.meter
-    asked = meter.asked
-    assert (path.count, path.starts, path.draws) == (7, 1, 0)
+    asked = meter.requested
+    assert (path.count, path.base_passes, path.draws) == (7, 1, 0)
     assert len(list(path.nodes(pictured))) == 7
-    assert meter.asked == asked
+    assert meter.requested == asked
     path.base(pictured)
-    assert meter.asked - asked == len(pictured)
+    assert meter.requested - asked == len(pictured)

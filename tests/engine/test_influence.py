@@ -13,7 +13,7 @@ from tests.oracles.paths import integrated
 
 from assay import examples
 from assay.basics.errors import InputError
-from assay.engine.gradients.distributions import Gaussian, Line, Lines, Node, Point, Uniform, gauss_legendre, noises
+from assay.engine.gradients.distributions import Gaussian, Line, Lines, Node, Point, Uniform, draw_noise, gauss_legendre
 from assay.engine.gradients.influence import influence
 from assay.examples import analytic
 
@@ -82,7 +82,10 @@ def test_equal_draws_leave_an_error_of_exactly_zero() -> None:
 def test_the_error_is_that_of_a_mean() -> None:
     case = examples.additive((1.0,), seed=4)
     draws = np.stack(
-        [2 * (case.rows.x + 0.5 * noise) for noise in noises(case, "gaussian", 9, lambda g, s: g.standard_normal(s))]
+        [
+            2 * (case.rows.x + 0.5 * noise)
+            for noise in draw_noise(case, "gaussian", 9, lambda g, s: g.standard_normal(s))
+        ]
     )
     result = influence(case, Gaussian(0.5, 9))
     assert_allclose(result.values, draws.mean(axis=0))
@@ -96,7 +99,7 @@ def test_the_error_of_a_part_is_that_of_its_sum() -> None:
     draws = np.stack(
         [
             2 * (case.rows.x + 0.5 * noise).sum(axis=1)
-            for noise in noises(case, "gaussian", 9, lambda g, s: g.standard_normal(s))
+            for noise in draw_noise(case, "gaussian", 9, lambda g, s: g.standard_normal(s))
         ]
     )
     assert_allclose(influence(case, Gaussian(0.5, 9)).stderr[:, 0], draws.std(axis=0, ddof=1) / 3)
@@ -134,7 +137,7 @@ class Two:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 4096])
-def test_nodes_asked_together_keep_their_own_measures_and_rows(batch: int) -> None:
+def test_nodes_in_one_batch_keep_their_own_weights_and_rows(batch: int) -> None:
     case = examples.product()
     case = case.at(np.array([[2.0, 3.0], [5.0, 7.0]]))
     case = replace(
@@ -156,10 +159,10 @@ def test_a_line_costs_one_backward_a_node_and_row() -> None:
 def test_elements_of_no_part_keep_their_value_at_the_start(start):
     from tests.contract.subjects import ragged
 
-    from assay.engine.gradients.distributions import started
+    from assay.engine.gradients.distributions import broadcast_start
 
     case = ragged()
-    begun = started(case, start)
+    begun = broadcast_start(case, start)
     held = case.features.index < 0
     assert held.any()
     assert np.array_equal(begun.numpy()[held], case.rows.x.numpy()[held])

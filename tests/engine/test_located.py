@@ -4,12 +4,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import saying
+from tests.evaluate.settings import replace_values
 
 from assay import case, evaluate, examples, explain, grid
 from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.engine.attributions.localisation import leading_inside, located, ranked, weighed
+from assay.engine.attributions.localisation import align_with_mask, attribution_mass, count_top_inside, ranking_values
 from assay.model.adapters.function import function
 from assay.nouns.inputs.features import integer_map
 from assay.nouns.results.result import Explanation
@@ -26,7 +26,7 @@ EVERY = pytest.mark.parametrize("score", SCORES, ids=lambda s: s.method.name)
 
 
 def pictures(values: Any, **options: Any) -> tuple[Case, Explanation]:
-    """Pictures (row, channel, height, width) whose explanation says ``values``."""
+    """Pictures (row, channel, height, width) whose explanation has ``values``."""
     values = np.asarray(values, dtype=float)
     question = case(
         function(lambda x: x.sum(axis=(1, 2, 3)), name="sum", fingerprint="sum"), np.ones(values.shape), **options
@@ -54,7 +54,7 @@ def test_an_empty_or_a_full_mask_is_never_a_hit_but_undefined_q5(score: Any) -> 
 
 
 @EVERY
-def test_each_row_is_judged_by_itself_whoever_its_neighbours_are_q6(score: Any) -> None:
+def test_each_row_is_scored_independently_of_the_others_q6(score: Any) -> None:
     question, e = pictures(MAPS)
     together = score(e, question, inside=MASKS).values
     for row in range(3):
@@ -67,7 +67,7 @@ def test_each_row_is_judged_by_itself_whoever_its_neighbours_are_q6(score: Any) 
 
 
 @EVERY
-def test_it_costs_nothing_and_is_blind_to_scale(score: Any) -> None:
+def test_it_needs_no_evaluations_and_does_not_depend_on_scale(score: Any) -> None:
     question, e = pictures(MAPS)
     found = score(e, question, inside=MASKS)
     assert found.provenance.cost == {}
@@ -92,7 +92,7 @@ def test_the_mask_itself_gets_one_and_its_opposite_nothing(score: Any) -> None:
 
 
 @EVERY
-def test_the_middle_is_judged_as_an_explanation_would_be(score: Any) -> None:
+def test_the_centre_baseline_is_scored_like_an_explanation(score: Any) -> None:
     away = (np.arange(6) - 2.5) / 1.5
     bump = np.exp(-(away[:, None] ** 2 + away**2) / 2)
     question, e = pictures(MAPS)
@@ -103,7 +103,7 @@ def test_the_middle_is_judged_as_an_explanation_would_be(score: Any) -> None:
 
 
 @EVERY
-def test_channels_of_a_pixel_are_one_place_q19(score: Any) -> None:
+def test_channels_of_a_pixel_are_one_position_q19(score: Any) -> None:
     question, e = pictures(MAPS)
     grey, summed = pictures(MAPS.sum(axis=1, keepdims=True))
     found = score(e, question, inside=MASKS)
@@ -113,9 +113,9 @@ def test_channels_of_a_pixel_are_one_place_q19(score: Any) -> None:
 
 
 @EVERY
-def test_a_table_has_no_middle(score: Any) -> None:
+def test_a_table_has_no_centre_baseline(score: Any) -> None:
     question = examples.additive((3.0, 1.0, 2.0))
-    e = saying(explain.integrated_gradients(question), [[2.0, -1.0, -1.0]])
+    e = replace_values(explain.integrated_gradients(question), [[2.0, -1.0, -1.0]])
     found = score(e, question, inside=[[True, False, False]])
     assert_allclose(found.values, 1.0)
     assert np.isnan(found.extra["centre"]).all()
@@ -139,39 +139,39 @@ def test_parts_of_different_size_keep_their_sums() -> None:
     assert_allclose(evaluate.mass_accuracy(e, question, inside=small).values, 0.5)
 
 
-def test_parts_that_a_row_lacks_are_no_places() -> None:
+def test_features_that_a_row_lacks_are_no_positions() -> None:
     index = np.array([[[[0, 1, 2, -1]]], [[[0, 0, 1, -1]]]])
     question, e = pictures(np.ones((2, 1, 1, 4)), features=integer_map(index, per_row=True))
     e = replace(e, values=np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 0.0]]))
-    found = located(e, np.array([[False, False, True], [False, True, True]]))
-    assert found.real.tolist() == [[True, True, True], [True, True, False]]
+    found = align_with_mask(e, np.array([[False, False, True], [False, True, True]]))
+    assert found.available.tolist() == [[True, True, True], [True, True, False]]
     assert evaluate.rank_accuracy(e, question, inside=found.inside).extra["area"].tolist() == [1 / 3, 1 / 2]
-    pixels = located(e, np.ones((2, 1, 4), dtype=bool))
-    assert not pixels.real[:, 3].any()
+    pixels = align_with_mask(e, np.ones((2, 1, 4), dtype=bool))
+    assert not pixels.available[:, 3].any()
 
 
-def test_of_tied_places_the_expected_share_is_taken() -> None:
+def test_of_tied_positions_the_expected_share_is_taken() -> None:
     heat, inside = np.array([5.0, 2.0, 2.0, 2.0, 0.0]), np.array([False, True, False, True, True])
-    assert leading_inside(heat, inside, 2) == pytest.approx(2 / 3)
+    assert count_top_inside(heat, inside, 2) == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(
-    ("mask", "told"),
+    ("mask", "message"),
     [
         (np.ones((3, 5, 6), dtype=bool), r"\(3, 6, 6\)"),
         (MASKS.astype(float), "boolean"),
-        (np.stack([MASKS, ~MASKS], axis=1), "channels of a place apart"),
+        (np.stack([MASKS, ~MASKS], axis=1), "differs between the channels of a position"),
     ],
     ids=["shape", "type", "channels"],
 )
-def test_masks_that_do_not_fit_are_refused(mask: Any, told: str) -> None:
+def test_masks_that_do_not_fit_are_refused(mask: Any, message: str) -> None:
     question, e = pictures(MAPS)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         evaluate.mass_accuracy(e, question, inside=mask)
 
 
-def test_a_sign_that_is_none_is_refused() -> None:
+def test_an_unknown_sign_is_refused() -> None:
     with pytest.raises(InputError, match="there are 'signed', 'absolute'"):
-        ranked("positive")
+        ranking_values("positive")
     with pytest.raises(InputError, match="there are 'positive', 'absolute'"):
-        weighed("signed")
+        attribution_mass("signed")

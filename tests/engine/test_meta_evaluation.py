@@ -27,7 +27,7 @@ def linear(rows: int = 40, parts: int = 8) -> Case:
 
 @pytest.fixture
 def odd_scores() -> Iterator[dict[str, Any]]:
-    """Scores that should not be believed."""
+    """Unreliable scores."""
 
     @scorer(source="assay2026", better="higher", cost=free)
     def largest(explanation: Explanation, case: Case) -> PerRow:
@@ -55,53 +55,53 @@ def test_a_good_score_of_a_good_explanation_is_reliable(score: str) -> None:
     case = linear()
     found = assay.meta_evaluation(score, explain.integrated_gradients(case), case)
     assert found.verdict == "reliable", found
-    assert found.reacts["shuffled"].estimate > 0.9
+    assert found.reactivity["shuffled"].estimate > 0.9
     assert found.reasons == ()
 
 
-def test_a_blind_score_is_named_with_its_figures(odd_scores: dict[str, Any]) -> None:
+def test_an_unreactive_score_is_unreliable_with_its_figures(odd_scores: dict[str, Any]) -> None:
     case = linear()
     found = assay.meta_evaluation(odd_scores["largest"], explain.integrated_gradients(case), case)
     assert found.verdict == "unreliable"
-    assert found.reacts["shuffled"].estimate == 0.5
-    assert "does not tell the explanation from shuffled ones: AUROC 0.50" in found.reasons[0]
+    assert found.reactivity["shuffled"].estimate == 0.5
+    assert "does not distinguish the explanation from shuffled ones: AUROC 0.50" in found.reasons[0]
 
 
-def test_a_restless_score_is_named(odd_scores: dict[str, Any]) -> None:
+def test_an_unstable_score_is_unreliable(odd_scores: dict[str, Any]) -> None:
     case = linear(80)
     found = assay.meta_evaluation(odd_scores["digits"], explain.integrated_gradients(case), case)
     assert found.verdict == "unreliable"
-    assert found.still["explanation"][0].estimate < 0.4
-    assert any("moves under tiny noise of the explanation" in reason for reason in found.reasons)
+    assert found.noise_resilience["explanation"][0].estimate < 0.4
+    assert any("is unstable under tiny noise of the explanation" in reason for reason in found.reasons)
 
 
-def test_a_score_that_finds_all_rows_alike_is_not_called_restless() -> None:
+def test_a_score_with_equal_values_on_all_rows_is_not_called_unstable() -> None:
     case = linear()
     found = assay.meta_evaluation("faithfulness_correlation", explain.integrated_gradients(case), case)
-    steady, ratio = found.still["explanation"]
-    assert steady.holds is not True
+    icc, ratio = found.noise_resilience["explanation"]
+    assert icc.holds is not True
     assert ratio.holds is True
 
 
-def test_the_figures_are_those_of_the_scores_kept() -> None:
+def test_the_estimates_follow_from_the_stored_scores() -> None:
     case = linear()
     explanation = explain.integrated_gradients(case)
     found = assay.meta_evaluation(evaluate.deletion, explanation, case, randoms=4)
     own = evaluate.deletion(explanation, case).values
     np.testing.assert_allclose(found.scores["given"], own)
     wins = np.mean(own[:, None] < found.scores["shuffled"], axis=1)
-    assert found.reacts["shuffled"].estimate == pytest.approx(wins.mean())
+    assert found.reactivity["shuffled"].estimate == pytest.approx(wins.mean())
     noisy = found.scores["explanation"]
     chance = np.concatenate([found.scores["shuffled"], found.scores["random"]], axis=1)
     ratio = np.abs(noisy - own[:, None]).mean() / np.abs(chance - own[:, None]).mean()
-    assert found.still["explanation"][1].estimate == pytest.approx(ratio)
+    assert found.noise_resilience["explanation"][1].estimate == pytest.approx(ratio)
 
 
-def test_inputs_may_be_moved_too_and_what_it_costs_is_counted() -> None:
+def test_inputs_may_be_perturbed_too_and_the_cost_is_counted() -> None:
     case = neural()
     explanation = explain.integrated_gradients(case)
     found = assay.meta_evaluation("deletion", explanation, case, ball=assay.Ball("linf", 0.001), draws=2, randoms=2)
-    assert set(found.still) == {"explanation", "input"}
+    assert set(found.noise_resilience) == {"explanation", "input"}
     assert found.scores["input"].shape == (3, 2)
     assert found.cost["backwards"] > 0
     np.testing.assert_allclose(found.scores["input"], np.tile(found.scores["given"], (2, 1)).T, atol=0.02)
@@ -111,7 +111,7 @@ def test_undefined_rows_are_left_out_and_counted(odd_scores: dict[str, Any]) -> 
     case = linear()
     found = assay.meta_evaluation(odd_scores["gappy"], explain.input_x_gradient(case), case)
     assert found.left_out == 3
-    assert found.reacts["random"].rows == 37
+    assert found.reactivity["random"].rows == 37
     assert found.verdict == "reliable"
 
 
@@ -124,16 +124,16 @@ def test_rows_are_the_same_alone_or_together() -> None:
         np.testing.assert_allclose(part.scores[name], whole.scores[name][[1, 4]])
 
 
-def test_what_cannot_be_judged_so_is_refused() -> None:
+def test_unsuitable_scores_are_refused() -> None:
     case = neural()
     explanation = explain.saliency(case)
-    with pytest.raises(InputError, match="no better side"):
+    with pytest.raises(InputError, match="no better direction"):
         assay.meta_evaluation("sparseness", explanation, case)
-    with pytest.raises(InputError, match="explains again"):
+    with pytest.raises(InputError, match="computes explanations again"):
         assay.meta_evaluation("parameter_randomisation", explanation, case)
     with pytest.raises(InputError, match="noise=0"):
         assay.meta_evaluation("deletion", explanation, case, noise=0.0)
-    with pytest.raises(InputError, match="is no score"):
+    with pytest.raises(InputError, match="is not a score"):
         assay.meta_evaluation(explain.saliency, explanation, case)  # type: ignore[arg-type]  # refused in our words
 
 

@@ -1,4 +1,4 @@
-"""One neighbourhood serves every score of robustness, and never answers for another question."""
+"""All stability scores of a case share perturbed rows and explanations; the cache never answers for another case."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,12 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.evaluate.settings import MATRIX, ROWS, curved, digits, saying
+from tests.evaluate.settings import MATRIX, ROWS, curved, digits, replace_values
 
 from assay import Ball, evaluate, explain
-from assay.cases.explanation_cache import SPARE, ExplanationCache
-from assay.engine.declare import recompute
-from assay.engine.neighbourhoods.neighbourhood import moved, near, neighbours, recomputed
+from assay.cases.explanation_cache import MAX_RECOMPUTABLE, ExplanationCache
+from assay.engine.neighbourhoods.neighbourhood import (
+    explain_neighbours,
+    perturbed_case,
+    perturbed_rows,
+    recompute_values,
+)
+from assay.engine.recompute import recompute
 from assay.model.model import Meter
 from assay.nouns.inputs.rows import to_floats
 
@@ -25,7 +30,7 @@ def _counts(case: Any) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("second", SECOND)
-def test_a_second_score_of_the_same_explanation_costs_no_explanation_and_no_forward(second: Any) -> None:
+def test_a_second_score_of_the_same_explanation_needs_no_model_evaluations(second: Any) -> None:
     case = digits(3)
     e = explain.saliency(case)
     evaluate.max_sensitivity(e, case, ball=BALL, draws=4)
@@ -35,52 +40,50 @@ def test_a_second_score_of_the_same_explanation_costs_no_explanation_and_no_forw
     assert score.provenance.cost == {}
 
 
-def test_what_is_remembered_still_counts_as_asked_for() -> None:
+def test_cached_evaluations_still_count_as_requested() -> None:
     case = digits(3)
     e = explain.saliency(case)
-    asked = []
+    requested = []
     for _ in range(2):
-        before = case.model.meter.asked
+        before = case.model.meter.requested
         evaluate.relative_output_stability(e, case, ball=BALL, draws=4)
-        asked.append(case.model.meter.asked - before)
-    assert asked[0] == asked[1] == 4 * 3 * 3  # gradient, target and outputs, at four draws of three rows
+        requested.append(case.model.meter.requested - before)
+    assert requested[0] == requested[1] == 4 * 3 * 3  # gradient, target and outputs, at four draws of three rows
 
 
-def test_the_outputs_at_the_draws_are_asked_once_for_all_methods_and_scores() -> None:
+def test_the_outputs_at_the_draws_are_computed_once_for_all_methods_and_scores() -> None:
     case = digits(3)
     first, second = explain.saliency(case), explain.input_x_gradient(case)
-    case.prediction  # noqa: B018  # known in any audit
+    case.prediction  # noqa: B018  # cached in every audit
     gradients, outputs = 12, 12
     assert evaluate.max_sensitivity(first, case, ball=BALL, draws=4).provenance.cost["forwards"] == gradients + outputs
-    assert (
-        evaluate.max_sensitivity(second, case, ball=BALL, draws=4).provenance.cost == {}
-    )  # the gradient there is known
+    assert evaluate.max_sensitivity(second, case, ball=BALL, draws=4).provenance.cost == {}  # the gradient is cached
     for e in (first, second):
         assert RELATIVE[0](e, case, ball=BALL, draws=4).provenance.cost == {}
         assert RELATIVE[1](e, case, ball=BALL, draws=4).provenance.cost == {}
 
 
-def test_seven_scores_ask_for_a_sixth_of_the_explanations() -> None:
+def test_six_scores_need_the_explanations_of_one() -> None:
     case = digits(2)
     e = explain.saliency(case)
     before = case.model.meter.backwards
     for score in (*SECOND, *RELATIVE, evaluate.relative_representation_stability):
         score(e, case, ball=BALL, draws=5)
-    assert case.model.meter.backwards - before == 5 * 2  # alone they would make six times as many
+    assert case.model.meter.backwards - before == 5 * 2  # without the cache six times as many
 
 
-def test_more_draws_make_only_the_further_ones() -> None:
+def test_more_draws_compute_only_the_additional_ones() -> None:
     case = digits(2)
     e = explain.saliency(case)
     evaluate.max_sensitivity(e, case, ball=BALL, draws=3)
     assert evaluate.max_sensitivity(e, case, ball=BALL, draws=5).provenance.cost["backwards"] == 2 * 2
 
 
-def test_the_remembered_explanations_are_those_made_afresh() -> None:
+def test_cached_explanations_equal_recomputed_ones() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
     for _ in range(2):
-        for draw, (x, values) in enumerate(neighbours(e, case, BALL, 3)):
+        for draw, (x, values) in enumerate(explain_neighbours(e, case, BALL, 3)):
             assert_array_equal(x, BALL.draw(case.rows, case.seed.child("neighbourhood", draw)))
             assert_array_equal(values, recompute(e, replace(case.at(x), seed=e.provenance.seed)).values)
 
@@ -91,36 +94,36 @@ def test_the_remembered_explanations_are_those_made_afresh() -> None:
         lambda case, e: (explain.integrated_gradients(case, steps=2, start=0.5), BALL),
         lambda case, e: (explain.saliency(case), BALL),
         lambda case, e: (explain.integrated_gradients(replace(case, seed=case.seed.child("x")), steps=2), BALL),
-        lambda case, e: (saying(e, 2 * e.values), BALL),
+        lambda case, e: (replace_values(e, 2 * e.values), BALL),
         lambda case, e: (e, Ball("linf", 0.03)),
         lambda case, e: (e, Ball("l2", 0.02)),
     ],
     ids=["options", "method", "seed", "values", "radius", "norm"],
 )
-def test_another_explanation_or_ball_is_asked_for_itself(other: Any) -> None:
+def test_another_explanation_or_ball_is_computed(other: Any) -> None:
     case = curved()
     e = explain.integrated_gradients(case, steps=2)
     evaluate.max_sensitivity(e, case, ball=BALL, draws=2)
     second, ball = other(case, e)
-    anew = 2 * second.provenance.cost["backwards"]
-    assert evaluate.max_sensitivity(second, case, ball=ball, draws=2).provenance.cost["backwards"] == anew
+    expected = 2 * second.provenance.cost["backwards"]
+    assert evaluate.max_sensitivity(second, case, ball=ball, draws=2).provenance.cost["backwards"] == expected
 
 
-def test_the_gradient_at_a_draw_is_asked_once_for_all_methods() -> None:
+def test_the_gradient_at_a_draw_is_computed_once_for_all_methods() -> None:
     case = digits(3)
-    made = [explain.saliency(case), explain.saliency(case, signed=True), explain.input_x_gradient(case)]
+    explanations = [explain.saliency(case), explain.saliency(case, signed=True), explain.input_x_gradient(case)]
     before = case.model.meter.backwards
-    values = [[found for _, found in neighbours(e, case, BALL, 4)] for e in made]
+    values = [[found for _, found in explain_neighbours(e, case, BALL, 4)] for e in explanations]
     assert case.model.meter.backwards - before == 4 * 3
     for draw in range(4):
         assert_array_equal(np.abs(values[1][draw]), values[0][draw])
-        there = to_floats(moved(case, BALL, (draw,))).reshape(3, -1)
+        there = to_floats(perturbed_rows(case, BALL, (draw,))).reshape(3, -1)
         assert_allclose(values[2][draw], values[1][draw] * there, rtol=1e-6)
 
 
-def test_a_gradient_handed_out_is_not_the_one_that_is_kept() -> None:
+def test_changing_a_returned_gradient_does_not_change_the_cache() -> None:
     case = digits(2)
-    there = near(case, BALL, (0,))
+    there = perturbed_case(case, BALL, (0,))
     there.gradient(there.rows.x)[:] = 7.0
     assert not (there.gradient(there.rows.x) == 7.0).any()
 
@@ -129,23 +132,23 @@ def test_a_gradient_handed_out_is_not_the_one_that_is_kept() -> None:
 def test_draws_explained_together_are_those_explained_alone(method: Any) -> None:
     case, alone = digits(3), digits(3)
     e = method(case)
-    together = [values for _, values in neighbours(e, case, BALL, 5)]
-    each = [recomputed(e, near(alone, BALL, (draw,))) for draw in range(5)]
+    together = [values for _, values in explain_neighbours(e, case, BALL, 5)]
+    each = [recompute_values(e, perturbed_case(alone, BALL, (draw,))) for draw in range(5)]
     assert_allclose(together, each, rtol=1e-5, atol=1e-7)
     assert not np.allclose(together[0], together[1])
 
 
-def test_options_that_may_hold_something_for_each_row_keep_draws_apart() -> None:
+def test_options_that_may_hold_one_value_per_row_are_explained_draw_by_draw() -> None:
     case = curved()
     start = np.arange(24.0).reshape(4, 6)  # one for each row
     e = explain.integrated_gradients(case, start=start, steps=4)
-    for draw, (x, values) in enumerate(neighbours(e, case, BALL, 3)):
+    for draw, (x, values) in enumerate(explain_neighbours(e, case, BALL, 3)):
         there = case.at(BALL.draw(case.rows, case.seed.child("neighbourhood", draw)))
         assert_array_equal(x, there.rows.x)
         assert_array_equal(values, recompute(e, replace(there, seed=e.provenance.seed)).values)
 
 
-def test_another_case_is_never_answered_from_memory() -> None:
+def test_another_case_is_never_answered_from_the_cache() -> None:
     case = digits(2)
     e = explain.saliency(case)
     evaluate.max_sensitivity(e, case, ball=BALL, draws=2)
@@ -164,60 +167,62 @@ def test_options_changed_in_place_are_another_explanation() -> None:
     assert not np.allclose(one.values, two.values)
 
 
-def test_memory_is_bounded_and_forgets_the_oldest() -> None:
+def test_the_cache_is_bounded_and_drops_the_oldest() -> None:
     explanation_cache = ExplanationCache(Meter(), most=10)
     for key in range(5):
-        explanation_cache.once(key, lambda key=key: np.full(4, float(key)))
-    assert [answer[0] for answer, _ in explanation_cache.held.values()] == [3.0, 4.0]
+        explanation_cache.get(key, lambda key=key: np.full(4, float(key)))
+    assert [answer[0] for answer, _ in explanation_cache.entries.values()] == [3.0, 4.0]
     assert explanation_cache.size == 8
-    assert explanation_cache.once(0, lambda: np.full(11, 7.0))[0] == 7.0  # larger than all there is: given, not kept
-    assert explanation_cache.held == {}
+    assert (
+        explanation_cache.get(0, lambda: np.full(11, 7.0))[0] == 7.0
+    )  # larger than the whole cache: returned, not cached
+    assert explanation_cache.entries == {}
     assert explanation_cache.size == 0
 
 
-def test_several_answers_are_made_at_once_and_each_pays_its_share() -> None:
+def test_several_results_are_computed_at_once_and_the_cost_is_shared() -> None:
     explanation_cache = ExplanationCache(Meter())
-    explanation_cache.once("b", lambda: np.ones(1))
+    explanation_cache.get("b", lambda: np.ones(1))
 
     def make(missing: list[int]) -> list[Any]:
         explanation_cache.meter.count(forwards=7)
         return [np.full(1, 10.0 * place) for place in missing]
 
-    assert [float(one[0]) for one in explanation_cache.several("abc", make)] == [0.0, 1.0, 20.0]
-    assert [float(one[0]) for one in explanation_cache.several("abc", make)] == [0.0, 1.0, 20.0]
-    assert (explanation_cache.meter.forwards, explanation_cache.meter.remembered) == (7, 7)
+    assert [float(one[0]) for one in explanation_cache.get_many("abc", make)] == [0.0, 1.0, 20.0]
+    assert [float(one[0]) for one in explanation_cache.get_many("abc", make)] == [0.0, 1.0, 20.0]
+    assert (explanation_cache.meter.forwards, explanation_cache.meter.cached) == (7, 7)
 
 
-def test_what_is_cheap_is_kept_while_there_is_room_and_never_at_an_answers_cost() -> None:
+def test_cheap_results_are_cached_while_there_is_room_and_never_displace_others() -> None:
     explanation_cache = ExplanationCache(Meter(), most=10)
-    explanation_cache.once("answer", lambda: np.ones(10))
+    explanation_cache.get("answer", lambda: np.ones(10))
     made: list[str] = []
     for key in ("small", "large", "small", "large"):
-        explanation_cache.spare(key, 1 if key == "small" else SPARE, lambda key=key: made.append(key))
+        size = 1 if key == "small" else MAX_RECOMPUTABLE
+        explanation_cache.get_recomputable(key, size, lambda key=key: made.append(key))
     assert made == ["small", "large", "large"]
-    assert len(explanation_cache.held) == 1
+    assert len(explanation_cache.entries) == 1
 
 
-def test_nothing_is_kept_of_an_answer_that_failed() -> None:
+def test_a_failed_computation_is_not_cached() -> None:
     explanation_cache = ExplanationCache(Meter())
 
     def fails() -> Any:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        explanation_cache.once("key", fails)
-    assert explanation_cache.once("key", lambda: np.ones(1))[0] == 1.0
+        explanation_cache.get("key", fails)
+    assert explanation_cache.get("key", lambda: np.ones(1))[0] == 1.0
 
 
-def test_what_is_remembered_cannot_be_written() -> None:
+def test_cached_arrays_are_read_only() -> None:
     case = curved()
-    (_, values), *_ = neighbours(explain.saliency(case), case, BALL, 1)
+    (_, values), *_ = explain_neighbours(explain.saliency(case), case, BALL, 1)
     with pytest.raises(ValueError, match="read-only"):
         values[0] = 0.0
 
 
-def test_max_sensitivity_is_its_former_body() -> None:
-    """Against its former body, spelt out."""
+def test_max_sensitivity_equals_its_definition() -> None:
     case = digits(3)
     e = explain.integrated_gradients(case, steps=3)
     size, changes = np.linalg.norm(e.values, axis=1), []
@@ -243,20 +248,20 @@ def test_average_sensitivity_is_the_literal_mean() -> None:
         assert_allclose(score.extra["max"][row], max(there))
 
 
-def test_what_was_recalled_is_known_again_in_another_process():
+def test_cached_results_can_be_loaded_in_another_process():
     first = ExplanationCache(Meter())
     ball = Ball("linf", 0.5)
-    first.once(("before", 1), lambda: np.zeros(2))
-    told = first.provenance
-    first.once(("near", "name", ball, 0), lambda: np.arange(3.0))
-    first.once(("own", object()), lambda: np.ones(1))  # cannot be named elsewhere
-    answers = first.answers(told)
+    first.get(("before", 1), lambda: np.zeros(2))
+    count = first.stored_count
+    first.get(("near", "name", ball, 0), lambda: np.arange(3.0))
+    first.get(("own", object()), lambda: np.ones(1))  # has no name in another process
+    answers = first.export_entries(count)
     assert len(answers["names"]) == 1
     second = ExplanationCache(Meter())
-    second.learn(answers)
+    second.import_entries(answers)
 
     def fails() -> np.ndarray:
-        raise AssertionError("asked again")
+        raise AssertionError("computed again")
 
-    assert second.once(("near", "name", Ball("linf", 0.5), 0), fails).tolist() == [0.0, 1.0, 2.0]
-    assert second.once(("near", "name", Ball("linf", 0.6), 0), lambda: np.ones(1)).tolist() == [1.0]
+    assert second.get(("near", "name", Ball("linf", 0.5), 0), fails).tolist() == [0.0, 1.0, 2.0]
+    assert second.get(("near", "name", Ball("linf", 0.6), 0), lambda: np.ones(1)).tolist() == [1.0]

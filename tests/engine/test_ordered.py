@@ -1,33 +1,33 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.evaluate.settings import curved, saying
+from tests.evaluate.settings import curved, replace_values
 
 from assay import Constant, examples, explain, integer_map
 from assay.basics.errors import InputError
 from assay.cases.case import case
-from assay.engine.removal.ordered_removal import cuts, ordered_curve, ordered_points, places
+from assay.engine.removal.ordered_removal import perturbation_curve, perturbation_points, removal_counts, removal_ranks
 from assay.model import function
 from assay.nouns.inputs.features import Features
 
 ZERO = Constant(0.0)
 
 
-def test_ties_fall_in_part_order() -> None:
+def test_ties_are_broken_by_feature_order() -> None:
     question = examples.additive((1.0, 2.0, 1.0, 2.0))
-    assert places(explain.integrated_gradients(question), question).tolist() == [[2, 0, 3, 1]]
+    assert removal_ranks(explain.integrated_gradients(question), question).tolist() == [[2, 0, 3, 1]]
 
 
-def test_many_ties_stay_in_part_order() -> None:
+def test_many_ties_keep_feature_order() -> None:
     question = examples.additive(np.arange(60) % 2)
     first, then = np.flatnonzero(np.arange(60) % 2), np.flatnonzero(np.arange(60) % 2 == 0)
-    order = places(explain.integrated_gradients(question), question)[0].argsort()
+    order = removal_ranks(explain.integrated_gradients(question), question)[0].argsort()
     assert_array_equal(order, np.concatenate([first, then]))
 
 
 @pytest.mark.parametrize(("parts", "steps"), [(1, 0), (7, 0), (7, 3), (10, 4), (5, 50), (196, 14)])
-def test_cuts_run_from_none_to_all_and_rise(parts: int, steps: int) -> None:
-    gone = cuts(parts, steps)
+def test_removal_counts_rise_from_none_to_all(parts: int, steps: int) -> None:
+    gone = removal_counts(parts, steps)
     assert gone[0] == 0
     assert gone[-1] == parts
     assert (np.diff(gone) > 0).all()
@@ -36,7 +36,7 @@ def test_cuts_run_from_none_to_all_and_rise(parts: int, steps: int) -> None:
 
 def test_negative_steps_are_refused() -> None:
     with pytest.raises(InputError, match="steps=-1"):
-        cuts(5, -1)
+        removal_counts(5, -1)
 
 
 def test_the_four_curves_of_an_additive_model() -> None:
@@ -48,7 +48,7 @@ def test_the_four_curves_of_an_additive_model() -> None:
         ({"insert": True}, [0, 4, 6, 7]),
         ({"insert": True, "lowest": True}, [0, 1, 3, 7]),
     ):
-        share, value = ordered_curve(e, question, ZERO, **options)
+        share, value = perturbation_curve(e, question, ZERO, **options)
         assert_allclose(value, [expected])
         assert_allclose(share, [[0, 1 / 3, 2 / 3, 1]])
 
@@ -56,8 +56,8 @@ def test_the_four_curves_of_an_additive_model() -> None:
 def test_points_are_points_of_the_curve() -> None:
     question = curved()
     e = explain.saliency(question, signed=True)
-    _, value = ordered_curve(e, question, ZERO)
-    assert_allclose(ordered_points(e, question, ZERO, (0.1, 0.5, 1.0)), value[:, [1, 3, 6]])
+    _, value = perturbation_curve(e, question, ZERO)
+    assert_allclose(perturbation_points(e, question, ZERO, (0.1, 0.5, 1.0)), value[:, [1, 3, 6]])
 
 
 def _uneven() -> tuple[object, Features]:
@@ -71,24 +71,26 @@ def test_a_row_with_fewer_parts_has_the_curve_it_has_alone() -> None:
     model, features = _uneven()
     both = case(model, np.ones((2, 4)), features=features)  # type: ignore[arg-type]  # a model
     alone = case(model, np.ones((1, 4)), features=integer_map([0, 0, 1, 1]))  # type: ignore[arg-type]  # a model
-    e = saying(explain.shapley(both), [[1, 2, 3, 4], [3, 7, 99, 5]])  # parts c and d do not exist in the second row
+    e = replace_values(
+        explain.shapley(both), [[1, 2, 3, 4], [3, 7, 99, 5]]
+    )  # parts c and d do not exist in the second row
     for steps in (0, 2):
         for options in ({}, {"insert": True}, {"lowest": True}, {"insert": True, "lowest": True}):
-            share, value = ordered_curve(e, both, ZERO, steps, **options)
-            own_share, own = ordered_curve(explain.shapley(alone), alone, ZERO, steps, **options)
+            share, value = perturbation_curve(e, both, ZERO, steps, **options)
+            own_share, own = perturbation_curve(explain.shapley(alone), alone, ZERO, steps, **options)
             area = np.trapezoid(value, share, axis=1)[1]
             assert_allclose(area, np.trapezoid(own, own_share, axis=1)[0])
             assert_allclose(value[1, [0, -1]], own[0, [0, -1]])
 
 
-def test_a_whole_row_with_fewer_parts_is_the_row_itself_and_not_asked_again() -> None:
+def test_a_whole_row_with_fewer_features_is_the_row_itself_and_not_evaluated_again() -> None:
     model, features = _uneven()
     both = case(model, np.ones((2, 4)), features=features)  # type: ignore[arg-type]  # a model
     e = explain.shapley(both)
     fresh = case(model, np.ones((2, 4)), features=features)  # type: ignore[arg-type]  # a model
     assert fresh.output.tolist() == [10.0, 10.0]
     before = fresh.model.meter.forwards
-    ordered_curve(e, fresh, ZERO, insert=True)
+    perturbation_curve(e, fresh, ZERO, insert=True)
     assert fresh.model.meter.forwards - before == 4 + 2
 
 
@@ -96,13 +98,13 @@ def test_the_top_of_a_row_with_fewer_parts_is_a_share_of_its_own_parts() -> None
     model, features = _uneven()
     both = case(model, np.ones((2, 4)), features=features)  # type: ignore[arg-type]  # a model
     e = explain.shapley(both)
-    assert_allclose(ordered_points(e, both, ZERO, (0.5,)), [[3.0], [3.0]])
+    assert_allclose(perturbation_points(e, both, ZERO, (0.5,)), [[3.0], [3.0]])
 
 
 def test_a_missing_value_leaves_its_row_without_a_curve() -> None:
     question = curved()
     values = np.array(explain.saliency(question).values)
     values[1, 3] = np.nan
-    _, value = ordered_curve(saying(explain.saliency(question), values), question, ZERO)
+    _, value = perturbation_curve(replace_values(explain.saliency(question), values), question, ZERO)
     assert_array_equal(np.isnan(value).all(axis=1), [False, True, False, False])
     assert_array_equal(np.isnan(value).any(axis=1), [False, True, False, False])

@@ -18,16 +18,16 @@ def height_of(weights):
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_a_plane_is_climbed_to_the_edge(norm, momentum):
+def test_a_linear_objective_is_maximised_at_the_edge(norm, momentum):
     w = np.array([3.0, -1.0, 0.5])
     x0, ball = np.zeros((2, 3)), Ball(norm, 0.5)
     found = ascend(x0, lambda x: np.broadcast_to(w, x.shape), height_of(w), anywhere, ball, steps=15, momentum=momentum)
     dual = np.abs(w).sum() if norm == "linf" else np.sqrt((w**2).sum())
-    np.testing.assert_allclose(found.height, 0.5 * dual)
+    np.testing.assert_allclose(found.objective, 0.5 * dual)
     np.testing.assert_array_equal(x0, 0.0)
 
 
-def test_a_summit_inside_the_ball_is_kept_when_later_steps_leave_it():
+def test_a_maximum_inside_the_ball_is_kept_when_later_steps_leave_it():
     top = np.array([[0.31, -0.2]])
     found = ascend(
         np.zeros((1, 2)),
@@ -52,7 +52,7 @@ def test_points_that_are_not_accepted_are_never_kept():
         steps=20,
     )
     np.testing.assert_allclose(found.x, [[0.4, 0.4], [0.0, 0.0]])
-    np.testing.assert_allclose(found.height, [0.8, 0.0])
+    np.testing.assert_allclose(found.objective, [0.8, 0.0])
 
 
 def test_rows_stay_where_nothing_is_better():
@@ -62,7 +62,7 @@ def test_rows_stay_where_nothing_is_better():
     np.testing.assert_array_equal(found.x, 1.0)
 
 
-def test_several_starts_find_the_higher_of_two_summits():
+def test_several_starts_find_the_higher_of_two_maxima():
     def height(x):
         return np.where(x[:, 0] < 0, 0.5 * np.abs(x[:, 0]), x[:, 0])
 
@@ -72,14 +72,14 @@ def test_several_starts_find_the_higher_of_two_summits():
     x0, ball = np.zeros((1, 1)), Ball("linf", 1.0)
     alone = ascend(x0, slope, height, anywhere, ball, steps=12)
     both = ascend(x0, slope, height, anywhere, ball, starts=[x0, x0 + 0.5], steps=12)
-    assert alone.height[0] == pytest.approx(0.5)
-    assert both.height[0] == pytest.approx(1.0)
+    assert alone.objective[0] == pytest.approx(0.5)
+    assert both.objective[0] == pytest.approx(1.0)
 
 
-def test_flat_rows_are_told_from_others():
+def test_rows_with_zero_gradient_are_reported():
     slopes = np.array([[0.0, 0.0], [0.0, 1.0]])
     found = ascend(np.zeros((2, 2)), lambda x: slopes, height_of(np.ones(2)), anywhere, Ball("linf", 1.0), steps=2)
-    assert found.flat.tolist() == [True, False]
+    assert found.has_zero_gradient.tolist() == [True, False]
     np.testing.assert_array_equal(found.x[0], 0.0)
 
 
@@ -90,11 +90,11 @@ def test_tensors_stay_tensors():
         x0, lambda x: w.expand_as(x), lambda x: (x @ w).double().numpy(), anywhere, Ball("l2", 1.0), steps=12
     )
     assert found.x.dtype == torch.float32
-    np.testing.assert_allclose(found.height, np.sqrt(5), rtol=1e-6)
+    np.testing.assert_allclose(found.objective, np.sqrt(5), rtol=1e-6)
     assert not x0.any()
 
 
-def test_broken_slopes_are_an_error_that_names_rows():
+def test_gradients_that_are_not_finite_are_an_error_that_names_rows():
     with pytest.raises(NumericalError, match=r"row\(s\) 1"):
         ascend(
             np.zeros((2, 1)),

@@ -94,17 +94,17 @@ def noisy(x: Any, y: Any, size: float, seed: assay.Seed) -> tuple[Any, Any]:
     return (x + size * seed.generator().normal(size=x.shape)).astype(np.float32), y
 
 
-def test_weight_decay_and_softer_kinks_hold_the_gradients_of_nets() -> None:
-    held = net(nn.ReLU)
+def test_weight_decay_and_softplus_reduce_the_shift_of_gradients() -> None:
+    relu = net(nn.ReLU)
     found = assay.shift_study(
-        {"relu": held, "softplus": net(nn.Softplus)},
-        held.x[:60],
+        {"relu": relu, "softplus": net(nn.Softplus)},
+        relu.x[:60],
         method=signed,
         shift=noisy,
         sizes=(0.5,),
         strengths=(0.0, 0.02),
         sharpness=(INF, 2.0),
-        labels=held.y[:60],
+        labels=relu.y[:60],
         k=2,
         repeats=3,
         steps=4,
@@ -118,30 +118,30 @@ def test_weight_decay_and_softer_kinks_hold_the_gradients_of_nets() -> None:
     assert table.loc[("softplus", 0.0, INF), "turned"] < plain["turned"]
     assert plain["accuracy before"] > 0.85
     assert plain["unequal"] == (abs(plain["accuracy before"] - plain["accuracy after"]) > 0.02)
-    # Lemma 1 on the grid, pair by pair, hence on average where weights and constants are paired
+    # Lemma 1 on the grid, pair by pair, and so on average where weights and constants are paired
     assert (found["distance"] <= 1.5 * found["constant"] * found["weights"]).all()
 
 
-def test_softening_something_without_kinks_of_torch_is_refused() -> None:
-    with pytest.raises(CapabilityError, match="softened needs a torch net"):
+def test_softplus_of_a_model_that_is_no_torch_net_is_refused() -> None:
+    with pytest.raises(CapabilityError, match="softplus_surrogate needs a torch net"):
         assay.shift_study(recipe(), X[:2], method=signed, shift=further, sizes=(1.0,), sharpness=(2.0,), k=1)
 
 
 @pytest.mark.parametrize(
-    ("options", "kind", "told"),
+    ("options", "kind", "message"),
     [
-        ({"strengths": (0.5,)}, CapabilityError, "the recipe heeds no strength"),
-        ({"sizes": ()}, InputError, "at least one strength, sharpness and size"),
+        ({"strengths": (0.5,)}, CapabilityError, "the recipe does not use strength"),
+        ({"sizes": ()}, InputError, "at least one strength, one sharpness, one size"),
         ({"repeats": 0}, InputError, "repeats of at least 1"),
         ({"shift": lambda x, y, size, seed: (x[:3], y)}, InputError, "shift gave 3 rows and 40 labels"),
     ],
 )
-def test_what_cannot_be_studied_is_refused(options: dict[str, Any], kind: type[Exception], told: str) -> None:
+def test_what_cannot_be_studied_is_refused(options: dict[str, Any], kind: type[Exception], message: str) -> None:
     given = {"method": signed, "shift": further, "sizes": (1.0,), "k": 1, "repeats": 1} | options
-    with pytest.raises(kind, match=told):
+    with pytest.raises(kind, match=message):
         assay.shift_study(recipe(), X[:2], **given)
 
 
 def test_what_is_no_recipe_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="recipes hold mine"):
+    with pytest.raises(InputError, match="not a recipe: mine"):
         assay.shift_study({"mine": 3}, X[:2], method=signed, shift=further, sizes=(1.0,))

@@ -1,4 +1,4 @@
-"""Movement between two models' explanations: by a slow transcription, and on cases with known answers."""
+"""Explanation shift between two models: by a slow transcription, and on cases with known answers."""
 
 from itertools import product
 
@@ -11,7 +11,7 @@ import assay
 from assay import examples, explain
 from assay.basics.clustered import mean_interval
 from assay.basics.errors import InputError
-from assay.nouns.comparisons.explanation_shift import ALIKE
+from assay.nouns.comparisons.explanation_shift import SIMILARITIES
 
 
 def slow(a: np.ndarray, b: np.ndarray, k: int) -> dict[str, float]:
@@ -39,20 +39,20 @@ def test_every_measure_is_the_papers(k: int) -> None:
     assert 0 < found.mean("direction") < 1
 
 
-def test_agreement_between_methods_counts_parts_and_signs_alike() -> None:
-    made = with_values(*np.random.default_rng(1).normal(size=(2, 9, 6)))
-    beside = assay.agreement(made, k=3)
-    found = assay.explanation_shift(made["a"], made["b"], k=3)
+def test_agreement_between_methods_counts_features_and_signs_in_the_same_way() -> None:
+    explanations = with_values(*np.random.default_rng(1).normal(size=(2, 9, 6)))
+    expected = assay.agreement(explanations, k=3)
+    found = assay.explanation_shift(explanations["a"], explanations["b"], k=3)
     for measure in ("feature", "sign"):
-        assert_array_equal(found.each[measure], beside.each[measure][:, 0, 1])
+        assert_array_equal(found.each[measure], expected.each[measure][:, 0, 1])
     assert_array_equal(found.each["signed_set"], found.each["sign"] == 1)
 
 
-def test_an_explanation_did_not_move_from_itself() -> None:
+def test_an_explanation_has_no_shift_from_itself() -> None:
     (one,) = with_values(np.random.default_rng(2).normal(size=(5, 4))).values()
     found = assay.explanation_shift(one, one, k=2)
     assert {measure: found.mean(measure) for measure in found.each} == {
-        measure: float(measure in ALIKE) for measure in found.each
+        measure: float(measure in SIMILARITIES) for measure in found.each
     }
     assert found.interval("sign").low == found.interval("sign").high == 1
 
@@ -62,7 +62,7 @@ def test_of_two_linear_models_the_distance_is_that_of_the_weights() -> None:
     found = assay.explanation_shift(one, other, k=2)
     assert_allclose(found.each["distance"], 3)
     assert_allclose(found.each["turned"], np.sqrt(0.6**2 + 0.2**2))
-    assert_array_equal(found.each["feature"], [1.0] * 3)  # zeros tie and fall in part order: both lead with 2 and 0
+    assert_array_equal(found.each["feature"], [1.0] * 3)  # zeros tie and keep feature order: both top k are 2 and 0
     assert_array_equal(found.each["sign"], [0.5] * 3)  # 3 and 0 have different signs
 
 
@@ -80,8 +80,8 @@ def test_a_known_flip_of_sign_is_seen_where_it_is_and_nowhere_else() -> None:
 
 
 def test_rows_of_nan_are_nan_and_rows_of_zeros_have_no_direction() -> None:
-    made = with_values([[1.0, 2.0], [np.nan, 1.0], [0.0, 0.0]], [[1.0, 2.0], [1.0, 1.0], [1.0, 0.0]])
-    found = assay.explanation_shift(made["a"], made["b"], k=1)
+    explanations = with_values([[1.0, 2.0], [np.nan, 1.0], [0.0, 0.0]], [[1.0, 2.0], [1.0, 1.0], [1.0, 0.0]])
+    found = assay.explanation_shift(explanations["a"], explanations["b"], k=1)
     for measure, values in found.each.items():
         assert_array_equal(np.isnan(values), [False, True, measure == "turned"])
     assert found.mean("distance") == 0.5
@@ -92,8 +92,10 @@ def test_the_interval_draws_whole_clusters() -> None:
     generator = np.random.default_rng(3)
     names = np.repeat(list("abcdefgh"), 5)
     values = generator.normal(size=(2, 40, 3)) * np.repeat(generator.uniform(0, 3, 8), 5)[:, None]
-    made = with_values(*values)
-    alone, together = (assay.explanation_shift(made["a"], made["b"], k=2, clusters=groups) for groups in (None, names))
+    explanations = with_values(*values)
+    alone, together = (
+        assay.explanation_shift(explanations["a"], explanations["b"], k=2, clusters=groups) for groups in (None, names)
+    )
     assert together.interval("distance").method == "student, for skewed clusters"
     wide, narrow = together.interval("distance"), alone.interval("distance")
     assert wide.high - wide.low > 1.2 * (narrow.high - narrow.low)
@@ -103,10 +105,10 @@ def test_the_interval_draws_whole_clusters() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     one = explain.saliency(examples.linear([1.0, 2.0]))
-    with pytest.raises(InputError, match="same rows, in order, and parts"):
+    with pytest.raises(InputError, match="same rows in the same order and the same features"):
         assay.explanation_shift(one, explain.saliency(examples.linear([1.0, 2.0, 3.0])), k=1)
     with pytest.raises(InputError, match="k=3"):
         assay.explanation_shift(one, one, k=3)
     with pytest.raises(InputError, match="there are feature, sign"):
         assay.explanation_shift(one, one, k=1).mean("rank")
-    assert "Movement of 1 explanations, 1 largest parts" in repr(assay.explanation_shift(one, one, k=1))
+    assert "ExplanationShift of 1 explanations, top 1 features" in repr(assay.explanation_shift(one, one, k=1))

@@ -45,13 +45,13 @@ def test_every_row_gets_within_the_tolerance_or_a_note_names_it(name: str) -> No
 def test_a_tolerance_out_of_reach_gives_what_the_budget_gives_and_costs_its_price(name: str) -> None:
     case = uneven().take([2])
     case.output.sum()
-    before = case.model.meter.asked
+    before = case.model.meter.requested
     result = getattr(explain, name)(case, budget=500, tolerance=1e-12)
     plain = getattr(explain, name)(uneven().take([2]), budget=500)
     assert_allclose(result.values, plain.values, atol=1e-12)
     assert_allclose(result.stderr, plain.stderr, atol=1e-12)
     cost = cost_of(find("explain", name), case, {"budget": 500, "tolerance": 1e-12})
-    assert case.model.meter.asked - before == cost.forwards
+    assert case.model.meter.requested - before == cost.forwards
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,4 +1,4 @@
-"""Games of trees against the same games walked coalition by coalition."""
+"""Tree games against the same games computed coalition by coalition."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ KINDS = {
     "numbers": {},
     "deep": {"depth": 8, "columns": 6},
     "wide": {"columns": 7, "depth": 7},
-    "few columns, long ways": {"columns": 2, "depth": 7},
+    "few columns, long paths": {"columns": 2, "depth": 7},
     "categories and gaps": {"codes": 2, "missing": True},
     "several outputs": {"out": 3},
     "lone leaves": {"depth": 0},
@@ -48,17 +48,17 @@ def slow(forest, rows, groups, background, readout):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("by", ["cover", "background"])
-@pytest.mark.parametrize("way", ["looked up", "worked out"])
-def test_values_and_interactions_are_those_of_the_definition(kind, by, way, monkeypatch):
+@pytest.mark.parametrize("computed", ["from table", "by node"])
+def test_values_and_interactions_are_those_of_the_definition(kind, by, computed, monkeypatch):
     shape = KINDS[kind]
     forest = trees.random_forest(3, **shape)
-    kept = {name: value for name, value in shape.items() if name in ("columns", "codes", "missing")}
-    rows, other = trees.random_rows(4, 3, **kept), trees.random_rows(5, 4, **kept)
+    columns = {name: value for name, value in shape.items() if name in ("columns", "codes", "missing")}
+    rows, other = trees.random_rows(4, 3, **columns), trees.random_rows(5, 4, **columns)
     background = other if by == "background" else None
     readout = np.random.default_rng(6).normal(size=(3, forest.value.shape[1]))
     groups = [[c] for c in range(len(forest.origin))]
-    tabled = way == "looked up"
-    monkeypatch.setattr(tree_games, "TABLED", 16 if tabled else -1)
+    tabled = computed == "from table"
+    monkeypatch.setattr(tree_games, "MAX_TABLE_PLAYERS", 16 if tabled else -1)
     if tabled:  # enough rows for tables to pay
         copies = 200
         found = game(forest, np.tile(rows, (copies, 1)), background=background, readout=np.tile(readout, (copies, 1)))
@@ -81,7 +81,7 @@ def test_columns_of_one_player_act_together():
 
 
 def test_a_leaf_is_an_and_of_intervals():
-    """a players hold at the row only, b at the background only: +v (a−1)! b! / (a+b)!, and −v a! (b−1)! / (a+b)!."""
+    """a players match the row only, b the background only: +v (a−1)! b! / (a+b)!, and −v a! (b−1)! / (a+b)!."""
     forest = replace(
         trees.random_forest(0, trees=1, depth=0),
         roots=np.array([0]),
@@ -99,7 +99,7 @@ def test_a_leaf_is_an_and_of_intervals():
     assert_allclose(game(forest, other, background=row).shapley(), [[-1.0, -1.0, 2.0, 0.0]], atol=1e-14)
 
 
-def test_where_no_training_row_came_both_ways_weigh_the_same():
+def test_without_training_rows_at_a_node_both_sides_have_the_same_weight():
     forest = trees.random_forest(0, trees=1, depth=1)
     forest = replace(forest, cover=np.zeros(3))
     low, high = forest.value[1:, 0]
@@ -115,30 +115,30 @@ def test_values_add_up_on_many_rows_in_blocks(monkeypatch):
     whole = game(forest, rows, background=other)
     values = whole.shapley()
     assert_allclose(values.sum(axis=1) + whole.empty, forest.outputs(rows)[:, 0], atol=1e-12)
-    monkeypatch.setattr(tree_games, "HELD", 4000)
-    monkeypatch.setattr(tree_games, "BLOCK", 3000)
+    monkeypatch.setattr(tree_games, "MAX_DECISIONS", 4000)
+    monkeypatch.setattr(tree_games, "MAX_BLOCK", 3000)
     assert_allclose(game(forest, rows, background=other).shapley(), values, atol=1e-12)
     assert_allclose(game(forest, rows[:1], background=other).shapley(), values[:1], atol=1e-12)
 
 
-def test_no_more_is_held_than_was_said(monkeypatch):
-    """Blocks follow the bound: goes_left is asked for at most HELD nodes × rows at a time, where a tree allows it."""
+def test_blocks_respect_the_memory_bound(monkeypatch):
+    """goes_left is called for at most MAX_DECISIONS nodes × rows at a time, where a tree allows it."""
     forest = trees.random_forest(13, trees=20, depth=6)
-    asked = []
+    sizes = []
     plain = type(forest).goes_left
 
     def counted(self, matrix):
-        asked.append(len(self.column) * len(matrix))
+        sizes.append(len(self.column) * len(matrix))
         return plain(self, matrix)
 
-    monkeypatch.setattr(tree_games, "HELD", 20_000)
+    monkeypatch.setattr(tree_games, "MAX_DECISIONS", 20_000)
     monkeypatch.setattr(type(forest), "goes_left", counted)
     game(forest, trees.random_rows(14, 500)).shapley()
-    assert max(asked) <= 20_000
-    assert len(asked) > 2
+    assert max(sizes) <= 20_000
+    assert len(sizes) > 2
 
 
-def test_leaves_know_their_ways():
+def test_the_leaves_reached_by_a_row_add_up_to_its_output():
     forest = trees.random_forest(15, columns=3, depth=6)
     rows = trees.random_rows(16, 40, columns=3)
     total = np.zeros(40)

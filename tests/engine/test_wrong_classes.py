@@ -11,7 +11,7 @@ from tests.evaluate.settings import digits, digits_net
 import assay
 from assay import examples, explain
 from assay.basics.errors import CapabilityError, InputError
-from assay.engine.comparison.wrong_classes import mistakes
+from assay.engine.comparison.wrong_classes import misclassified_galleries
 
 MIXING = np.array([[2.0, 0.0, 1.0], [0.0, 1.0, 1.0], [0.5, 0.0, 0.0], [0.0, 1.5, 0.0]])
 ROWS = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 2.0, 0.0, 0.0], [2.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 1.2]])
@@ -34,7 +34,7 @@ def test_the_case_is_as_the_other_tests_need_it() -> None:
 def test_measures_are_those_of_counting_by_hand() -> None:
     case = assay.case(linear(), ROWS)
     found = assay.wrong_classes(explain.input_x_gradient(case), case, [0, 1, 0, 1], k=2)
-    assert found.places.tolist() == [1, 3]
+    assert found.row_indices.tolist() == [1, 3]
     assert found.predicted_classes == ("2", "0")
     assert found.true_classes == ("1", "1")
     assert_allclose(found.predicted, [[1, 2, 0, 0], [2, 0, 0, 0]])
@@ -61,29 +61,29 @@ def test_flips_read_what_goes_first_from_the_predicted_class() -> None:
     assert_allclose(found.correction, [np.inf, 0.25])
 
 
-def test_typicality_is_the_mean_cosine_with_right_rows_of_the_class() -> None:
+def test_mean_cosine_with_correct_rows_of_the_class() -> None:
     case = assay.case(linear(), ROWS)
     own = explain.input_x_gradient(case)
     found = assay.wrong_classes(own, case, [0, 1, 0, 1], k=1)
     lengths = np.linalg.norm(own.values, axis=1)
     cosines = [own.values[3] @ own.values[i] / (lengths[3] * lengths[i]) for i in (0, 2)]
-    assert_allclose(found.typical, [np.nan, np.mean(cosines)])  # no right row of class 2
-    assert np.isnan(found.typical_of_truth).all()
+    assert_allclose(found.cosine_predicted, [np.nan, np.mean(cosines)])  # no right row of class 2
+    assert np.isnan(found.cosine_true).all()
 
 
-def test_the_same_evidence_for_both_classes_is_seen() -> None:
+def test_equal_evidence_for_both_classes_has_overlap_one() -> None:
     x = np.array([[3.0, 1.0, 0.1, 0.1]])
-    doubled = np.array([[2.0, 1.9], [1.0, 0.9], [0.1, 0.0], [0.0, 0.1]])  # both classes look at parts 0 and 1
+    doubled = np.array([[2.0, 1.9], [1.0, 0.9], [0.1, 0.0], [0.0, 0.1]])  # both classes depend on parts 0 and 1
     case = assay.case(assay.model.function(lambda x: x @ doubled, gives="logits"), x)
     found = assay.wrong_classes(explain.occlusion(case), case, [1], k=2)
     assert found.overlap.tolist() == [1.0]
 
 
-def test_nothing_wrong_is_told_too() -> None:
+def test_no_misclassified_row_gives_an_empty_result() -> None:
     case = assay.case(linear(), ROWS)
     found = assay.wrong_classes(explain.input_x_gradient(case), case, case.label, k=2)
     assert found.ids == ()
-    assert repr(found) == "WrongClasses by input_x_gradient: 0 of 4 rows wrongly predicted"
+    assert repr(found) == "WrongClasses by input_x_gradient: 0 of 4 rows misclassified"
     assert len(found.to_frame()) == 0
 
 
@@ -98,13 +98,13 @@ def test_both_flips_cost_one_curve_and_the_rival_only_the_wrong_rows() -> None:
     assert spent == (again["forwards"] + 2 * 4 + 2, again["backwards"])  # two curves of four points, two outputs
 
 
-def test_digits_real_mistakes_side_by_side_come_back_from_a_file(tmp_path: Path) -> None:
+def test_misclassified_digits_are_saved_and_loaded(tmp_path: Path) -> None:
     case, labels = digits(150), digits_net()[2][:150].numpy()
     found = assay.wrong_classes(explain.input_x_gradient(case), case, labels, k=10, steps=16)
     assert 0 < len(found.ids) < 60
     assert (found.flip > 0).all()
     assert (found.correction >= found.flip).all()
-    assert np.nanmean(found.typical) > np.nanmean(found.typical_of_truth)
+    assert np.nanmean(found.cosine_predicted) > np.nanmean(found.cosine_true)
     first, second = found.maps(found.ids[0])
     assert first.shape == second.shape == (1, 8, 8)
     assert len(repr(found).splitlines()) <= 6
@@ -116,7 +116,7 @@ def test_digits_real_mistakes_side_by_side_come_back_from_a_file(tmp_path: Path)
         found.maps("none")
 
 
-def test_what_cannot_be_told_is_refused() -> None:
+def test_unsuitable_arguments_are_refused() -> None:
     case = assay.case(linear(), ROWS)
     own = explain.input_x_gradient(case)
     with pytest.raises(InputError, match="of the predicted classes"):
@@ -125,19 +125,19 @@ def test_what_cannot_be_told_is_refused() -> None:
         assay.wrong_classes(own, case, [0, 1, 0, 1], k=9)
     with pytest.raises(InputError, match="3 labels for 4 rows"):
         assay.wrong_classes(own, case, [0, 1, 0], k=2)
-    with pytest.raises(InputError, match="the rival explains"):
+    with pytest.raises(InputError, match="rival has 1 rows"):
         assay.wrong_classes(own, case, [0, 1, 0, 1], k=2, rival=explain.input_x_gradient(case.take([0])))
-    with pytest.raises(InputError, match="give its own"):
+    with pytest.raises(InputError, match="give an explanation of this"):
         assay.wrong_classes(explain.input_x_gradient(case.take([0])), case, [0, 1, 0, 1], k=2)
     value = examples.additive((1.0, 2.0))
     with pytest.raises(CapabilityError, match="need a classifier"):
         assay.wrong_classes(explain.occlusion(value), value, [1.0], k=1)
 
 
-def test_galleries_hold_each_classs_false_positives_and_negatives_the_surest_first() -> None:
+def test_galleries_hold_each_classs_false_positives_and_negatives_the_most_confident_first() -> None:
     predicted, truth = np.array([0, 0, 1, 2, 2, 1]), np.array([0, 1, 1, 0, 0, 2])
-    lead = np.array([9.0, 1.0, 9.0, 0.2, 0.5, 0.7])
-    found = mistakes(predicted, truth, lead, ("cat", "dog", "cow"))
+    margin = np.array([9.0, 1.0, 9.0, 0.2, 0.5, 0.7])
+    found = misclassified_galleries(predicted, truth, margin, ("cat", "dog", "cow"))
     assert [(one.name, one.rows, one.of) for one in found] == [
         ("false positives: cat", (1,), 1),
         ("false negatives: cat", (4, 3), 2),
@@ -146,10 +146,10 @@ def test_galleries_hold_each_classs_false_positives_and_negatives_the_surest_fir
         ("false positives: cow", (4, 3), 2),
         ("false negatives: cow", (5,), 1),
     ]
-    assert mistakes(predicted, truth, lead, ("cat", "dog", "cow"), shown=1)[1].rows == (4,)
+    assert misclassified_galleries(predicted, truth, margin, ("cat", "dog", "cow"), limit=1)[1].rows == (4,)
 
 
-def test_of_two_classes_a_mistake_stands_in_one_gallery() -> None:
-    found = mistakes(np.array([0, 1, 1]), np.array([1, 0, 1]), np.ones(3), ("no", "yes"))
+def test_of_two_classes_a_misclassified_row_is_in_one_gallery() -> None:
+    found = misclassified_galleries(np.array([0, 1, 1]), np.array([1, 0, 1]), np.ones(3), ("no", "yes"))
     assert [(one.name, one.rows) for one in found] == [("false positives: yes", (1,)), ("false negatives: yes", (0,))]
-    assert mistakes(np.array([0]), np.array([0]), np.ones(1), ("no", "yes")) == ()
+    assert misclassified_galleries(np.array([0]), np.array([0]), np.ones(1), ("no", "yes")) == ()

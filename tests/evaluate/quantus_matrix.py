@@ -69,8 +69,8 @@ def scores(case: Case, patches: Case, draws: int = DRAWS) -> dict[str, Callable[
 
 
 def by_patch(case: Case) -> Case:
-    """The same question about patches of 4 × 4."""
-    return case._knowing(assay.case(case.model, case.rows.x, label=case.label, features=PATCHES))
+    """The same case with patches of 4 × 4 as features."""
+    return case._with_known_prediction(assay.case(case.model, case.rows.x, label=case.label, features=PATCHES))
 
 
 @dataclass
@@ -83,38 +83,38 @@ class Counted:
 
 @contextmanager
 def counting(case: Case) -> Iterator[tuple[Counted, Callable[[Callable[[Case], Explanation], Case], Explanation]]]:
-    """Counts what is asked of the model; explanations that scores make again are caught where they are made."""
+    """Counts model evaluations; explanations that scores recompute are counted where they are computed."""
     counted, meter = Counted(), case.model.meter
     before, inside, recompute = meter.forwards, [0], neighbourhood.recompute
 
-    def made(explanation: Explanation) -> Explanation:
+    def count(explanation: Explanation) -> Explanation:
         counted.explanations += len(explanation.ids)
         inside[0] += explanation.provenance.cost.get("forwards", 0)
         return explanation
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbourhood, "recompute", lambda e, other: made(recompute(e, other)))
-        yield counted, lambda method, asked: made(method(asked))
+        patch.setattr(neighbourhood, "recompute", lambda e, other: count(recompute(e, other)))
+        yield counted, lambda method, case: count(method(case))
     counted.predictions = meter.forwards - before - inside[0]
 
 
 def matrix(net: torch.nn.Module, x: Any, draws: int, methods: int = len(METHODS)) -> tuple[Counted, dict[str, Any]]:
-    """All scores of the first ``methods`` methods, sharing one case, and what it asked of the model."""
+    """All scores of the first ``methods`` methods, sharing one case, and its model evaluations."""
     case = assay.case(assay.wrap(net), x)
-    first = assay.case(assay.wrap(net), x)  # the label is asked before counting starts; Quantus is given it
+    first = assay.case(assay.wrap(net), x)  # the label is predicted before counting starts; Quantus is given it
     case = assay.case(assay.wrap(net), x, label=first.label)
     found: dict[str, Any] = {}
     with counting(case) as (counted, explained):
         patches = by_patch(case)
-        asked = scores(case, patches, draws)
+        functions = scores(case, patches, draws)
         for name, method in list(METHODS.items())[:methods]:
             pixels, coarse = explained(method, case), explained(method, patches)
-            found[name] = {score: ask(pixels, coarse) for score, ask in asked.items()}
+            found[name] = {score: ask(pixels, coarse) for score, ask in functions.items()}
     return counted, found
 
 
 def planned(rows: int, methods: int, draws: int) -> Counted:
-    """What sharing leaves: clean rows twice (pixels, patches), random masks and neighbours once, paths a method."""
+    """Evaluations with sharing: originals twice (pixels, patches), masks and neighbours once, paths per method."""
     clean, masks, nets = 2, 100 + 49, LAYERS
     paths = 28 + 49 + len(LEVELS)
     predictions = rows * (clean + masks + nets + draws + methods * paths)
@@ -122,7 +122,7 @@ def planned(rows: int, methods: int, draws: int) -> Counted:
 
 
 def quantus_counts(rows: int, methods: int, draws: int) -> Counted:
-    """What Quantus asks (metered in tests/peers/test_quantus_cost.py)."""
+    """Evaluations by Quantus (metered in tests/peers/test_quantus_cost.py)."""
     predictions = 28 + 49 + 101 + 491 + 50 + 2 * draws
     return Counted(rows * methods * (4 * draws + LAYERS + 2), rows * methods * predictions)
 

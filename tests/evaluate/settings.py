@@ -27,19 +27,19 @@ def curved_value(x: Any) -> float:
     return float(sum(x[i] * MATRIX[i, j] * x[j] for i in range(6) for j in range(6)))
 
 
-def saying(explanation: Explanation, values: Any) -> Explanation:
+def replace_values(explanation: Explanation, values: Any) -> Explanation:
     """The explanation with other values."""
     return replace(explanation, values=np.asarray(values, dtype=float))
 
 
 def normalised(parts: int = 12) -> tuple[Case, Explanation, Explanation, Explanation]:
     """An additive model with its true, its shuffled and its reversed explanation."""
-    heights = np.random.default_rng(7).uniform(0.2, 3.0, parts)
-    question = examples.additive(heights)
-    true = explain.integrated_gradients(question)
-    shuffled = saying(true, np.random.default_rng(8).permutation(true.values[0])[None])
-    upside_down = saying(true, true.values.max() + true.values.min() - true.values)
-    return question, true, shuffled, upside_down
+    effects = np.random.default_rng(7).uniform(0.2, 3.0, parts)
+    case = examples.additive(effects)
+    true = explain.integrated_gradients(case)
+    shuffled = replace_values(true, np.random.default_rng(8).permutation(true.values[0])[None])
+    reversed_order = replace_values(true, true.values.max() + true.values.min() - true.values)
+    return case, true, shuffled, reversed_order
 
 
 @cache
@@ -58,13 +58,13 @@ def digits_net() -> tuple[torch.nn.Module, Any, Any]:
         weights = list(net.parameters())
         for _ in range(60):
             loss = torch.nn.functional.cross_entropy(net(images[200:700]), labels[200:700])
-            for weight, slope in zip(weights, torch.autograd.grad(loss, weights)):
-                weight.data -= 0.8 * slope
+            for weight, gradient in zip(weights, torch.autograd.grad(loss, weights)):
+                weight.data -= 0.8 * gradient
     return net.eval(), images[:200], labels[:200]
 
 
 def digits(rows: int = 6, **options: Any) -> Case:
-    """A question about the first test digits."""
+    """A case of the first test digits."""
     net, images, _ = digits_net()
     return case(model.torch(net), images[:rows], **options)
 
@@ -76,6 +76,6 @@ def _forest() -> tuple[RandomForestClassifier, Any]:
 
 
 def forest(rows: int = 3) -> tuple[Case, Any]:
-    """A question about breast cancer rows, and a small background."""
+    """A case of breast cancer rows, and a small background."""
     fitted, x = _forest()
     return case(model.sklearn(fitted), x[:rows]), x[100:110]

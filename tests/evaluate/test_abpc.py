@@ -1,5 +1,5 @@
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised, replace_values
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, examples, explain
@@ -26,7 +26,9 @@ def test_truth_beats_chance_beats_reversal() -> None:
 def test_reversal_changes_its_sign() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
-    assert_allclose(evaluate.abpc(saying(e, -e.values), case).values, -evaluate.abpc(e, case).values, atol=1e-12)
+    assert_allclose(
+        evaluate.abpc(replace_values(e, -e.values), case).values, -evaluate.abpc(e, case).values, atol=1e-12
+    )
 
 
 def test_it_is_free_after_insertion_and_deletion() -> None:

@@ -9,7 +9,7 @@ from assay.basics.errors import InputError
 BALL = Ball("linf", 0.1)
 
 
-def test_it_is_the_mean_that_max_sensitivity_tells_beside() -> None:
+def test_it_equals_the_mean_in_the_extra_of_max_sensitivity() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
     most, mean = (f(e, case, ball=BALL) for f in (evaluate.max_sensitivity, evaluate.average_sensitivity))

@@ -39,5 +39,5 @@ def test_truth_beats_chance_beats_reversal() -> None:
 @pytest.mark.parametrize("shares", [(), (0.0,), (0.5, 1.5)])
 def test_shares_that_are_none_are_refused(shares: tuple[float, ...]) -> None:
     case = curved()
-    with pytest.raises(InputError, match="fractions of the parts"):
+    with pytest.raises(InputError, match="at least one fraction of the features"):
         evaluate.comprehensiveness(explain.saliency(case), case, shares=shares)

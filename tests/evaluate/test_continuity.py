@@ -47,7 +47,7 @@ def test_it_equals_the_literal_maximum_over_the_shifts() -> None:
     assert_allclose(score.values, best, rtol=1e-6)
 
 
-def test_a_wider_reach_asks_for_the_further_shifts_only_and_never_lowers_it() -> None:
+def test_a_wider_reach_computes_only_the_additional_shifts_and_never_lowers_it() -> None:
     case = digits(2)
     e = explain.saliency(case, signed=True)
     one, three = (evaluate.continuity(e, case, reach=r) for r in (1, 3))

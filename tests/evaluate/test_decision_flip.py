@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.evaluate.settings import digits, saying
+from tests.evaluate.settings import digits, replace_values
 
 import assay
 from assay import Constant, Marginal, evaluate, explain
@@ -28,17 +28,17 @@ def test_parts_go_in_the_order_of_the_explanation(order: tuple[int, ...], share:
     case = votes(3.5)  # 5 in all: 3 first leaves 2; 2 first leaves 3; 1 first leaves 4
     left = [5 - sum(sorted(WEIGHTS, key=lambda w: -order[list(WEIGHTS).index(w)])[:gone]) for gone in range(5)]
     first = next(gone for gone, value in enumerate(left) if value < 3.5)
-    found = evaluate.decision_flip(saying(explain.occlusion(case), [order]), case)
+    found = evaluate.decision_flip(replace_values(explain.occlusion(case), [order]), case)
     assert found.values[0] == first / 4
     assert found.extra["flipped"][0] == 1.0
 
 
-def test_a_decision_that_nothing_flips_has_one_and_says_so() -> None:
+def test_a_decision_that_never_flips_scores_one_and_flipped_is_zero() -> None:
     case = votes(-2.0)  # class 1 with nothing there, too
-    found = evaluate.decision_flip(saying(explain.occlusion(case), [[4, 3, 2, 1]]), case)
+    found = evaluate.decision_flip(replace_values(explain.occlusion(case), [[4, 3, 2, 1]]), case)
     assert (found.values[0], found.extra["flipped"][0]) == (1.0, 0.0)
     last = votes(0.5)
-    kept = evaluate.decision_flip(saying(explain.occlusion(last), [[2, 3, 1, 4]]), last)
+    kept = evaluate.decision_flip(replace_values(explain.occlusion(last), [[2, 3, 1, 4]]), last)
     assert (kept.values[0], kept.extra["flipped"][0]) == (1.0, 1.0)
 
 
@@ -50,14 +50,14 @@ def test_where_the_class_is_not_predicted_there_is_nothing_to_flip() -> None:
 def test_half_of_the_fillings_must_still_decide_for_the_class() -> None:
     background = np.array([[1.0, 1, 1, 1], [0.0, 0, 0, 0], [0.0, 0, 0, 0], [1.0, 1, 1, 1]])
     case = votes(3.5)
-    explanation = saying(explain.occlusion(case), [[4, 3, 2, 1]])
+    explanation = replace_values(explain.occlusion(case), [[4, 3, 2, 1]])
     found = evaluate.decision_flip(explanation, case, remove=Marginal(background))
     assert (found.values[0], found.extra["flipped"][0]) == (1.0, 0.0)  # half keep all their parts
     fewer = evaluate.decision_flip(explanation, case, remove=Marginal(background[:3]))
     assert fewer.values[0] == 0.25
 
 
-def test_digits_are_those_of_asking_one_picture_at_a_time() -> None:
+def test_digits_equal_the_scores_of_one_image_at_a_time() -> None:
     case = digits(5)
     explanation = explain.input_x_gradient(case)
     found = evaluate.decision_flip(explanation, case, steps=8)
@@ -74,7 +74,7 @@ def test_digits_are_those_of_asking_one_picture_at_a_time() -> None:
         assert_allclose(found.values[row], share)
 
 
-def test_it_does_not_depend_on_the_target_and_is_asked_once() -> None:
+def test_it_does_not_depend_on_the_target_and_is_evaluated_once() -> None:
     case = digits(4)
     explanation = explain.input_x_gradient(case)
     first = evaluate.decision_flip(explanation, case, steps=8, remove=Constant(0.0))
@@ -88,7 +88,7 @@ def test_a_good_order_flips_sooner_than_chance_and_its_reverse() -> None:
     good = explain.occlusion(case)
     means = [
         evaluate.decision_flip(one, case, steps=16).mean
-        for one in (good, explain.random(case), saying(good, -good.values))
+        for one in (good, explain.random(case), replace_values(good, -good.values))
     ]
     assert means[0] < means[1] < means[2]
 

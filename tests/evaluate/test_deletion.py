@@ -1,6 +1,6 @@
 import numpy as np
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised, replace_values
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, examples, explain
@@ -33,7 +33,7 @@ def test_fewer_steps_are_the_trapezium_rule_over_fewer_points() -> None:
 def test_negative_values_are_as_good_as_any() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
-    lowered = saying(e, e.values - 100)
+    lowered = replace_values(e, e.values - 100)
     assert_allclose(evaluate.deletion(lowered, case).values, evaluate.deletion(e, case).values)
 
 
@@ -41,6 +41,6 @@ def test_a_row_without_an_explanation_has_no_score() -> None:
     case = curved()
     values = np.array(explain.saliency(case).values)
     values[2, 1] = np.nan
-    score = evaluate.deletion(saying(explain.saliency(case), values), case)
+    score = evaluate.deletion(replace_values(explain.saliency(case), values), case)
     assert score.defined.tolist() == [True, True, False, True]
     assert score.notes[-1].rows == ("2",)

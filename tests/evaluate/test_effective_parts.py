@@ -3,12 +3,12 @@ import math
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import curved, saying
+from tests.evaluate.settings import curved, replace_values
 
 from assay import evaluate, examples, explain
 
 
-def test_it_is_hills_number_of_order_one_and_beside_it_of_order_two() -> None:
+def test_it_is_hills_number_of_order_one_and_extra_has_order_two() -> None:
     question = curved()
     e = explain.integrated_gradients(question)
     score = evaluate.effective_parts(e, question)
@@ -28,7 +28,7 @@ def test_so_many_equal_parts_and_nothing_else_are_so_many(equal: int) -> None:
 def test_scale_sign_and_order_do_not_matter() -> None:
     question = curved()
     e = explain.integrated_gradients(question)
-    other = saying(e, -1000 * e.values[:, ::-1])
+    other = replace_values(e, -1000 * e.values[:, ::-1])
     assert_allclose(evaluate.effective_parts(other, question).values, evaluate.effective_parts(e, question).values)
 
 

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import digits, saying
+from tests.evaluate.settings import digits, replace_values
 
 from assay import evaluate, explain
 from assay.basics.errors import InputError
-from assay.engine.declare import recompute
+from assay.engine.recompute import recompute
 from assay.model.transformations.randomise_weights import randomise_weights
 
 
@@ -34,18 +34,18 @@ def test_a_small_entropy_is_undefined_with_a_reason_and_forms_no_quotient() -> N
     case = digits(2)
     e = explain.saliency(case)
     spike = np.where(np.arange(64) == 5, 1.0, 0.0)  # two bins, 1/64 and 63/64: 0.08 nats
-    score = evaluate.efficient_parameter_randomisation(saying(e, [spike, e.values[1]]), case)
+    score = evaluate.efficient_parameter_randomisation(replace_values(e, [spike, e.values[1]]), case)
     assert np.isnan(score.values[0])
     assert np.isfinite(score.values[1])
     (note,) = [n for n in score.notes if n.code == "small entropy"]
     assert note.rows == (case.rows.ids[0],)
-    lenient = evaluate.efficient_parameter_randomisation(saying(e, [spike, e.values[1]]), case, least=0.01)
+    lenient = evaluate.efficient_parameter_randomisation(replace_values(e, [spike, e.values[1]]), case, least=0.01)
     assert lenient.values[0] > 10  # what the guard guards against
 
 
 def test_a_constant_explanation_is_undefined() -> None:
     case = digits(2)
-    same = saying(explain.saliency(case), np.full((2, 64), 0.3))
+    same = replace_values(explain.saliency(case), np.full((2, 64), 0.3))
     assert not evaluate.efficient_parameter_randomisation(same, case).defined.any()
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import curved, digits, saying
+from tests.evaluate.settings import curved, digits, replace_values
 
 from assay import evaluate, examples, explain, integer_map
 from assay.cases.case import case
@@ -48,10 +48,10 @@ def test_parts_a_row_lacks_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("score", [evaluate.entropy, evaluate.effective_parts, evaluate.sparseness])
-def test_q8_a_row_does_not_hear_of_a_louder_one_beside_it(score) -> None:
+def test_q8_a_row_does_not_depend_on_larger_values_in_another_row(score) -> None:
     question = digits(3)
     e = explain.saliency(question)
-    loud = saying(e, e.values * np.array([[1.0], [100.0], [1.0]]))
+    loud = replace_values(e, e.values * np.array([[1.0], [100.0], [1.0]]))
     assert_allclose(score(loud, question).values, score(e, question).values)
 
 
@@ -62,7 +62,7 @@ def test_q16_the_callers_attributions_are_not_written_to(score) -> None:
     question = digits(2)
     values = np.random.default_rng(0).normal(size=(2, 64))
     before = values.copy()
-    e = saying(explain.saliency(question), values)
+    e = replace_values(explain.saliency(question), values)
     score(e, question)
     assert values.tobytes() == before.tobytes() == e.values.tobytes()
     assert score(e, question).provenance.cost == {}

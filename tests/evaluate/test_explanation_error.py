@@ -4,17 +4,17 @@ from typing import Any
 
 import numpy as np
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, replace_values
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, evaluate, examples, explain, grid
 from assay.basics.seed import Seed
-from assay.cases.case import case as asked
+from assay.cases.case import case as make_case
 from assay.nouns.inputs.features import integer_map
 
 
 def literal(x: Any, values: Any, fill: float) -> tuple[float, float]:
-    """Over every order and prefix: the squared gap, and what nothing said would get."""
+    """Over every order and prefix: the squared error, and that of an explanation of zeros."""
     empty = curved_value(oracle.without(x, range(6), fill))
     gaps, worths = [], []
     for order in permutations(range(6)):
@@ -41,15 +41,15 @@ def test_drawn_orders_estimate_it_and_the_error_covers_about_as_often_as_it_says
     exact = evaluate.explanation_error(e, case).values[0]
     inside = 0
     for seed in range(60):
-        drawn = evaluate.explanation_error(e, replace(case, seed=Seed(seed)), budget=62)
-        assert drawn.stderr is not None
-        inside += abs(drawn.values[0] - exact) < 2.57 * drawn.stderr[0]  # five or six pairs: Student's
+        sampled = evaluate.explanation_error(e, replace(case, seed=Seed(seed)), budget=62)
+        assert sampled.stderr is not None
+        inside += abs(sampled.values[0] - exact) < 2.57 * sampled.stderr[0]  # five or six pairs: Student's
     assert 50 <= inside <= 60
 
 
 def test_it_shares_the_orders_of_permutation_shapley_and_the_coalitions_of_shapley() -> None:
     case = digits(2)
-    patches = asked(case.model, case.rows.x, features=grid((1, 8, 8), 2))
+    patches = make_case(case.model, case.rows.x, features=grid((1, 8, 8), 2))
     e = explain.permutation_shapley(patches, budget=300)
     assert evaluate.explanation_error(e, patches, budget=300).provenance.cost == {}
     small = curved()
@@ -59,7 +59,7 @@ def test_it_shares_the_orders_of_permutation_shapley_and_the_coalitions_of_shapl
 def test_effects_that_add_up_have_none_and_saying_nothing_gets_one() -> None:
     case, true, _, _ = normalised()
     assert_allclose(evaluate.explanation_error(true, case, budget=200).values, 0.0, atol=1e-18)
-    nothing = saying(true, np.zeros_like(true.values))
+    nothing = replace_values(true, np.zeros_like(true.values))
     assert_allclose(evaluate.explanation_error(nothing, case, budget=200).extra["relative"], 1.0)
 
 
@@ -73,14 +73,16 @@ def test_parts_that_a_row_lacks_change_nothing() -> None:
     x = np.array([[1.0, 2.0, 3.0, 4.0]])
     model = examples.linear((1.0, 1.0, 1.0, 1.0)).model
     model = replace(model, forward=lambda rows: (rows.x.sum(axis=1) ** 2)[:, None], fingerprint="squared sum")
-    alone = asked(model, x, features=integer_map(np.array([[0, 0, 1, 1]]), per_row=True))
-    beside = asked(model, x, features=integer_map(np.array([[0, 0, 1, 1]]), ["a", "b", "c", "d"], per_row=True))
-    said = np.array([[1.0, 2.0]])
-    own = evaluate.explanation_error(saying(explain.occlusion(alone), said), alone)
-    padded = saying(explain.occlusion(beside), np.concatenate([said, np.zeros((1, 2))], axis=1))
-    assert_allclose(evaluate.explanation_error(padded, beside).values, own.values)
-    drawn = evaluate.explanation_error(padded, beside, budget=14)  # two pairs: both orders of two parts
-    assert_allclose(drawn.values, own.values)
+    alone = make_case(model, x, features=integer_map(np.array([[0, 0, 1, 1]]), per_row=True))
+    padded_case = make_case(
+        model, x, features=integer_map(np.array([[0, 0, 1, 1]]), ["a", "b", "c", "d"], per_row=True)
+    )
+    values = np.array([[1.0, 2.0]])
+    own = evaluate.explanation_error(replace_values(explain.occlusion(alone), values), alone)
+    padded = replace_values(explain.occlusion(padded_case), np.concatenate([values, np.zeros((1, 2))], axis=1))
+    assert_allclose(evaluate.explanation_error(padded, padded_case).values, own.values)
+    sampled = evaluate.explanation_error(padded, padded_case, budget=14)  # two pairs: both orders of two parts
+    assert_allclose(sampled.values, own.values)
 
 
 def test_the_global_stream_is_left_alone() -> None:

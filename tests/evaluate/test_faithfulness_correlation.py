@@ -4,20 +4,20 @@ from itertools import combinations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, forest, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, forest, normalised, replace_values
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, Marginal, evaluate, examples, explain
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
-from assay.engine.removal.random_removal import without_share
+from assay.engine.removal.random_removal import fixed_size_coalitions
 
 
 def test_it_equals_the_literal_correlation_over_all_subsets_of_the_size() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
-    asked = list(combinations(range(6), 2))
-    expected = [oracle.pearson(*oracle.pairs(curved_value, x, v, 0.5, asked)) for x, v in zip(ROWS, e.values)]
+    subsets = list(combinations(range(6), 2))
+    expected = [oracle.pearson(*oracle.pairs(curved_value, x, v, 0.5, subsets)) for x, v in zip(ROWS, e.values)]
     score = evaluate.faithfulness_correlation(e, case, remove=Constant(0.5), size=0.3, draws=15)
     assert_allclose(score.values, expected, atol=1e-10)
     assert_allclose(score.stderr, 0.0)
@@ -26,7 +26,7 @@ def test_it_equals_the_literal_correlation_over_all_subsets_of_the_size() -> Non
 def test_drawn_subsets_give_the_literal_correlation_and_jackknife() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
-    gone = [np.flatnonzero(~mask).tolist() for mask in without_share(case, 0.5, 12).masks]
+    gone = [np.flatnonzero(~mask).tolist() for mask in fixed_size_coalitions(case, 0.5, 12).masks]
     both = [oracle.pairs(curved_value, x, v, 0.0, gone) for x, v in zip(ROWS, e.values)]
     score = evaluate.faithfulness_correlation(e, case, size=0.5, draws=12)
     assert_allclose(score.values, [oracle.pearson(*p) for p in both], atol=1e-10)
@@ -62,7 +62,7 @@ def test_truth_beats_chance_beats_reversal() -> None:
 @pytest.mark.parametrize("level", [1.0, 0.1, 1 / 3])
 def test_a_constant_explanation_has_no_correlation_not_even_by_rounding(level: float) -> None:
     case = examples.additive(np.arange(1.0, 51.0))  # sums of 10 equal values in many orders
-    same = saying(explain.saliency(case), np.full((1, 50), level))
+    same = replace_values(explain.saliency(case), np.full((1, 50), level))
     score = evaluate.faithfulness_correlation(same, case)
     assert not score.defined.any()
     assert any(note.code == "undefined" for note in score.notes)
@@ -70,7 +70,7 @@ def test_a_constant_explanation_has_no_correlation_not_even_by_rounding(level: f
 
 def test_a_model_that_never_moves_has_no_correlation() -> None:
     case = examples.linear((0.0, 0.0, 0.0), intercept=0.1)
-    score = evaluate.faithfulness_correlation(saying(explain.saliency(case), [[1, 2, 3]]), case)
+    score = evaluate.faithfulness_correlation(replace_values(explain.saliency(case), [[1, 2, 3]]), case)
     assert np.isnan(score.values).all()
     assert score.stderr is not None
     assert np.isnan(score.stderr).all()
@@ -80,8 +80,8 @@ def test_scale_and_sign_of_the_explanation_act_as_in_a_correlation() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
     score = evaluate.faithfulness_correlation(e, case).values
-    assert_allclose(evaluate.faithfulness_correlation(saying(e, 10 * e.values), case).values, score)
-    assert_allclose(evaluate.faithfulness_correlation(saying(e, -e.values), case).values, -score)
+    assert_allclose(evaluate.faithfulness_correlation(replace_values(e, 10 * e.values), case).values, score)
+    assert_allclose(evaluate.faithfulness_correlation(replace_values(e, -e.values), case).values, -score)
 
 
 @pytest.mark.parametrize("options", [{"size": 0.0}, {"size": 1.0}, {"draws": 2}])

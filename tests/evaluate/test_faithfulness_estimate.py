@@ -1,10 +1,10 @@
 import numpy as np
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, replace_values
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, evaluate, examples, explain, grid
-from assay.cases.case import case as asked
+from assay.cases.case import case as make_case
 
 
 def test_it_equals_the_literal_correlation() -> None:
@@ -17,7 +17,7 @@ def test_it_equals_the_literal_correlation() -> None:
 
 def test_after_occlusion_it_costs_nothing_and_occlusion_gets_one() -> None:
     case = digits(3)
-    cut = asked(case.model, case.rows.x, features=grid((1, 8, 8), 2))
+    cut = make_case(case.model, case.rows.x, features=grid((1, 8, 8), 2))
     e = explain.occlusion(cut)
     score = evaluate.faithfulness_estimate(e, cut)
     assert score.provenance.cost == {}
@@ -32,14 +32,14 @@ def test_truth_beats_chance_beats_reversal() -> None:
 
 def test_where_nothing_differs_there_is_no_correlation_not_even_by_rounding() -> None:
     still = examples.linear((0.0, 0.0, 0.0), intercept=0.1)
-    given = saying(explain.saliency(still), [[1.0, 2.0, 3.0]])
+    given = replace_values(explain.saliency(still), [[1.0, 2.0, 3.0]])
     assert np.isnan(evaluate.faithfulness_estimate(given, still).values).all()
     case = examples.additive((1.0, 2.0, 3.0))
-    same = saying(explain.saliency(case), [[0.3, 0.1 + 0.2, 0.3]])
+    same = replace_values(explain.saliency(case), [[0.3, 0.1 + 0.2, 0.3]])
     assert np.isnan(evaluate.faithfulness_estimate(same, case).values).all()
 
 
-def test_two_parts_that_stand_in_for_one_another_are_marked_down() -> None:
+def test_two_redundant_features_lower_the_score() -> None:
     case = examples.analytic(
         lambda x: np.maximum(x[:, 0], x[:, 1]) + x[:, 2], lambda x: np.ones(x.shape), [[2.0, 2.0, 0.5]], "either"
     )

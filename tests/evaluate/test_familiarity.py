@@ -3,13 +3,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.contract.subjects import lenders
-from tests.evaluate.settings import curved, digits, digits_net, saying
+from tests.contract.subjects import loan_pipeline
+from tests.evaluate.settings import curved, digits, digits_net, replace_values
 
 import assay
 from assay import Blur, Constant, Marginal, evaluate, examples, explain, grid
 from assay.basics.errors import CapabilityError, InputError
-from assay.engine.neighbourhoods.typicality import entropy
+from assay.engine.neighbourhoods.typicality import predictive_entropy
 
 REFERENCE = np.random.default_rng(9).normal(size=(30, 6))
 
@@ -64,7 +64,7 @@ def test_every_filling_counts() -> None:
     assert_allclose(score.values, np.mean(each, axis=0))
 
 
-def test_of_a_net_the_last_hidden_layer_is_looked_at_and_told() -> None:
+def test_of_a_net_the_last_hidden_layer_is_used_and_named() -> None:
     case = digits(4)
     images = digits_net()[1][100:160]
     e = explain.saliency(case)
@@ -73,7 +73,7 @@ def test_of_a_net_the_last_hidden_layer_is_looked_at_and_told() -> None:
     layer = note.text.split("'")[1]
     named = evaluate.familiarity(e, case, reference=images, steps=4, layer=layer)
     assert_allclose(named.values, score.values)
-    assert_allclose(score.extra["intact_entropy"], entropy(case.model.values(case.rows), case), atol=1e-9)
+    assert_allclose(score.extra["intact_entropy"], predictive_entropy(case.model.values(case.rows), case), atol=1e-9)
     assert named.provenance.cost == {"forwards": 4 * 4 * 2 + 60 + 4}
 
 
@@ -92,7 +92,7 @@ def test_on_digits_grey_squares_are_stranger_than_other_digits() -> None:
 
 
 def test_words_that_differ_are_one_apart() -> None:
-    frame, pipeline = lenders()
+    frame, pipeline = loan_pipeline()
     case = assay.case(assay.wrap(pipeline), frame.iloc[:2], label=1)
     numbers = frame[["age", "sum"]].to_numpy(dtype=float)
     words = frame["purpose"].to_numpy()
@@ -112,7 +112,7 @@ def test_words_that_differ_are_one_apart() -> None:
 
 def test_undefined_explanations_have_none() -> None:
     case = curved()
-    e = saying(explain.saliency(case), np.where(np.arange(4)[:, None] == 1, np.nan, 1.0) * np.ones((4, 6)))
+    e = replace_values(explain.saliency(case), np.where(np.arange(4)[:, None] == 1, np.nan, 1.0) * np.ones((4, 6)))
     score = evaluate.familiarity(e, case, reference=REFERENCE)
     assert np.isnan(score.values).tolist() == [False, True, False, False]
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_placed_is_refused() -> None:
     e = explain.saliency(case)
     with pytest.raises(InputError, match="neighbours=30 of 30"):
         evaluate.familiarity(e, case, reference=REFERENCE, neighbours=30)
-    with pytest.raises(InputError, match="has no layers to look at"):
+    with pytest.raises(InputError, match="has no accessible layers"):
         evaluate.familiarity(e, case, reference=REFERENCE, layer="head")
     with pytest.raises(InputError, match="have shape"):
         evaluate.familiarity(e, case, reference=REFERENCE[:, :5])

@@ -3,21 +3,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, replace_values
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, evaluate, examples, explain, grid
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
-from assay.cases.case import case as asked
-from assay.engine.removal.random_removal import coin_flips
+from assay.cases.case import case as make_case
+from assay.engine.removal.random_removal import bernoulli_coalitions
 
 
 def test_it_equals_the_literal_mean_over_all_subsets() -> None:
     case = curved()
     e = explain.integrated_gradients(case)
-    asked = oracle.subsets(6)
-    expected = [oracle.infidelity(curved_value, x, v, 0.5, asked) for x, v in zip(ROWS, e.values)]
+    subsets = oracle.subsets(6)
+    expected = [oracle.infidelity(curved_value, x, v, 0.5, subsets) for x, v in zip(ROWS, e.values)]
     score = evaluate.infidelity(e, case, remove=Constant(0.5), draws=64)
     assert_allclose(score.values, expected, atol=1e-10)
     assert_allclose(score.stderr, 0.0)
@@ -26,7 +26,7 @@ def test_it_equals_the_literal_mean_over_all_subsets() -> None:
 def test_drawn_subsets_give_the_literal_mean_and_its_standard_error() -> None:
     case = curved()
     e = explain.integrated_gradients(case)
-    gone = [np.flatnonzero(~mask).tolist() for mask in coin_flips(case, 20).masks]
+    gone = [np.flatnonzero(~mask).tolist() for mask in bernoulli_coalitions(case, 20).masks]
     score = evaluate.infidelity(e, case, draws=20)
     assert score.stderr is not None
     for row in range(4):
@@ -55,8 +55,8 @@ def test_model_and_explanation_ten_times_as_large_give_a_hundred_times_the_score
     weights = np.array([2.0, -1.0, 0.5])
     small, large = examples.linear(weights), examples.linear(10 * weights)
     guess = np.array([[1.0, 1.0, -1.0]])
-    one = evaluate.infidelity(saying(explain.saliency(small), guess), small).values
-    ten = evaluate.infidelity(saying(explain.saliency(large), 10 * guess), large).values
+    one = evaluate.infidelity(replace_values(explain.saliency(small), guess), small).values
+    ten = evaluate.infidelity(replace_values(explain.saliency(large), 10 * guess), large).values
     assert_allclose(ten, 100 * one)
 
 
@@ -64,7 +64,7 @@ def test_scaled_it_is_blind_to_the_scale_of_the_explanation() -> None:
     case = curved()
     e = explain.saliency(case)
     one = evaluate.infidelity(e, case, scaled=True)
-    ten = evaluate.infidelity(saying(e, 10 * e.values), case, scaled=True)
+    ten = evaluate.infidelity(replace_values(e, 10 * e.values), case, scaled=True)
     assert_allclose(ten.values, one.values)
     assert_allclose(10 * ten.extra["scale"], one.extra["scale"])
 
@@ -84,7 +84,7 @@ def test_no_other_factor_fits_better_than_the_scale_it_reports() -> None:
 
 def test_an_explanation_of_zeros_leaves_the_whole_fall() -> None:
     case = examples.linear((2.0,))  # falls by 0 or 2
-    nothing = saying(explain.saliency(case), [[0.0]])
+    nothing = replace_values(explain.saliency(case), [[0.0]])
     assert_allclose(evaluate.infidelity(nothing, case, scaled=True).values, [2.0])
 
 
@@ -106,7 +106,7 @@ def test_a_single_draw_is_refused() -> None:
 def test_no_draw_repeats_another_and_none_takes_parts_away_for_the_next_q15() -> None:
     case = digits(2)
     e = explain.saliency(case)
-    masks = coin_flips(case, 100).masks
+    masks = bernoulli_coalitions(case, 100).masks
     assert (
         evaluate.infidelity(e, case, draws=100).provenance.cost["forwards"] == len(np.unique(masks, axis=0)) * 2 == 200
     )
@@ -116,6 +116,6 @@ def test_no_draw_repeats_another_and_none_takes_parts_away_for_the_next_q15() ->
 
 def test_patches_need_not_divide_the_picture_q15() -> None:
     case = digits(2)
-    uneven = asked(case.model, case.rows.x, features=grid((1, 8, 8), 3))
+    uneven = make_case(case.model, case.rows.x, features=grid((1, 8, 8), 3))
     score = evaluate.infidelity(explain.occlusion(uneven), uneven)
     assert np.isfinite(score.values).all()

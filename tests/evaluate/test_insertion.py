@@ -1,5 +1,5 @@
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, normalised, replace_values
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, examples, explain
@@ -25,16 +25,16 @@ def test_on_additive_models_it_mirrors_deletion_about_the_middle() -> None:
     assert_allclose(both, case.output)
 
 
-def test_it_asks_what_deletion_of_the_lowest_first_asks() -> None:
+def test_it_evaluates_the_coalitions_of_deletion_of_the_lowest_first() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
     evaluate.insertion(e, case)
-    assert evaluate.deletion(saying(e, -e.values), case).provenance.cost == {}
+    assert evaluate.deletion(replace_values(e, -e.values), case).provenance.cost == {}
 
 
 def test_a_trained_net_recognises_digits_sooner_by_integrated_gradients_than_by_its_reverse() -> None:
     case = digits()
     e = explain.integrated_gradients(case, steps=8)
     good = evaluate.insertion(e, case, steps=16)
-    bad = evaluate.insertion(saying(e, -e.values), case, steps=16)
+    bad = evaluate.insertion(replace_values(e, -e.values), case, steps=16)
     assert (good.values > bad.values).all()

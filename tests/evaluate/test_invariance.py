@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.evaluate.settings import ROWS, curved, digits, digits_net, saying
+from tests.evaluate.settings import ROWS, curved, digits, digits_net, replace_values
 
 from assay import Ball, Recipe, evaluate, explain
 from assay.basics.errors import InputError
@@ -75,7 +75,7 @@ OF_THEIR_OWN = {
     "effective_heat_ratio", "familiarity", "localisation_auc", "mass_accuracy", "pointing_game", "rank_accuracy",
     "top_k_overlap",
 }  # fmt: skip
-"""Scores that are given a mask or a reference beside the rows: the contract suite puts the same laws to them."""
+"""Scores that need a mask or a reference with the rows: the contract suite tests the same laws."""
 
 
 def test_the_list_is_whole() -> None:
@@ -134,7 +134,7 @@ ORDERED = """
 def test_ordered_scores_hear_of_the_order_only(name: str) -> None:
     case = curved()
     e = explain.integrated_gradients(case)
-    squashed = saying(e, np.arctan(e.values) * 3 - 1)
+    squashed = replace_values(e, np.arctan(e.values) * 3 - 1)
     score = getattr(evaluate, name)
     assert_array_equal(score(squashed, case).values, score(e, case).values)
 

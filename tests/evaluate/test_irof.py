@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised, replace_values
 from tests.oracles import ordered_removal as oracle
 
 import assay
@@ -41,12 +41,12 @@ def test_the_size_of_the_target_does_not_matter() -> None:
     assert_allclose(*scores)
 
 
-def test_q4_images_of_several_channels_and_superpixels_of_any_size_are_judged_by_mean_attribution() -> None:
+def test_q4_images_of_several_channels_and_superpixels_of_any_size_are_ranked_by_mean_attribution() -> None:
     index = np.zeros((3, 2, 4), dtype=int)
     index[:, :, 3] = 1  # six elements, the others eighteen
     model = function(lambda x: x.reshape(len(x), -1).sum(axis=1), name="sum", fingerprint="sum")
     question = assay.case(model, np.ones((2, 3, 2, 4)), features=assay.integer_map(index))
-    e = saying(explain.shapley(question), [[9.0, 6.0], [24.0, 6.0]])  # a mean of ½ and 1; of 4/3 and 1
+    e = replace_values(explain.shapley(question), [[9.0, 6.0], [24.0, 6.0]])  # a mean of ½ and 1; of 4/3 and 1
     first, second = (18 + 24) / 2 / 24 / 2 + 18 / 2 / 24 / 2, (6 + 24) / 2 / 24 / 2 + 6 / 2 / 24 / 2
     assert_allclose(evaluate.irof(e, question).values, [1 - first, 1 - second])
 

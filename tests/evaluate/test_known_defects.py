@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from tests.evaluate.pictures import drawn
-from tests.evaluate.settings import ROWS, curved, digits, saying
+from tests.evaluate.pictures import image_case
+from tests.evaluate.settings import ROWS, curved, digits, replace_values
 
 import assay
 from assay import Ball, Constant, Marginal, Mean, NoisyLinear, evaluate, examples, explain
 from assay.basics.errors import InputError
-from assay.engine.neighbourhoods.neighbourhood import recomputed
+from assay.engine.neighbourhoods.neighbourhood import recompute_values
 from assay.model.adapters.function import function
 
 HERE = Path(__file__).parent
@@ -29,11 +29,11 @@ ELSEWHERE = {
     1: ("monotonicity", "test_q1_it_is_not_the_same_for_every_explanation"),
     2: ("road", "test_q2_every_row_counts_whatever_the_batch"),
     3: ("sensitivity_n", "test_attributions_and_falls_are_of_the_same_parts_q3"),
-    4: ("irof", "test_q4_images_of_several_channels_and_superpixels_of_any_size_are_judged_by_mean_attribution"),
+    4: ("irof", "test_q4_images_of_several_channels_and_superpixels_of_any_size_are_ranked_by_mean_attribution"),
     7: ("region_perturbation", "test_q7_a_high_score_is_a_good_one_and_said_to_be"),
-    8: ("local_lipschitz", "test_q8_a_row_is_not_scaled_by_the_rows_beside_it"),
+    8: ("local_lipschitz", "test_q8_a_row_is_not_scaled_by_other_rows"),
     9: ("parameter_randomisation", "test_q9_the_intact_nets_likeness_of_one_is_in_no_mean"),
-    10: ("parameter_randomisation", "test_q10_every_parameter_is_drawn_afresh_those_of_a_transformer_too"),
+    10: ("parameter_randomisation", "test_q10_every_parameter_is_randomised_those_of_a_transformer_too"),
     11: ("monotonicity_correlation", "test_an_output_near_zero_is_no_special_case_q11"),
     13: ("logits", "test_q13_the_classes_are_the_models_own_however_many"),
     15: ("infidelity", "test_no_draw_repeats_another_and_none_takes_parts_away_for_the_next_q15"),
@@ -54,7 +54,7 @@ def test_each_group_has_one_test() -> None:
 
 
 def test_q05_an_empty_mask_is_no_hit() -> None:
-    case, e = drawn(np.arange(32.0).reshape(2, 4, 4))
+    case, e = image_case(np.arange(32.0).reshape(2, 4, 4))
     inside = np.zeros((2, 4, 4), dtype=bool)
     inside[1, 3, 3] = True
     score = evaluate.pointing_game(e, case, inside=inside)
@@ -63,8 +63,8 @@ def test_q05_an_empty_mask_is_no_hit() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 8])
-def test_q06_the_share_of_mass_knows_nothing_of_the_other_rows(rows: int) -> None:
-    case, e = drawn(np.ones((rows, 4, 4)))
+def test_q06_the_share_of_mass_does_not_depend_on_the_other_rows(rows: int) -> None:
+    case, e = image_case(np.ones((rows, 4, 4)))
     inside = np.zeros((rows, 4, 4), dtype=bool)
     inside[:, :2, :2] = True
     score = evaluate.mass_accuracy(e, case, inside=inside)
@@ -92,13 +92,15 @@ def test_q14_a_complete_explanation_is_complete_whatever_rounding_did() -> None:
     assert (e.values.sum(axis=1) != case.output).any()  # equality of floating-point numbers would say no
     score = evaluate.completeness(e, case)
     assert_allclose(score.values, 0.0, atol=1e-12)
-    assert_allclose(evaluate.completeness(saying(e, 10 * e.values), case).extra["relative"], 9.0)  # nothing rescaled
+    assert_allclose(
+        evaluate.completeness(replace_values(e, 10 * e.values), case).extra["relative"], 9.0
+    )  # nothing rescaled
 
 
 def test_q17_what_stands_in_for_a_part_depends_on_no_other_part() -> None:
     """And is what its name says: a constant is that constant, a mean that of the background, noise is each pixel's."""
-    asked: list[np.ndarray] = []
-    model = function(lambda x: asked.append(np.array(x)) or x.sum(axis=(1, 2, 3)), name="seen", fingerprint="seen")
+    inputs: list[np.ndarray] = []
+    model = function(lambda x: inputs.append(np.array(x)) or x.sum(axis=(1, 2, 3)), name="seen", fingerprint="seen")
     picture = np.random.default_rng(0).uniform(1, 2, (1, 1, 4, 4))
     background = np.random.default_rng(1).uniform(5, 6, (3, 1, 4, 4))
     case = assay.case(model, picture)
@@ -106,9 +108,9 @@ def test_q17_what_stands_in_for_a_part_depends_on_no_other_part() -> None:
     keep[0, :3], keep[1, :9] = False, False
     seen = {}
     for remove in (Constant(0.5), Mean(background), Marginal(background[:1]), NoisyLinear(0.1)):
-        asked.clear()
+        inputs.clear()
         case.game(remove).table(keep)
-        few, many = np.concatenate(asked).reshape(2, 16)
+        few, many = np.concatenate(inputs).reshape(2, 16)
         assert_allclose(few[3:], picture.ravel()[3:])
         if not isinstance(remove, NoisyLinear):  # a guess from neighbours does depend on them
             assert_allclose(few[:3], many[:3])
@@ -140,8 +142,8 @@ def test_q18_all_scores_speak_of_the_target_of_the_case(target: str) -> None:
 def test_q20_what_fails_is_said_and_options_stay_with_their_method() -> None:
     case = curved()
     coarse, fine = (explain.integrated_gradients(case, start=start, steps=4) for start in (0.0, 1.0))
-    assert_allclose(recomputed(fine, case), fine.values)
-    assert_allclose(recomputed(coarse, case), coarse.values)  # the other's start has not leaked
+    assert_allclose(recompute_values(fine, case), fine.values)
+    assert_allclose(recompute_values(coarse, case), coarse.values)  # the other's start has not leaked
     assert not np.allclose(coarse.values, fine.values)
     with pytest.raises(InputError, match="no option 'start'"):
         evaluate.deletion(coarse, case, start=1.0)
@@ -149,7 +151,7 @@ def test_q20_what_fails_is_said_and_options_stay_with_their_method() -> None:
         evaluate.max_sensitivity(coarse, case, ball=Ball("linf", 0.1), draws=0)
 
 
-def test_values_that_are_all_negative_are_judged_like_others() -> None:
+def test_values_that_are_all_negative_are_scored_like_others() -> None:
     """Quantus refuses them (Q20)."""
     case = examples.linear((-1.0, -2.0, -3.0), np.abs(ROWS[:, :3]))
     e = explain.integrated_gradients(case)

@@ -38,7 +38,7 @@ def test_it_equals_the_literal_rank_correlation_with_the_refit() -> None:
     after = explain.shapley(ask(wrap(refit), X[:4], label=1), remove=Constant(0.0)).values
     assert_allclose(score.values, [spearman(abs(a), abs(b)) for a, b in zip(e.values, after)])
     assert_allclose(score.extra["signed"], [spearman(a, b) for a, b in zip(e.values, after)])
-    assert_allclose(score.extra["learnt"], refit.score(x, labels))
+    assert_allclose(score.extra["refit_accuracy"], refit.score(x, labels))
 
 
 @pytest.mark.parametrize("kind", [np.array, list, tuple, lambda y: pd.Series(y, index=range(100, 180), name="y")])
@@ -81,18 +81,18 @@ def test_trees_are_tested_by_refitting_them() -> None:
     case = ask(wrap(fit(X, y, None, 0.0)), X[:8])
     score = evaluate.label_randomisation(explain.tree_shapley(case), case, recipe=Recipe(fit, X, y), refits=3)
     assert score.mean < 0.6
-    assert (score.extra["learnt"] > 0.5).all()  # a forest learns noise by heart
+    assert (score.extra["refit_accuracy"] > 0.5).all()  # a forest learns noise by heart
     shown = evaluate.label_randomisation(explain.input_itself(case), case, recipe=Recipe(fit, X, y))
     assert_allclose(shown.values, 1.0)
 
 
-def test_a_refit_that_cannot_learn_noise_says_so() -> None:
+def test_a_refit_that_cannot_learn_noise_has_low_accuracy() -> None:
     score = evaluate.label_randomisation(explain.shapley(_case()), _case(), recipe=_recipe())
-    assert score.extra["learnt"][0] < 0.8
+    assert score.extra["refit_accuracy"][0] < 0.8
     assert any("permuted labels" in note.text for note in score.notes)
 
 
-def test_another_kind_of_model_and_labels_all_alike_are_refused() -> None:
+def test_another_kind_of_model_and_constant_labels_are_refused() -> None:
     case = _case()
     e = explain.shapley(case)
     with pytest.raises(CapabilityError, match="same kind of model"):

@@ -1,5 +1,5 @@
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised, replace_values
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, explain
@@ -31,4 +31,4 @@ def test_it_is_free_after_insertion_whatever_the_steps() -> None:
 def test_it_is_the_mean_over_the_most_relevant_first_of_the_opposite() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
-    assert_allclose(evaluate.lerf(e, case).values, evaluate.morf(saying(e, -e.values), case).values)
+    assert_allclose(evaluate.lerf(e, case).values, evaluate.morf(replace_values(e, -e.values), case).values)

@@ -1,6 +1,6 @@
 import numpy as np
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import MATRIX, ROWS, curved, digits, saying
+from tests.evaluate.settings import MATRIX, ROWS, curved, digits, replace_values
 
 from assay import Ball, evaluate, examples, explain
 
@@ -32,13 +32,13 @@ def test_the_radius_does_not_matter_where_the_gradient_is_linear() -> None:
     assert_allclose([near, far], 2.0)  # φ = 2x
 
 
-def test_q8_a_row_is_not_scaled_by_the_rows_beside_it() -> None:
+def test_q8_a_row_is_not_scaled_by_other_rows() -> None:
     case = digits(3)
     e = explain.saliency(case, signed=True)
-    loud = saying(e, e.values * np.array([[1.0], [1.0], [100.0]]))
+    loud = replace_values(e, e.values * np.array([[1.0], [1.0], [100.0]]))
     alone = evaluate.local_lipschitz(e, case, ball=Ball("linf", 0.02), draws=3).values
-    beside = evaluate.local_lipschitz(loud, case, ball=Ball("linf", 0.02), draws=3).values
-    assert_allclose(beside[:2], alone[:2])
+    together = evaluate.local_lipschitz(loud, case, ball=Ball("linf", 0.02), draws=3).values
+    assert_allclose(together[:2], alone[:2])
 
 
 def test_a_row_that_cannot_move_is_undefined() -> None:

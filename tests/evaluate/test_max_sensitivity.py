@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import MATRIX, ROWS, curved, digits, saying
+from tests.evaluate.settings import MATRIX, ROWS, curved, digits, replace_values
 
 from assay import Ball, evaluate, examples, explain
 from assay.basics.errors import InputError
@@ -60,8 +60,8 @@ def test_noise_of_a_sampling_explainer_is_not_counted_as_movement() -> None:
         return Estimate(np.stack([sigma * s.standard_normal(6) for s in streams]))
 
     try:
-        made = noisy(curved(seed=1))
-        assert_allclose(evaluate.max_sensitivity(made, curved(seed=2), ball=BALL).values, 0.0)
+        explanation = noisy(curved(seed=1))
+        assert_allclose(evaluate.max_sensitivity(explanation, curved(seed=2), ball=BALL).values, 0.0)
     finally:
         leave(noisy.method)
 
@@ -69,7 +69,7 @@ def test_noise_of_a_sampling_explainer_is_not_counted_as_movement() -> None:
 def test_options_and_label_of_the_explanation_are_kept() -> None:
     case = digits(2, label="runner_up")
     e = explain.integrated_gradients(case, start=0.5, steps=3)
-    other = saying(e, 2 * e.values)
+    other = replace_values(e, 2 * e.values)
     true = evaluate.max_sensitivity(e, case, ball=Ball("linf", 1e-4), draws=1)
     wrong = evaluate.max_sensitivity(other, case, ball=Ball("linf", 1e-4), draws=1)
     assert (true.values < 0.05).all()

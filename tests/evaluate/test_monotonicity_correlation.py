@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import spearmanr
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, forest, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, forest, normalised, replace_values
 from tests.oracles import random_removal as oracle
 
 from assay import Marginal, evaluate, examples, explain
@@ -41,7 +41,7 @@ def test_an_output_near_zero_is_no_special_case_q11(level: float) -> None:
     assert_allclose(score.values, 1.0)
 
 
-def test_parts_that_move_nothing_tie_whatever_rounding_says() -> None:
+def test_features_that_change_nothing_tie_despite_rounding() -> None:
     case = examples.analytic(
         lambda x: (0.1 + x[:, 1] + 0.6) - x[:, 1] + x[:, 0] / 4 + x[:, 3] / 8,
         lambda x: np.ones(x.shape),
@@ -51,21 +51,21 @@ def test_parts_that_move_nothing_tie_whatever_rounding_says() -> None:
     fall = explain.occlusion(case).values[0]
     assert 0 < abs(fall[1]) < 1e-15
     assert fall[2] == 0
-    e = saying(explain.saliency(case), [[4.0, 2.0, 1.0, 3.0]])
+    e = replace_values(explain.saliency(case), [[4.0, 2.0, 1.0, 3.0]])
     expected = spearmanr([4, 2, 1, 3], [2, 0, 0, 1]).statistic
     assert_allclose(evaluate.monotonicity_correlation(e, case).values, expected)
 
 
 def test_nothing_that_moves_and_equal_sizes_have_none() -> None:
     still = examples.linear((0.0, 0.0, 0.0), intercept=0.1)
-    given = saying(explain.saliency(still), [[1.0, 2.0, 3.0]])
+    given = replace_values(explain.saliency(still), [[1.0, 2.0, 3.0]])
     assert np.isnan(evaluate.monotonicity_correlation(given, still).values).all()
     case = examples.additive((1.0, 2.0, 3.0))
-    same = saying(explain.saliency(case), [[2.0, -2.0, 2.0]])
+    same = replace_values(explain.saliency(case), [[2.0, -2.0, 2.0]])
     assert np.isnan(evaluate.monotonicity_correlation(same, case).values).all()
 
 
-def test_all_explanations_are_asked_about_the_same_inputs() -> None:
+def test_all_explanations_are_evaluated_on_the_same_inputs() -> None:
     case, background = forest()
     one, other = explain.shapley(case, budget=128), explain.random(case)
     remove = Marginal(background[:2])

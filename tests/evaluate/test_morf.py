@@ -1,5 +1,5 @@
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, normalised, replace_values
 from tests.oracles import ordered_removal as oracle
 
 from assay import Constant, evaluate, examples, explain
@@ -42,4 +42,9 @@ def test_a_row_without_an_explanation_has_no_score() -> None:
     case = curved()
     values = explain.saliency(case).values.copy()
     values[2, 1] = float("nan")
-    assert evaluate.morf(saying(explain.saliency(case), values), case).defined.tolist() == [True, True, False, True]
+    assert evaluate.morf(replace_values(explain.saliency(case), values), case).defined.tolist() == [
+        True,
+        True,
+        False,
+        True,
+    ]

@@ -5,32 +5,33 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import curved, digits, saying
+from tests.evaluate.settings import curved, digits, replace_values
 from tests.oracles.rank_correlation import spearman
 
 from assay import Constant, evaluate, explain, grid, model
 from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import case
-from assay.engine.declare import explainer, recompute
-from assay.model.transformations.randomise_weights import layers, randomise_weights
+from assay.engine.declare import explainer
+from assay.engine.recompute import recompute
+from assay.model.transformations.randomise_weights import layer_names, randomise_weights
 from assay.nouns.catalogue import leave
 
 
-def _after(question: Any, e: Any, places: tuple[str, ...]) -> Any:
-    other = randomise_weights(question.model, question.seed.child("scramble"), places=places)
+def _after(question: Any, e: Any, layers: tuple[str, ...]) -> Any:
+    other = randomise_weights(question.model, question.seed.child("scramble"), layers=layers)
     return recompute(e, replace(question, model=other)).values
 
 
 def test_it_equals_the_literal_rank_correlation_with_a_scrambled_net() -> None:
     question = digits(3)
     e = explain.saliency(question, signed=True)
-    after = _after(question, e, layers(question.model))
+    after = _after(question, e, layer_names(question.model))
     score = evaluate.parameter_randomisation(e, question)
     assert_allclose(score.values, [spearman(abs(a), abs(b)) for a, b in zip(e.values, after)])
     assert_allclose(score.extra["signed"], [spearman(a, b) for a, b in zip(e.values, after)])
 
 
-def test_signed_and_absolute_are_both_told_and_one_is_chosen() -> None:
+def test_extra_has_signed_and_absolute_and_one_is_the_score() -> None:
     question = digits(3)
     e = explain.saliency(question, signed=True)
     chosen, other = (evaluate.parameter_randomisation(e, question, absolute=a) for a in (True, False))
@@ -42,27 +43,27 @@ def test_signed_and_absolute_are_both_told_and_one_is_chosen() -> None:
 def test_the_cascade_is_the_mean_over_growing_sets_of_places_without_the_intact_net() -> None:
     question = digits(2)
     e = explain.saliency(question, signed=True)
-    places = layers(question.model)
-    stages = [_after(question, e, places[: k + 1]) for k in range(len(places))]
+    layers = layer_names(question.model)
+    stages = [_after(question, e, layers[: k + 1]) for k in range(len(layers))]
     expected = [np.mean([spearman(abs(e.values[r]), abs(s[r])) for s in stages]) for r in range(2)]
     score = evaluate.parameter_randomisation(e, question, cascade=True)
     assert_allclose(score.values, expected)
-    assert_allclose(score.extra[places[0]], [spearman(abs(e.values[r]), abs(stages[0][r])) for r in range(2)])
-    assert_allclose(score.extra["places"], len(places))
+    assert_allclose(score.extra[layers[0]], [spearman(abs(e.values[r]), abs(stages[0][r])) for r in range(2)])
+    assert_allclose(score.extra["stages"], len(layers))
 
 
 def test_fewer_stages_are_some_of_the_cascade_and_end_with_all() -> None:
     question = digits(2)
     e = explain.saliency(question, signed=True)
-    places = layers(question.model)
-    count = len(places)
+    layers = layer_names(question.model)
+    count = len(layers)
     whole = evaluate.parameter_randomisation(e, question, cascade=True)
     forwards = question.model.meter.forwards
     some = evaluate.parameter_randomisation(e, question, cascade=True, stages=2)
     assert question.model.meter.forwards == forwards  # nets that the whole cascade drew
-    ends = [places[round(count / 2) - 1], places[-1]]
+    ends = [layers[round(count / 2) - 1], layers[-1]]
     assert_allclose(some.values, np.mean([whole.extra[end] for end in ends], axis=0))
-    assert_allclose(some.extra["places"], 2)
+    assert_allclose(some.extra["stages"], 2)
     more = evaluate.parameter_randomisation(e, question, cascade=True, stages=count + 5)
     assert_allclose(more.values, whole.values)
 
@@ -78,7 +79,7 @@ def test_the_last_stage_of_the_cascade_is_the_net_all_scrambled() -> None:
     question = digits(2)
     e = explain.saliency(question, signed=True)
     whole = evaluate.parameter_randomisation(e, question).values
-    last = evaluate.parameter_randomisation(e, question, cascade=True).extra[layers(question.model)[-1]]
+    last = evaluate.parameter_randomisation(e, question, cascade=True).extra[layer_names(question.model)[-1]]
     assert_allclose(last, whole)
 
 
@@ -104,7 +105,7 @@ def test_a_gradient_forgets_more_than_the_input_it_is_multiplied_with() -> None:
 
 def test_a_constant_explanation_is_undefined() -> None:
     question = digits(2)
-    same = saying(explain.saliency(question), np.full((2, 64), 0.1))
+    same = replace_values(explain.saliency(question), np.full((2, 64), 0.1))
     score = evaluate.parameter_randomisation(same, question)
     assert not score.defined.any()
 
@@ -113,18 +114,18 @@ def test_explanations_by_removal_are_remade_on_the_scrambled_net() -> None:
     question = digits(2, features=grid((1, 8, 8), 4))
     e = explain.shapley(question, remove=Constant(0.0))
     score = evaluate.parameter_randomisation(e, question)
-    after = _after(question, e, layers(question.model))
+    after = _after(question, e, layer_names(question.model))
     assert_allclose(score.values, [spearman(abs(a), abs(b)) for a, b in zip(e.values, after)])
     assert score.provenance.cost["forwards"] >= 2 * 15
 
 
-def test_the_label_asked_about_stays_when_the_scrambled_net_predicts_another() -> None:
+def test_the_label_stays_when_the_randomised_net_predicts_another() -> None:
     question = digits(6)
     e = explain.saliency(question, signed=True)
     other = replace(question, model=randomise_weights(question.model, question.seed.child("scramble")))
     assert (other.predicted(question.rows.x) != question.label).any()
-    kept = spearman(abs(e.values[0]), abs(explain.saliency(other, signed=True).values[0]))
-    assert_allclose(evaluate.parameter_randomisation(e, question).values[0], kept)
+    expected = spearman(abs(e.values[0]), abs(explain.saliency(other, signed=True).values[0]))
+    assert_allclose(evaluate.parameter_randomisation(e, question).values[0], expected)
 
 
 def test_a_small_transformer_forgets_attention_and_class_token() -> None:
@@ -158,7 +159,7 @@ def test_q9_the_intact_nets_likeness_of_one_is_in_no_mean() -> None:
     question = digits(3)
     e = explain.saliency(question, signed=True)
     score = evaluate.parameter_randomisation(e, question, cascade=True)
-    stages = np.stack([score.extra[place] for place in layers(question.model)])
+    stages = np.stack([score.extra[place] for place in layer_names(question.model)])
     assert_allclose(score.values, stages.mean(axis=0))
     assert (np.abs(score.values - np.vstack([stages, np.ones(3)]).mean(axis=0)) > 0.05).all()
 
@@ -180,7 +181,7 @@ class Attending(torch.nn.Module):
 @pytest.mark.parametrize(
     "score", [evaluate.parameter_randomisation, evaluate.efficient_parameter_randomisation, "smooth"]
 )
-def test_q10_every_parameter_is_drawn_afresh_those_of_a_transformer_too(score: Any, monkeypatch: Any) -> None:
+def test_q10_every_parameter_is_randomised_those_of_a_transformer_too(score: Any, monkeypatch: Any) -> None:
     from assay import Ball
     from assay.engine.retraining import randomised_weights as randomised
 
@@ -188,11 +189,11 @@ def test_q10_every_parameter_is_drawn_afresh_those_of_a_transformer_too(score: A
         torch.manual_seed(0)
         net = Attending().eval()
         question = case(model.torch(net), torch.randn(3, 5, 8))
-    made: list[Any] = []
+    nets: list[Any] = []
 
     def watched(*args: Any, **kwargs: Any) -> Any:
-        made.append(randomise_weights(*args, **kwargs))
-        return made[-1]
+        nets.append(randomise_weights(*args, **kwargs))
+        return nets[-1]
 
     monkeypatch.setattr(randomised, "randomise_weights", watched)
     e = explain.saliency(question, signed=True)
@@ -200,21 +201,21 @@ def test_q10_every_parameter_is_drawn_afresh_those_of_a_transformer_too(score: A
         evaluate.smooth_parameter_randomisation(e, question, ball=Ball("linf", 0.01), draws=2)
     else:
         score(e, question)
-    (lost,) = made
+    (lost,) = nets
     before, after = dict(net.named_parameters()), dict(lost.net.named_parameters())
     assert {"token", "layer.self_attn.in_proj_weight"} <= set(before)
-    kept = [name for name in before if bool((before[name] == after[name]).any())]
-    assert kept == []
-    alike = [a for a in after if "norm" in a and torch.equal(after[a], after["layer.norm1.weight"])]
-    assert alike == ["layer.norm1.weight"]  # equally shaped tensors are not drawn alike
+    fixed = [name for name in before if bool((before[name] == after[name]).any())]
+    assert fixed == []
+    unchanged = [a for a in after if "norm" in a and torch.equal(after[a], after["layer.norm1.weight"])]
+    assert unchanged == ["layer.norm1.weight"]  # tensors of equal shape get different values
 
 
 def test_values_that_differ_by_rounding_are_tied() -> None:
-    from assay.engine.retraining.randomised_weights import likeness
+    from assay.engine.retraining.randomised_weights import rank_correlations
 
     question = digits(1, features=grid((1, 8, 8), 4))
     a, b = np.array([[1.0, 2.0, 2.0 + 4e-16, 3.0]]), np.array([[4.0, 5.0, 5.0 - 9e-16, 7.0]])
-    assert_allclose(likeness(a, b, question)["signed"], 1.0)
+    assert_allclose(rank_correlations(a, b, question)["signed"], 1.0)
     assert_allclose(
-        likeness(a, b + np.array([[0, 0, 1e-9, 0]]), question)["signed"], spearman([1, 2, 2, 3], [1, 2, 3, 4])
+        rank_correlations(a, b + np.array([[0, 0, 1e-9, 0]]), question)["signed"], spearman([1, 2, 2, 3], [1, 2, 3, 4])
     )

@@ -53,7 +53,7 @@ def test_a_tolerance_without_pixels_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def photographs() -> tuple[Any, Any]:
-    """Four photographs with boxes, asked about their own class, and the boxes as masks."""
+    """Four photographs with boxes, explained for their own class, and the boxes as masks."""
     pil = pytest.importorskip("PIL.Image")
     place = folder("imagenet-val-boxes")
     from assay.demos.image import efficientnet_lite0

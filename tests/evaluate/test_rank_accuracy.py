@@ -15,14 +15,14 @@ def test_it_equals_the_mean_over_every_way_to_break_ties() -> None:
     assert_allclose(evaluate.rank_accuracy(e, question, inside=INSIDE).values, expected)
 
 
-def test_the_order_of_the_pixels_of_a_plateau_brings_no_luck() -> None:
+def test_the_order_of_tied_pixels_does_not_matter() -> None:
     question, e = pictures(HEAT)
     turned, f = pictures(HEAT[:, :, ::-1, ::-1].copy())
     there = evaluate.rank_accuracy(f, turned, inside=INSIDE[:, ::-1, ::-1].copy())
     assert_allclose(there.values, evaluate.rank_accuracy(e, question, inside=INSIDE).values)
 
 
-def test_sizes_order_where_they_are_asked_for() -> None:
+def test_magnitudes_rank_where_sign_is_absolute() -> None:
     question, e = pictures(-HEAT)
     expected = evaluate.rank_accuracy(pictures(HEAT)[1], question, inside=INSIDE).values
     assert_allclose(evaluate.rank_accuracy(e, question, inside=INSIDE, sign="absolute").values, expected)

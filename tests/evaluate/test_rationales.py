@@ -9,13 +9,13 @@ from numpy.testing import assert_array_equal
 from tests.shared import folder
 
 from assay import Constant, evaluate, explain
-from assay.basics.stats import student
+from assay.basics.stats import student_interval
 
 pytestmark = pytest.mark.shared
 
 
 @pytest.fixture(scope="module")
-def asked() -> tuple[Any, np.ndarray, list[Any]]:
+def sentiment() -> tuple[Any, np.ndarray, list[Any]]:
     """Forty whole test reviews, put to a net trained on the train reviews."""
     folder("eraser-movies")
     folder("sst2")
@@ -25,12 +25,12 @@ def asked() -> tuple[Any, np.ndarray, list[Any]]:
 
 
 @pytest.fixture(scope="module")
-def lines(asked: Any) -> Any:
-    return explain.integrated_gradients(asked[0], steps=8)
+def lines(sentiment: Any) -> Any:
+    return explain.integrated_gradients(sentiment[0], steps=8)
 
 
-def test_the_net_reads_sentiment(asked: Any) -> None:
-    case, _, texts = asked
+def test_the_net_reads_sentiment(sentiment: Any) -> None:
+    case, _, texts = sentiment
     assert np.mean(case.label == [one.label for one in texts]) > 0.6
 
 
@@ -52,27 +52,27 @@ def test_marked_words_are_those_of_the_spans() -> None:
 
 
 @pytest.mark.parametrize("score", ["mass_accuracy", "top_k_overlap", "rank_accuracy", "pointing_game"])
-def test_integrated_gradients_lie_in_marked_passages_more_than_chance(asked: Any, lines: Any, score: str) -> None:
-    case, inside, _ = asked
+def test_integrated_gradients_lie_in_marked_passages_more_than_chance(sentiment: Any, lines: Any, score: str) -> None:
+    case, inside, _ = sentiment
     found = getattr(evaluate, score)(lines, case, inside=inside)
     beyond = (found.values - found.extra["area"])[found.defined]
     assert len(beyond) >= 20
-    assert student(beyond).low > 0
+    assert student_interval(beyond).low > 0
 
 
-def test_chance_lies_there_as_much_as_anywhere(asked: Any) -> None:
-    case, inside, _ = asked
+def test_chance_lies_there_as_much_as_anywhere(sentiment: Any) -> None:
+    case, inside, _ = sentiment
     found = evaluate.mass_accuracy(explain.random(case), case, inside=inside)
-    assert 0.0 in student(found.values - found.extra["area"])
+    assert 0.0 in student_interval(found.values - found.extra["area"])
 
 
-def test_what_the_net_loses_without_the_leading_words_is_more_than_without_any(asked: Any, lines: Any) -> None:
-    case, _, _ = asked
+def test_the_drop_without_the_top_words_is_larger_than_without_random_ones(sentiment: Any, lines: Any) -> None:
+    case, _, _ = sentiment
     remove = Constant(0.0)
     chance = explain.random(case)
     lost, alone = (
         score(lines, case, remove=remove).values - score(chance, case, remove=remove).values
         for score in (evaluate.comprehensiveness, evaluate.sufficiency)
     )
-    assert student(lost).low > 0
-    assert student(alone).high < 0
+    assert student_interval(lost).low > 0
+    assert student_interval(alone).high < 0

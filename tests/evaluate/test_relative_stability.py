@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.evaluate.settings import MATRIX, ROWS, curved, digits, saying
+from tests.evaluate.settings import MATRIX, ROWS, curved, digits, replace_values
 
 from assay import Ball, evaluate, examples, explain, model
 from assay.basics.errors import InputError
 from assay.cases.case import case as ask
-from assay.engine.declare import recompute
+from assay.engine.recompute import recompute
 
 BALL = Ball("linf", 0.3)
 SCORES = (
@@ -82,7 +82,9 @@ def test_a_row_whose_every_draw_flips_is_undefined() -> None:
             return torch.stack([x[:, 0] * 0 + 1e-9, (x[:, 0] - 1).abs() + x[:, 1] * 0], dim=1)
 
     case = ask(model.torch(Knife().eval()), torch.tensor([[1.0, 2.0]]), label=0)
-    score = evaluate.relative_input_stability(saying(explain.constant(case), [[1.0, 1.0]]), case, ball=BALL, draws=5)
+    score = evaluate.relative_input_stability(
+        replace_values(explain.constant(case), [[1.0, 1.0]]), case, ball=BALL, draws=5
+    )
     assert score.extra["flipped"][0] == 5
     assert np.isnan(score.values[0])
     assert [note.code for note in score.notes if note.rows] == ["undefined"]
@@ -101,7 +103,7 @@ def test_black_pixels_and_zero_attributions_do_not_decide() -> None:
 def test_parts_of_nearly_no_attribution_are_left_out_by_their_share() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
-    tiny = saying(e, np.where(np.arange(6) == 0, 1e-9, e.values))
+    tiny = replace_values(e, np.where(np.arange(6) == 0, 1e-9, e.values))
     without = evaluate.relative_input_stability(tiny, case, ball=BALL, draws=3)
     within = evaluate.relative_input_stability(tiny, case, ball=BALL, draws=3, share=0.0)
     assert (within.values > 1e6 * without.values).all()
@@ -132,11 +134,11 @@ def test_a_regression_has_no_labels_to_lose() -> None:
     assert score.provenance.cost["forwards"] == 3 * 4 * 2  # the gradient and the target at each draw, no outputs
 
 
-def test_the_layer_looked_at_is_told_and_may_be_named() -> None:
+def test_the_layer_used_is_named_in_a_note_and_can_be_chosen() -> None:
     case = digits(2)
     e = explain.saliency(case)
     found = evaluate.relative_representation_stability(e, case, ball=BALL, draws=2)
-    assert "layer '1' is looked at" in " ".join(note.text for note in found.notes)
+    assert "layer '1' is used" in " ".join(note.text for note in found.notes)
     named = evaluate.relative_representation_stability(e, case, ball=BALL, draws=2, layer="1")
     other = evaluate.relative_representation_stability(e, case, ball=BALL, draws=2, layer="3")
     assert_allclose(named.values, found.values)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from safetensors.torch import load_file
-from tests.evaluate.settings import digits, saying
+from tests.evaluate.settings import digits, replace_values
 from tests.oracles import ordered_removal as oracle
 from tests.shared import folder
 
@@ -36,10 +36,12 @@ def test_truth_beats_chance_beats_reversal() -> None:
     weight = np.abs(picture) * (np.arange(64).reshape(8, 8) % 5 == 0)
     model = function(lambda x: (weight * x).sum(axis=(1, 2, 3)), name="few pixels", fingerprint="few pixels")
     case = assay.case(model, picture)
-    true = saying(explain.random(case), (weight * picture).reshape(1, -1))
+    true = replace_values(explain.random(case), (weight * picture).reshape(1, -1))
     generator = np.random.default_rng(4)
-    drawn = [evaluate.road(saying(true, generator.permutation(true.values[0])[None]), case).mean for _ in range(10)]
-    best, worst = evaluate.road(true, case).mean, evaluate.road(saying(true, -true.values), case).mean
+    drawn = [
+        evaluate.road(replace_values(true, generator.permutation(true.values[0])[None]), case).mean for _ in range(10)
+    ]
+    best, worst = evaluate.road(true, case).mean, evaluate.road(replace_values(true, -true.values), case).mean
     assert best < np.mean(drawn) < worst
 
 
@@ -56,7 +58,7 @@ def test_q19_a_patch_is_taken_from_all_channels() -> None:
     seen = []
     model = function(lambda x: seen.append(np.array(x)) or x.sum(axis=(1, 2, 3)), name="seen", fingerprint="seen")
     case = assay.case(model, picture, features=assay.grid((3, 4, 4), 2))
-    e = saying(explain.random(case), [[4.0, 3.0, 2.0, 1.0]])
+    e = replace_values(explain.random(case), [[4.0, 3.0, 2.0, 1.0]])
     seen.clear()
     evaluate.road(e, case, shares=(0.25,))
     changed = seen[0][0] != picture[0]
@@ -64,7 +66,7 @@ def test_q19_a_patch_is_taken_from_all_channels() -> None:
     assert changed.sum() == 12
 
 
-def test_any_curve_can_be_asked_with_its_filling_and_shares_the_answers() -> None:
+def test_any_curve_can_use_its_filling_and_shares_the_evaluations() -> None:
     case = digits(2)
     e = explain.saliency(case)
     assert evaluate.deletion(e, case, remove=NoisyLinear()).provenance.cost == {"forwards": 128}

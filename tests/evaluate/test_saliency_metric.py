@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import digits, saying
+from tests.evaluate.settings import digits, replace_values
 
 import assay
 from assay import evaluate, explain
@@ -28,7 +28,7 @@ def literal(case: Any, row: int, box: tuple[int, int, int, int]) -> float:
 def test_it_equals_the_paper_on_a_crop_that_torch_resizes() -> None:
     case = digits(3)
     boxes = [(1, 7, 2, 6), (0, 8, 0, 8), (3, 4, 5, 6)]
-    e = saying(explain.saliency(case), [boxed(*box) for box in boxes])
+    e = replace_values(explain.saliency(case), [boxed(*box) for box in boxes])
     score = evaluate.saliency_metric(e, case)
     with torch.no_grad():
         assert_allclose(score.values, [literal(case, row, box) for row, box in enumerate(boxes)], atol=1e-5)
@@ -40,7 +40,7 @@ def test_it_equals_the_paper_on_a_crop_that_torch_resizes() -> None:
 def test_the_scale_of_the_attribution_does_not_matter() -> None:
     case = digits(4)
     e = explain.integrated_gradients(case, steps=4)
-    one, two = (evaluate.saliency_metric(saying(e, k * e.values), case) for k in (1.0, 1e-3))
+    one, two = (evaluate.saliency_metric(replace_values(e, k * e.values), case) for k in (1.0, 1e-3))
     assert_allclose(one.values, two.values)
 
 
@@ -54,13 +54,13 @@ def test_a_higher_threshold_makes_the_box_smaller() -> None:
 
 def test_without_positive_attribution_there_is_no_box() -> None:
     case = digits(2)
-    e = saying(explain.saliency(case), [-np.ones(64), np.ones(64)])
+    e = replace_values(explain.saliency(case), [-np.ones(64), np.ones(64)])
     score = evaluate.saliency_metric(e, case)
     assert score.defined.tolist() == [False, True]
     assert np.isnan(score.extra["area"]).tolist() == [True, False]
 
 
-def test_a_box_around_what_matters_beats_a_box_beside_it() -> None:
+def test_a_box_around_the_evidence_beats_another_box() -> None:
     picture = torch.zeros(1, 1, 8, 8)
     picture[:, :, 2:5, 2:5] = 1.0
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 1))
@@ -68,8 +68,8 @@ def test_a_box_around_what_matters_beats_a_box_beside_it() -> None:
         net[1].weight.fill_(0.1), net[1].bias.fill_(-1.0)
     case = assay.case(assay.wrap(net.eval()), picture, label=1)
     e = explain.saliency(case)
-    around, beside = (saying(e, [boxed(*box)]) for box in ((2, 5, 2, 5), (5, 8, 5, 8)))
-    assert evaluate.saliency_metric(around, case).mean < evaluate.saliency_metric(beside, case).mean - 0.3
+    around, away = (replace_values(e, [boxed(*box)]) for box in ((2, 5, 2, 5), (5, 8, 5, 8)))
+    assert evaluate.saliency_metric(around, case).mean < evaluate.saliency_metric(away, case).mean - 0.3
 
 
 def test_what_has_no_classes_or_no_threshold_is_refused() -> None:

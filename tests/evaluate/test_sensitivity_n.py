@@ -4,13 +4,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import ROWS, curved, curved_value, digits, forest, normalised, saying
+from tests.evaluate.settings import ROWS, curved, curved_value, digits, forest, normalised, replace_values
 from tests.oracles import random_removal as oracle
 
 from assay import Constant, Marginal, evaluate, examples, explain
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
-from assay.engine.removal.random_removal import without_share
+from assay.engine.removal.random_removal import fixed_size_coalitions
 
 
 def test_it_equals_the_literal_mean_over_all_subsets_of_each_size() -> None:
@@ -18,8 +18,8 @@ def test_it_equals_the_literal_mean_over_all_subsets_of_each_size() -> None:
     e = explain.saliency(case, signed=True)
     score = evaluate.sensitivity_n(e, case, remove=Constant(0.5), shares=(1 / 6, 0.5, 0.8), draws=20)
     for size in (1, 3, 5):
-        asked = list(combinations(range(6), size))
-        expected = [oracle.pearson(*oracle.pairs(curved_value, x, v, 0.5, asked)) for x, v in zip(ROWS, e.values)]
+        subsets = list(combinations(range(6), size))
+        expected = [oracle.pearson(*oracle.pairs(curved_value, x, v, 0.5, subsets)) for x, v in zip(ROWS, e.values)]
         assert_allclose(score.extra[f"without {size}"], expected, atol=1e-10)
     assert_allclose(score.values, np.mean([score.extra[f"without {size}"] for size in (1, 3, 5)], axis=0))
     assert_allclose(score.extra["sizes"], 3.0)
@@ -48,7 +48,7 @@ def test_every_batch_counts_q2() -> None:
     assert_allclose(evaluate.sensitivity_n(e, small, draws=20).values, score.values, atol=1e-5)
 
 
-def test_a_size_asked_by_the_faithfulness_correlation_is_free() -> None:
+def test_a_size_used_by_the_faithfulness_correlation_needs_no_evaluations() -> None:
     case = digits(2)
     e = explain.saliency(case)
     known = evaluate.faithfulness_correlation(e, case, size=0.2)
@@ -88,7 +88,7 @@ def test_a_single_part_and_a_constant_explanation_have_none() -> None:
     one = examples.linear((2.0,))
     assert np.isnan(evaluate.sensitivity_n(explain.saliency(one), one).values).all()
     case = examples.additive((1.0, 2.0, 3.0))
-    same = saying(explain.saliency(case), [[0.1, 0.1, 0.1]])
+    same = replace_values(explain.saliency(case), [[0.1, 0.1, 0.1]])
     score = evaluate.sensitivity_n(same, case)
     assert np.isnan(score.values).all()
     assert score.extra["sizes"].tolist() == [0.0]
@@ -108,4 +108,4 @@ def test_shapley_values_of_a_forest_follow_every_patient() -> None:
     score = evaluate.sensitivity_n(e, case, remove=remove, draws=40)
     assert score.stderr is not None
     assert (score.values - 2 * score.stderr > 0).all()
-    assert len(without_share(case, 0.2, 40).masks) == 40
+    assert len(fixed_size_coalitions(case, 0.2, 40).masks) == 40

@@ -5,7 +5,7 @@ import torch
 from tests.evaluate.quantus_matrix import Counted, Net, matrix, planned, quantus_counts, some_pictures
 
 
-def asked(rows: int, methods: int, draws: int) -> Counted:
+def count(rows: int, methods: int, draws: int) -> Counted:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = Net()
@@ -14,8 +14,8 @@ def asked(rows: int, methods: int, draws: int) -> Counted:
 
 @pytest.mark.parametrize(("rows", "methods", "draws"), [(2, 8, 2), (2, 2, 2), (3, 2, 2), (2, 2, 5)])
 def test_shared_evaluations_cost_what_the_plan_says(rows: int, methods: int, draws: int) -> None:
-    """Masks that orders have in common are asked once (LRP-ε orders as input × gradient), so there may be fewer."""
-    ours, plan = asked(rows, methods, draws), planned(rows, methods, draws)
+    """Masks that orders have in common are evaluated once (LRP-ε orders as input × gradient), so there may be fewer."""
+    ours, plan = count(rows, methods, draws), planned(rows, methods, draws)
     assert ours.explanations == plan.explanations
     assert 0.85 * plan.predictions <= ours.predictions <= plan.predictions
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.evaluate.settings import curved, digits, saying
+from tests.evaluate.settings import curved, digits, replace_values
 
 from assay import Constant, evaluate, examples, explain
 from assay.cases.case import Case
@@ -31,14 +31,14 @@ def test_one_insertion_curve_serves_sufficiency() -> None:
     assert evaluate.sufficiency(e, case).provenance.cost == {}
 
 
-def test_insertion_after_deletion_asks_neither_end_again() -> None:
+def test_insertion_after_deletion_does_not_evaluate_the_ends_again() -> None:
     case, e = _setting()
     evaluate.deletion(e, case)
     assert evaluate.insertion(e, case).provenance.cost == {"forwards": 19}
 
 
 @pytest.mark.parametrize("score", [evaluate.faithfulness_correlation, evaluate.infidelity])
-def test_random_subsets_are_asked_once_for_all_methods(score: Callable[..., Score]) -> None:
+def test_random_subsets_are_evaluated_once_for_all_methods(score: Callable[..., Score]) -> None:
     case = digits(2)
     first, second = explain.saliency(case), explain.integrated_gradients(case, steps=2)
     assert score(first, case, draws=30).provenance.cost["forwards"] >= 50
@@ -77,7 +77,7 @@ def test_another_model_is_never_answered_from_memory() -> None:
     e = explain.saliency(case)
     evaluate.deletion(e, case, steps=4)
     other = replace(case, target=case.with_target("log_odds").target)
-    assert evaluate.deletion(saying(e, e.values), other, steps=4).provenance.cost == {"forwards": 5}
+    assert evaluate.deletion(replace_values(e, e.values), other, steps=4).provenance.cost == {"forwards": 5}
 
 
 def _names() -> list[Any]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.evaluate.settings import curved, saying
+from tests.evaluate.settings import curved, replace_values
 from tests.oracles.sparseness import gini
 
 from assay import evaluate, examples, explain, integer_map
@@ -30,7 +30,7 @@ def test_equal_magnitudes_are_not_sparse_whatever_their_signs() -> None:
 def test_scale_and_order_of_parts_do_not_matter() -> None:
     question = curved()
     e = explain.integrated_gradients(question)
-    other = saying(e, 1000 * e.values[:, ::-1])
+    other = replace_values(e, 1000 * e.values[:, ::-1])
     assert_allclose(evaluate.sparseness(other, question).values, evaluate.sparseness(e, question).values)
 
 

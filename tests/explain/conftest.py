@@ -51,7 +51,7 @@ def reader() -> torch.nn.Module:
 
 @pytest.fixture
 def digits(reader: torch.nn.Module) -> Callable[..., Case]:
-    """A case about some digits, cut into sixteen patches of 2 × 2 unless told otherwise."""
+    """A case about some digits, cut into sixteen patches of 2 × 2 by default."""
     images = (load_digits().images / 16.0).astype(np.float32)[:, None]
     cut = assay.grid((1, 8, 8), 2)
     return lambda rows=3, features=cut, **options: assay.case(

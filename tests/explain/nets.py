@@ -36,7 +36,7 @@ def mlp() -> torch.nn.Sequential:
 
 
 def conv(norm: bool = False) -> torch.nn.Sequential:
-    """One channel of 4 × 4, a convolution of two channels, a dense layer; with a batch norm if wanted."""
+    """One channel of 4 × 4, a convolution of two channels, a dense layer; with a batch norm if ``norm``."""
     between = [torch.nn.BatchNorm2d(2)] if norm else []
     first = torch.nn.Conv2d(1, 2, 3, padding=1)
     net = torch.nn.Sequential(first, *between, torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(32, 3))
@@ -74,13 +74,13 @@ def shape(net: torch.nn.Sequential) -> tuple[int, ...]:
     return (4,) if isinstance(net[0], torch.nn.Linear) else (1, 4, 4)
 
 
-def asked(net: torch.nn.Sequential, rows: int = 4, label: int = 1, positive: bool = False) -> Case:
+def make_case(net: torch.nn.Sequential, rows: int = 4, label: int = 1, positive: bool = False) -> Case:
     """A few rows put to a net."""
     x = torch.randn((rows, *shape(net)), generator=generator(9), dtype=torch.float64)
     return assay.case(assay.wrap(net), x.abs() if positive else x, label=label)
 
 
-def asked_of(net: torch.nn.Module) -> Case:
+def case_of(net: torch.nn.Module) -> Case:
     """The same rows of four numbers put to any net."""
     x = torch.randn((4, 4), generator=generator(9), dtype=torch.float64)
     return assay.case(assay.wrap(net), x, label=1)

@@ -56,7 +56,7 @@ def test_it_is_the_paper_transcribed() -> None:
     assert_array_equal(result.extra["counts"].sum(axis=1), 200)
 
 
-def test_where_columns_go_together_it_stays_on_the_data_and_partial_dependence_does_not() -> None:
+def test_with_correlated_columns_it_stays_on_the_data_and_partial_dependence_does_not() -> None:
     """f = x₀ wherever x₀ ≈ x₁, as in all the data, and far from it where they part (Apley and Zhu, section 1)."""
     line = np.linspace(0, 1, 100)
     together = np.stack([line, line], axis=1)
@@ -96,14 +96,14 @@ def test_an_additive_model_has_no_second_order_effects() -> None:
     assert_allclose(result.extra["pair_curve"], 0.0, atol=1e-9)
 
 
-def test_rows_beyond_the_background_go_on_with_a_note() -> None:
+def test_rows_outside_the_background_are_extrapolated_with_a_note() -> None:
     case = examples.linear((2.0, 1.0), x=[[5.0, 0.5], [0.5, 0.5]])
     result = explain.ale(case, background=np.array([[0.0, 0.0], [1.0, 1.0]]))
     assert_allclose(result.values, [[9.0, 0.0], [0.0, 0.0]], atol=1e-12)
     assert [(note.code, note.rows) for note in result.notes] == [("beyond", ("0",))]
 
 
-def test_a_column_the_background_never_varies_gets_0_and_a_note() -> None:
+def test_a_column_that_is_constant_in_the_background_gets_0_and_a_note() -> None:
     case = examples.linear((2.0, 1.0), x=[[0.5, 0.5]], names=["a", "b"])
     result = explain.ale(case, background=np.array([[0.0, 0.5], [1.0, 0.5]]), pairs=[("a", "b")])
     assert_allclose(result.values, 0.0, atol=1e-12)
@@ -120,7 +120,7 @@ def test_repeated_values_make_fewer_bins_none_of_them_empty() -> None:
 
 def test_groups_are_refused() -> None:
     case = examples.linear((2.0, 1.0, 1.0), features=groups({"g": ["a", "b"]}, ["a", "b", "c"]))
-    with pytest.raises(CapabilityError, match=r"explain\.ale needs columns one by one"):
+    with pytest.raises(CapabilityError, match=r"explain\.ale needs single columns as features"):
         explain.ale(case, background=OTHERS)
 
 

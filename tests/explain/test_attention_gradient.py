@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from tests.explain.test_raw_attention import asked
+from tests.explain.test_raw_attention import make_case
 from tests.model.texts import TEXTS, bert, tokenizer
 
 from assay import explain
@@ -28,7 +28,7 @@ def relevance(row, label):
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("label", [0, 1])
 def test_it_is_the_papers_rule(implementation, label):
-    case = asked(bert(implementation)).with_target(label=label)
+    case = make_case(bert(implementation)).with_target(label=label)
     found = explain.attention_gradient(case)
     for row in range(len(TEXTS)):
         line = relevance(row, label)[0]
@@ -39,6 +39,6 @@ def test_it_is_the_papers_rule(implementation, label):
 
 
 def test_classes_differ():
-    case = asked(bert())
+    case = make_case(bert())
     one, two = (explain.attention_gradient(case.with_target(label=label)).values for label in (0, 1))
     assert np.abs(one - two).max() > 1e-6

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.explain.test_raw_attention import asked, told
+from tests.explain.test_raw_attention import attention_matrices, make_case
 from tests.model.texts import TEXTS, bert, gpt2
 
 from assay import explain
@@ -26,10 +26,10 @@ def followed(layers):
 @pytest.mark.parametrize(("kind", "position"), [(bert, 0), (gpt2, -1)])
 def test_it_is_the_product_over_layers(kind, position):
     given = {"answers": ["yes", "no"]} if kind is gpt2 else {}
-    case = asked(kind(), **given)
+    case = make_case(kind(), **given)
     found = explain.attention_rollout(case)
     for row in range(len(TEXTS)):
-        line = followed(told(kind("eager"), row))[position]
+        line = followed(attention_matrices(kind("eager"), row))[position]
         assert line.sum() == pytest.approx(1.0, abs=1e-6)
         index = case.features.index[row, : len(line), 0]
         assert_allclose(
@@ -38,7 +38,7 @@ def test_it_is_the_product_over_layers(kind, position):
 
 
 def test_the_class_does_not_enter():
-    case = asked(bert())
+    case = make_case(bert())
     assert_allclose(
         explain.attention_rollout(case).values, explain.attention_rollout(case.with_target(label=0)).values, atol=1e-12
     )

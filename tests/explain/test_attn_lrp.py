@@ -38,7 +38,7 @@ class Head(torch.nn.Module):
         return self.head(mixed[:, 0])
 
 
-def asked(how: str = "fused") -> Case:
+def make_case(how: str = "fused") -> Case:
     x = torch.randn((3, 4, 3), generator=nets.generator(3), dtype=torch.float64)
     return assay.case(assay.wrap(nets.filled(Head(how))), x, label=1)
 
@@ -53,8 +53,8 @@ def weights() -> dict[str, Any]:
 
 @pytest.mark.parametrize("epsilon", [1e-6, 0.02])
 @pytest.mark.parametrize("how", ["fused", "functions", "operators"])
-def test_attention_is_shared_out_as_in_the_paper(how: str, epsilon: float) -> None:
-    case = asked(how)
+def test_attention_gets_relevance_as_in_the_paper(how: str, epsilon: float) -> None:
+    case = make_case(how)
     expected = np.stack([oracle.relevance(row, weights(), 1, epsilon) for row in nets.rows(case)])
     found = explain.attn_lrp(case, epsilon=epsilon)
     assert_allclose(found.map(), expected, rtol=1e-9, atol=1e-12)
@@ -63,7 +63,7 @@ def test_attention_is_shared_out_as_in_the_paper(how: str, epsilon: float) -> No
 
 
 def test_it_is_lrp_epsilon_whose_softmax_passes_its_linear_part() -> None:
-    case = asked()
+    case = make_case()
     found = explain.attn_lrp(case).values
     assert_allclose(explain.lrp(case, composite="epsilon").values, found, atol=1e-12)
     constant = explain.lrp(case, composite="epsilon", softmax="constant")
@@ -72,13 +72,13 @@ def test_it_is_lrp_epsilon_whose_softmax_passes_its_linear_part() -> None:
 
 
 def test_without_attention_it_is_lrp_epsilon() -> None:
-    case = nets.asked(nets.mlp())
+    case = nets.make_case(nets.mlp())
     assert_allclose(explain.attn_lrp(case).values, explain.lrp(case, composite="epsilon").values, atol=1e-12)
 
 
 def test_a_pass_is_one_forward_and_one_backward_a_row() -> None:
-    case = asked()
+    case = make_case()
     _ = case.output
-    before = case.model.meter.asked, case.model.meter.backwards
+    before = case.model.meter.requested, case.model.meter.backwards
     explain.attn_lrp(case)
-    assert (case.model.meter.asked - before[0], case.model.meter.backwards - before[1]) == (3, 3)
+    assert (case.model.meter.requested - before[0], case.model.meter.backwards - before[1]) == (3, 3)

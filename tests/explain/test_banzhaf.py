@@ -34,7 +34,7 @@ def test_sampled_it_is_the_mean_with_less_the_mean_without() -> None:
     assert_allclose(explain.banzhaf(case, budget=100).values[0], expected)
 
 
-def test_sampled_it_has_an_error_that_listing_takes_away() -> None:
+def test_sampled_it_has_an_error_and_enumerated_none() -> None:
     case, _ = examples.random_game(8)
     assert explain.banzhaf(case, budget=100).stderr.min() > 0
     assert_array_equal(explain.banzhaf(case, budget=256).stderr, 0.0)
@@ -42,11 +42,11 @@ def test_sampled_it_has_an_error_that_listing_takes_away() -> None:
 
 def test_many_parts_are_sampled_within_the_budget() -> None:
     case, _ = examples.random_game(30)
-    made = explain.banzhaf(case, budget=301).provenance
-    assert made.cost["forwards"] <= 301
+    provenance = explain.banzhaf(case, budget=301).provenance
+    assert provenance.cost["forwards"] <= 301
 
 
-def test_one_part_alone_gets_the_whole_rise() -> None:
+def test_a_single_feature_gets_the_whole_change() -> None:
     assert_allclose(explain.banzhaf(examples.linear((3.0,), intercept=1.0), budget=2).values, [[3.0]])
 
 

@@ -34,7 +34,7 @@ def smooth() -> torch.nn.Module:
 
 
 @pytest.mark.parametrize("sigma", [1.0, 4.0])
-def test_it_is_the_sum_of_short_steps_of_the_clearing_picture(sigma: float) -> None:
+def test_it_is_the_sum_of_short_steps_along_the_blur_path(sigma: float) -> None:
     case = pictured(smooth())
     expected = oracle.integrated(
         lambda x: case.gradient(torch.as_tensor(x)).numpy(), case.rows.x.numpy(), sigma, steps=2000
@@ -46,7 +46,7 @@ def test_it_is_the_sum_of_short_steps_of_the_clearing_picture(sigma: float) -> N
     assert np.abs(found.values).max() > 0.02
 
 
-def test_on_a_linear_model_it_is_weight_times_what_the_blur_takes() -> None:
+def test_on_a_linear_model_it_is_weight_times_what_the_blur_removes() -> None:
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(60, 2))
     case = pictured(net)
     weights = case.model.net[1].weight.detach().numpy()[1].reshape(2, 6, 5)
@@ -55,7 +55,7 @@ def test_on_a_linear_model_it_is_weight_times_what_the_blur_takes() -> None:
     assert_allclose(found.map(), weights * (x - oracle.blurred(x, 2.0)), atol=1e-8)
 
 
-def test_a_flat_picture_has_nothing_to_clear() -> None:
+def test_a_constant_image_gets_0() -> None:
     case = pictured(smooth())
     flat = case.at(torch.full_like(case.rows.x, 0.7))
     assert_allclose(explain.blur_integrated_gradients(flat).values, 0.0, atol=1e-12)
@@ -64,12 +64,12 @@ def test_a_flat_picture_has_nothing_to_clear() -> None:
 def test_a_node_costs_one_forward_and_one_backward() -> None:
     case = pictured(smooth())
     meter, _ = case.model.meter, case.output
-    asked, backwards = meter.asked, meter.backwards
+    requested, backwards = meter.requested, meter.backwards
     explain.blur_integrated_gradients(case, sigma=2.0, steps=5)
-    assert (meter.asked - asked, meter.backwards - backwards) == (12, 10)
+    assert (meter.requested - requested, meter.backwards - backwards) == (12, 10)
 
 
-def test_rows_that_are_no_pictures_and_widths_that_are_none_are_refused(tanh_case: Case) -> None:
+def test_rows_that_are_no_images_and_widths_below_0_are_refused(tanh_case: Case) -> None:
     with pytest.raises((InputError, TypeError)):
         explain.blur_integrated_gradients(tanh_case)
     with pytest.raises(InputError, match="sigma=0"):

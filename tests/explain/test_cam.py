@@ -50,7 +50,7 @@ class Functional(torch.nn.Module):
         return self.head((torch.tanh(maps) if self.act is None else self.act(maps)).mean(dim=(2, 3)))
 
 
-def test_a_pooling_that_is_no_module_is_let_through_to_the_numbers() -> None:
+def test_a_pooling_that_is_no_module_is_checked_by_its_numbers() -> None:
     case = assay.case(assay.wrap(Functional(hidden=False).double()), pictures(), label=1)
     mean = cam(case, signed=True).extra["map"].mean(axis=(1, 2))
     assert_allclose(mean, case.output - float(case.model.net.head.bias[1]), atol=1e-12)

@@ -22,8 +22,8 @@ ASKS = [explain.shapley, explain.owen, explain.interactions, explain.banzhaf]
 @pytest.fixture(scope="module")
 def houses() -> tuple[Any, pd.DataFrame]:
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(80, 4)), columns=NAMES)
-    worth = frame["income"] * frame["rooms"] + frame["age"] - frame["distance"] ** 2
-    return RandomForestRegressor(10, random_state=0, n_jobs=1).fit(frame, worth), frame
+    price = frame["income"] * frame["rooms"] + frame["age"] - frame["distance"] ** 2
+    return RandomForestRegressor(10, random_state=0, n_jobs=1).fit(frame, price), frame
 
 
 def explained(model: Any, rows: Any, background: Any, ask: Any) -> dict[str, Any]:

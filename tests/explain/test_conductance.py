@@ -17,11 +17,11 @@ from assay.cases.case import Case
 def slow(case: Case, layer: str, start: float, steps: int = 400) -> np.ndarray:
     """Σ ∂f/∂a · Δa, by differences of activations over many short steps."""
     until, since = case.model.up_to_layer(layer), case.from_layer(layer)
-    begun = torch.full_like(case.rows.x, start)
+    start_point = torch.full_like(case.rows.x, start)
     total = np.zeros(since.rows.x.shape)
     before = None
     for step in range(steps + 1):
-        point = begun + step / steps * (case.rows.x - begun)
+        point = start_point + step / steps * (case.rows.x - start_point)
         activation = until.values(case.at(point).rows)
         if before is not None:
             middle = (activation + before) / 2
@@ -39,23 +39,23 @@ def test_it_is_the_sum_of_small_moves_times_gradients(tanh_case: Case, layer: st
 
 
 @pytest.mark.parametrize("layer", ["0", "1", "2"])
-def test_a_layer_that_all_paths_cross_shares_out_the_whole_rise(tanh_case: Case, layer: str) -> None:
+def test_a_layer_that_all_paths_cross_is_complete(tanh_case: Case, layer: str) -> None:
     found = explain.conductance(tanh_case, layer=layer, start=0.3)
     assert_allclose(found.values.sum(1), found.output - found.base, atol=1e-9)
     assert_allclose(found.residual, 0.0, atol=1e-9)
 
 
-def test_beside_a_skip_the_residual_is_what_flows_round_the_layer() -> None:
+def test_with_a_skip_connection_the_residual_is_what_bypasses_the_layer() -> None:
     class Skips(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.beside, self.head = torch.nn.Linear(4, 4), torch.nn.Linear(4, 2)
+            self.skip, self.head = torch.nn.Linear(4, 4), torch.nn.Linear(4, 2)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.head(x + torch.tanh(self.beside(x)))
+            return self.head(x + torch.tanh(self.skip(x)))
 
-    case = nets.asked_of(nets.filled(Skips()))
-    found = explain.conductance(case, layer="beside")
+    case = nets.case_of(nets.filled(Skips()))
+    found = explain.conductance(case, layer="skip")
     head = case.model.net.head.weight.detach().numpy()[1]
     assert_allclose(found.residual, nets.rows(case) @ head, atol=1e-9)
 
@@ -66,7 +66,7 @@ def test_at_the_input_it_is_integrated_gradients(tanh_case: Case) -> None:
 
 
 def test_units_of_a_map_are_channels_and_the_map_keeps_positions() -> None:
-    case = nets.asked(nets.conv())
+    case = nets.make_case(nets.conv())
     found = explain.conductance(case, layer="1", steps=400)
     assert found.values.shape == (4, 2)
     assert found.map().shape == (4, 2, 4, 4)
@@ -76,12 +76,12 @@ def test_units_of_a_map_are_channels_and_the_map_keeps_positions() -> None:
 
 def test_a_node_costs_one_forward_and_one_backward(tanh_case: Case) -> None:
     meter, _ = tanh_case.model.meter, tanh_case.output
-    asked, backwards = meter.asked, meter.backwards
+    requested, backwards = meter.requested, meter.backwards
     explain.conductance(tanh_case, layer="1", steps=5)
     rows = len(tanh_case)
     base, activations = rows, rows  # the start's target; the activations at the rows, to be shown
     assert meter.backwards - backwards == 5 * rows
-    assert meter.asked - asked == 5 * rows + base + activations
+    assert meter.requested - requested == 5 * rows + base + activations
 
 
 def test_a_layer_that_is_not_there_is_refused_with_near_names(tanh_case: Case) -> None:

@@ -38,7 +38,7 @@ def formula(f: Callable[[torch.Tensor], torch.Tensor], *x: float) -> Case:
 @pytest.mark.parametrize("start", [0.0, 0.4])
 def test_on_rectifiers_it_is_the_rescale_rule(make: Callable[[], Any], start: float) -> None:
     net = make()
-    case, layers = nets.asked(net), nets.layers(net)
+    case, layers = nets.make_case(net), nets.layers(net)
     expected = np.stack([oracle.rescale(layers, row, np.full(row.shape, start), 1) for row in nets.rows(case)])
     found = explain.deep_lift(case, start=start)
     assert_allclose(found.values, expected, atol=1e-10)
@@ -73,7 +73,7 @@ def test_closed_forms(name: str) -> None:
     assert_allclose(found.residual, 0.0, atol=1e-12)
 
 
-def test_a_softmax_is_taken_apart_and_stays_complete() -> None:
+def test_a_softmax_is_decomposed_and_stays_complete() -> None:
     case = formula(lambda x: torch.softmax(x, 1)[:, 0], 2.0, -1.0, 0.5)
     found = explain.deep_lift(case, start=torch.tensor([0.1, 0.2, -0.3], dtype=torch.float64))
     assert_allclose(found.residual, 0.0, atol=1e-12)
@@ -83,28 +83,28 @@ def test_a_softmax_is_taken_apart_and_stays_complete() -> None:
 @pytest.mark.parametrize("gap", [0.0, 1e-12, 1e-7, 1e-5])
 @pytest.mark.parametrize("f", [torch.tanh, torch.exp, torch.nn.functional.gelu], ids=["tanh", "exp", "gelu"])
 def test_where_input_and_start_are_near_the_slope_is_the_derivative(f: Any, gap: float) -> None:
-    from assay.engine.gradients.backward_pass import at_the_net, net_start
-    from assay.model.rules.deep_lift import Secant
+    from assay.engine.gradients.backward_pass import at_net_input, start_at_net_input
+    from assay.model.rules.deep_lift import DeepLiftRules
 
     case = formula(lambda x: f(3 * x[:, 0]) + x[:, 1], 0.4 + gap, 1.0)
     begun = torch.tensor([[0.4, 0.0]], dtype=torch.float64)
     found = explain.deep_lift(case, start=begun).values[0, 0]
     derivative = float(case.gradient(case.rows.x)[0, 0])
     assert found == pytest.approx(gap * derivative, rel=3e-5, abs=1e-30)
-    inner = at_the_net(case)
-    assert Secant("here").begin(inner.rows.x, net_start(case, inner, begun))[0].sum() == 2.0
+    inner = at_net_input(case)
+    assert DeepLiftRules("here").begin(inner.rows.x, start_at_net_input(case, inner, begun))[0].sum() == 2.0
 
 
 def test_a_pass_is_two_forwards_and_one_backward_a_row() -> None:
-    case = nets.asked(nets.mlp())
+    case = nets.make_case(nets.mlp())
     _ = case.output
-    asked, backwards = case.model.meter.asked, case.model.meter.backwards
+    requested, backwards = case.model.meter.requested, case.model.meter.backwards
     explain.deep_lift(case)
-    assert (case.model.meter.asked - asked, case.model.meter.backwards - backwards) == (8, 4)
+    assert (case.model.meter.requested - requested, case.model.meter.backwards - backwards) == (8, 4)
 
 
 def test_each_row_may_have_its_own_start() -> None:
-    case = nets.asked(nets.mlp())
+    case = nets.make_case(nets.mlp())
     starts = torch.randn((4, 4), generator=nets.generator(2), dtype=torch.float64)
     whole = explain.deep_lift(case, start=starts)
     assert_allclose(whole.base, case.value(starts), atol=1e-12)
@@ -115,7 +115,7 @@ def test_each_row_may_have_its_own_start() -> None:
 
 @pytest.mark.parametrize("target", ["logit", "margin", "log_odds", "probability", "loss"])
 @pytest.mark.parametrize("outputs", [1, 4])
-def test_every_smooth_target_is_shared_out(target: str, outputs: int) -> None:
+def test_it_is_complete_for_every_smooth_target(target: str, outputs: int) -> None:
     torch.manual_seed(1)
     net = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.ReLU(), torch.nn.Linear(8, outputs)).double()
     case = assay.case(assay.wrap(net), torch.randn(3, 5, dtype=torch.float64), target=target, label=1)

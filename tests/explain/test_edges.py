@@ -25,7 +25,7 @@ def test_it_is_sobels_magnitude_of_the_mean_channel() -> None:
         assert_allclose(found[row].sum(axis=0), sobel(x[row].mean(axis=0)), atol=1e-12)
 
 
-def test_a_flat_picture_has_none() -> None:
+def test_a_constant_image_has_no_edges() -> None:
     assert not explain.edges(picture(np.full((1, 1, 4, 4), 3.0))).values.any()
 
 

@@ -20,18 +20,18 @@ from assay import explain
 @pytest.mark.parametrize("positive", [True, False])
 def test_it_is_the_marginal_winning_probability(make: Callable[[], Any], positive: bool) -> None:
     net = make()
-    case, layers = nets.asked(net, positive=positive), nets.layers(net)
+    case, layers = nets.make_case(net, positive=positive), nets.layers(net)
     expected = np.stack([oracle.excitation(layers, row, 1) for row in nets.rows(case)])
     assert_allclose(explain.excitation_backprop(case).values, expected, atol=1e-12)
 
 
 def test_of_positive_inputs_it_is_a_probability() -> None:
-    values = explain.excitation_backprop(nets.asked(nets.conv(), positive=True)).values
+    values = explain.excitation_backprop(nets.make_case(nets.conv(), positive=True)).values
     assert (values >= 0).all()
     assert_allclose(values.sum(1), 1.0, atol=1e-9)
 
 
-def test_what_meets_no_positive_contribution_is_lost() -> None:
+def test_relevance_without_positive_contributions_is_lost() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1)).double()
     with torch.no_grad():
         net[0].weight.copy_(torch.tensor([[1.0, 3.0], [-1.0, -1.0]]))
@@ -43,7 +43,7 @@ def test_what_meets_no_positive_contribution_is_lost() -> None:
     assert_allclose(explain.excitation_backprop(case).values, [[walked / 4, 3 * walked / 4]])
 
 
-def test_a_target_of_zero_has_none_and_says_so() -> None:
+def test_a_target_of_zero_is_undefined_with_a_note() -> None:
     net = torch.nn.Linear(2, 1, bias=False).double()
     with torch.no_grad():
         net.weight.copy_(torch.tensor([[1.0, -1.0]]))
@@ -55,8 +55,8 @@ def test_a_target_of_zero_has_none_and_says_so() -> None:
 
 
 def test_a_pass_is_one_forward_and_one_backward_a_row() -> None:
-    case = nets.asked(nets.mlp())
+    case = nets.make_case(nets.mlp())
     _ = case.output
-    asked, backwards = case.model.meter.asked, case.model.meter.backwards
+    requested, backwards = case.model.meter.requested, case.model.meter.backwards
     explain.excitation_backprop(case)
-    assert (case.model.meter.asked - asked, case.model.meter.backwards - backwards) == (4, 4)
+    assert (case.model.meter.requested - requested, case.model.meter.backwards - backwards) == (4, 4)

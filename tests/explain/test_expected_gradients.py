@@ -44,7 +44,7 @@ def test_a_background_of_one_row_gives_integrated_gradients(tanh_case: Case) -> 
     assert_allclose(one.base, two.base)
 
 
-def test_every_line_of_the_background_is_paid_for() -> None:
+def test_cost_counts_every_row_of_the_background() -> None:
     case = examples.product()
     assert explain.expected_gradients(case, background=BACKGROUND, steps=5).provenance.cost["backwards"] == 15
 

@@ -56,9 +56,7 @@ def test_it_follows_the_target() -> None:
 
 def test_a_note_says_which_layer_and_another_can_be_named() -> None:
     found = grad_cam(pooled())
-    assert [note.text for note in found.notes if note.code == "layer"] == [
-        "layer '3' is looked at; layer=… names another"
-    ]
+    assert [note.text for note in found.notes if note.code == "layer"] == ["layer '3' is used; layer=… selects another"]
     early = grad_cam(pooled(), layer="1")
     assert early.extra["map"].shape == (3, 8, 8)
     assert not [note for note in early.notes if note.code == "layer"]

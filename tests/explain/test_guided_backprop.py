@@ -18,9 +18,9 @@ from assay.basics.errors import CapabilityError
 
 
 @pytest.mark.parametrize("make", [nets.mlp, nets.conv])
-def test_rectifiers_let_through_what_is_positive_both_ways(make: Callable[[], Any]) -> None:
+def test_rectifiers_pass_the_positive_gradient_of_active_units(make: Callable[[], Any]) -> None:
     net = make()
-    case, layers = nets.asked(net), nets.layers(net)
+    case, layers = nets.make_case(net), nets.layers(net)
     expected = np.stack([oracle.rectified(layers, row, 1, guided=True) for row in nets.rows(case)])
     assert_allclose(explain.guided_backprop(case).values, expected, atol=1e-12)
     assert np.abs(expected - explain.saliency(case, signed=True).values).max() > 1e-3
@@ -40,12 +40,12 @@ def test_functions_in_place_reused_and_relu6_are_rectifiers() -> None:
     module = torch.nn.ReLU()
     kinds = [(module, module), (functional.relu, torch.relu_), (lambda x: x.relu(), torch.nn.ReLU(inplace=True))]
     kinds += [(lambda x: functional.hardtanh(x, 0.0, 1e6), functional.relu)]
-    expected = explain.guided_backprop(nets.asked(nets.mlp())).values
+    expected = explain.guided_backprop(nets.make_case(nets.mlp())).values
     for kind in kinds:
-        assert_allclose(explain.guided_backprop(nets.asked_of(Written(*kind))).values, expected, atol=1e-12)
+        assert_allclose(explain.guided_backprop(nets.case_of(Written(*kind))).values, expected, atol=1e-12)
 
 
-def test_relu6_lets_nothing_through_at_zero_or_beyond_six() -> None:
+def test_relu6_passes_nothing_at_zero_or_above_six() -> None:
     net = torch.nn.Sequential(torch.nn.ReLU6(), torch.nn.Linear(4, 2)).double()
     with torch.no_grad():
         net[1].weight.fill_(1.0)
@@ -60,9 +60,9 @@ def test_a_net_without_rectifiers_is_refused(tanh_case: Any) -> None:
         explain.guided_backprop(tanh_case, allow=("tanh",))
 
 
-def test_what_is_allowed_keeps_its_own_derivative() -> None:
+def test_allowed_operations_keep_their_own_derivative() -> None:
     net = torch.nn.Sequential(torch.nn.GELU(), torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
-    case = nets.asked_of(nets.filled(net))
+    case = nets.case_of(nets.filled(net))
     rest = nets.layers(net)
     x = nets.rows(case)
     gelu = [torch.nn.functional.gelu(torch.as_tensor(row)).numpy() for row in x]
@@ -73,8 +73,8 @@ def test_what_is_allowed_keeps_its_own_derivative() -> None:
 
 
 def test_a_pass_is_one_forward_and_one_backward_a_row() -> None:
-    case = nets.asked(nets.mlp())
+    case = nets.make_case(nets.mlp())
     _ = case.output
-    asked, backwards = case.model.meter.asked, case.model.meter.backwards
+    requested, backwards = case.model.meter.requested, case.model.meter.backwards
     explain.guided_backprop(case)
-    assert (case.model.meter.asked - asked, case.model.meter.backwards - backwards) == (4, 4)
+    assert (case.model.meter.requested - requested, case.model.meter.backwards - backwards) == (4, 4)

@@ -29,7 +29,7 @@ def test_values_are_the_internal_influence_and_the_order_is_that_of_their_means(
     assert_allclose(found.values, slope, atol=1e-12)
     assert_allclose(found.extra["order"], np.argsort(-slope.mean(axis=0)))
     assert found.features.names == tuple(f"unit {i}" for i in range(6))
-    assert [note.text for note in found.notes] == ["layer '1' is looked at; layer=… names another"]
+    assert [note.text for note in found.notes] == ["layer '1' is used; layer=… selects another"]
 
 
 def test_over_a_line_values_are_the_mean_along_it() -> None:
@@ -55,7 +55,7 @@ def test_units_are_kept_and_removed_by_setting_the_others_to_zero() -> None:
     assert found.extra["share_kept_interval"].shape == (4, 2)
 
 
-def test_all_units_carry_all_of_it() -> None:
+def test_all_units_have_share_1() -> None:
     found = influential_units(neural(), top=50, regions=50)
     assert found.extra["kept"].shape == (3, 7)
     assert_allclose(found.extra["share_kept"][[0, 6]], [0.0, 1.0], atol=1e-12)
@@ -78,18 +78,18 @@ def test_of_maps_a_unit_is_a_channel_and_its_region_that_of_its_mean() -> None:
     found = influential_units(case, regions=1)
     assert found.values.shape == (3, 4)
     best = int(found.extra["order"][0])
-    asked = case.with_target(assay.unit("1", best))
-    assert_allclose(found.extra["regions"][0], np.asarray(asked.gradient(case.rows.x)), atol=1e-12)
+    requested = case.with_target(assay.unit("1", best))
+    assert_allclose(found.extra["regions"][0], np.asarray(requested.gradient(case.rows.x)), atol=1e-12)
 
 
-def test_the_ranking_knows_all_rows_and_the_values_one() -> None:
+def test_the_ranking_depends_on_all_rows_and_values_on_one() -> None:
     case = neural()
     everyone, alone = influential_units(case), influential_units(case.take([1]))
     assert_allclose(alone.values, everyone.values[[1]], atol=1e-12)
     assert np.isnan(alone.extra["share_kept_interval"]).all()  # one row has no interval
 
 
-def test_a_layer_that_does_nothing_carries_no_share() -> None:
+def test_a_layer_without_effect_has_undefined_shares() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2)).double()
     with torch.no_grad():
         net[2].weight.zero_()
@@ -108,6 +108,6 @@ def test_shares_of_a_trained_net_add_up_and_have_intervals(digits: Callable[...,
     assert kept[10] > 0.1
 
 
-def test_nonsense_is_refused() -> None:
+def test_invalid_options_are_refused() -> None:
     with pytest.raises(InputError, match="top=-1"):
         influential_units(neural(), top=-1)

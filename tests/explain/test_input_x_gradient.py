@@ -28,7 +28,7 @@ def test_it_costs_one_backward_a_row() -> None:
 def test_it_is_the_input_times_autograds_gradient(digits: Callable[..., Case]) -> None:
     case = digits()
     x = case.rows.x.clone().requires_grad_(True)
-    picked = case.model.forward(case.rows.holding(x, np.arange(3))).gather(1, torch.as_tensor(case.label)[:, None])
+    picked = case.model.forward(case.rows.with_inputs(x, np.arange(3))).gather(1, torch.as_tensor(case.label)[:, None])
     (slope,) = torch.autograd.grad(picked.sum(), x)
     assert_allclose(explain.input_x_gradient(case).map(), (x * slope).detach().numpy(), atol=1e-6)
 

@@ -28,13 +28,13 @@ class Formula(torch.nn.Module):
         return self.one * self.formula(x)[:, None]
 
 
-def asked(formula: Callable[[torch.Tensor], torch.Tensor], x: np.ndarray = ROWS, **options: Any) -> Case:
+def make_case(formula: Callable[[torch.Tensor], torch.Tensor], x: np.ndarray = ROWS, **options: Any) -> Case:
     return assay.case(assay.model.torch(Formula(formula), gives="values"), torch.as_tensor(x), **options)
 
 
 def test_of_a_quadratic_form_it_is_known_in_closed_form() -> None:
     mixing, tilt = torch.as_tensor(MIXING), torch.as_tensor(TILT)
-    case = asked(lambda x: torch.einsum("ni,ij,nj->n", x, mixing, x) + x @ tilt)
+    case = make_case(lambda x: torch.einsum("ni,ij,nj->n", x, mixing, x) + x @ tilt)
     start = 0.3
     found = integrated_hessians(case, start=start, steps=2)
     delta = ROWS - start
@@ -45,8 +45,8 @@ def test_of_a_quadratic_form_it_is_known_in_closed_form() -> None:
     assert_allclose(found.values, integrated_gradients(case, start=start, steps=4).values, atol=1e-12)
 
 
-def test_a_product_is_shared_half_alone_and_half_together() -> None:
-    found = integrated_hessians(asked(lambda x: x[:, 0] * x[:, 1], np.array([[3.0, 2.0]])), steps=1)
+def test_a_product_is_half_main_effect_and_half_interaction() -> None:
+    found = integrated_hessians(make_case(lambda x: x[:, 0] * x[:, 1], np.array([[3.0, 2.0]])), steps=1)
     assert_allclose(found.extra["interactions"], [[[1.5, 1.5], [1.5, 1.5]]], atol=1e-12)
     assert_allclose(found.values, [[3.0, 3.0]], atol=1e-12)
 
@@ -102,7 +102,7 @@ def test_elements_of_no_part_stay_where_they_are() -> None:
     assert not found.extra["interactions"][2, 2].any()  # the third picture has no third part
 
 
-def test_at_kinks_interactions_vanish_until_they_are_rounded_off() -> None:
+def test_with_relu_interactions_are_0_and_with_softplus_they_are_not() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)).double()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -118,7 +118,7 @@ def test_at_kinks_interactions_vanish_until_they_are_rounded_off() -> None:
     assert np.abs(sharp.residual).max() > 0.1 > 1e-4 > np.abs(soft.residual).max()
 
 
-def test_digits_read_by_a_trained_net_are_shared_out(digits: Callable[..., Case]) -> None:
+def test_it_is_complete_on_digits_of_a_trained_net(digits: Callable[..., Case]) -> None:
     found = integrated_hessians(digits(rows=2), steps=16)
     assert found.extra["interactions"].shape == (2, 16, 16)
     assert np.abs(found.residual).max() < 1e-2 * np.abs(found.output - found.base).min()
@@ -133,10 +133,10 @@ def test_the_rule_is_exact_for_polynomials(steps: int) -> None:
     assert ((places > 0) & (places < 1) & (weights > 0)).all()
 
 
-def test_what_cannot_be_done_is_refused() -> None:
+def test_unsupported_cases_are_refused() -> None:
     with pytest.raises(InputError, match="steps=0"):
         integrated_hessians(neural(), steps=0)
     with pytest.raises(CapabilityError, match="needs a torch net"):
         integrated_hessians(smooth())
-    with pytest.raises(CapabilityError, match="second derivatives are needed"):
+    with pytest.raises(CapabilityError, match="second derivatives need a torch net"):
         smooth().curvature(ROWS, ROWS)

@@ -21,12 +21,12 @@ from assay import examples, explain
 from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.engine.coalitions.interaction_indices import INDICES
-from assay.engine.coalitions.interactions import _fitted, drawn, estimated
+from assay.engine.coalitions.interactions import _fit_polynomial, draw_pairs, estimate_interactions
 from assay.engine.cost import cost_of
 from assay.model.adapters.function import function
 
 EVERY = pytest.mark.parametrize("index", INDICES)
-COMPLETE = [name for name, index in INDICES.items() if index.complete]
+COMPLETE = [name for name, index in INDICES.items() if index.is_efficient]
 
 
 def table_case(table: Any, seed: int = 0) -> Case:
@@ -48,18 +48,18 @@ def by_set(explanation: Any, row: int = 0) -> dict[frozenset[int], float]:
 def test_listed_it_is_what_the_papers_define(index: str, parts: int, order: int) -> None:
     table, v = oracle.any_game(parts, seed=parts + order)
     found = by_set(explain.interactions(table_case(table), index=index, order=order))
-    wanted = oracle.INDICES[index](v, parts, order)
-    assert found.keys() == wanted.keys()
-    for members, value in wanted.items():
+    expected = oracle.INDICES[index](v, parts, order)
+    assert found.keys() == expected.keys()
+    for members, value in expected.items():
         assert found[members] == pytest.approx(value, abs=1e-9)
 
 
 @pytest.mark.parametrize(("index", "order"), [("sii", 2), ("fsii", 2), ("stii", 3), ("k_sii", 3), ("fbii", 2)])
-def test_ten_players_are_no_exception(index: str, order: int) -> None:
+def test_it_is_what_the_papers_define_for_ten_players(index: str, order: int) -> None:
     table, v = oracle.any_game(10, seed=1)
     found = by_set(explain.interactions(table_case(table), index=index, order=order))
-    wanted = oracle.INDICES[index](v, 10, order)
-    assert max(abs(found[members] - value) for members, value in wanted.items()) < 1e-8
+    expected = oracle.INDICES[index](v, 10, order)
+    assert max(abs(found[members] - value) for members, value in expected.items()) < 1e-8
 
 
 def test_shapley_taylor_is_a_mean_over_orders_of_joining() -> None:
@@ -88,8 +88,8 @@ def test_sums_of_unanimity_games_have_closed_forms(index: str) -> None:
     found = by_set(explain.interactions(examples.unanimity(dividends, 6), index=index))
     for members, value in found.items():
         parts = [(len(t), c) for t, c in dividends.items() if members <= set(t)]
-        wanted = sum(c * UNANIMOUS[index](len(members), size) for size, c in parts)
-        assert value == pytest.approx(wanted, abs=1e-12), members
+        expected = sum(c * UNANIMOUS[index](len(members), size) for size, c in parts)
+        assert value == pytest.approx(expected, abs=1e-12), members
 
 
 def test_of_order_one_they_are_shapley_and_banzhaf_values() -> None:
@@ -118,8 +118,8 @@ def test_with_sets_of_all_sizes_the_game_comes_back(index: str) -> None:
     table, v = oracle.any_game(5, seed=2)
     found = by_set(explain.interactions(table_case(table), index=index, order=5))
     for members in oracle.within(frozenset(range(5))):
-        told = sum(value for some, value in found.items() if some <= members)
-        assert told == pytest.approx(v(members) - v(frozenset()), abs=1e-9)
+        total = sum(value for some, value in found.items() if some <= members)
+        assert total == pytest.approx(v(members) - v(frozenset()), abs=1e-9)
 
 
 @pytest.mark.parametrize("index", COMPLETE)
@@ -162,7 +162,7 @@ def test_of_a_majority_the_interactions_are_known() -> None:
     assert pairs[frozenset({0, 1})] == pytest.approx(0.0)
 
 
-def test_on_an_airport_only_the_smaller_of_two_planes_is_shared() -> None:
+def test_in_an_airport_game_the_interaction_is_that_of_the_smaller_plane() -> None:
     """v(S) is the longest runway needed; what any set shares is 0 or ∓ the shortest step of its members."""
     lengths = np.array([1.0, 3.0, 7.0])
     airport = function(lambda x: (x * lengths).max(axis=1), fingerprint="airport")
@@ -206,7 +206,7 @@ def test_over_many_draws_the_mean_is_the_truth(index: str) -> None:
     truth = explain.interactions(case, index=index).extra["interactions"][0]
     answers = [
         explain.interactions(replace(case, seed=assay.Seed(seed)), index=index, budget=300).extra["interactions"][0]
-        for seed in range(80)
+        for seed in range(40)
     ]
     spread = np.std(answers, axis=0, ddof=1) / np.sqrt(len(answers))
     moved = spread > 1e-9
@@ -216,10 +216,10 @@ def test_over_many_draws_the_mean_is_the_truth(index: str) -> None:
 @pytest.mark.parametrize("index", ["fsii", "fbii"])
 def test_what_is_defined_by_its_fit_needs_no_correction(index: str) -> None:
     case, _ = examples.random_game(10, seed=6, order=5)
-    one = drawn(INDICES[index], 2, 10, 300, assay.Seed(1))
+    one = draw_pairs(INDICES[index], 2, 10, 300, assay.Seed(1))
     values = case.game(assay.Constant(0.0)).table(one.masks)
-    ours = estimated(INDICES[index], 2, one, values)[0]
-    assert_allclose(ours, values @ _fitted(_products(one.masks), one, index == "fbii")[1:].T, atol=1e-9)
+    ours = estimate_interactions(INDICES[index], 2, one, values)[0]
+    assert_allclose(ours, values @ _fit_polynomial(_products(one.masks), one, index == "fbii")[1:].T, atol=1e-9)
 
 
 def _products(masks: Any) -> Any:
@@ -246,14 +246,14 @@ def test_a_budget_that_does_not_determine_is_refused_with_one_that_does(parts: i
 
 @EVERY
 @pytest.mark.parametrize("budget", [200, 301, 5000])
-def test_it_asks_what_its_price_says(index: str, budget: int) -> None:
+def test_its_evaluations_are_the_planned_cost(index: str, budget: int) -> None:
     case, _ = examples.random_game(12)
-    told = cost_of(explain.interactions.method, case, {"index": index, "budget": budget})
+    planned = cost_of(explain.interactions.method, case, {"index": index, "budget": budget})
     before = case.model.meter.forwards
     explain.interactions(case, index=index, budget=budget)
     spent = case.model.meter.forwards - before
     assert spent <= min(budget, 4096)
-    assert spent == told.forwards + 1  # the intact row, which the case asks for once
+    assert spent == planned.forwards + 1  # the intact row, which the case evaluates once
 
 
 @pytest.mark.parametrize("budget", [4096, 300])
@@ -274,12 +274,12 @@ def test_rows_of_fewer_parts_have_none_of_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"), [({"index": "shap"}, "no interaction index"), ({"order": 0}, "from 1 to")]
+    ("options", "message"), [({"index": "shap"}, "no interaction index"), ({"order": 0}, "between 1 and")]
 )
-def test_what_makes_no_sense_is_refused(options: Any, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_invalid_options_are_refused(options: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         explain.interactions(examples.random_game(5)[0], **options)
-    with pytest.raises(InputError, match="from 1 to 5"):
+    with pytest.raises(InputError, match="between 1 and the number of features, 5"):
         explain.interactions(examples.random_game(5)[0], order=6)
 
 

@@ -54,17 +54,17 @@ def test_draws_bring_an_error(tanh_case: Case) -> None:
 
 def test_a_node_costs_one_forward_and_one_backward(tanh_case: Case) -> None:
     meter, _ = tanh_case.model.meter, tanh_case.output
-    asked, backwards = meter.asked, meter.backwards
+    requested, backwards = meter.requested, meter.backwards
     explain.internal_influence(tanh_case, layer="1", over=Line(steps=5))
     rows = len(tanh_case)
     assert meter.backwards - backwards == 5 * rows
-    assert meter.asked - asked == 6 * rows  # and once for the activations shown
+    assert meter.requested - requested == 6 * rows  # and once for the activations shown
 
 
 @pytest.mark.parametrize("layer", ["0", "1"])
 def test_a_row_alone_gets_what_it_gets_among_others(layer: str) -> None:
     net = nets.filled(torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.GELU(), torch.nn.Linear(5, 3)))
-    case = nets.asked_of(net)
+    case = nets.case_of(net)
     whole = explain.internal_influence(case, layer=layer).values
     assert_allclose(explain.internal_influence(case.take([2]), layer=layer).values[0], whole[2], atol=1e-12)
     assert isinstance(case, assay.Case)

@@ -56,7 +56,7 @@ def test_its_error_is_the_sandwich() -> None:
     assert_allclose(explain.lime(case, budget=80, width=0.5).stderr[0], expected)
 
 
-def test_listed_there_is_no_error() -> None:
+def test_enumerated_there_is_no_error() -> None:
     assert_array_equal(explain.lime(examples.random_game(7)[0], budget=128).stderr, 0.0)
 
 
@@ -74,7 +74,7 @@ def test_fewer_masks_than_unknowns_are_refused() -> None:
 
 @pytest.mark.parametrize("options", [{"width": 0.0}, {"ridge": -1.0}])
 def test_widths_and_ridges_out_of_range_are_refused(options: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="width is above 0, ridge at least 0"):
+    with pytest.raises(InputError, match="width must be above 0 and ridge at least 0"):
         explain.lime(examples.product(), **options)
 
 

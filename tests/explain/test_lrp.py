@@ -58,7 +58,7 @@ def literal(net: Any, case: Any, rules: Any, label: int = 1, **options: float) -
 @pytest.mark.parametrize("composite", MLP)
 def test_each_rule_is_its_formula_on_a_dense_net(composite: str, epsilon: float) -> None:
     net, options = nets.mlp(), {"epsilon": epsilon, **given(composite)}
-    case = nets.asked(net)
+    case = nets.make_case(net)
     expected = literal(net, case, MLP[composite], **options)
     found = explain.lrp(case, composite=composite, **options)
     assert_allclose(found.values, expected, rtol=1e-9, atol=1e-11)
@@ -69,7 +69,7 @@ def test_each_rule_is_its_formula_on_a_dense_net(composite: str, epsilon: float)
 @pytest.mark.parametrize("composite", CONV)
 def test_each_rule_is_its_formula_on_a_convolution(composite: str, epsilon: float) -> None:
     net, options = nets.conv(), {"epsilon": epsilon, **given(composite)}
-    case = nets.asked(net)
+    case = nets.make_case(net)
     expected = literal(net, case, CONV[composite], **options)
     found = explain.lrp(case, composite=composite, **options)
     assert_allclose(found.values, expected, rtol=1e-9, atol=1e-11)
@@ -79,7 +79,7 @@ def test_each_rule_is_its_formula_on_a_convolution(composite: str, epsilon: floa
 @pytest.mark.parametrize(("name", "option"), [("gamma", {"gamma": 1.5}), ("alpha_beta", {"alpha": 3.0})])
 def test_options_reach_their_rule(name: str, option: dict[str, float]) -> None:
     net = nets.mlp()
-    case = nets.asked(net)
+    case = nets.make_case(net)
     found = explain.lrp(case, composite=name, **option).values
     assert_allclose(found, literal(net, case, (name,) * 3, **option), rtol=1e-9)
     assert np.abs(found - explain.lrp(case, composite=name).values).max() > 1e-3
@@ -87,7 +87,7 @@ def test_options_reach_their_rule(name: str, option: dict[str, float]) -> None:
 
 @pytest.mark.parametrize("composite", CONV)
 def test_a_batch_norm_is_merged_into_the_sum_before_it(composite: str) -> None:
-    apart, merged = nets.asked(nets.conv(norm=True)), nets.asked(nets.merged())
+    apart, merged = nets.make_case(nets.conv(norm=True)), nets.make_case(nets.merged())
     assert_allclose(apart.output, merged.output, atol=1e-12)
     one, two = (explain.lrp(case, composite=composite, **given(composite)) for case in (apart, merged))
     assert_allclose(one.values, two.values, atol=1e-10)
@@ -108,29 +108,29 @@ def test_a_linear_model_gives_weight_times_input() -> None:
 
 
 def test_a_pass_is_one_forward_and_one_backward_a_row() -> None:
-    case = nets.asked(nets.mlp())
+    case = nets.make_case(nets.mlp())
     _ = case.output
-    asked, backwards = case.model.meter.asked, case.model.meter.backwards
+    requested, backwards = case.model.meter.requested, case.model.meter.backwards
     explain.lrp(case)
-    assert (case.model.meter.asked - asked, case.model.meter.backwards - backwards) == (4, 4)
+    assert (case.model.meter.requested - requested, case.model.meter.backwards - backwards) == (4, 4)
 
 
 @pytest.mark.parametrize("composite", ["box", "epsilon_gamma_box"])
 def test_a_box_needs_its_range(composite: Any) -> None:
     with pytest.raises(InputError, match=f"composite='{composite}' needs low= and high="):
-        explain.lrp(nets.asked(nets.mlp()), composite=composite)
+        explain.lrp(nets.make_case(nets.mlp()), composite=composite)
     with pytest.raises(InputError, match=r"low=1.0, high=0.0"):
-        explain.lrp(nets.asked(nets.mlp()), composite=composite, low=1.0, high=0.0)
+        explain.lrp(nets.make_case(nets.mlp()), composite=composite, low=1.0, high=0.0)
 
 
 @pytest.mark.parametrize("option", [{"epsilon": -1.0}, {"gamma": -0.1}, {"alpha": 0.5}])
 def test_options_out_of_range_are_refused(option: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(option))}="):
-        explain.lrp(nets.asked(nets.mlp()), **option)
+        explain.lrp(nets.make_case(nets.mlp()), **option)
 
 
 def test_a_composite_that_does_not_exist_is_refused() -> None:
-    from assay.model.rules.composites import composed
+    from assay.model.rules.composites import make_composite
 
     with pytest.raises(InputError, match="no composite 'epsilon_minus'"):
-        composed("epsilon_minus")
+        make_composite("epsilon_minus")

@@ -96,7 +96,7 @@ def moved_like(case: Case, x: np.ndarray) -> object:
     return torch.as_tensor(x, dtype=case.rows.x.dtype)
 
 
-def test_one_window_over_everything_gives_all_parts_the_whole_fall(digits: Callable[..., Case]) -> None:
+def test_one_window_over_everything_gives_all_features_the_whole_decrease(digits: Callable[..., Case]) -> None:
     case = digits(rows=2)
     bare = case.game(Constant(0.0)).table(np.zeros((1, 16), dtype=bool))
     values = explain.occlusion(case, together=99).values
@@ -108,7 +108,7 @@ def test_windows_on_superpixels_are_refused(digits: Callable[..., Case]) -> None
     index[:, :, 3:, 2:] = 1
     case = digits(features=Features(index, ("a", "b"), per_row=True))
     assert explain.occlusion(case).values.shape == (3, 2)
-    with pytest.raises(CapabilityError, match="parts that lie on a grid"):
+    with pytest.raises(CapabilityError, match="features on a grid"):
         explain.occlusion(case, together=2)
 
 

@@ -17,9 +17,9 @@ from tests.shared import folder
 import assay
 from assay import examples, explain
 from assay.basics.errors import InputError
-from assay.engine.coalitions.coalition_structure import all_coalitions, count
+from assay.engine.coalitions.coalition_structure import count_coalitions, owen_coalitions
 from assay.engine.cost import cost_of
-from assay.nouns.inputs.hierarchy import hierarchy, nested
+from assay.nouns.inputs.hierarchy import hierarchy, parse_groups
 
 NESTS: list[Any] = [
     [["0", "1"], ["2", "3", "4"]],
@@ -33,7 +33,7 @@ NESTS: list[Any] = [
 def test_it_is_the_mean_gain_over_orders_that_keep_groups_together(groups: Any) -> None:
     table, v = oracle.any_game(5, seed=8)
     result = explain.owen(table_case(table), groups=groups)
-    assert_allclose(result.values[0], oracle.owen(v, nested(groups, list("01234"))), atol=1e-12)
+    assert_allclose(result.values[0], oracle.owen(v, parse_groups(groups, list("01234"))), atol=1e-12)
     assert_array_equal(result.stderr, 0.0)
     assert_allclose(result.residual, 0.0, atol=1e-12)
 
@@ -50,14 +50,14 @@ def test_a_group_gets_its_shapley_value_in_the_game_of_groups() -> None:
     result = explain.owen(case, groups=groups)
     v = games.value_of(case)
     blocks = [{1, 4, 6}, {0, 7}, {2}, {3}, {5}]
-    wanted = games.shapley(lambda s: v(frozenset().union(*(blocks[i] for i in s))), 5)
-    assert_allclose(result.extra["groups"][0], wanted, atol=1e-12)
+    expected = games.shapley(lambda s: v(frozenset().union(*(blocks[i] for i in s))), 5)
+    assert_allclose(result.extra["groups"][0], expected, atol=1e-12)
     quotient = replace(case, features=assay.groups({"x": ["1", "4", "6"], "y": ["0", "7"]}, list("01234567")))
     again = explain.shapley(quotient).values[0]
     assert_allclose(np.sort(result.extra["groups"][0]), np.sort(again), atol=1e-12)
 
 
-def test_united_a_glove_owner_gains() -> None:
+def test_the_owner_of_two_gloves_gains_by_forming_a_group() -> None:
     """Left gloves 0 and 1, right glove 2; the union of 1 and 2 shuts 0 out in half of the orders it would share."""
     gloves = assay.model.function(lambda x: np.minimum(x[:, 0] + x[:, 1], x[:, 2]).clip(0, 1), fingerprint="gloves")
     case = assay.case(gloves, np.ones((1, 3)))
@@ -65,14 +65,14 @@ def test_united_a_glove_owner_gains() -> None:
 
 
 @pytest.mark.parametrize("groups", [*NESTS, (), [[["0", "1"], ["2"]], [["3"], "4"]]])
-def test_each_coalition_that_matters_is_asked_once(groups: Any) -> None:
+def test_each_needed_coalition_is_evaluated_once(groups: Any) -> None:
     case, _ = examples.random_game(5, seed=0)
-    nest = nested(groups, case.features.names)
-    masks, _ = all_coalitions(nest, 5)
-    assert len(masks) == count(nest) == len(np.unique(masks, axis=0))
-    told = cost_of(explain.owen.method, case, {"groups": groups})
+    nest = parse_groups(groups, case.features.names)
+    masks, _ = owen_coalitions(nest, 5)
+    assert len(masks) == count_coalitions(nest) == len(np.unique(masks, axis=0))
+    planned = cost_of(explain.owen.method, case, {"groups": groups})
     explain.owen(case, groups=groups)
-    assert case.model.meter.forwards == count(nest) == told.forwards + 1
+    assert case.model.meter.forwards == count_coalitions(nest) == planned.forwards + 1
 
 
 def test_sixteen_parts_nested_two_by_two_need_few_coalitions() -> None:
@@ -86,14 +86,14 @@ def test_sixteen_parts_nested_two_by_two_need_few_coalitions() -> None:
     assert_allclose(result.residual, 0.0, atol=1e-9)
 
 
-def test_a_sampled_value_is_complete_within_its_error_and_priced() -> None:
+def test_a_sampled_value_is_complete_within_its_error_and_its_planned_cost() -> None:
     groups, hits = [[str(i) for i in range(6)], [str(i) for i in range(6, 12)]], []
     for seed in range(30):
         case = replace(examples.random_game(12, seed=seed, order=5)[0], seed=assay.Seed(seed))
         truth = explain.owen(case, groups=groups).values
         other = replace(case, seed=assay.Seed(seed + 100))
-        told = cost_of(explain.owen.method, other, {"groups": groups, "budget": 200})
-        assert told.forwards <= 199
+        planned = cost_of(explain.owen.method, other, {"groups": groups, "budget": 200})
+        assert planned.forwards <= 199
         result = explain.owen(other, groups=groups, budget=200)
         assert result.stderr is not None
         assert_allclose(result.residual, 0.0, atol=1e-9)
@@ -109,7 +109,7 @@ def test_a_sampled_order_keeps_groups_together() -> None:
     assert_allclose(result.extra["groups"], [[1.0, 2.0]], atol=1e-12)
 
 
-def test_too_small_a_budget_says_what_would_do() -> None:
+def test_too_small_a_budget_is_refused_with_the_least_that_works() -> None:
     case, _ = examples.random_game(14)
     with pytest.raises(InputError, match=r"54 evaluations"):
         explain.owen(case, budget=53)
@@ -127,6 +127,9 @@ def test_the_places_of_houses_are_one_group() -> None:
     assert "['latitude', 'longitude']" in str(nest) or "['longitude', 'latitude']" in str(nest)
     result = explain.owen(case, groups=nest, remove=removal)
     assert_allclose(result.residual, 0.0, atol=1e-6 * float(y.mean()))
-    asked = case.model.meter.forwards
+    requested = case.model.meter.forwards
     explain.shapley(case, remove=removal)
-    assert case.model.meter.forwards == asked + (2**8 - count(nested(nest, case.features.names))) * 6 * 8
+    assert (
+        case.model.meter.forwards
+        == requested + (2**8 - count_coalitions(parse_groups(nest, case.features.names))) * 6 * 8
+    )

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.contract.subjects import lenders
+from tests.contract.subjects import loan_pipeline
 
 import assay
 from assay import examples, explain
@@ -28,7 +28,7 @@ def test_on_a_linear_model_the_curves_slope_is_the_coefficient() -> None:
     assert_allclose(result.values, np.array([2.0, -1.0, 0.5]) * (X - OTHERS.mean(axis=0)), atol=1e-12)
 
 
-def test_on_an_additive_model_it_is_the_shapley_value_and_leaves_nothing() -> None:
+def test_on_an_additive_model_it_is_the_shapley_value_without_residual() -> None:
     case = assay.case(function(additive, fingerprint="additive"), X)
     result = explain.partial_dependence(case, background=OTHERS)
     assert_allclose(result.values, explain.shapley(case, remove=Marginal(OTHERS)).values, atol=1e-12)
@@ -45,7 +45,7 @@ def test_a_curve_is_the_mean_of_other_rows_set_to_the_point() -> None:
     assert set(result.extra["grid"][1]) <= set(OTHERS[:, 1])
 
 
-def test_a_pair_of_a_product_does_what_its_columns_do_not() -> None:
+def test_a_pair_of_a_product_has_the_interaction() -> None:
     """PD_ij − PD_i − PD_j + base of x₀x₁ is (x₀ − mean)(x₁ − mean) where background columns are uncorrelated."""
     grid = np.array([[a, b, 1.0] for a in (-1.0, 0.0, 4.0) for b in (2.0, 5.0)])
     case = assay.case(function(lambda x: x[:, 0] * x[:, 1] + x[:, 2], fingerprint="product"), X, names=["a", "b", "c"])
@@ -69,8 +69,8 @@ def test_scikit_learn_draws_the_same_curve() -> None:
         assert_allclose(result.extra["curve"][0, column], theirs["average"][0], atol=1e-12)
 
 
-def test_levels_are_points_and_told_in_words() -> None:
-    frame, pipeline = lenders()
+def test_levels_are_points_and_are_described() -> None:
+    frame, pipeline = loan_pipeline()
     case = assay.case(assay.wrap(pipeline), frame.iloc[:3], label=1)
     result = explain.partial_dependence(case, background=frame.iloc[20:50])
     place = list(frame.columns).index("purpose")
@@ -80,22 +80,22 @@ def test_levels_are_points_and_told_in_words() -> None:
     curve = result.extra["curve"][0, place]
     assert_allclose(sorted(curve[:3]), sorted(means))
     assert np.isnan(curve[3:]).all()
-    codes = dict(part.split(" = ") for part in result.told[0].removeprefix("purpose: ").split(", "))
+    codes = dict(part.split(" = ") for part in result.description[0].removeprefix("purpose: ").split(", "))
     assert [codes[f"{code:g}"] for code in result.extra["grid"][place, :3]] == [
         ("car", "house", "study")[int(np.argmin(np.abs(np.array(means) - height)))] for height in curve[:3]
     ]
 
 
-def test_more_levels_than_points_leave_the_rarest_out_with_a_note() -> None:
-    frame, pipeline = lenders()
+def test_with_more_levels_than_points_the_rarest_are_omitted_with_a_note() -> None:
+    frame, pipeline = loan_pipeline()
     case = assay.case(assay.wrap(pipeline), frame.iloc[:3], label=1)
     result = explain.partial_dependence(case, background=frame.iloc[20:50], points=2)
     assert [note.code for note in result.notes] == ["levels"]
     rarest = frame.iloc[20:50]["purpose"].value_counts().index[-1]
-    assert rarest not in result.told[0]
+    assert rarest not in result.description[0]
 
 
-def test_a_group_moves_as_one_through_rows_of_the_background() -> None:
+def test_a_group_takes_rows_of_the_background_jointly() -> None:
     cut = groups({"both": ["a", "b"]}, ["a", "b", "c"])
     case = assay.case(function(lambda x: x[:, 0] * x[:, 1] + x[:, 2], fingerprint="product"), X, features=cut)
     result = explain.partial_dependence(case, background=OTHERS, points=4)
@@ -106,7 +106,7 @@ def test_a_group_moves_as_one_through_rows_of_the_background() -> None:
 
 
 def test_each_label_has_its_own_curve() -> None:
-    frame, pipeline = lenders()
+    frame, pipeline = loan_pipeline()
     case = assay.case(assay.wrap(pipeline), frame.iloc[:3], label=[1, 0, 1])
     result = explain.partial_dependence(case, background=frame.iloc[20:50])
     assert_array_equal(result.extra["label"], [0.0, 1.0])
@@ -116,9 +116,9 @@ def test_each_label_has_its_own_curve() -> None:
 
 
 @pytest.mark.parametrize("pair", [("a", "z"), ("a", "a")])
-def test_pairs_that_are_none_are_refused(pair: tuple[str, ...]) -> None:
+def test_invalid_pairs_are_refused(pair: tuple[str, ...]) -> None:
     case = assay.case(function(additive, fingerprint="additive"), X, names=["a", "b", "c"])
-    with pytest.raises(InputError, match="a pair is two different parts"):
+    with pytest.raises(InputError, match="a pair is two different features"):
         explain.partial_dependence(case, background=OTHERS, pairs=[pair])
 
 

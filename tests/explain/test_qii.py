@@ -9,12 +9,12 @@ from tests.explain.lending import SLOPES, applicants, german, scored
 import assay
 from assay import explain
 from assay.basics.errors import InputError
-from assay.engine.coalitions.quantitative_input_influence import summary_of
+from assay.engine.coalitions.quantitative_input_influence import index_estimator
 from assay.nouns.inputs.features import groups
 
 
 @pytest.mark.parametrize("index", ["shapley", "banzhaf", "unary"])
-def test_a_linear_score_rests_on_the_distance_from_the_comparison_groups_mean(index):
+def test_on_a_linear_score_it_is_the_distance_from_the_comparison_groups_mean(index):
     x, other = applicants(1, 5), applicants(2, 40)
     found = explain.qii(assay.case(scored(), x), comparison=other, index=index)
     assert_allclose(found.values, SLOPES * (x - other.mean(axis=0)), atol=1e-12)
@@ -23,7 +23,7 @@ def test_a_linear_score_rests_on_the_distance_from_the_comparison_groups_mean(in
     assert ((found.extra["low"] < found.values) & (found.values < found.extra["high"])).all()
 
 
-def test_the_interval_covers_the_influence_against_everybody():
+def test_the_interval_covers_the_influence_against_the_population():
     """Comparison groups drawn from a population: the interval holds the population's influence as often as said."""
     x, everyone = applicants(3, 1), applicants(4, 4000)
     case, truth = assay.case(scored(), x), SLOPES * (x - everyone.mean(axis=0))
@@ -49,7 +49,7 @@ def test_what_keeps_a_decision():
     assert_allclose(found.output, 1.0)
 
 
-def test_a_set_acts_as_one():
+def test_a_group_of_columns_is_one_feature():
     x, other = applicants(5, 4), applicants(6, 30)
     cut = groups({"both": ["a", "b"]}, ["a", "b", "c"])
     found = explain.qii(assay.case(scored(), x, features=cut), comparison=other, index="unary")
@@ -57,7 +57,7 @@ def test_a_set_acts_as_one():
     assert_allclose(found.values, np.column_stack([moved[:, :2].sum(axis=1), moved[:, 2]]), atol=1e-12)
 
 
-def test_the_gap_between_groups_is_shared_out():
+def test_values_add_up_to_the_gap_between_groups():
     x, other = applicants(7, 30), applicants(8, 20)
     members = x[:, 0] > 0
     found = explain.qii(assay.case(scored(), x), comparison=other)
@@ -71,10 +71,10 @@ def test_too_few_rows_to_compare_with_are_refused():
     with pytest.raises(InputError, match=r"folds=10 of a comparison group of 4 rows"):
         explain.qii(assay.case(scored(), applicants(1, 2)), comparison=applicants(2, 4))
     with pytest.raises(InputError, match=r"index='both'; there are shapley"):
-        summary_of("both", 3, 64)
+        index_estimator("both", 3, 64)
 
 
-def test_the_comparison_group_is_part_of_the_question():
+def test_the_values_depend_on_the_comparison_group():
     """German credit: against those approved, and against all, the same score rests on columns by other amounts."""
     x, good = german()
     model = assay.wrap(LogisticRegression(max_iter=5000).fit(x, good))

@@ -22,5 +22,5 @@ def test_rows_and_seeds_differ() -> None:
     assert len({*one.ravel(), *two.ravel()}) == 8
 
 
-def test_the_body_never_asks_the_model() -> None:
+def test_it_never_evaluates_the_model() -> None:
     assert explain.random(examples.product()).provenance.cost == {}

@@ -32,35 +32,35 @@ def people():
     return two, others
 
 
-def test_the_table_names_what_pulls_the_score_down_most():
+def test_the_table_names_what_lowers_the_score_most():
     two, others = people()
     case = assay.case(lender(), two, label="granted", ids=["Ann", "Bob"])
     found = explain.reason_codes(case, comparison=others, actionable=["debts"], group="those granted")
     assert_allclose(found.values, SLOPES * (two.to_numpy() - others.to_numpy().mean(axis=0)), atol=1e-9)
     assert found.extra["reasons"].tolist() == [[0, 1, -1], [-1, -1, -1]] or found.extra["reasons"][0, 0] == 0
-    told = found.told
-    assert told[0].startswith("row Ann: not granted (logit -1")
-    assert "mean of those granted 8" in told[0]
-    assert told[1].startswith("  1. income = 1: -5 [-5, -5]; not in the applicant")
-    assert told[2].startswith("  2. debts = 3: -4 [-4, -4]; can be changed")
-    assert told[-1].startswith("row Bob: granted")
-    assert told[-1].endswith("No adverse decision.")
+    lines = found.description
+    assert lines[0].startswith("row Ann: not granted (logit -1")
+    assert "mean of those granted 8" in lines[0]
+    assert lines[1].startswith("  1. income = 1: -5 [-5, -5]; not in the applicant")
+    assert lines[2].startswith("  2. debts = 3: -4 [-4, -4]; can be changed")
+    assert lines[-1].startswith("row Bob: granted")
+    assert lines[-1].endswith("No adverse decision.")
 
 
-def test_a_reason_that_the_group_does_not_settle_is_marked():
+def test_a_reason_whose_interval_includes_0_is_open():
     two, others = people()
     young = two.assign(age=39.9)
     found = explain.reason_codes(assay.case(lender(), young.iloc[:1], label="granted"), comparison=others)
-    (line,) = [line for line in found.told if "age" in line]
+    (line,) = [line for line in found.description if "age" in line]
     assert line.endswith("; open")
     assert found.extra["high"][0, 2] >= 0 > found.values[0, 2]
 
 
-def test_a_row_gets_no_more_reasons_than_pull_it_down():
+def test_a_row_has_no_more_reasons_than_features_below_0():
     two, others = people()
     found = explain.reason_codes(assay.case(lender(), two, label="granted"), comparison=others, top=1)
     assert found.extra["reasons"].tolist() == [[0.0], [-1.0]]
-    assert len(found.told) == 3
+    assert len(found.description) == 3
 
 
 def test_unknown_columns_cannot_be_actionable():
@@ -69,7 +69,7 @@ def test_unknown_columns_cannot_be_actionable():
         explain.reason_codes(assay.case(lender(), two, label="granted"), comparison=others, actionable=["shoes"])
 
 
-def test_a_refused_applicant_of_german_credit_gets_four_reasons_that_the_score_rests_on():
+def test_a_refused_applicant_of_german_credit_gets_four_reasons():
     x, good = german()
     model = assay.wrap(LogisticRegression(max_iter=5000).fit(x[:800], good[:800]))
     case = assay.case(model, x[800:], target="log_odds", label=1)
@@ -97,4 +97,4 @@ def test_missing_numbers_stay_missing_in_the_comparison():
     found = explain.reason_codes(case, comparison=x.iloc[50:90])
     exact = explain.tree_shapley(case, background=x.iloc[50:90])
     assert_allclose(found.values, exact.values, atol=1e-9)
-    assert any("debts = " in line for line in found.told)
+    assert any("debts = " in line for line in found.description)

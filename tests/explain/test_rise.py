@@ -22,7 +22,7 @@ def test_on_a_linear_model_it_is_half_the_rest_and_the_part_whole() -> None:
     assert_allclose(explain.rise(examples.linear((2.0, -1.0, 4.0))).values, [[3.5, 2.0, 4.5]])
 
 
-def test_an_idle_part_gets_the_mean_target() -> None:
+def test_a_feature_without_effect_gets_the_mean_target() -> None:
     assert_allclose(explain.rise(examples.linear((2.0, 0.0, 4.0))).values[0, 1], 3.0)
 
 
@@ -33,7 +33,7 @@ def test_sampled_it_is_the_literal_mean_over_masks_that_keep_the_part(digits: Ca
     totals, counts = np.zeros((2, 16)), np.zeros(16)
     for mask in masks:
         kept = np.asarray(case.rows.x) * mask[cut]
-        answer = case.value(case.rows.like(kept))
+        answer = case.value(case.rows.convert(kept))
         for i in np.flatnonzero(mask):
             totals[:, i] += answer
             counts[i] += 1
@@ -42,8 +42,8 @@ def test_sampled_it_is_the_literal_mean_over_masks_that_keep_the_part(digits: Ca
 
 def test_its_budget_is_spent_exactly() -> None:
     case, _ = examples.random_game(18)
-    made = explain.rise(case, budget=200).provenance
-    assert made.cost["forwards"] in (199, 200, 201)
+    provenance = explain.rise(case, budget=200).provenance
+    assert provenance.cost["forwards"] in (199, 200, 201)
 
 
 def test_listed_it_has_no_error_and_sampled_it_has_one() -> None:
@@ -53,6 +53,6 @@ def test_listed_it_has_no_error_and_sampled_it_has_one() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_a_share_that_leaves_nothing_to_chance_is_refused(share: float) -> None:
+def test_a_share_of_0_or_1_is_refused(share: float) -> None:
     with pytest.raises(InputError, match="share="):
         explain.rise(examples.product(), share=share)

@@ -40,7 +40,7 @@ def test_it_is_the_papers_sampler_run_over_every_row_and_order() -> None:
     assert_allclose(explain.sage(classes(), background=OTHERS).mean().values, expected, atol=1e-12)
 
 
-def test_the_papers_sampler_with_chance_comes_near() -> None:
+def test_the_papers_random_sampler_agrees() -> None:
     generator = np.random.default_rng(0)
     rows = [int(i) for i in generator.integers(6, size=3000)]
     found = sampled(
@@ -54,7 +54,7 @@ def test_the_papers_sampler_with_chance_comes_near() -> None:
     assert_allclose(explain.sage(classes(), background=OTHERS).mean().values, found, atol=0.05)
 
 
-def test_values_add_up_to_what_is_known_less_what_is_guessed() -> None:
+def test_values_add_up_to_output_minus_base() -> None:
     result = explain.sage(classes(), background=OTHERS)
     guessed = chances(OTHERS).mean(axis=0)[LABELS]
     assert_allclose(result.base, np.log(guessed))
@@ -89,9 +89,9 @@ def test_sampled_it_comes_within_its_error_of_the_exact() -> None:
     assert_allclose(some.residual, 0.0, atol=1e-9)
 
 
-def test_another_target_is_refused_with_what_to_ask() -> None:
+def test_another_target_is_refused_with_advice() -> None:
     case = assay.case(function(lambda x: x[:, 0], fingerprint="first"), X)
-    with pytest.raises(CapabilityError, match=r"target \'loss\'; the case asks for \'value\'. Give case.with_target"):
+    with pytest.raises(CapabilityError, match=r"target \'loss\'; the case has \'value\'. Give case.with_target"):
         explain.sage(case, background=OTHERS)
 
 

@@ -35,7 +35,7 @@ def test_it_is_the_papers_algorithm(label: int, start: float) -> None:
     assert_allclose(found.map()[:, 0], [maps.bilinear(one, 4, 4) for one in slow], atol=1e-12)
 
 
-def test_a_channel_that_is_the_same_everywhere_weighs_nothing() -> None:
+def test_a_constant_channel_has_weight_0() -> None:
     net = maps.net(pooled=False)
     with torch.no_grad():
         net[0].weight[1] = 0.0
@@ -49,14 +49,14 @@ def test_a_channel_that_is_the_same_everywhere_weighs_nothing() -> None:
     assert "empty" in [note.code for note in empty.notes]
 
 
-def test_fewer_channels_are_said_and_are_the_most_active() -> None:
+def test_fewer_channels_are_the_most_active_with_a_note() -> None:
     case = maps.handmade()
     found = score_cam(case, channels=1)
     active = np.stack([maps.activations(picture) for picture in maps.PICTURES])
     best = active.mean(axis=(2, 3)).argmax(axis=1)
     assert_allclose(found.extra["map"], active[np.arange(3), best], atol=1e-12)
     assert [note.text for note in found.notes if note.code == "channels"] == [
-        "the 1 most active of 2 channels are used, each row its own"
+        "each row uses its 1 most active of 2 channels"
     ]
     assert "channels" not in [note.code for note in score_cam(case, channels=2).notes]
     assert found.provenance.cost == {"forwards": 1 + 3 + 3}

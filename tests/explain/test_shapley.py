@@ -22,7 +22,7 @@ SEEDS = st.integers(0, 10_000)
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 6), SEEDS)
-def test_random_games_are_shared_out_as_known(parts: int, seed: int) -> None:
+def test_random_games_have_their_known_values(parts: int, seed: int) -> None:
     case, truth = examples.random_game(parts, seed=seed)
     result = explain.shapley(case)
     assert_allclose(result.values, truth, atol=1e-9)
@@ -61,7 +61,7 @@ def test_columns_may_change_places(seed: int, order: list[int]) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(SEEDS)
-def test_idle_parts_get_nothing_and_equals_the_same(seed: int) -> None:
+def test_features_without_effect_get_0_and_equal_features_the_same(seed: int) -> None:
     weights = np.random.default_rng(seed).normal(size=3)
     case = examples.analytic(
         lambda x: (
@@ -96,7 +96,7 @@ def test_against_a_background_a_linear_model_gives_distance_from_its_mean() -> N
 
 
 @pytest.mark.parametrize("budget", [60, 100, 333])
-def test_an_estimate_asks_exactly_its_budget(budget: int) -> None:
+def test_an_estimate_uses_exactly_its_budget(budget: int) -> None:
     case, _ = examples.random_game(14)
     explain.shapley(case, budget=budget)
     assert case.model.meter.forwards == budget - budget % 2
@@ -107,7 +107,7 @@ def test_an_under_determined_budget_is_refused() -> None:
         explain.shapley(examples.random_game(14)[0], budget=27)
 
 
-def test_listed_there_is_no_error() -> None:
+def test_enumerated_there_is_no_error() -> None:
     assert_array_equal(explain.shapley(examples.random_game(6)[0], budget=64).stderr, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Methods that ask the same game pay for a coalition once."""
+"""Methods that use the same game evaluate a coalition once."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from assay.cases.removals import Constant, Marginal, Removal
 
 
 def after_listing(case: Case, remove: Removal) -> dict[str, int]:
-    """Forwards that each method costs once every coalition has been asked."""
+    """Forwards that each method costs after every coalition has been evaluated."""
     first = explain.shapley(case, remove=remove, budget=2**10)
     meter = case.model.meter
     costs = {}
@@ -37,7 +37,7 @@ def test_with_a_background_too(forest: tuple[object, object]) -> None:
     assert set(after_listing(case, Marginal([[0.0] * 6, [0.5] * 6])).values()) == {0}
 
 
-def test_an_enumeration_asks_each_coalition_once() -> None:
+def test_an_enumeration_evaluates_each_coalition_once() -> None:
     case, _ = examples.random_game(9)
     explain.shapley(case)
     assert case.model.meter.forwards == 2**9

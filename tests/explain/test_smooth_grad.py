@@ -72,7 +72,7 @@ def test_negative_noise_is_refused() -> None:
         explain.smooth_grad(examples.product(), noise=-0.1)
 
 
-def test_order_company_and_batches_leave_a_digits_noise_as_it_was(digits: Callable[..., Case]) -> None:
+def test_a_digits_noise_does_not_depend_on_order_other_rows_and_batches(digits: Callable[..., Case]) -> None:
     case = digits()
     whole = explain.smooth_grad(case).values
     assert_allclose(explain.smooth_grad(case.take([2, 0])).values, whole[[2, 0]], atol=1e-6)

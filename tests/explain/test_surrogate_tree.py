@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_breast_cancer
-from tests.contract.subjects import lenders
+from tests.contract.subjects import loan_pipeline
 from tests.oracles import games
 
 import assay
@@ -24,7 +24,7 @@ def steps(x):
     return np.where(x[:, 0] > 0.3, np.where(x[:, 2] > -0.1, 5.0, 1.0), -2.0)
 
 
-def test_a_tree_is_told_by_its_own_tree_without_loss() -> None:
+def test_a_tree_is_recovered_without_error() -> None:
     case = assay.case(function(steps, fingerprint="steps"), X, names=["a", "b", "c", "d"])
     result = explain.surrogate_tree(case, background=OTHERS)
     assert_allclose(result.extra["fidelity"], 1.0)
@@ -32,9 +32,9 @@ def test_a_tree_is_told_by_its_own_tree_without_loss() -> None:
     assert_allclose(result.base, steps(OTHERS).mean())
     assert_allclose(result.values, explain.shapley(case, remove=Marginal(OTHERS)).values, atol=1e-12)
     assert result.notes == ()
-    assert len(result.told) == 4
-    assert result.told[1].startswith("1. if a ≤ 0.")
-    assert "and c > -0." in result.told[3]
+    assert len(result.description) == 4
+    assert result.description[1].startswith("1. if a ≤ 0.")
+    assert "and c > -0." in result.description[3]
 
 
 def test_values_are_the_fitted_trees_shapley_values_by_brute_force() -> None:
@@ -45,9 +45,11 @@ def test_values_are_the_fitted_trees_shapley_values_by_brute_force() -> None:
 
     case = assay.case(function(f, fingerprint="smooth"), X)
     result = explain.surrogate_tree(case, background=OTHERS, depth=5, least=2)
-    held = np.zeros(200, dtype=bool)
-    held[case.seed.child("surrogate", "held out").generator().permutation(200)[:60]] = True
-    tree = DecisionTreeRegressor(max_depth=5, min_samples_leaf=2, random_state=0).fit(OTHERS[~held], f(OTHERS[~held]))
+    held_out = np.zeros(200, dtype=bool)
+    held_out[case.seed.child("surrogate", "held out").generator().permutation(200)[:60]] = True
+    tree = DecisionTreeRegressor(max_depth=5, min_samples_leaf=2, random_state=0).fit(
+        OTHERS[~held_out], f(OTHERS[~held_out])
+    )
 
     def v(members: frozenset[int]) -> float:
         mixed = OTHERS.copy()
@@ -56,13 +58,13 @@ def test_values_are_the_fitted_trees_shapley_values_by_brute_force() -> None:
 
     assert_allclose(result.values[2], games.shapley(v, 4), atol=1e-12)
     assert_allclose(result.residual, f(X) - tree.predict(X), atol=1e-12)
-    assert_allclose(result.extra["in_sample"], tree.score(OTHERS[~held], f(OTHERS[~held])))
-    assert_allclose(result.extra["fidelity"], tree.score(OTHERS[held], f(OTHERS[held])))
+    assert_allclose(result.extra["in_sample"], tree.score(OTHERS[~held_out], f(OTHERS[~held_out])))
+    assert_allclose(result.extra["fidelity"], tree.score(OTHERS[held_out], f(OTHERS[held_out])))
     low, high = result.extra["fidelity_interval"][0]
     assert low < result.extra["fidelity"][0] < high
 
 
-def test_a_model_that_no_small_tree_repeats_gets_a_note_not_to_read_it() -> None:
+def test_a_model_that_no_small_tree_describes_gets_a_note() -> None:
     case = assay.case(function(lambda x: np.sin(9 * x).sum(axis=1), fingerprint="wild"), X)
     result = explain.surrogate_tree(case, background=OTHERS, depth=2)
     assert result.extra["fidelity"][0] < 0.3
@@ -80,37 +82,37 @@ def test_leaves_count_what_was_held_out() -> None:
 
 
 def test_each_label_gets_a_tree_and_agreement_is_that_of_decisions() -> None:
-    frame, pipeline = lenders()
+    frame, pipeline = loan_pipeline()
     case = assay.case(assay.wrap(pipeline), frame.iloc[:4], label=[1, 0, 1, 1])
     result = explain.surrogate_tree(case, background=frame, depth=3)
-    heads = [line for line in result.told if "held-out R²" in line]
+    heads = [line for line in result.description if "held-out R²" in line]
     assert len(heads) == 2
     assert set(result.extra["leaves"][:, 0]) == {0.0, 1.0}
     assert ((result.extra["agreement"] > 0.6) & (result.extra["agreement"] <= 1)).all()
-    assert any("purpose is" in line for line in result.told)
+    assert any("purpose is" in line for line in result.description)
     assert_allclose(result.output, case.output)
 
 
-def test_a_local_tree_tells_each_row_by_itself_and_better_than_the_global_one() -> None:
+def test_a_local_tree_describes_each_row_better_than_the_global_one() -> None:
     case = assay.case(function(lambda x: x[:, 0] * x[:, 1] * 3 + x[:, 2] ** 2, fingerprint="curved"), X)
     whole = explain.surrogate_tree(case, background=OTHERS[:50], depth=3)
     local = explain.surrogate_tree(case, background=OTHERS[:50], depth=3, local=True)
     assert np.abs(local.residual).mean() < np.abs(whole.residual).mean()
-    assert sum(line.startswith("around row") for line in local.told) == 4
+    assert sum(line.startswith("around row") for line in local.description) == 4
     alone = explain.surrogate_tree(case.take([2]), background=OTHERS[:50], depth=3, local=True)
     assert_allclose(alone.values[0], local.values[2])
 
 
 @pytest.mark.parametrize("local", [False, True])
-def test_it_asks_for_what_it_says(local: bool) -> None:
+def test_its_evaluations_are_the_planned_cost(local: bool) -> None:
     from assay.engine.cost import cost_of
 
     case = assay.case(function(steps, fingerprint="steps"), X)
     meter, _ = case.model.meter, case.output
-    asked = meter.asked
+    requested = meter.requested
     result = explain.surrogate_tree(case, background=OTHERS, local=local, draws=50)
     cost = cost_of(explain.surrogate_tree.method, case, result.provenance.options)
-    assert meter.asked - asked == cost.forwards == 200
+    assert meter.requested - requested == cost.forwards == 200
 
 
 @pytest.mark.parametrize("options", [{"held_out": 1.0}, {"depth": 0}, {"draws": 2}, {"width": 0.0}])
@@ -120,7 +122,7 @@ def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
 
 
 def test_a_background_of_one_row_is_refused() -> None:
-    with pytest.raises(InputError, match="at least one to learn from"):
+    with pytest.raises(InputError, match="at least one row to fit"):
         explain.surrogate_tree(assay.case(function(steps, fingerprint="steps"), X), background=OTHERS[:1])
 
 

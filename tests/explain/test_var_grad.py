@@ -47,9 +47,9 @@ def test_a_variance_needs_two_draws(draws: int) -> None:
 
 def test_a_draw_costs_one_forward_and_one_backward(tanh_case: Case) -> None:
     meter, _ = tanh_case.model.meter, tanh_case.output
-    asked, backwards = meter.asked, meter.backwards
+    requested, backwards = meter.requested, meter.backwards
     explain.var_grad(tanh_case, draws=7)
-    assert (meter.asked - asked, meter.backwards - backwards) == (21, 21)
+    assert (meter.requested - requested, meter.backwards - backwards) == (21, 21)
 
 
 def test_a_digit_gets_what_it_gets_among_others(digits: Callable[..., Case]) -> None:

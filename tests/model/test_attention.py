@@ -1,4 +1,4 @@
-"""Attention matrices seen from outside, and the value that stays what it was."""
+"""Recorded attention matrices, and a model value that recording does not change."""
 
 import inspect
 from unittest import mock
@@ -13,9 +13,9 @@ from tests.model.texts import TEXTS, bert, gpt2, llama, tokenizer
 
 import assay
 from assay.basics.errors import CapabilityError
-from assay.engine.gradients.attention import attention, attention_slopes
+from assay.engine.gradients.attention import attention, attention_with_gradient
 from assay.model import attention as place
-from assay.model.attention import may_attend, watching
+from assay.model.attention import may_have_attention, record_attention
 from assay.nouns.inputs.rows import Rows
 
 functional = torch.nn.functional
@@ -29,29 +29,29 @@ def case_of(net):
 
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("kind", NETS)
-def test_the_matrices_are_those_that_hugging_face_tells(kind, implementation):
+def test_the_matrices_equal_those_of_hugging_face(kind, implementation):
     case = case_of(NETS[kind](implementation))
-    told = NETS[kind]("eager")(
+    expected = NETS[kind]("eager")(
         case.rows.carried["assay at rows"], attention_mask=case.rows.carried["attention_mask"], output_attentions=True
     ).attentions
     real = case.rows.text.real
-    for mine, theirs in zip(attention(case).swapaxes(0, 1), told, strict=True):
-        for row in range(len(case)):  # what padding attends to is nobody's business
-            kept = real[row]
-            assert_allclose(mine[row][:, kept], theirs[row].detach()[:, kept], atol=1e-6)
+    for mine, theirs in zip(attention(case).swapaxes(0, 1), expected, strict=True):
+        for row in range(len(case)):  # rows of padding are not compared
+            positions = real[row]
+            assert_allclose(mine[row][:, positions], theirs[row].detach()[:, positions], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [*NETS, "textual"])
-def test_the_output_is_the_same_while_the_matrices_are_watched(kind):
+def test_recording_does_not_change_the_output(kind):
     case = textual() if kind == "textual" else case_of(NETS[kind]())
     seen: list = []
-    with watching(seen, case.rows):
+    with record_attention(seen, case.rows):
         watched = case.model.values(case.rows)
     assert seen
     assert_allclose(watched, case.prediction, atol=1e-6)
 
 
-def test_every_argument_of_attention_is_heeded():
+def test_every_argument_of_attention_has_its_effect():
     torch.manual_seed(0)
     query, key, value = (torch.randn(2, heads, 5, 4, dtype=torch.float64) for heads in (4, 2, 2))
     mask = torch.rand(2, 1, 5, 5) > 0.4
@@ -60,7 +60,7 @@ def test_every_argument_of_attention_is_heeded():
     for options in ({"is_causal": True}, {"attn_mask": mask}, {"scale": 0.3}, {"attn_mask": mask.double().log()}):
         plain = functional.scaled_dot_product_attention(query, key, value, enable_gqa=True, **options)
         seen: list = []
-        with watching(seen, rows):
+        with record_attention(seen, rows):
             watched = functional.scaled_dot_product_attention(query, key, value, enable_gqa=True, **options)
         assert_allclose(watched, plain, atol=1e-12)
         assert seen[0].shape == (2, 4, 5, 5)
@@ -81,21 +81,21 @@ class Encoder(torch.nn.Module):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_torchs_own_encoder_is_seen_layer_by_layer(first):
+def test_every_layer_of_torchs_encoder_is_recorded(first):
     x = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(1))
     net = Encoder(first).eval()
     case = assay.case(assay.wrap(net), x)
     maps = attention(case)
     assert maps.shape == (3, 3, 2, 5, 5)
     assert_allclose(maps.sum(axis=-1), 1.0, atol=1e-6)
-    told = net.inner.layers[0].self_attn(*[x if first else x.transpose(0, 1)] * 3, average_attn_weights=False)[1]
-    assert_allclose(maps[:, 0], told.detach(), atol=1e-6)
+    expected = net.inner.layers[0].self_attn(*[x if first else x.transpose(0, 1)] * 3, average_attn_weights=False)[1]
+    assert_allclose(maps[:, 0], expected.detach(), atol=1e-6)
 
 
-def test_the_slope_by_a_matrix_is_that_of_moving_it():
-    """Last layer of the textual subject: f(A + t D) by central differences, A put in by hand."""
+def test_the_gradient_by_a_matrix_equals_a_central_difference():
+    """Last layer of the textual subject: f(A + t D) by central differences, with A replaced."""
     case = textual()
-    maps, slopes = attention_slopes(case)
+    maps, slopes = attention_with_gradient(case)
     torch.manual_seed(0)
     push = torch.randn(maps[:, 0].shape, dtype=torch.float64)
 
@@ -110,7 +110,7 @@ def test_the_slope_by_a_matrix_is_that_of_moving_it():
             weighed.__signature__ = inspect.signature(func)
             return plain(weighed, keep, args, options)
 
-        with mock.patch.object(place, "_multi_head", pushed), watching([], case.rows):
+        with mock.patch.object(place, "_multi_head", pushed), record_attention([], case.rows):
             return case.value(case.rows.x)
 
     rise = (moved(1e-5) - moved(-1e-5)) / 2e-5
@@ -118,13 +118,13 @@ def test_the_slope_by_a_matrix_is_that_of_moving_it():
     assert np.abs(rise).max() > 1e-3
 
 
-def test_a_net_without_attention_is_told_from_one_with():
-    assert may_attend(textual().model)
-    assert may_attend(assay.wrap(Encoder()))
-    assert not may_attend(assay.wrap(torch.nn.Linear(2, 2)))
+def test_a_net_with_attention_is_recognised_by_its_modules():
+    assert may_have_attention(textual().model)
+    assert may_have_attention(assay.wrap(Encoder()))
+    assert not may_have_attention(assay.wrap(torch.nn.Linear(2, 2)))
 
 
-def test_a_text_net_that_shows_no_matrix_is_refused():
+def test_a_text_net_without_an_attention_matrix_is_refused():
     class Bag(torch.nn.Module):
         def __init__(self):
             super().__init__()

@@ -20,7 +20,7 @@ def live_case(batch=64, rows=3):
     return replace(assay.case(model, np.arange(2.0 * rows).reshape(rows, 2)), live=True)
 
 
-def test_a_live_gradient_is_the_gradient_and_its_derivative_the_second():
+def test_a_differentiable_gradient_has_the_second_derivative():
     case = live_case()
     x = case.rows.x.clone().requires_grad_(True)
     slope = case.at(x).gradient(x)
@@ -40,12 +40,12 @@ def test_the_second_pass_is_counted():
     assert (meter.forwards, meter.backwards) == (10, 10)
 
 
-def test_gradients_of_cases_that_are_not_live_hold_no_graph():
+def test_gradients_of_cases_that_are_not_live_have_no_graph():
     case = replace(live_case(), live=False)
     assert not case.gradient(case.rows.x).requires_grad
 
 
-def test_where_the_slope_is_constant_its_derivative_is_zero():
+def test_a_constant_gradient_has_derivative_zero():
     case = replace(assay.case(assay.model.torch(nn.Linear(2, 1), gives="values"), np.ones((1, 2))), live=True)
     x = case.rows.x.clone().requires_grad_(True)
     (second,) = torch.autograd.grad(case.at(x).gradient(x).sum(), x, materialize_grads=True)

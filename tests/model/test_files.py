@@ -125,10 +125,10 @@ PAYLOADS: dict[str, tuple[str, Callable[[Payload], bytes]]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "made"), PAYLOADS.values(), ids=PAYLOADS)
-def test_a_payload_is_refused_named_and_never_run(tmp_path: Path, name: str, made: Callable[[Payload], bytes]) -> None:
+@pytest.mark.parametrize(("name", "dump"), PAYLOADS.values(), ids=PAYLOADS)
+def test_a_payload_is_refused_named_and_never_run(tmp_path: Path, name: str, dump: Callable[[Payload], bytes]) -> None:
     marker, file = tmp_path / "ran", tmp_path / name
-    file.write_bytes(made(Payload(marker)))
+    file.write_bytes(dump(Payload(marker)))
     with pytest.raises(Refused, match=r"can run code(.|\n)*posix\.system.* ← not on the allow-list") as caught:
         load_model(file, architecture="a.py:b")
     assert caught.value.exit == 4
@@ -139,22 +139,22 @@ def test_a_payload_is_refused_named_and_never_run(tmp_path: Path, name: str, mad
 def test_the_payload_would_run_if_it_were_loaded(tmp_path: Path, make: Callable[[Payload], bytes]) -> None:
     file = tmp_path / "model.bin"
     file.write_bytes(make(Payload(tmp_path / "ran")))
-    with pytest.raises(CapabilityError, match="no model assay knows"):
+    with pytest.raises(CapabilityError, match="is not a supported model"):
         load_model(file, unsafe_pickle=True)
     assert (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "told"),
+    ("name", "data", "message"),
     [
         ("model.npy", objects([os.system, 1]), "numpy file that holds Python objects"),
         ("model.h5", b"\x89HDF\r\n\x1a\n" + bytes(64), "HDF5 file"),
         ("model.keras", zipped(b"\x89HDF", "model.weights.h5"), "Keras archive"),
     ],
 )
-def test_other_files_that_may_hold_code_are_refused(tmp_path: Path, name: str, data: bytes, told: str) -> None:
+def test_other_files_that_may_hold_code_are_refused(tmp_path: Path, name: str, data: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(Refused, match=rf"{told}(.|\n)*loading it can run code(.|\n)*safer:.*export"):
+    with pytest.raises(Refused, match=rf"{message}(.|\n)*loading it can run code(.|\n)*safer:.*export"):
         load_model(tmp_path / name)
 
 
@@ -167,7 +167,7 @@ def test_the_refusal_has_the_form_of_the_guide(tmp_path: Path, monkeypatch: pyte
         "credit.pkl is a pickle; loading it can run code",
         "  it imports: posix.system   ← not on the allow-list",
         "  safer:  python -c \"import skops.io as s, joblib; s.dump(joblib.load('credit.pkl'), 'credit.skops')\""
-        "   (where you trust it)",
+        "   (on a machine where you trust it)",
         "  or, if you trust this file:  assay audit credit.pkl --unsafe-pickle",
     ]
 
@@ -178,7 +178,7 @@ def test_the_safer_line_is_quoted_for_the_shell_and_works(tmp_path: Path) -> Non
     with pytest.raises(Refused) as caught:
         load_model(file)
     line = next(line for line in str(caught.value).splitlines() if "safer:" in line)
-    command = line.partition("safer:  python -c ")[2].rpartition("   (where")[0]
+    command = line.partition("safer:  python -c ")[2].rpartition("   (on a machine")[0]
     shell = ["sh", "-c", f"printf %s {command}"]
     exec(subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=True).stdout, {})
     assert not (tmp_path / "ran").exists()
@@ -191,18 +191,18 @@ def test_names_in_a_pickle_cannot_write_on_the_terminal(tmp_path: Path) -> None:
         load_model(tmp_path / "model.pkl")
 
 
-@pytest.mark.parametrize("made", [pickle.dumps, dumped], ids=["pickle", "joblib"])
-def test_an_honest_forest_is_refused_with_nothing_marked(tmp_path: Path, made: Callable[[Any], bytes]) -> None:
-    (tmp_path / "model.pkl").write_bytes(made(forest()))
+@pytest.mark.parametrize("dump", [pickle.dumps, dumped], ids=["pickle", "joblib"])
+def test_an_honest_forest_is_refused_with_no_import_flagged(tmp_path: Path, dump: Callable[[Any], bytes]) -> None:
+    (tmp_path / "model.pkl").write_bytes(dump(forest()))
     with pytest.raises(Refused, match=r"sklearn\.ensemble\._forest\.RandomForestClassifier") as caught:
         load_model(tmp_path / "model.pkl")
     assert "not on the allow-list" not in str(caught.value)
-    assert "could not be followed" not in str(caught.value)
+    assert "could not be read to its end" not in str(caught.value)
 
 
-@pytest.mark.parametrize("made", [pickle.dumps, dumped], ids=["pickle", "joblib"])
-def test_where_the_user_says_so_an_honest_pickle_is_loaded(tmp_path: Path, made: Callable[[Any], bytes]) -> None:
-    (tmp_path / "model.pkl").write_bytes(made(forest()))
+@pytest.mark.parametrize("dump", [pickle.dumps, dumped], ids=["pickle", "joblib"])
+def test_where_the_user_says_so_an_honest_pickle_is_loaded(tmp_path: Path, dump: Callable[[Any], bytes]) -> None:
+    (tmp_path / "model.pkl").write_bytes(dump(forest()))
     assert_array_equal(outputs(load_model(tmp_path / "model.pkl", unsafe_pickle=True)), forest().predict_proba(X))
 
 
@@ -303,7 +303,7 @@ def test_a_function_of_an_installed_module_gives_the_model(project: Path, monkey
 
 
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("place", "message"),
     [
         ("mine.py:absent", r"mine\.py has no function 'absent'; it has Small, build, number, wide"),
         ("mine.py", r"mine\.py:FUNCTION.*It has build, wide, number"),
@@ -313,8 +313,8 @@ def test_a_function_of_an_installed_module_gives_the_model(project: Path, monkey
         (".", "is a folder"),
     ],
 )
-def test_a_place_that_is_wrong_is_told_with_what_there_is(project: Path, place: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_wrong_place_is_reported_with_alternatives(project: Path, place: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         load_model(place)
 
 
@@ -345,15 +345,15 @@ def test_weights_without_an_architecture_say_what_to_give(project: Path, kind: s
 
 @KINDS
 def test_weights_of_another_net_are_named(project: Path, kind: str) -> None:
-    with pytest.raises(
-        InputError, match=r"do not fit mine.py:wide; of another|of another shape: first.weight \(4, 3\)"
-    ):
+    with pytest.raises(InputError, match=r"do not fit mine.py:wide: different shape: first.weight \(4, 3\)"):
         load_model(weights(kind), architecture="mine.py:wide")
 
 
 def test_missing_and_surplus_weights_are_named(project: Path) -> None:
     torch.save({"first.weight": torch.zeros(4, 3), "more": torch.zeros(1)}, "weights.pt")
-    with pytest.raises(InputError, match=r"the file lacks: first.bias, last.weight, last.bias; the net lacks: more"):
+    with pytest.raises(
+        InputError, match=r"missing in the file: first.bias, last.weight, last.bias; missing in the net: more"
+    ):
         load_model("weights.pt", architecture="mine.py:build")
 
 
@@ -363,15 +363,15 @@ def test_a_training_checkpoint_says_what_to_save(project: Path) -> None:
         load_model("weights.pt", architecture="mine.py:build")
 
 
-def test_an_architecture_that_is_no_net_is_told(project: Path) -> None:
-    with pytest.raises(InputError, match=r"mine.py:number returns int; needed is the untrained torch module"):
+def test_an_architecture_that_is_no_net_is_reported(project: Path) -> None:
+    with pytest.raises(InputError, match=r"mine.py:number returns int; it must return the untrained torch module"):
         load_model(weights("torch"), architecture="mine.py:number")
 
 
 def test_a_whole_net_is_refused_and_loaded_where_it_is_trusted(project: Path) -> None:
     whole = torch.nn.Sequential(torch.nn.Linear(3, 2))
     torch.save(whole, "net.pt")
-    with pytest.raises(Refused, match=r"net\.pt is a torch file with more than weights(.|\n)*save_model"):
+    with pytest.raises(Refused, match=r"net\.pt is a torch file that holds more than weights(.|\n)*save_model"):
         load_model("net.pt")
     rows = torch.as_tensor(X, dtype=torch.float32)
     loaded = load_model("net.pt", unsafe_pickle=True)
@@ -382,7 +382,7 @@ def test_a_whole_net_is_refused_and_loaded_where_it_is_trusted(project: Path) ->
 def test_a_file_of_no_known_kind_says_which_there_are(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "model.bin").write_bytes(data)
     with pytest.raises(
-        Unreadable, match=r"model\.bin is no model file assay knows. Give skops, ONNX, safetensors"
+        Unreadable, match=r"model\.bin is not a model file that assay can read. Give skops, ONNX, safetensors"
     ) as e:
         load_model(tmp_path / "model.bin", unsafe_pickle=True)
     assert e.value.exit == 4

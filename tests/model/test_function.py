@@ -1,4 +1,4 @@
-"""Plain functions as models."""
+"""The adapter for functions."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from assay.basics.errors import InputError
 X = np.random.default_rng(0).normal(size=(5, 3))
 
 
-def test_a_function_is_asked_with_rows_in_the_callers_form() -> None:
+def test_a_function_gets_rows_in_the_callers_form() -> None:
     seen: list[Any] = []
 
     def model(frame: pl.DataFrame) -> Any:
@@ -34,19 +34,19 @@ def test_one_output_may_come_as_vector_column_list_or_tensor(answer: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"), [(lambda x: x[:2, 0], r"\(2, 1\) for 5"), (lambda x: x[:, :, None], r"\(5, 3, 1\)")]
+    ("answer", "message"), [(lambda x: x[:2, 0], r"\(2, 1\) for 5"), (lambda x: x[:, :, None], r"\(5, 3, 1\)")]
 )
-def test_outputs_of_another_shape_are_refused(answer: Any, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_outputs_of_another_shape_are_refused(answer: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         assay.case(assay.wrap(answer, output="values"), X).value(X)
 
 
-def test_preprocess_and_output_stand_before_and_behind() -> None:
+def test_preprocess_runs_before_the_function_and_output_after() -> None:
     model = assay.model.function(lambda x: {"y": x[:, 0]}, preprocess=lambda x: x * 10, output=lambda out: out["y"])
     assert_allclose(assay.case(model, X).output, 10 * X[:, 0])
 
 
-def test_a_function_may_write_into_what_it_is_given() -> None:
+def test_a_function_may_write_into_its_argument() -> None:
     def model(x: np.ndarray) -> np.ndarray:
         x *= 2
         return x[:, 0]
@@ -56,8 +56,8 @@ def test_a_function_may_write_into_what_it_is_given() -> None:
     assert_allclose(case.rows.x, X)
 
 
-def test_a_slope_of_class_scores_is_refused() -> None:
-    with pytest.raises(InputError, match="derivative of the one value; this function gives logits"):
+def test_a_gradient_of_class_scores_is_refused() -> None:
+    with pytest.raises(InputError, match=r"gradient needs gives='values' .*; this one gives logits"):
         assay.model.function(lambda x: x, gives="logits", gradient=lambda x: x)
 
 
@@ -69,7 +69,7 @@ def test_functions_that_close_over_other_numbers_are_other_models() -> None:
     assert weighted(np.ones(3)).fingerprint != weighted(np.zeros(3)).fingerprint
 
 
-def test_a_functions_preprocess_belongs_to_its_mark() -> None:
+def test_the_fingerprint_includes_the_preprocess() -> None:
     def model(x: np.ndarray) -> np.ndarray:
         return x[:, 0]
 

@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from assay.basics.errors import InputError, MissingExtra
 from assay.model.files import inspect
-from assay.model.files.inspect import inspected
+from assay.model.files.inspect import inspect_model
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 Y = (X[:, 0] > 0).astype(int)
@@ -55,7 +55,7 @@ def onnx_file(path: Path) -> Path:
 def test_every_file_tells_its_size_and_digest(tmp_path: Path) -> None:
     file = tmp_path / "model.bin"
     file.write_bytes(b"nothing known")
-    assert inspected(file) == {
+    assert inspect_model(file) == {
         "file": "model.bin",
         "format": "unknown",
         "size": 13,
@@ -67,43 +67,47 @@ def test_every_file_tells_its_size_and_digest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dump", [joblib.dump, torch.save], ids=["joblib", "torch"])
 def test_a_pickle_tells_its_imports_and_does_not_run(tmp_path: Path, dump: Any) -> None:
     dump([X, Payload(tmp_path / "ran")], tmp_path / "model.pkl")
-    told = inspected(tmp_path / "model.pkl")
-    assert (told["not_allowed"], told["can_run_code"], told["followed_to_end"]) == (["posix.system"], True, True)
-    assert "posix.system" in told["imports"]
+    contents = inspect_model(tmp_path / "model.pkl")
+    assert (contents["not_allowed"], contents["can_run_code"], contents["followed_to_end"]) == (
+        ["posix.system"],
+        True,
+        True,
+    )
+    assert "posix.system" in contents["imports"]
     assert not (tmp_path / "ran").exists()
 
 
-def test_an_honest_pickle_has_nothing_marked_and_can_run_code_all_the_same(tmp_path: Path) -> None:
+def test_an_honest_pickle_has_no_import_flagged_and_can_still_run_code(tmp_path: Path) -> None:
     joblib.dump(RandomForestClassifier(2).fit(X, Y), tmp_path / "model.pkl")
-    told = inspected(tmp_path / "model.pkl")
-    assert (told["not_allowed"], told["can_run_code"]) == ([], True)
-    assert "sklearn.ensemble._forest.RandomForestClassifier" in told["imports"]
+    contents = inspect_model(tmp_path / "model.pkl")
+    assert (contents["not_allowed"], contents["can_run_code"]) == ([], True)
+    assert "sklearn.ensemble._forest.RandomForestClassifier" in contents["imports"]
 
 
 def test_a_pickle_that_breaks_off_says_so(tmp_path: Path) -> None:
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(Payload(tmp_path))[:-4])
-    assert inspected(tmp_path / "model.pkl")["followed_to_end"] is False
+    assert inspect_model(tmp_path / "model.pkl")["followed_to_end"] is False
 
 
-def test_a_state_dict_is_told_from_a_whole_net(tmp_path: Path) -> None:
+def test_a_state_dict_is_distinguished_from_a_whole_net(tmp_path: Path) -> None:
     net = torch.nn.Linear(3, 2)
     torch.save(net.state_dict(), tmp_path / "weights.pt")
     torch.save(net, tmp_path / "net.pt")
-    assert [inspected(tmp_path / name)["can_run_code"] for name in ("weights.pt", "net.pt")] == [False, True]
+    assert [inspect_model(tmp_path / name)["can_run_code"] for name in ("weights.pt", "net.pt")] == [False, True]
 
 
 def test_safetensors_tell_their_tensors(tmp_path: Path) -> None:
     safetensors.torch.save_file({"a": torch.zeros(2, 3), "b": torch.zeros(4).half()}, tmp_path / "w.safetensors")
-    told = inspected(tmp_path / "w.safetensors")
-    assert told["tensors"] == {"a": {"dtype": "F32", "shape": [2, 3]}, "b": {"dtype": "F16", "shape": [4]}}
-    assert told["parameters"] == 10
+    contents = inspect_model(tmp_path / "w.safetensors")
+    assert contents["tensors"] == {"a": {"dtype": "F32", "shape": [2, 3]}, "b": {"dtype": "F16", "shape": [4]}}
+    assert contents["parameters"] == 10
 
 
 def test_onnx_tells_inputs_outputs_and_origin(tmp_path: Path) -> None:
-    told = inspected(onnx_file(tmp_path / "m.onnx"))
-    assert told["inputs"] == [{"name": "x", "type": "float", "shape": ["row", 4]}]
-    assert told["outputs"] == [{"name": "values", "type": "float", "shape": ["row", 4]}]
-    assert (told["opset"], told["producer"], told["operators"]) == ({"ai.onnx": 17}, "test", ["Relu"])
+    contents = inspect_model(onnx_file(tmp_path / "m.onnx"))
+    assert contents["inputs"] == [{"name": "x", "type": "float", "shape": ["row", 4]}]
+    assert contents["outputs"] == [{"name": "values", "type": "float", "shape": ["row", 4]}]
+    assert (contents["opset"], contents["producer"], contents["operators"]) == ({"ai.onnx": 17}, "test", ["Relu"])
 
 
 def test_without_onnx_the_report_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,20 +115,20 @@ def test_without_onnx_the_report_says_what_is_missing(tmp_path: Path, monkeypatc
         raise MissingExtra(f"{module} could not be imported; assay[{extra}]")
 
     monkeypatch.setattr(inspect, "need", absent)
-    told = inspected(onnx_file(tmp_path / "m.onnx"))
-    assert told["told"] == "onnx could not be imported; assay[files]"
+    contents = inspect_model(onnx_file(tmp_path / "m.onnx"))
+    assert contents["note"] == "onnx could not be imported; assay[files]"
 
 
-def test_a_damaged_onnx_file_is_told_as_damaged(tmp_path: Path) -> None:
+def test_a_damaged_onnx_file_is_reported_as_damaged(tmp_path: Path) -> None:
     file = onnx_file(tmp_path / "m.onnx")
     file.write_bytes(file.read_bytes()[:-3])
-    assert "damaged" in inspected(file)
+    assert "damaged" in inspect_model(file)
 
 
 def test_skops_tells_its_types_and_which_are_not_allowed(tmp_path: Path) -> None:
     skops.io.dump(RandomForestClassifier(2).fit(X, Y), tmp_path / "forest.skops")
     skops.io.dump(make_pipeline(FunctionTransformer(onnx_file)), tmp_path / "own.skops")
-    forest, own = (inspected(tmp_path / name) for name in ("forest.skops", "own.skops"))
+    forest, own = (inspect_model(tmp_path / name) for name in ("forest.skops", "own.skops"))
     assert "sklearn.tree._tree.Tree" in forest["types"]
     assert (forest["not_allowed"], forest["can_run_code"]) == ([], False)
     assert ([kind.rpartition(".")[2] for kind in own["not_allowed"]], own["can_run_code"]) == (["onnx_file"], True)
@@ -137,51 +141,54 @@ def test_xgboost_and_lightgbm_tell_objective_features_and_trees(tmp_path: Path) 
     lightgbm.LGBMClassifier(n_estimators=3, min_child_samples=2, verbose=-1).fit(frame, Y).booster_.save_model(
         tmp_path / "m.txt"
     )
-    first, second = inspected(tmp_path / "m.json"), inspected(tmp_path / "m.txt")
+    first, second = inspect_model(tmp_path / "m.json"), inspect_model(tmp_path / "m.txt")
     assert (first["objective"], second["objective"]) == ("binary:logistic", "binary sigmoid:1")
     assert first["features"] == second["features"] == ["a", "b", "c"]
     assert first["trees"] == second["trees"] == 3
 
 
 @pytest.mark.parametrize("labels", [Y, np.digitize(X[:, 0], [-0.5, 0.5])], ids=["two", "three"])
-def test_the_binary_form_of_xgboost_tells_what_the_text_tells(tmp_path: Path, labels: Any) -> None:
+def test_the_binary_form_of_xgboost_has_the_fields_of_the_text_form(tmp_path: Path, labels: Any) -> None:
     estimator = xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(X, labels)
     estimator.save_model(tmp_path / "m.ubj")
     estimator.save_model(tmp_path / "m.json")
-    text, binary = inspected(tmp_path / "m.json"), inspected(tmp_path / "m.ubj")
-    held = {"format", "objective", "features", "columns", "classes", "trees"}
-    assert {key: binary[key] for key in held} == {key: text[key] for key in held}
+    text, binary = inspect_model(tmp_path / "m.json"), inspect_model(tmp_path / "m.ubj")
+    keys = {"format", "objective", "features", "columns", "classes", "trees"}
+    assert {key: binary[key] for key in keys} == {key: text[key] for key in keys}
 
 
-def test_a_cut_binary_file_is_told_as_damaged(tmp_path: Path) -> None:
+def test_a_cut_binary_file_is_reported_as_damaged(tmp_path: Path) -> None:
     xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(X, Y).save_model(tmp_path / "m.ubj")
     (tmp_path / "m.ubj").write_bytes((tmp_path / "m.ubj").read_bytes()[:-9])
-    assert "breaks off" in inspected(tmp_path / "m.ubj")["damaged"]
+    assert "unexpected end" in inspect_model(tmp_path / "m.ubj")["damaged"]
 
 
 def test_code_is_named_and_not_run(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    told = inspected(f"{file}:build")
-    assert (told["told"], told["sha256"]) == ("code you own, not run", hashlib.sha256(file.read_bytes()).hexdigest())
-    assert inspected("no.such:build")["told"] == "code you own, not run"
+    contents = inspect_model(f"{file}:build")
+    assert (contents["note"], contents["sha256"]) == (
+        "your own code, not run",
+        hashlib.sha256(file.read_bytes()).hexdigest(),
+    )
+    assert inspect_model("no.such:build")["note"] == "your own code, not run"
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     for place in ("absent.skops", "absent.py"):
         with pytest.raises(InputError, match=f"there is no file {place}"):
-            inspected(place)
+            inspect_model(place)
 
 
 def test_hostile_names_stay_on_their_line(tmp_path: Path) -> None:
     safetensors.torch.save_file({"a\x1b[2J\nb": torch.zeros(1)}, tmp_path / "w.safetensors")
-    assert list(inspected(tmp_path / "w.safetensors")["tensors"]) == ["a\\x1b[2J\\nb"]
+    assert list(inspect_model(tmp_path / "w.safetensors")["tensors"]) == ["a\\x1b[2J\\nb"]
 
 
-def test_everything_told_is_plain_data(tmp_path: Path) -> None:
+def test_all_contents_are_plain_data(tmp_path: Path) -> None:
     onnx_file(tmp_path / "m.onnx")
     torch.save({"a": torch.zeros(1)}, tmp_path / "w.pt")
     for name in ("m.onnx", "w.pt"):
-        told = inspected(tmp_path / name)
-        assert json.loads(json.dumps(told)) == told
+        contents = inspect_model(tmp_path / name)
+        assert json.loads(json.dumps(contents)) == contents

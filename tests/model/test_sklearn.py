@@ -47,7 +47,7 @@ def test_a_pipeline_is_explained_in_raw_columns_one_player_each(kind: str) -> No
     assert_allclose(case.output, fitted.predict_proba(frame[:5])[:, 1])
     result = explain.shapley(case, remove=Marginal(frame[:20]))
     assert_allclose(result.residual, 0.0, atol=1e-12)
-    assert result.shown[0] == (str(DATA["age"][0]), f"{DATA['income'][0]:.6g}", DATA["purpose"][0])
+    assert result.part_texts[0] == (str(DATA["age"][0]), f"{DATA['income'][0]:.6g}", DATA["purpose"][0])
 
 
 def test_a_pandas_and_a_polars_frame_give_the_same_shapley_values() -> None:
@@ -118,7 +118,7 @@ def test_the_caller_may_choose_the_scores() -> None:
 
 
 @pytest.mark.parametrize(
-    ("estimator", "error", "told"),
+    ("estimator", "error", "message"),
     [
         (KMeans(2, n_init=1, random_state=0).fit(X), CapabilityError, "KMeans is neither a classifier nor a regressor"),
         (StandardScaler().fit(X), CapabilityError, "StandardScaler is neither"),
@@ -128,9 +128,9 @@ def test_the_caller_may_choose_the_scores() -> None:
     ids=lambda thing: "" if isinstance(thing, str) else str(thing),
 )
 def test_an_estimator_that_answers_no_such_question_is_refused(
-    estimator: Any, error: type[Exception], told: str
+    estimator: Any, error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         assay.wrap(estimator)
 
 

@@ -1,4 +1,4 @@
-"""Any torch net over token ids as a model of texts."""
+"""The adapter for torch nets of token ids."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def test_rows_are_embeddings_and_the_ids_stay_whole():
     assert torch.equal(case.rows.x, reader().embed(ids).detach())
     net = reader()
     assert_allclose(case.prediction, net(ids, case.rows.carried["attention_mask"]).detach(), atol=1e-12)
-    assert case.shown() == (("not", "a", "dull", "film"), ("bad", "film", "", ""), ("a", "good", "good", ""))
+    assert case.part_texts() == (("not", "a", "dull", "film"), ("bad", "film", "", ""), ("a", "good", "good", ""))
 
 
 def test_the_embedding_may_be_a_layer_around_the_table():
@@ -41,7 +41,7 @@ def test_the_embedding_may_be_a_layer_around_the_table():
         assay.case(assay.model.text(reader(), whitespace, embedding="head"), TEXTS)
 
 
-def test_one_token_may_be_the_start_and_the_stand_in():
+def test_a_token_embedding_may_be_the_baseline_and_the_replacement():
     case = textual()
     start = assay.model.token_embedding(case.model, "a")
     assert_allclose(start, reader().embed.weight[VOCABULARY.index("a")].detach())
@@ -60,14 +60,14 @@ def test_special_tokens_and_padding_get_no_noise_and_do_not_widen_it():
         assert_allclose(method(alone).values, method(case).values[[1], :2], atol=1e-9)
 
 
-def test_what_a_tokenizer_gives_must_fit():
+def test_tokens_of_wrong_shapes_or_types_are_refused():
     def wrong(**changed):
         model = assay.model.text(reader(), lambda texts: replace(whitespace(texts), **changed), embedding="embed")
         return assay.case(model, TEXTS)
 
-    with pytest.raises(InputError, match="one number a token"):
+    with pytest.raises(InputError, match="each token needs a whole number"):
         wrong(word=np.zeros((3, 2), dtype=int))
-    with pytest.raises(InputError, match="needed are whole"):
+    with pytest.raises(InputError, match="whole numbers \\(row, token\\) are needed"):
         wrong(ids=np.zeros((3, 5)))
     with pytest.raises(InputError, match="of another length"):
         wrong(carried={"attention_mask": np.ones((2, 5))})
@@ -79,14 +79,14 @@ def test_what_a_tokenizer_gives_must_fit():
         assay.model.token_embedding(assay.wrap(torch.nn.Linear(2, 2)), "a")
 
 
-def test_parts_of_ones_own_show_no_words():
+def test_own_features_show_no_words():
     case = textual()
     halves = assay.Features(np.minimum(case.features.index, 1), ("first", "rest"), per_row=True)
     other = assay.case(case.model, TEXTS, features=halves)
-    assert other.shown() == ()
+    assert other.part_texts() == ()
     assert explain.shapley(other).values.shape == (3, 2)
     assert assay.case(case.model, TEXTS, names=["p", "q", "r", "s"]).features.names == ("p", "q", "r", "s")
-    with pytest.raises(InputError, match="2 names for texts of up to 4 parts"):
+    with pytest.raises(InputError, match="2 names for texts of up to 4 features"):
         assay.case(case.model, TEXTS, names=["p", "q"])
 
 
@@ -99,12 +99,12 @@ def test_words_are_pieces_joined_and_gaps_are_closed():
         )
 
     words = assay.case(assay.model.text(reader(), pieces, embedding="embed"), ["x"])
-    assert words.shown() == (("dull", "film"),)
+    assert words.part_texts() == (("dull", "film"),)
     tokens = assay.case(assay.model.text(reader(), pieces, embedding="embed", parts="tokens"), ["x"])
-    assert tokens.shown() == (("du", "ll", "film"),)
+    assert tokens.part_texts() == (("du", "ll", "film"),)
 
 
-def test_models_made_from_one_another_share_one_meter():
+def test_models_derived_from_a_model_share_its_meter():
     case = textual()
     inner = case.from_layer("layer").from_layer("head")
     assert inner.model.meter is case.model.meter

@@ -1,4 +1,4 @@
-"""torch nets as models."""
+"""The adapter for torch nets."""
 
 import copy
 from collections import namedtuple
@@ -13,7 +13,7 @@ from torch import nn
 
 import assay
 from assay.basics.errors import CapabilityError, InputError
-from assay.model.adapters.torch import fingerprint_of
+from assay.model.adapters.torch import net_fingerprint
 
 X = np.random.default_rng(0).normal(size=(4, 4))
 
@@ -24,7 +24,7 @@ def scores(net: nn.Module, x: np.ndarray = X) -> np.ndarray:
 
 
 class Wrapped(nn.Module):
-    """A net that returns its scores inside something else."""
+    """A net that returns its scores in another structure."""
 
     def __init__(self, shape: Any) -> None:
         super().__init__()
@@ -47,21 +47,21 @@ Output = namedtuple("Output", "loss logits")
     ],
     ids=["tuple", "dict", "named tuple", "sequence"],
 )
-def test_output_picks_the_scores_out_of_what_a_net_returns(shape: Any, output: Any) -> None:
+def test_output_selects_the_scores_in_the_return_value(shape: Any, output: Any) -> None:
     case = assay.case(assay.wrap(Wrapped(shape).eval(), output=output), X)
     assert_allclose(case.prediction, scores(nets.small()), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("shape", "told"),
+    ("shape", "message"),
     [
         (lambda s: (s, 1), "returns tuple, not a tensor.*output="),
         (lambda s: s[:, None], r"returns shape \(4, 1, 3\) for 4 rows"),
         (lambda s: s[:1], r"returns shape \(1, 3\) for 4 rows"),
     ],
 )
-def test_outputs_that_are_no_scores_are_refused_with_the_way_out(shape: Any, told: str) -> None:
-    with pytest.raises(CapabilityError, match=told):
+def test_the_error_of_outputs_that_are_no_scores_names_a_fix(shape: Any, message: str) -> None:
+    with pytest.raises(CapabilityError, match=message):
         assay.case(assay.wrap(Wrapped(shape).eval()), X)
 
 
@@ -97,7 +97,7 @@ def test_preprocess_is_inside_the_graph_and_everything_stays_in_the_callers_unit
     assert_allclose(case.prediction, scores(body, (X * 100 - 127) / 128), rtol=1e-4)
 
 
-def test_a_preprocess_that_leaves_torch_is_refused_where_gradients_are_asked() -> None:
+def test_a_preprocess_that_leaves_torch_is_refused_by_gradient_methods() -> None:
     model = assay.wrap(nets.small(), preprocess=lambda x: torch.tensor(x.detach().numpy() * 2))
     case = assay.case(model, X)
     assert np.isfinite(assay.explain.shapley(case).values).all()
@@ -132,7 +132,7 @@ def test_the_model_is_a_copy_that_later_training_does_not_reach() -> None:
     assert_array_equal(assay.case(model, X).prediction, before)
 
 
-def test_the_mark_changes_with_any_weight_or_buffer_and_with_nothing_else() -> None:
+def test_the_fingerprint_changes_with_weights_and_buffers_only() -> None:
     net = nets.small()
     fingerprint = assay.wrap(net).fingerprint
     assert assay.wrap(nets.small(train=True).eval()).fingerprint == fingerprint
@@ -147,14 +147,14 @@ def test_the_mark_changes_with_any_weight_or_buffer_and_with_nothing_else() -> N
     assert assay.wrap(nets.small(), preprocess=lambda x: x / 2).fingerprint != fingerprint
 
 
-def test_a_net_with_empty_and_scalar_parameters_has_a_mark() -> None:
+def test_a_net_with_empty_and_scalar_parameters_has_a_fingerprint() -> None:
     net = nn.Module()
     net.register_buffer("none", torch.empty(0, 3))
     net.register_buffer("one", torch.tensor(2.0))
-    assert len(fingerprint_of(net)) == 32
+    assert len(net_fingerprint(net)) == 32
 
 
-def test_until_gives_a_layers_own_activations_even_if_the_next_works_in_place() -> None:
+def test_up_to_layer_gives_a_layers_activations_even_if_the_next_works_in_place() -> None:
     net = nets.images()
     x = np.random.default_rng(1).normal(size=(2, 3, 6, 6))
     layer = assay.wrap(net).up_to_layer("0")
@@ -168,7 +168,7 @@ def test_until_gives_a_layers_own_activations_even_if_the_next_works_in_place() 
     assert layer.gives == "units"
 
 
-def test_until_shares_the_meter_and_leaves_no_hook() -> None:
+def test_up_to_layer_shares_the_meter_and_leaves_no_hook() -> None:
     model = assay.wrap(nets.images())
     layer = model.up_to_layer("1")
     assay.case(layer, np.zeros((2, 3, 6, 6)), label=0)
@@ -176,7 +176,7 @@ def test_until_shares_the_meter_and_leaves_no_hook() -> None:
     assert not any(module._forward_hooks for module in model.net.modules())
 
 
-def test_a_misspelt_layer_is_answered_with_the_nearest() -> None:
+def test_the_error_of_a_misspelt_layer_names_similar_ones() -> None:
     net = nn.Sequential()
     net.add_module("layer_one", nn.Linear(4, 4))
     with pytest.raises(InputError, match="no layer 'layer_on'; near names: layer_one"):
@@ -214,7 +214,7 @@ def test_carried_inputs_reach_the_net_and_follow_their_rows() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_weights_of_pictures_lie_channels_last_and_the_callers_as_they_did(channels: int) -> None:
+def test_convolution_weights_are_channels_last_and_the_callers_unchanged(channels: int) -> None:
     net = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.Flatten(), nn.Linear(4 * 36, 2))
     before = net[0].weight.stride()
     kept: Any = assay.model.torch(net).net

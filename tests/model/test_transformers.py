@@ -1,4 +1,4 @@
-"""Hugging Face nets as models of texts."""
+"""The adapter for Hugging Face nets."""
 
 import copy
 
@@ -17,16 +17,16 @@ from assay.basics.errors import CapabilityError, InputError
 NETS = {"bert": bert, "gpt2": gpt2, "llama": llama}
 
 
-def asked(net, texts=TEXTS, **options):
+def text_case(net, texts=TEXTS, **options):
     given = {"answers": ["yes", "no"]} if hasattr(net, "lm_head") else {}
     return assay.case(assay.model.transformers(net, tokenizer(), **given, **options), texts, label=1)
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("kind", NETS)
-def test_the_slope_is_that_of_inputs_embeds(kind, attention):
+def test_the_gradient_is_that_of_inputs_embeds(kind, attention):
     net = NETS[kind](attention)
-    case = asked(net)
+    case = text_case(net)
     ids, mask = case.rows.carried["assay at rows"], case.rows.carried["attention_mask"]
     embeds = net.get_input_embeddings()(ids).detach().requires_grad_(True)
     out = net(inputs_embeds=embeds, attention_mask=mask).logits
@@ -41,9 +41,9 @@ def test_the_slope_is_that_of_inputs_embeds(kind, attention):
 
 
 @pytest.mark.parametrize("kind", NETS)
-def test_numbers_do_not_depend_on_how_far_a_text_is_padded(kind):
+def test_values_do_not_depend_on_the_padding(kind):
     net = NETS[kind]()
-    together = asked(net)
+    together = text_case(net)
     for row, text in enumerate(TEXTS):
         alone = assay.case(together.model, [text], ids=[str(row)], label=1)
         assert_allclose(alone.output, together.output[[row]], atol=1e-9)
@@ -52,26 +52,26 @@ def test_numbers_do_not_depend_on_how_far_a_text_is_padded(kind):
             assert_allclose(few, method(together).values[[row], : few.shape[1]], atol=1e-9)
 
 
-def test_words_are_parts_and_are_shown():
-    case = asked(bert())
-    assert case.shown() == (("a", "good", "film", ""), ("not", "bad", "", ""), ("a", "duller", "film", "!"))
+def test_words_are_features_and_are_shown():
+    case = text_case(bert())
+    assert case.part_texts() == (("a", "good", "film", ""), ("not", "bad", "", ""), ("a", "duller", "film", "!"))
     assert case.features.names == ("word 1", "word 2", "word 3", "word 4")
     assert case.features.index[2, :, 0].tolist() == [-1, 0, 1, 1, 2, 3, -1]
     explanation = explain.integrated_gradients(case, steps=8)
     frame = explanation.to_frame()
     assert frame["word"].tolist()[4:6] == ["not", "bad"]
-    assert "top parts of row 0" in repr(explanation)
-    assert case.take([1]).shown() == (("not", "bad", "", ""),)
+    assert "top features of row 0" in repr(explanation)
+    assert case.take([1]).part_texts() == (("not", "bad", "", ""),)
 
 
-def test_tokens_may_be_parts():
-    case = asked(bert(), parts="tokens")
-    assert case.shown()[2] == ("a", "dull", "er", "film", "!")
+def test_tokens_may_be_features():
+    case = text_case(bert(), parts="tokens")
+    assert case.part_texts()[2] == ("a", "dull", "er", "film", "!")
     assert case.features.names[0] == "token 1"
 
 
 def test_special_tokens_and_padding_stay_on_a_path_and_under_removal():
-    case = asked(bert())
+    case = text_case(bert())
     mask = assay.model.token_embedding(case.model, "[MASK]")
     assert_allclose(mask, bert().get_input_embeddings().weight[WORDS.index("[MASK]")].detach())
     for start in (0.0, mask):
@@ -86,13 +86,13 @@ def test_special_tokens_and_padding_stay_on_a_path_and_under_removal():
 
 @pytest.mark.parametrize("target", ["logit", "log_odds", "probability"])
 def test_layers_and_targets_work_on_texts(target):
-    case = asked(bert()).with_target(target=target)
+    case = text_case(bert()).with_target(target=target)
     inner = explain.conductance(case, layer="bert.encoder.layer.0", start=0.0, steps=200)
     assert inner.values.shape == (3, 8)
     assert np.abs(inner.residual).max() < 1e-5
     later = case.from_layer("bert.encoder.layer.0")
     assert_allclose(later.output, case.output, atol=1e-10)
-    assert later.shown() == ()
+    assert later.part_texts() == ()
     chained = later.from_layer("bert.encoder.layer.1")
     assert_allclose(chained.value(chained.rows.x), case.output, atol=1e-10)
     same = case.from_layer("")
@@ -100,40 +100,40 @@ def test_layers_and_targets_work_on_texts(target):
 
 
 def test_an_explanation_of_texts_survives_the_disk(tmp_path):
-    explanation = explain.integrated_gradients(asked(bert()), steps=4)
+    explanation = explain.integrated_gradients(text_case(bert()), steps=4)
     back = assay.load(explanation.save(tmp_path / "text.assay"))
-    assert back.shown == explanation.shown
+    assert back.part_texts == explanation.part_texts
     assert back.values.tobytes() == explanation.values.tobytes()
 
 
 @pytest.mark.parametrize("given", [tuple(TEXTS), np.array(TEXTS), pd.Series(TEXTS), pl.Series(TEXTS)])
 def test_texts_come_in_any_list(given):
-    assert_allclose(asked(bert(), given).output, asked(bert()).output, atol=1e-12)
+    assert_allclose(text_case(bert(), given).output, text_case(bert()).output, atol=1e-12)
 
 
-def test_what_is_no_text_is_refused():
-    model = asked(bert()).model
-    for given, told in (
-        ("a good film", "one text was given"),
-        (["a", None], "row 1: no text but NoneType"),
-        ([["a"]], "no text but list"),
+def test_other_inputs_than_texts_are_refused():
+    model = text_case(bert()).model
+    for given, message in (
+        ("a good film", "the rows are a single text"),
+        (["a", None], "row 1: NoneType, not text"),
+        ([["a"]], "list, not text"),
         (pd.DataFrame({"t": TEXTS}), "column of texts"),
         (["a", "  "], "row 1: the text is empty"),
         ([], "no rows"),
         (["a " * 11], "row 0: 13 tokens; at most 12 fit"),
     ):
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             assay.case(model, given)
 
 
-def test_a_long_text_may_be_cut_and_a_note_says_so():
+def test_a_long_text_may_be_truncated_with_a_note():
     case = assay.case(assay.model.transformers(bert(), tokenizer(), truncate=True), ["not bad", "a " * 30])
     assert case.rows.shape[0] == 12
     assert [note.code for note in case.notes] == ["truncated"]
     assert case.rows.carried["assay at rows"][1, -1] == WORDS.index("[SEP]")
 
 
-def test_nothing_of_the_callers_is_changed():
+def test_the_callers_objects_are_unchanged():
     words, net = tokenizer(pad=False), gpt2()
     before, config = words.backend_tokenizer.to_str(), copy.deepcopy(net.config.to_dict())
     model = assay.model.transformers(net, words, answers=["yes", "no"])
@@ -154,18 +154,18 @@ def test_a_decoder_that_classifies_reads_its_last_real_token():
 
 
 def test_classes_come_from_the_config_the_answers_or_the_vocabulary():
-    assert asked(bert()).model.classes == ("sad", "glad")
-    assert asked(bert(id2label={0: "LABEL_0", 1: "LABEL_1"}, label2id={})).model.classes == ()
-    assert asked(llama()).model.classes == ("yes", "no")
+    assert text_case(bert()).model.classes == ("sad", "glad")
+    assert text_case(bert(id2label={0: "LABEL_0", 1: "LABEL_1"}, label2id={})).model.classes == ()
+    assert text_case(llama()).model.classes == ("yes", "no")
     free = assay.model.transformers(llama(), tokenizer())
     assert free.classes == tuple(WORDS)
-    assert asked(bert()).model.about["read"] == "first"
-    assert asked(llama()).model.about["read"] == "last"
+    assert text_case(bert()).model.about["read"] == "first"
+    assert text_case(llama()).model.about["read"] == "last"
     single = assay.model.transformers(bert(num_labels=1, id2label={0: "x"}), tokenizer())
     assert single.gives == "values"
 
 
-def test_what_cannot_be_asked_is_refused():
+def test_unsupported_nets_and_options_are_refused():
     with pytest.raises(InputError, match="answers are for language models"):
         assay.model.transformers(bert(), tokenizer(), answers=["yes", "no"])
     with pytest.raises(InputError, match="is 2 tokens"):
@@ -189,7 +189,7 @@ class Headed(torch.nn.Module):
         return self.head((states * weight).sum(1) / weight.sum(1))
 
 
-def test_an_encoder_with_a_head_of_ones_own_works():
+def test_an_encoder_with_an_own_head_works():
     torch.manual_seed(3)
     model = assay.model.transformers(Headed(), tokenizer(), classes=["a", "b", "c"])
     assert model.encode.embedding == "encoder.embeddings.word_embeddings"
@@ -200,27 +200,27 @@ def test_an_encoder_with_a_head_of_ones_own_works():
 
 
 def test_words_without_word_ids_begin_after_spaces():
-    from assay.model.adapters.transformers import _joined, _spaced
+    from assay.model.adapters.transformers import _join_words, _words_by_spaces
 
     text = "Hello there, you"
     places = [(0, 0), (0, 3), (3, 5), (5, 11), (11, 12), (12, 16)]
-    word = _spaced(text, places, [True] + [False] * 5)
+    word = _words_by_spaces(text, places, [True] + [False] * 5)
     assert word == [-1, 0, 0, 1, 1, 2]
-    assert _joined(text, word, places) == ["Hello", "there,", "you"]
+    assert _join_words(text, word, places) == ["Hello", "there,", "you"]
 
 
-def test_a_scrambled_net_still_reads_texts():
+def test_a_randomised_net_still_reads_texts():
     from assay.basics.seed import Seed
     from assay.model.transformations.randomise_weights import randomise_weights
 
-    case = asked(bert())
+    case = text_case(bert())
     other = randomise_weights(case.model, Seed(0))
-    again = assay.case(other, TEXTS, label=1)
-    assert np.abs(again.output - case.output).max() > 1e-6
+    randomised = assay.case(other, TEXTS, label=1)
+    assert np.abs(randomised.output - case.output).max() > 1e-6
     assert other.meter is case.model.meter
 
 
-def test_a_slow_tokenizer_tells_tokens_alone():
+def test_a_slow_tokenizer_gives_tokens_only():
     class Slow:
         is_fast = False
 

@@ -1,4 +1,4 @@
-"""XGBoost and LightGBM as models."""
+"""The adapters for XGBoost and LightGBM."""
 
 from typing import Any
 
@@ -39,8 +39,8 @@ def boosted(kind: str, task: str, **options: Any) -> Any:
 
 
 def raw(estimator: Any, x: Any) -> np.ndarray:
-    told = {"output_margin": True} if "XGB" in type(estimator).__name__ else {"raw_score": True}
-    return np.asarray(estimator.predict(x, **told), dtype=float).reshape(len(x), -1)
+    options = {"output_margin": True} if "XGB" in type(estimator).__name__ else {"raw_score": True}
+    return np.asarray(estimator.predict(x, **options), dtype=float).reshape(len(x), -1)
 
 
 BOTH = pytest.mark.parametrize("kind", ["xgboost", "lightgbm"])
@@ -94,7 +94,7 @@ def test_frames_and_arrays_may_be_mixed_without_warnings(kind: str, fit_on: str,
 
 
 @BOTH
-def test_at_the_end_of_a_pipeline_the_raw_score_is_read_too(kind: str) -> None:
+def test_the_raw_score_is_read_at_the_end_of_a_pipeline(kind: str) -> None:
     columns = ColumnTransformer([("text", OneHotEncoder(), ["purpose"])], remainder="passthrough")
     frame = FRAME.astype({"purpose": str, "band": int})
     last = boosted(kind, "classes")
@@ -105,7 +105,7 @@ def test_at_the_end_of_a_pipeline_the_raw_score_is_read_too(kind: str) -> None:
 
 
 @BOTH
-def test_the_mark_follows_the_fit_and_not_the_use(kind: str) -> None:
+def test_the_fingerprint_depends_on_the_fit_and_not_on_use(kind: str) -> None:
     one, same = (boosted(kind, "classes").fit(FRAME, TWO) for _ in range(2))
     fingerprint = assay.wrap(one).fingerprint
     one.predict(FRAME)
@@ -127,7 +127,7 @@ def test_a_booster_gives_the_margins_of_its_estimator(kind: str, labels: np.ndar
 
 
 @BOTH
-def test_a_boosters_objective_tells_values_from_margins(kind: str) -> None:
+def test_a_boosters_objective_decides_between_values_and_margins(kind: str) -> None:
     objective = "count:poisson" if kind == "xgboost" else "poisson"
     estimator = boosted(kind, "values", objective=objective).fit(FRAME, THREE)
     case = assay.case(assay.wrap(booster_of(estimator)), FRAME)
@@ -152,7 +152,7 @@ def test_a_booster_takes_plain_numbers_in_every_form(kind: str) -> None:
 
 
 @BOTH
-def test_the_callers_booster_stays_as_it_was(kind: str) -> None:
+def test_the_callers_booster_is_unchanged(kind: str) -> None:
     booster = booster_of(boosted(kind, "classes").fit(FRAME, TWO))
     before = booster.save_raw("ubj") if kind == "xgboost" else booster.model_to_string()
     assay.case(assay.wrap(booster), FRAME)
@@ -174,7 +174,7 @@ def test_text_and_categories_of_polars_are_those_of_the_pandas_frame_trained_on(
 def test_a_lightgbm_model_trained_on_numbers_refuses_text() -> None:
     model = assay.wrap(booster_of(boosted("lightgbm", "classes").fit(FRAME[["age", "income"]].to_numpy(), TWO)))
     frame = pl.DataFrame({"age": [30.0, 40.0], "purpose": ["car", "tv"]})
-    with pytest.raises(InputError, match="the model learnt 0 such columns"):
+    with pytest.raises(InputError, match="the model was trained on 0 such columns"):
         _ = assay.case(model, frame).prediction
 
 
@@ -185,5 +185,5 @@ def test_an_unfitted_estimator_is_refused() -> None:
 
 @BOTH
 def test_scores_other_than_the_raw_ones_are_refused(kind: str) -> None:
-    with pytest.raises(InputError, match="boosted trees are asked for raw scores"):
+    with pytest.raises(InputError, match="boosted trees give raw scores"):
         assay.wrap(boosted(kind, "classes").fit(FRAME, TWO), output="probabilities")

@@ -1,4 +1,4 @@
-"""One door for every kind of trained model."""
+"""The choice of an adapter by ``wrap``."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from assay.basics.errors import CapabilityError, InputError
 ESTIMATOR = LogisticRegression().fit(np.eye(2), [0, 1])
 
 
-def test_a_model_passes_through() -> None:
+def test_a_model_is_returned_unchanged() -> None:
     model = assay.wrap(nets.small())
     assert assay.wrap(model) is model
 
@@ -24,22 +24,22 @@ def test_each_kind_finds_its_adapter() -> None:
     assert assay.wrap(len, output="values").name == "len"
 
 
-def test_a_function_must_say_what_it_returns() -> None:
-    with pytest.raises(InputError, match="len is a function: say what it returns with output='logits'"):
+def test_a_function_needs_the_kind_of_its_output() -> None:
+    with pytest.raises(InputError, match="len is a function: state what it returns with output='logits'"):
         assay.wrap(len)
 
 
 @pytest.mark.parametrize("thing", ["model.pt", 3, {"a": 1}, None])
-def test_what_is_no_model_is_refused(thing: Any) -> None:
-    with pytest.raises(CapabilityError, match="is no model assay knows"):
+def test_unsupported_objects_are_refused(thing: Any) -> None:
+    with pytest.raises(CapabilityError, match="is not a supported model"):
         assay.wrap(thing)
 
 
 def test_a_device_is_for_nets() -> None:
-    with pytest.raises(InputError, match="device='cpu' has a meaning for torch nets only"):
+    with pytest.raises(InputError, match="device='cpu' applies to torch nets only"):
         assay.wrap(ESTIMATOR, device="cpu")
 
 
-def test_picking_an_output_by_function_is_for_nets() -> None:
+def test_an_output_function_is_for_nets() -> None:
     with pytest.raises(InputError, match="torch nets only; LogisticRegression is none"):
         assay.wrap(ESTIMATOR, output=lambda out: out)

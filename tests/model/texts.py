@@ -1,4 +1,4 @@
-"""Small random Hugging Face nets and a tokenizer made by hand, for tests of nets that read text."""
+"""Small random Hugging Face nets and a small tokenizer, for tests of nets that read text."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Results made by hand, with every kind of field a result can have."""
+"""Results written by hand, with every kind of field a result can have."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def made(method: str = "shapley", **options: Any) -> Provenance:
+def provenance(method: str = "shapley", **options: Any) -> Provenance:
     return Provenance(
         method=method,
         verb="explain",
@@ -43,13 +43,13 @@ def made(method: str = "shapley", **options: Any) -> Provenance:
 
 
 def explanation(values: Any = ((3.0, -1.0), (0.5, np.nan)), **fields: Any) -> Explanation:
-    held = np.array(values, dtype=np.float64)
-    rows, parts = held.shape
+    array = np.array(values, dtype=np.float64)
+    rows, parts = array.shape
     plain: dict[str, Any] = {
-        "provenance": made(**OPTIONS),
+        "provenance": provenance(**OPTIONS),
         "notes": (Note("train-mode", "a <b>note</b> über alles", ("r0",)), Note("undefined", "one row")),
-        "values": held,
-        "stderr": np.full(held.shape, 0.1),
+        "values": array,
+        "stderr": np.full(array.shape, 0.1),
         "base": np.full(rows, 1.0),
         "output": np.full(rows, 3.25),
         "features": integer_map([*range(parts), -1]),
@@ -57,7 +57,7 @@ def explanation(values: Any = ((3.0, -1.0), (0.5, np.nan)), **fields: Any) -> Ex
         "x": np.ones((rows, parts + 1), dtype=np.float32),
         "labels": ("cat",) * rows,
         "dense": np.ones((rows, parts + 1)),
-        "shown": (("1", "a"),) * rows,
+        "part_texts": (("1", "a"),) * rows,
         "extra": {"curve": np.arange(3.0)},
         "meaning": "what it means",
     }
@@ -65,24 +65,24 @@ def explanation(values: Any = ((3.0, -1.0), (0.5, np.nan)), **fields: Any) -> Ex
 
 
 def score(values: Any = (0.5, np.nan, 1.5), **fields: Any) -> Score:
-    held = np.array(values, dtype=np.float64)
-    ids = tuple(map(str, range(len(held))))
-    made_ = replace(made("deletion"), verb="evaluate")
+    array = np.array(values, dtype=np.float64)
+    ids = tuple(map(str, range(len(array))))
+    made_ = replace(provenance("deletion"), verb="evaluate")
     return Score(
-        **({"provenance": made_, "notes": (), "values": held, "ids": ids, "better": "lower", "of": "shapley"} | fields)
+        **({"provenance": made_, "notes": (), "values": array, "ids": ids, "better": "lower", "of": "shapley"} | fields)
     )
 
 
 def attack_result() -> AttackResult:
     two = np.array([1.0, 2.0])
     return AttackResult(
-        provenance=made("pgd"),
+        provenance=provenance("pgd"),
         notes=(),
         x=np.zeros((2, 3), dtype=np.float32),
         ids=("a", "b"),
         success=np.array([True, False]),
-        kept=np.array([False, True]),
-        moved=two,
+        prediction_unchanged=np.array([False, True]),
+        distance=two,
         before=two,
         after=-two,
         random=two,
@@ -92,7 +92,7 @@ def attack_result() -> AttackResult:
 
 def certificate() -> Certificate:
     return Certificate(
-        provenance=made("mus"),
+        provenance=provenance("mus"),
         notes=tuple(Note("n", f"note {i}") for i in range(5)),
         bounds={"incremental": np.array([1.0, np.nan]), "decremental": np.array([np.inf, 0.0])},
         ids=("a", "b"),

@@ -7,12 +7,12 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.linear_model import LogisticRegression
-from tests.contract.subjects import ROWS, SUBJECTS, methods, net, neural, offered, options, smooth
+from tests.contract.subjects import ROWS, SUBJECTS, methods, net, neural, required_options, smooth, supports
 
 import assay
 from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import Case
-from assay.engine.declare import NEEDS
+from assay.engine.capabilities import NEEDS
 
 X = torch.as_tensor(ROWS)
 NAMES = ("wolf", "husky", "cat")
@@ -25,13 +25,13 @@ def named(**options: Any) -> Case:
 def test_of_logits_it_is_their_difference() -> None:
     case = neural().with_target(assay.contrast(2))
     assert_allclose(case.output, case.prediction[:, 1] - case.prediction[:, 2], atol=1e-12)
-    assert case.asked == "contrast with 2 of 1"
+    assert case.target_text == "contrast with 2 of 1"
 
 
 def test_a_name_is_looked_up_when_the_case_is_made() -> None:
     case = named(label="wolf", target=assay.contrast("husky"))
     assert_allclose(case.output, case.prediction[:, 0] - case.prediction[:, 1], atol=1e-12)
-    assert (case.asked, case.target.rival) == ("contrast with husky of wolf", 1)
+    assert (case.target_text, case.target.rival) == ("contrast with husky of wolf", 1)
     again = named(label="cat").with_target(assay.contrast("husky"))
     assert_allclose(again.output, case.prediction[:, 2] - case.prediction[:, 1], atol=1e-12)
     assert again.with_target(label="wolf").target is again.target
@@ -81,7 +81,7 @@ GRADIENTS = [
     for method in methods("explain")
     if method.needs & {"gradient"}
     for subject in ("neural", "visual")
-    if offered(method, subject)
+    if supports(method, subject)
 ]
 
 
@@ -89,7 +89,7 @@ GRADIENTS = [
 def test_it_goes_through_every_gradient_method(method: Any, subject: str) -> None:
     case = SUBJECTS[subject]().with_target(assay.contrast(2))
     signed = {"signed": True} if "signed" in method.options else {}
-    found = method.call(case, **options(method, case), **signed)
+    found = method.call(case, **required_options(method, case), **signed)
     assert found.provenance.target == "contrast with 2 of 1"
     assert_allclose(found.output, case.prediction[:, 1] - case.prediction[:, 2], atol=1e-12)
     assert np.isfinite(found.values).all()

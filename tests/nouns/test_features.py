@@ -33,14 +33,14 @@ def test_pooling_and_painting_are_adjoint(cut: Features, root: int) -> None:
 
 @given(cuts(), st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None, derandomize=True)
-def test_spreading_a_mask_is_painting_it_with_padding_kept(cut: Features, root: int) -> None:
+def test_expanded_masks_keep_padding(cut: Features, root: int) -> None:
     keep = np.random.default_rng(root).random((3, len(cut))) < 0.5
     index = cut.index if cut.per_row else np.broadcast_to(cut.index, (3, *cut.shape))
     slow = np.ones(index.shape, dtype=bool)
     for place in np.ndindex(index.shape):
         if index[place] >= 0:
             slow[place] = keep[place[0], index[place]]
-    assert_array_equal(cut.spread(keep, np.arange(3)), slow)
+    assert_array_equal(cut.expand_masks(keep, np.arange(3)), slow)
 
 
 def test_elements_in_any_order_pool_to_their_own_part() -> None:
@@ -55,10 +55,10 @@ def test_groups_join_columns_and_leave_the_rest_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("groups_", "told"), [({"g": ["b"]}, "'b', which is not among"), ({"g": ["a"], "h": ["a"]}, "in two groups")]
+    ("groups_", "message"), [({"g": ["b"]}, "'b', which is not among"), ({"g": ["a"], "h": ["a"]}, "in two groups")]
 )
-def test_groups_refuse_strange_and_repeated_members(groups_: dict[str, list[str]], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_groups_refuse_strange_and_repeated_members(groups_: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         groups(groups_, ["a", "c"])
 
 
@@ -82,9 +82,9 @@ def test_superpixels_give_each_image_its_own_cut_along_its_edges() -> None:
     assert_array_equal(cut.at(np.array([1])).index[0], cut.index[1])
 
 
-def test_padding_is_always_kept_and_gets_no_value() -> None:
+def test_padding_is_always_present_and_gets_no_value() -> None:
     cut = integer_map([0, 1, -1])
-    assert_array_equal(cut.spread(np.zeros((1, 2), dtype=bool), np.array([0])), [[False, False, True]])
+    assert_array_equal(cut.expand_masks(np.zeros((1, 2), dtype=bool), np.array([0])), [[False, False, True]])
     assert_array_equal(cut.map(np.ones((1, 2))), [[1.0, 1.0, 0.0]])
     assert_array_equal(cut.pool(np.array([[1.0, 2.0, 4.0]])), [[1.0, 2.0]])
 
@@ -97,17 +97,17 @@ def test_a_map_per_row_may_leave_parts_empty_in_some_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("index", "told"),
+    ("index", "message"),
     [
-        ([0.0, 1.0], "whole numbers; got float64"),
+        ([0.0, 1.0], "integers; got float64"),
         ([0, 2], r"part\(s\) \[1\] of the feature map are empty"),
         ([-2, 0], "found -2 … 0"),
-        ([], "found|whole numbers"),
+        ([], "found|integers"),
         ([-1, -1], "found -1"),
     ],
 )
-def test_a_map_that_is_no_cut_is_refused(index: list[float], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_map_that_is_no_cut_is_refused(index: list[float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         integer_map(index)
 
 
@@ -122,6 +122,8 @@ def test_names_may_come_in_any_sequence() -> None:
     assert columns(pd.Index(["a", "b"])).names == elements((2,), np.array(["a", "b"])).names == ("a", "b")
 
 
-def test_the_mark_changes_with_the_cut_and_with_the_names() -> None:
-    marks = {integer_map(index, names).fingerprint for index in ([0, 1], [1, 0]) for names in (["a", "b"], ["a", "c"])}
-    assert len(marks) == 4
+def test_the_fingerprint_changes_with_the_map_and_with_the_names() -> None:
+    fingerprints = {
+        integer_map(index, names).fingerprint for index in ([0, 1], [1, 0]) for names in (["a", "b"], ["a", "c"])
+    }
+    assert len(fingerprints) == 4

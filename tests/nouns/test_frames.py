@@ -103,11 +103,11 @@ def test_a_category_that_the_columns_type_does_not_know_is_refused_and_leaves_no
     with pytest.raises(InputError, match=r"'town' has no category 'z'"):
         table.encode(other)
     with pytest.raises(InputError, match="'z'"):
-        table.code(0, "z")
+        table.encode_value(0, "z")
     assert table.decode(matrix)["town"].to_list() == ["a"]
 
 
-def test_the_mark_of_rows_does_not_depend_on_the_codes() -> None:
+def test_the_fingerprint_of_rows_does_not_depend_on_the_codes() -> None:
     frame = pl.DataFrame({"t": ["a", "b"], "n": [1.0, 2.0]})
     fresh, used = Table.of(frame), Table.of(frame)
     used.encode(pl.DataFrame({"t": ["b"], "n": [0.0]}))

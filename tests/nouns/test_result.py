@@ -1,4 +1,4 @@
-"""What comes back."""
+"""Results: explanations, scores, attack results, certificates."""
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,7 @@ def test_a_tenth_of_ten_parts_is_one_part() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.5, -1.0])
 def test_a_share_that_is_none_is_refused(share: float) -> None:
-    with pytest.raises(InputError, match="fraction of the parts"):
+    with pytest.raises(InputError, match="fraction of the features"):
         specimens.explanation().top(share)
 
 
@@ -124,5 +124,5 @@ def test_an_interval_holds_the_mean_and_widens_with_its_level() -> None:
 
 def test_a_certificates_bounds_are_attributes() -> None:
     assert_array_equal(specimens.certificate().incremental, [1.0, np.nan])
-    with pytest.raises(AttributeError, match="incremental, decremental, not 'radius'"):
+    with pytest.raises(AttributeError, match="incremental, decremental; there is no 'radius'"):
         specimens.certificate().radius  # noqa: B018  # reading it is what fails

@@ -1,4 +1,4 @@
-"""What is asked of outputs, against slow formulas in float64."""
+"""Targets against slow formulas in float64."""
 
 import math
 from typing import Any
@@ -108,17 +108,17 @@ def test_a_probability_of_nought_has_infinite_odds_and_no_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "gives", "told"),
+    ("name", "gives", "message"),
     [
-        ("logit", "probabilities", "Ask for log_odds"),
+        ("logit", "probabilities", "Use log_odds"),
         ("probability", "values", "target='value'"),
         ("margin", "values", "target='value'"),
         ("decision", "units", "gives units"),
         ("value", "logits", "needs a regression"),
     ],
 )
-def test_a_question_the_outputs_cannot_answer_says_which_to_ask(name: str, gives: str, told: str) -> None:
-    with pytest.raises(CapabilityError, match=told):
+def test_a_target_that_the_outputs_do_not_support_names_alternatives(name: str, gives: str, message: str) -> None:
+    with pytest.raises(CapabilityError, match=message):
         ask(name, LOGITS, LABEL, gives, "numpy")
 
 

@@ -44,7 +44,7 @@ NETS: dict[str, Callable[[], Any]] = {"relu": nets.mlp, "tanh": tanhs, "conv": n
 
 
 def asked(net: Any) -> tuple[Case, torch.Tensor]:
-    case = nets.asked(net)
+    case = nets.make_case(net)
     return case, case.rows.x.clone().requires_grad_(True)
 
 
@@ -106,7 +106,7 @@ def test_grad_cam_agrees(layer: str, signed: bool) -> None:
 
 
 def test_guided_grad_cam_is_guided_backprop_times_the_enlarged_map() -> None:
-    case, net = nets.asked(nets.conv()), nets.conv()
+    case, net = nets.make_case(nets.conv()), nets.conv()
     theirs = attr.GuidedGradCam(net, net[0]).attribute(case.rows.x.clone().requires_grad_(True), target=1)
     ours = explain.guided_backprop(case).map() * explain.grad_cam(case, layer="0").extra["map"][:, None]
     agree(ours, theirs)

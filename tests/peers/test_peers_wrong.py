@@ -95,8 +95,8 @@ LIFTED: dict[str, tuple[Callable[[], nn.Module], float]] = {
 @pytest.mark.parametrize("name", LIFTED)
 def test_deep_lift_is_complete_where_captum_takes_the_plain_gradient(captum: Any, name: str) -> None:
     make, recorded = LIFTED[name]
-    net, x = nets.filled(make()), nets.drawn(3, 5)
-    start = 0.4 * nets.drawn(3, 5, seed=8)
+    net, x = nets.filled(make()), nets.normal_tensor(3, 5)
+    start = 0.4 * nets.normal_tensor(3, 5, seed=8)
     ours = explain.deep_lift(asked(net, x), start=start)
     assert np.abs(ours.residual).max() <= EXACT
     theirs = lifted(captum, net, x, start).sum(1)
@@ -104,8 +104,8 @@ def test_deep_lift_is_complete_where_captum_takes_the_plain_gradient(captum: Any
 
 
 def test_deep_lift_is_complete_where_captum_loses_a_pool_right_after_a_rectifier(captum: Any) -> None:
-    net, x = nets.filled(nets.conv_relu_pool()), nets.drawn(3, 2, 6, 6)
-    start = 0.4 * nets.drawn(3, 2, 6, 6, seed=8)
+    net, x = nets.filled(nets.conv_relu_pool()), nets.normal_tensor(3, 2, 6, 6)
+    start = 0.4 * nets.normal_tensor(3, 2, 6, 6, seed=8)
     ours = explain.deep_lift(asked(net, x), start=start)
     assert np.abs(ours.residual).max() <= EXACT
     theirs = lifted(captum, net, x, start).sum((1, 2, 3))
@@ -113,7 +113,7 @@ def test_deep_lift_is_complete_where_captum_loses_a_pool_right_after_a_rectifier
 
 
 def test_a_softmax_head_knows_no_batch_mates_where_captum_takes_their_mean(captum: Any) -> None:
-    net, x, start = nets.filled(nets.softmax_head()), nets.drawn(3, 5), torch.zeros(3, 5, dtype=torch.float64)
+    net, x, start = nets.filled(nets.softmax_head()), nets.normal_tensor(3, 5), torch.zeros(3, 5, dtype=torch.float64)
     x[1:] *= 4
     case = asked(net, x)
     ours, alone = explain.deep_lift(case), explain.deep_lift(case.take([0]))
@@ -128,8 +128,8 @@ def test_pooled_positions_that_agree_know_no_batch_mates_where_captum_reads_the_
     net = nets.filled(nn.Sequential(first, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 3)))
     with torch.no_grad():
         first.weight -= first.weight.mean((1, 2, 3), keepdim=True)  # blind to what is added to all of its window
-    x = nets.drawn(3, 2, 6, 6)
-    start = x - 0.4 * nets.drawn(3, 2, 6, 6, seed=8)
+    x = nets.normal_tensor(3, 2, 6, 6)
+    start = x - 0.4 * nets.normal_tensor(3, 2, 6, 6, seed=8)
     start[1:, :, :4] = x[1:, :, :4] - 0.5
     case = asked(net, x)
     ours = explain.deep_lift(case, start=start)
@@ -148,7 +148,7 @@ def test_pooled_positions_that_agree_know_no_batch_mates_where_captum_reads_the_
 def test_functional_rectifiers_are_rectifiers_where_captum_gives_the_gradient(
     captum: Any, ours: str, theirs: str
 ) -> None:
-    x = nets.drawn(3, 5)
+    x = nets.normal_tensor(3, 5)
     module = nets.filled(nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3)))
     function = nets.filled(nets.functional_net(functional.relu))
     known = getattr(captum, theirs)(module).attribute(x.clone().requires_grad_(True), target=1).numpy()
@@ -179,7 +179,7 @@ LEAKS: dict[str, Callable[[], nn.Module]] = {
 
 @pytest.mark.parametrize("name", ["gate", "F.gelu"])
 def test_relevance_is_conserved_where_captum_leaks(captum: Any, name: str) -> None:
-    net, x = unbiased(LEAKS[name]()), nets.drawn(3, 5)
+    net, x = unbiased(LEAKS[name]()), nets.normal_tensor(3, 5)
     ours = explain.lrp(asked(net, x), composite="epsilon", epsilon=1e-12)
     assert np.abs(ours.output - ours.values.sum(1) - ours.extra["absorbed"]).max() <= EXACT
     assert np.abs(ours.extra["absorbed"]).max() <= EXACT
@@ -188,7 +188,7 @@ def test_relevance_is_conserved_where_captum_leaks(captum: Any, name: str) -> No
 
 
 def test_nothing_is_left_on_the_layers_where_captum_leaves_activations(captum: Any) -> None:
-    net, x = nets.filled(nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))), nets.drawn(3, 5)
+    net, x = nets.filled(nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))), nets.normal_tensor(3, 5)
     before = {name: sorted(vars(module)) for name, module in net.named_modules()}
     explain.lrp(asked(net, x))
     assert {name: sorted(vars(module)) for name, module in net.named_modules()} == before
@@ -199,7 +199,7 @@ def test_nothing_is_left_on_the_layers_where_captum_leaves_activations(captum: A
 
 @pytest.mark.parametrize(("name", "recorded"), [("residual", 0.1), ("torch.sigmoid", 0.02), ("LayerNorm", 0.05)])
 def test_relevance_is_conserved_where_zennit_doubles_leaks_or_loses_it(zennit: Any, name: str, recorded: float) -> None:
-    net, x = unbiased(LEAKS[name]()), nets.drawn(3, 5)
+    net, x = unbiased(LEAKS[name]()), nets.normal_tensor(3, 5)
     ours = explain.lrp(asked(net, x), composite="epsilon", epsilon=1e-12)
     assert np.abs(ours.output - ours.values.sum(1) - ours.extra["absorbed"]).max() <= EXACT
     rules = [
@@ -223,7 +223,7 @@ def test_a_residual_passes_once_what_zennit_passes_twice(zennit: Any) -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x + self.branch(x)
 
-    net, x = nets.filled(Residual()), nets.drawn(3, 5)
+    net, x = nets.filled(Residual()), nets.normal_tensor(3, 5)
     ours = explain.lrp(asked(net, x), composite="epsilon", epsilon=1e-12)
     assert_allclose(ours.values.sum(1), ours.output, atol=EXACT)
     chosen = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0], dtype=torch.float64)
@@ -238,8 +238,8 @@ def test_a_residual_passes_once_what_zennit_passes_twice(zennit: Any) -> None:
 @pytest.mark.parametrize("name", ["LayerNorm", "F.gelu", "F.relu"])
 def test_deep_lift_is_complete_where_shaps_deep_explainer_is_not(shap: Any, name: str) -> None:
     make, _ = LIFTED[name]
-    net, x = nets.filled(make()), nets.drawn(3, 5)
-    start = 0.4 * nets.drawn(1, 5, seed=8)
+    net, x = nets.filled(make()), nets.normal_tensor(3, 5)
+    start = 0.4 * nets.normal_tensor(1, 5, seed=8)
     ours = explain.deep_lift(asked(net, x), start=start[0])
     assert np.abs(ours.residual).max() <= EXACT
     theirs = shap.DeepExplainer(net, start).shap_values(x, check_additivity=False)[:, :, 1].sum(1)

@@ -15,16 +15,16 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from scipy.stats import spearmanr
-from tests.evaluate.settings import saying
+from tests.evaluate.settings import replace_values
 from tests.peers.quantus_setting import asked, fed, gradient, kept_rng, loaded, theirs
 
 import assay
 from assay import Constant, NoisyLinear, evaluate, explain
 from assay.cases.case import Case
-from assay.cases.inpainting import inpainted
-from assay.engine.neighbourhoods.neighbourhood import moved
-from assay.engine.removal.ordered_removal import ordered_curve
-from assay.engine.removal.random_removal import coin_flips, without_share
+from assay.cases.inpainting import inpaint
+from assay.engine.neighbourhoods.neighbourhood import perturbed_rows
+from assay.engine.removal.ordered_removal import perturbation_curve
+from assay.engine.removal.random_removal import bernoulli_coalitions, fixed_size_coalitions
 from assay.engine.search.ball import Ball
 from assay.model.transformations.randomise_weights import randomise_weights
 from assay.nouns.results.result import Explanation
@@ -51,7 +51,7 @@ def quantus(monkeypatch: pytest.MonkeyPatch) -> Any:
 def drawn(case: Case, seed: int = 1) -> Explanation:
     """An explanation that says anything: no two parts alike, of both signs."""
     values = np.random.default_rng(seed).normal(size=(len(case), len(case.features)))
-    return saying(explain.constant(case), values)
+    return replace_values(explain.constant(case), values)
 
 
 def by_pixel(explanation: Explanation) -> np.ndarray:
@@ -74,7 +74,7 @@ def test_pixel_flipping_is_morf_without_the_intact_picture(quantus: Any, steps: 
     curves = theirs(quantus.PixelFlipping(features_in_step=144 // steps, **PLAIN, **NOTHING), net, case, e.values)
     of_all_points = (case.output + np.sum(curves, axis=1)) / (steps + 1)
     assert_allclose(evaluate.morf(e, case, steps=steps).values, of_all_points, rtol=CLOSE)
-    _, ours = ordered_curve(e, case, Constant(0.0), steps)
+    _, ours = perturbation_curve(e, case, Constant(0.0), steps)
     assert_allclose(ours[:, 1:], curves, rtol=CLOSE)
 
 
@@ -83,7 +83,7 @@ def test_deletion_is_pixel_flippings_area_with_the_first_step_over_the_width(qua
     e = drawn(case)
     metric = quantus.PixelFlipping(features_in_step=12, return_auc_per_sample=True, **PLAIN, **NOTHING)
     area = theirs(metric, net, case, e.values)
-    _, curve = ordered_curve(e, case, Constant(0.0), 12)
+    _, curve = perturbation_curve(e, case, Constant(0.0), 12)
     first = (curve[:, 0] + curve[:, 1]) / 2
     assert_allclose(evaluate.deletion(e, case, steps=12).values, (area + first) / 12, rtol=CLOSE)
 
@@ -113,7 +113,7 @@ def test_irof_is_theirs_over_the_parts_with_the_first_step(quantus: Any, monkeyp
     monkeypatch.setattr(module.utils, "get_superpixel_segments", lambda **_: cut)
     metric = quantus.IROF(return_aggregate=False, **PLAIN, **NOTHING)
     area = theirs(metric, net, case, by_pixel(e), softmax=True)
-    _, curve = ordered_curve(e, case, Constant(0.0), 16)
+    _, curve = perturbation_curve(e, case, Constant(0.0), 16)
     first = (1 - curve[:, 1] / curve[:, 0]) / 2  # the trapezium between the intact picture and the first removal
     assert_allclose(evaluate.irof(e, case).values * 16, np.asarray(area) - 1 + first, rtol=CLOSE)
 
@@ -128,12 +128,12 @@ def test_road_fills_in_what_theirs_fills_in(quantus: Any) -> None:
         missing = np.zeros(144, dtype=bool)
         missing[gone] = True
         wanted = fill(arr=picture, indices=gone, noise=0.0)
-        assert_allclose(inpainted(picture, missing.reshape(1, 12, 12)), wanted, rtol=CLOSE)
+        assert_allclose(inpaint(picture, missing.reshape(1, 12, 12)), wanted, rtol=CLOSE)
 
 
 def test_road_of_the_decision_is_theirs_in_one_batch(quantus: Any) -> None:
     net, case = asked(16, target="decision", label="predicted")
-    e = saying(explain.constant(case), explain.input_x_gradient(case.with_target("logit")).values)
+    e = replace_values(explain.constant(case), explain.input_x_gradient(case.with_target("logit")).values)
     shares = (0.25, 0.5, 0.75)
     metric = quantus.ROAD(percentages=[100 * q for q in shares], noise=0.0, **PLAIN)
     accuracy = np.array(list(theirs(metric, net, case, e.values).values()))
@@ -147,7 +147,7 @@ def test_road_of_the_decision_is_theirs_in_one_batch(quantus: Any) -> None:
 
 
 def _row(e: Explanation, one: Case, row: int) -> Explanation:
-    return saying(explain.constant(one), e.values[row : row + 1])
+    return replace_values(explain.constant(one), e.values[row : row + 1])
 
 
 # random removal
@@ -156,7 +156,7 @@ def _row(e: Explanation, one: Case, row: int) -> Explanation:
 def test_faithfulness_correlation_agrees_on_the_same_subsets(quantus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     net, case = asked()
     e = drawn(case)
-    design = without_share(case, 0.25, 60)
+    design = fixed_size_coalitions(case, 0.25, 60)
     gone = iter(np.repeat([np.flatnonzero(~mask) for mask in design.masks], len(case), axis=0))
     monkeypatch.setattr(np.random, "choice", lambda *_, **__: next(gone))
     metric = quantus.FaithfulnessCorrelation(nr_runs=60, subset_size=36, return_aggregate=False, **PLAIN, **NOTHING)
@@ -175,7 +175,7 @@ def test_infidelity_agrees_on_the_same_subsets(quantus: Any) -> None:
     """Quantus' attributions are slopes: they are multiplied by how far each pixel was moved."""
     net, case = asked()
     e = drawn(case)
-    design = coin_flips(case, 16)  # as many as there are patches
+    design = bernoulli_coalitions(case, 16)  # as many as there are patches
     x = case.rows.x.numpy()
     inputs = [np.where(mask.reshape(1, 1, 12, 12), x, 0.0) for mask in design.masks]
     metric = quantus.Infidelity(perturb_patch_sizes=[3], n_perturb_samples=1, perturb_func=fed(inputs), **PLAIN)
@@ -198,7 +198,7 @@ def test_monotonicity_correlation_agrees_with_one_filling(quantus: Any) -> None:
 
 def near(case: Case) -> dict[str, Any]:
     """Our draws, as a perturbation for Quantus."""
-    return {"nr_samples": DRAWS, "perturb_func": fed(moved(case, BALL, (draw,)) for draw in range(DRAWS))}
+    return {"nr_samples": DRAWS, "perturb_func": fed(perturbed_rows(case, BALL, (draw,)) for draw in range(DRAWS))}
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_the_number_of_equal_parts_is_theirs_and_ours(quantus: Any, count: int) 
     values[:, :count] = 0.7
     if count == 144:
         values[:, 0] += 1e-12  # Quantus refuses attributions that are all alike
-    e = saying(explain.constant(case), values)
+    e = replace_values(explain.constant(case), values)
     said = theirs(quantus.EffectiveComplexity(**QUIET), net, case, values)
     assert_allclose(evaluate.effective_parts(e, case).values, said, rtol=CLOSE)
 
@@ -331,18 +331,18 @@ def test_parameter_randomisation_agrees_on_the_same_nets(
 ) -> None:
     net, case = asked()
     e = explain.saliency(case, signed=True)
-    places = ["head", "second", "first"]
+    layers = ["head", "second", "first"]
     nets = [
-        randomise_weights(case.model, case.seed.child("scramble"), places=tuple(places[: k + 1])).net for k in range(3)
+        randomise_weights(case.model, case.seed.child("scramble"), layers=tuple(layers[: k + 1])).net for k in range(3)
     ]
     kind = __import__("sys").modules["quantus.helpers.model.pytorch_model"].PyTorchModel
-    monkeypatch.setattr(kind, "get_random_layer_generator", lambda *_, **__: zip(places, nets))
+    monkeypatch.setattr(kind, "get_random_layer_generator", lambda *_, **__: zip(layers, nets))
     metric = quantus.MPRT(abs=absolute, normalise=True, **QUIET)
     said = theirs(metric, net, case, e.values, explain_func=gradient)
     score = evaluate.parameter_randomisation(e, case, absolute=absolute, cascade=True)
-    for place in places:
+    for place in layers:
         assert_allclose(score.extra[place], said[place], rtol=CLOSE)
-    assert_allclose(score.values, np.mean([said[place] for place in places], axis=0), rtol=CLOSE)
+    assert_allclose(score.values, np.mean([said[place] for place in layers], axis=0), rtol=CLOSE)
 
 
 def test_completeness_is_0_where_theirs_is_true(quantus: Any) -> None:
@@ -352,11 +352,11 @@ def test_completeness_is_0_where_theirs_is_true(quantus: Any) -> None:
     net.forward = lambda x: torch.nn.functional.linear(x.double(), net.weight)  # type: ignore[method-assign]  # one net, another forward
     case = assay.case(assay.wrap(net), torch.tensor([[1.0, 2.0, -1.0, 0.5], [0.5, 4.0, 2.0, 1.0]]).double(), label=1)
     whole = explain.input_x_gradient(case)
-    short = saying(whole, whole.values + np.array([[0.0, 0, 0, 0.5], [0, 0, 0, 0]]))
+    short = replace_values(whole, whole.values + np.array([[0.0, 0, 0, 0.5], [0, 0, 0, 0]]))
     for e in (whole, short):
         said = theirs(quantus.Completeness(**PLAIN, **NOTHING), net, case, e.values)
         gap = np.abs(e.values.sum(axis=1) - case.output)
         assert_allclose(np.asarray(said), gap == 0)
     exact = explain.integrated_gradients(case)
     assert_allclose(evaluate.completeness(exact, case).values, 0.0, atol=1e-12)
-    assert_allclose(evaluate.completeness(saying(exact, short.values), case).values, [0.5, 0.0], atol=1e-12)
+    assert_allclose(evaluate.completeness(replace_values(exact, short.values), case).values, [0.5, 0.0], atol=1e-12)

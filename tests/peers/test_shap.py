@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.contract.subjects import ROWS, curved, lenders, plain
+from tests.contract.subjects import ROWS, curved, loan_pipeline, plain
 
 import assay
 from assay import explain
@@ -71,7 +71,7 @@ def test_a_result_becomes_an_explanation_of_theirs(ours: Any) -> None:
 @pytest.fixture(scope="module")
 def lent() -> Any:
     """Shapley values, sampled, of a frame of numbers and words."""
-    frame, pipeline = lenders()
+    frame, pipeline = loan_pipeline()
     case = assay.case(assay.wrap(pipeline), frame.iloc[:30], label=1)
     return explain.permutation_shapley(case, remove=assay.Marginal(frame.iloc[40:50]), budget=26)
 
@@ -86,7 +86,7 @@ def test_shaps_plots_of_many_rows_accept_our_explanations(lent: Any, name: str) 
 def test_shaps_waterfall_shows_words_as_words(lent: Any) -> None:
     picture = _drawn("waterfall", lent.to_shap()[0])
     told = " ".join(label.get_text() for axis in picture.axes for label in axis.get_yticklabels())
-    assert lent.shown[0][lent.features.names.index("purpose")] in told
+    assert lent.part_texts[0][lent.features.names.index("purpose")] in told
 
 
 def test_errors_and_bounds_go_along(lent: Any) -> None:

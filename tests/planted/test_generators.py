@@ -1,4 +1,4 @@
-"""What is planted: shapes, sameness, truth that a closed form or an intervention confirms, competence measured."""
+"""Benchmark generators: shapes, reproducibility, ground truth by closed form or intervention, model competence."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from assay.basics.seed import Seed
 from assay.cases.removals import Marginal
 from assay.explain import integrated_gradients, saliency, shapley
 from assay.model.adapters.function import function
-from assay.planted import BENCHMARKS, Planted, agreement
-from assay.planted.creatures import NAMES, Creature, creatures
+from assay.planted import BENCHMARKS, BenchmarkCase, agreement
+from assay.planted.gaussian_tables import gaussian_tables, ground_truth_function
 from assay.planted.grid_pointing import CELL, grid_pointing
-from assay.planted.nets import drawn, perceptron
-from assay.planted.tables import planted_function, tables
-from assay.planted.tokens import tokens
+from assay.planted.networks import initialise, perceptron
+from assay.planted.synthetic_birds import NAMES, Bird, synthetic_birds
+from assay.planted.trigger_words import trigger_words
 from assay.planted.watermark import DECOY, TAG, watermark
-from assay.planted.xai_tris import STRENGTH, pictures, xai_tris
+from assay.planted.xai_tris import SIGNAL_STRENGTH, draw_images, xai_tris
 
 pt = pytest.importorskip("torch")
 
 SMALL = {
     "watermark": lambda seed: watermark(seed, follows=1.0, rows=6, train=400),
     "tetrominoes": lambda seed: xai_tris(seed, "xor", rows=6, train=1500),
-    "table": lambda seed: tables(seed, "additive", rows=6, train=800),
-    "trees": lambda seed: tables(seed, "logistic", trees=True, rows=6, train=800),
+    "table": lambda seed: gaussian_tables(seed, "additive", rows=6, train=800),
+    "trees": lambda seed: gaussian_tables(seed, "logistic", trees=True, rows=6, train=800),
     "clusters": lambda seed: BENCHMARKS["clusters"].make(seed, rows=6, train=2000),
     "grid": lambda seed: grid_pointing(seed, rows=6, train=800),
-    "apart": lambda seed: grid_pointing(seed, disconnected=True, rows=6, train=800),
-    "creatures": lambda seed: creatures(seed, rows=6, train=800),
-    "words": lambda seed: tokens(seed, rows=6, train=1500),
+    "disconnected": lambda seed: grid_pointing(seed, disconnected=True, rows=6, train=800),
+    "creatures": lambda seed: synthetic_birds(seed, rows=6, train=800),
+    "words": lambda seed: trigger_words(seed, rows=6, train=1500),
 }
 
 
 @cache
-def small(name: str) -> Planted:
+def small(name: str) -> BenchmarkCase:
     return SMALL[name](Seed(0))
 
 
@@ -61,12 +61,12 @@ def test_rows_truth_and_mask_fit_and_the_truth_agrees_with_itself(name: str) -> 
 def test_competence_is_measured_and_lies_in_its_interval(name: str) -> None:
     competence = small(name).competence
     assert competence.share in competence.interval
-    assert competence.what
-    assert competence.enough == (competence.interval.low >= competence.needed)
+    assert competence.description
+    assert competence.is_sufficient == (competence.interval.low >= competence.required)
 
 
 @pytest.mark.parametrize("name", ["words", "trees"])
-def test_the_same_seed_makes_the_same_and_torch_s_stream_stays(name: str) -> None:
+def test_the_same_seed_makes_the_same_case_and_leaves_torch_s_random_stream(name: str) -> None:
     before = pt.get_rng_state()
     again, other = SMALL[name](Seed(0)), SMALL[name](Seed(1))
     assert pt.equal(before, pt.get_rng_state())
@@ -76,29 +76,29 @@ def test_the_same_seed_makes_the_same_and_torch_s_stream_stays(name: str) -> Non
 
 
 def test_weights_are_drawn_from_the_seed_with_variance_two_over_fan_in() -> None:
-    net = drawn(perceptron(50, 200, 2), Seed(3))
+    net = initialise(perceptron(50, 200, 2), Seed(3))
     weight, bias = net[1].weight.detach().double(), net[1].bias.detach()
     assert float(weight.var()) == pytest.approx(2 / 50, rel=0.05)
     assert not bias.any()
 
 
-def test_tag_and_decoy_stand_on_every_picture_explained() -> None:
+def test_every_explained_image_has_tag_and_decoy() -> None:
     x = np.asarray(small("watermark").case.rows.x)
     assert (x[:, 0, TAG] == 1).all()
     assert (x[:, 0, DECOY] == 1).all()
     assert not small("watermark").mask[:, DECOY.ravel()].any()
 
 
-def test_taking_the_tag_away_lowers_the_score_of_the_tagged_class() -> None:
+def test_removing_the_tag_lowers_the_score_of_the_tagged_class() -> None:
     planted = small("watermark")
     x = planted.case.rows.x.numpy().copy()
     x[:, 0, TAG] = 0.0
     assert (planted.case.value(pt.as_tensor(x)) < planted.case.output).all()
 
 
-@pytest.mark.parametrize("scenario", STRENGTH)
-def test_the_class_can_be_read_inside_the_mask_and_not_outside(scenario) -> None:
-    x, y, mask = pictures(Seed(0), scenario, 4000)
+@pytest.mark.parametrize("scenario", SIGNAL_STRENGTH)
+def test_the_class_depends_on_pixels_inside_the_mask_only(scenario) -> None:
+    x, y, mask = draw_images(Seed(0), scenario, 4000)
     flat = x.reshape(len(x), -1)
     assert mask.sum(axis=1).tolist() == [4 if scenario == "rigid" else 8] * len(x)
     reads = {
@@ -115,12 +115,12 @@ def test_the_class_can_be_read_inside_the_mask_and_not_outside(scenario) -> None
 
 def test_an_unknown_kind_of_table_is_refused() -> None:
     with pytest.raises(InputError, match="there are logistic, additive, xor"):
-        planted_function("linear", 0.5)
+        ground_truth_function("linear", 0.5)
 
 
 @pytest.mark.parametrize("kind", ["logistic", "additive", "xor"])
-def test_shapley_values_of_tables_are_those_that_the_game_finds_with_its_background(kind) -> None:
-    planted, quadratic = small("table"), planted_function(kind, 0.5)
+def test_exact_shapley_values_equal_those_of_the_game_with_the_background(kind) -> None:
+    planted, quadratic = small("table"), ground_truth_function(kind, 0.5)
     x = np.asarray(planted.case.rows.x, dtype=float)
     oracle = case(function(quadratic, name="planted"), x)
     found = shapley(oracle, remove=Marginal(planted.background), budget=64).values
@@ -129,14 +129,14 @@ def test_shapley_values_of_tables_are_those_that_the_game_finds_with_its_backgro
 
 
 def test_conditional_values_share_a_linear_cause_with_its_copy() -> None:
-    quadratic = planted_function("logistic", 0.5)
+    quadratic = ground_truth_function("logistic", 0.5)
     x = np.array([[1.0, 0.0, 0.0, -2.0, 0.0, 0.0]])
     # of the pair (cause, copy): v(cause) = 2 x₀, v(copy) = 2 ρ x₃, v(both) = 2 x₀
     assert_allclose(quadratic.shapley(x, conditional=True)[0, [0, 3]], [(2 + 4) / 2, -2 / 2], atol=1e-12)
 
 
-def test_conditional_means_know_what_is_left_to_chance() -> None:
-    quadratic = planted_function("additive", 0.7)
+def test_conditional_means_include_the_remaining_variance() -> None:
+    quadratic = ground_truth_function("additive", 0.7)
     x = np.array([[0.0, 0.0, 0.0, 0.0, 2.0, 0.0]])
     # given the suppressor, the second cause has mean 1.4 and variance 1 − 0.7²; the third cause has variance 1
     expected = 1.4**2 + (1 - 0.7**2) - 0.5
@@ -146,13 +146,13 @@ def test_conditional_means_know_what_is_left_to_chance() -> None:
     assert float(quadratic(near).mean()) == pytest.approx(expected, abs=0.2)
 
 
-def test_idle_columns_of_a_cluster_change_no_class() -> None:
+def test_masked_columns_of_a_cluster_have_no_truth() -> None:
     planted = small("clusters")
     assert ((planted.truth == 0) == ~planted.mask).all()
 
 
-def test_emptying_other_cells_leaves_a_disconnected_head_alone() -> None:
-    planted = small("apart")
+def test_emptying_other_cells_does_not_change_a_disconnected_head() -> None:
+    planted = small("disconnected")
     x = planted.case.rows.x.numpy().copy()
     inside = planted.case.features.map(planted.mask.astype(float)) > 0
     assert_allclose(planted.case.value(pt.as_tensor(np.where(inside, x, 0.0))), planted.case.output, atol=1e-5)
@@ -161,30 +161,30 @@ def test_emptying_other_cells_leaves_a_disconnected_head_alone() -> None:
     assert inside[:, 0].sum(axis=(1, 2)).tolist() == [CELL * CELL] * 6
 
 
-def test_gradients_of_a_disconnected_head_point_at_its_cell_alone() -> None:
-    planted = small("apart")
+def test_gradients_of_a_disconnected_head_lie_in_its_cell() -> None:
+    planted = small("disconnected")
     assert_allclose(agreement(saliency(planted.case).values, planted), 1.0)
     assert agreement(saliency(small("grid").case).values, small("grid")).max() < 0.6
 
 
-def test_mosaics_need_four_classes() -> None:
-    from assay.planted.grid_pointing import mosaics
+def test_grids_need_four_classes() -> None:
+    from assay.planted.grid_pointing import draw_grids
 
-    with pytest.raises(NumericalError, match="sure of 3 classes"):
-        mosaics(np.zeros((3, 1, 8, 8)), np.arange(3), 1, np.random.default_rng(0))
+    with pytest.raises(NumericalError, match="confident on 3 classes"):
+        draw_grids(np.zeros((3, 1, 8, 8)), np.arange(3), 1, np.random.default_rng(0))
 
 
-def test_a_creature_without_a_part_differs_where_the_part_was_seen() -> None:
-    one = Creature(np.array([0, 1, 2, 0, 1]), (1, 2), np.zeros((0, 6)))
-    whole, seen = one.drawn()
-    assert set(np.unique(seen)) == set(range(len(NAMES)))
+def test_a_bird_without_a_part_differs_only_at_the_part() -> None:
+    one = Bird(np.array([0, 1, 2, 0, 1]), (1, 2), np.zeros((0, 6)))
+    whole, part_map = one.render()
+    assert set(np.unique(part_map)) == set(range(len(NAMES)))
     for number, part in enumerate(NAMES[:6]):
-        changed = (one.drawn(frozenset({part}))[0] != whole).any(axis=0)
-        assert (seen[changed] == number).all()
+        changed = (one.render(frozenset({part}))[0] != whole).any(axis=0)
+        assert (part_map[changed] == number).all()
         assert changed.sum() > 0
 
 
-def test_the_trigger_s_effect_is_what_the_filler_changes() -> None:
+def test_the_truth_of_the_trigger_is_the_effect_of_the_filler() -> None:
     planted = small("words")
     x = planted.case.rows.x.numpy().copy()
     x[planted.mask] = 0.0
@@ -223,7 +223,7 @@ def test_agreement_by_hand(measure, values, expected) -> None:
     assert_allclose(agreement(np.array([values]), one), [expected])
 
 
-def test_values_of_other_parts_are_refused() -> None:
+def test_values_of_other_shapes_are_refused() -> None:
     with pytest.raises(InputError, match="for a truth of"):
         agreement(np.zeros((2, 3)), small("trees"))
     with pytest.raises(InputError, match="has no mask"):

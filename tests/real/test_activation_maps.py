@@ -50,7 +50,7 @@ def test_grad_cam_peaks_inside_the_box_of_most_pictures(boxed: tuple[Case, np.nd
     energy = (shown * inside).sum(axis=1) / shown.sum(axis=1)
     assert hits.mean() > masks[:, 112, 112].mean()  # measured: 7 of 8; the centre pixel alone hits 6
     assert (energy - inside.mean(axis=1)).mean() > 0.2  # measured: 0.30
-    assert [note.text for note in found.notes] == ["layer '_swish#1' is looked at; layer=… names another"]
+    assert [note.text for note in found.notes] == ["layer '_swish#1' is used; layer=… selects another"]
 
 
 @pytest.mark.parametrize("method", [grad_cam, cam, grad_cam_plus_plus, layer_cam], ids=lambda m: m.method.name)

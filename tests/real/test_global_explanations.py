@@ -77,7 +77,7 @@ def test_partial_dependence_of_income_rises_and_the_sea_is_told_by_name(houses):
     result = explain.partial_dependence(assay.case(model, x.iloc[2000:2010]), background=x.iloc[:100], points=8)
     curve = result.extra["curve"][0, NUMBERS.index("median_income"), :8]
     assert curve[-1] - curve[0] > 0.8
-    assert "INLAND" in result.told[0]
+    assert "INLAND" in result.description[0]
     assert result.provenance.cost["forwards"] > 0
 
 
@@ -110,7 +110,7 @@ def test_a_deeper_tree_tells_more_and_rules_are_readable(houses):
     assert 0.4 < shallow < deep < 1
     listed = explain.surrogate_rules(case, background=x.iloc[:1500])
     assert 0.3 < listed.extra["fidelity"][0] < deep
-    assert any("median_income" in line for line in listed.told)
+    assert any("median_income" in line for line in listed.description)
     assert [note.code for note in listed.notes] == ["unfaithful"]
 
 

@@ -74,7 +74,7 @@ def test_multiplying_by_the_digit_keeps_the_map_alike_when_the_weights_are_lost(
 def test_small_moves_change_the_saliency_more_when_they_are_chosen(case):
     e = explain.saliency(case)
     attack_result = attack.top_k(e, case, assay.Ball("linf", 8.0, low=0.0, high=255.0), steps=8)
-    assert attack_result.kept.all()
+    assert attack_result.prediction_unchanged.all()
     assert attack_result.after.mean() < attack_result.random.mean()
 
 

@@ -59,8 +59,8 @@ def test_reasons_against_those_approved_are_others_than_against_all(census):
     other = explain.reason_codes(refused, comparison=x.iloc[400:460], group="everybody")
     assert (one.base > other.base).all()
     assert (one.extra["reasons"] != other.extra["reasons"]).any()
-    assert sum(line.startswith("row ") for line in one.told) == 4
-    assert "mean of those above 50,000" in one.told[0]
+    assert sum(line.startswith("row ") for line in one.description) == 4
+    assert "mean of those above 50,000" in one.description[0]
 
 
 def test_columns_of_text_are_players_behind_one_hot_codes(court):

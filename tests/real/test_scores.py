@@ -12,7 +12,7 @@ from tests.shared import folder
 
 import assay
 from assay import evaluate, explain
-from assay.basics.stats import student
+from assay.basics.stats import student_interval
 from assay.demos.image import efficientnet_lite0
 
 pytestmark = pytest.mark.shared
@@ -41,7 +41,7 @@ def fast_path(score, told, case, one, other, **options):
     """The interval of how much better ``one`` scores than ``other``, row by row."""
     ours, theirs = (score(told[name], case, **options) for name in (one, other))
     known = ours.defined & theirs.defined
-    return student((ours.values - theirs.values)[known] * (-1 if ours.better == "lower" else 1))
+    return student_interval((ours.values - theirs.values)[known] * (-1 if ours.better == "lower" else 1))
 
 
 @pytest.mark.parametrize("name", ["lines", "shapley"])
@@ -70,7 +70,7 @@ def test_gradients_lose_more_with_the_weights_than_edges_do(case, told):
     bare = evaluate.parameter_randomisation(explain.saliency(case), case, cascade=True, stages=3)
     edges = evaluate.parameter_randomisation(told["edges"], case, cascade=True, stages=3)
     np.testing.assert_allclose(edges.values, 1.0)
-    assert student(bare.values).high < 1
+    assert student_interval(bare.values).high < 1
 
 
 def test_of_two_classes_edges_say_the_same_and_gradients_do_not(case, told):
@@ -85,7 +85,7 @@ def test_the_farther_digits_are_moved_the_more_a_gradient_changes(case):
         evaluate.average_sensitivity(e, case, ball=assay.Ball("linf", radius, low=0.0, high=255.0), draws=4)
         for radius in (4.0, 32.0)
     )
-    assert student(far.values - near.values).low > 0
+    assert student_interval(far.values - near.values).low > 0
 
 
 def test_what_adds_up_is_told_from_what_does_not(case, told):
@@ -119,7 +119,7 @@ def test_a_class_activation_map_lies_in_the_boxes_more_than_chance_by_every_scor
     maps = explain.grad_cam(case)
     for name in ("pointing_game", "mass_accuracy", "rank_accuracy", "top_k_overlap", "effective_heat_ratio"):
         score = getattr(evaluate, name)(maps, case, inside=inside)
-        assert student((score.values - score.extra["area"])[score.defined]).low > 0, name
+        assert student_interval((score.values - score.extra["area"])[score.defined]).low > 0, name
     assert evaluate.localisation_auc(maps, case, inside=inside).interval().low > 0.5
 
 

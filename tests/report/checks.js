@@ -64,7 +64,7 @@ const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 const weak = new Set();
 while (walker.nextNode()) {
   const item = walker.currentNode.parentElement;
-  if (!walker.currentNode.textContent.trim() || item.closest("title, style, .heard, .skip") || !item.getClientRects().length) continue;
+  if (!walker.currentNode.textContent.trim() || item.closest("title, style, .sr-only, .skip") || !item.getClientRects().length) continue;
   const style = getComputedStyle(item);
   const behind = ground(item);
   const ink = over(colour(item.closest("svg") ? style.fill : style.color), behind);

@@ -1,4 +1,4 @@
-"""Comparisons to draw: one in which checks took every course, one whose every text is given."""
+"""Comparisons to render: one with every kind of change, one with a given text everywhere."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from tests.report.record import LEAK, PROXY
 
 from assay.basics.stats import Interval
-from assay.nouns.comparisons.audit_comparison import Change, Comparison, Course, Drift
-from assay.nouns.results.result import Finding
+from assay.nouns.comparisons.audit_comparison import Change, ChangeStatus, Comparison, Drift
+from assay.nouns.results.finding import Finding
 
 
 def span(low: float, high: float, level: float = 0.95) -> Interval:
     return Interval(low, high, level, "student")
 
 
-def changed(course: Course, before: Finding | None, after: Finding | None, **more: Any) -> Change:
+def changed(status: ChangeStatus, before: Finding | None, after: Finding | None, **more: Any) -> Change:
     """A change of +0.1 [0.05, 0.15], not paired; without numbers where one side is missing."""
     some = before or after
     assert some is not None
@@ -28,7 +28,7 @@ def changed(course: Course, before: Finding | None, after: Finding | None, **mor
         "paired": False,
         "rows": 0,
     }
-    return Change(some.code, some.subject, course, before, after, **(given | more))
+    return Change(some.code, some.subject, status, before, after, **(given | more))
 
 
 SOUND = replace(PROXY, verdict="pass", estimate=0.04, interval=span(-0.05, 0.07))
@@ -37,7 +37,7 @@ ODD = replace(LEAK, code="DAT104", verdict="informative", estimate=math.nan, int
 
 
 def comparison() -> Comparison:
-    """One check of every course, and two methods of which one drifted."""
+    """One check for every kind of change, and two methods of which one drifted."""
     return Comparison(
         before="Scorecard of May, 0123456789abcdef",
         after="Scorecard of June, with gender, fedcba9876543210",
@@ -49,15 +49,15 @@ def comparison() -> Comparison:
             changed("new", None, QUIET),
             changed("no change shown", ODD, ODD, change=math.nan, interval=None),
             changed("better", replace(LEAK, code="EXP203"), replace(LEAK, code="EXP203"), paired=True, rows=1),
-            changed("mended", replace(PROXY, code="FAI103"), replace(SOUND, code="FAI103")),
+            changed("fixed", replace(PROXY, code="FAI103"), replace(SOUND, code="FAI103")),
         ),
         drifts=(
             Drift("lime", "cosine", 0.97, span(0.95, 0.98), (0.9, 0.96), False, 44, 0),
             Drift("permutation_shapley", "rank correlation", 0.4, span(0.3, 0.5), (0.8, 0.9), True, 44, 16),
             Drift("permutation_shapley", "cosine", 1.0, span(1.0, 1.0), (1.0, 1.0), False, 44, 16),
         ),
-        moved=span(0.16, 0.4),
-        moved_rows=16,
+        class_change_rate=span(0.16, 0.4),
+        class_changes=16,
         rows=60,
         level=0.95,
         notes=("The seed differs: 0 against 1.",),
@@ -65,9 +65,10 @@ def comparison() -> Comparison:
 
 
 def same() -> Comparison:
-    """An audit beside itself, with nothing to explain."""
+    """An audit compared with itself, without explanations."""
     change = changed("no change shown", PROXY, PROXY, change=0.0)
-    return replace(comparison(), changes=(change,), drifts=(), moved=None, moved_rows=0, rows=0, notes=())
+    unchanged = replace(comparison(), class_change_rate=None, class_changes=0)
+    return replace(unchanged, changes=(change,), drifts=(), rows=0, notes=())
 
 
 def evil(text: str) -> Comparison:

@@ -1,4 +1,4 @@
-"""Records to draw: one of a table, one of images, one that holds nothing, all made by assay on small models."""
+"""Records to render: a table, images and an empty record, computed by assay on small models."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from sklearn.ensemble import GradientBoostingClassifier
 import assay
 from assay import explain
 from assay.basics.seed import Seed
-from assay.basics.stats import Interval, student
+from assay.basics.stats import Interval, student_interval
 from assay.nouns.inputs.features import columns
 from assay.nouns.records.record import Gallery, NotRun, Reason, Reasons, Record, RepairRecord, Waiver
-from assay.nouns.results.result import AttackResult, Certificate, Explanation, Finding, Note, Refusal, Score, judge
+from assay.nouns.results.finding import Finding, judge
+from assay.nouns.results.result import AttackResult, Certificate, Explanation, Note, Refusal, Score
 
 METHODS = (
     "shapley",
@@ -48,7 +49,7 @@ SCORES: Mapping[str, str] = {
 PROXY = Finding(
     code="FAI101",
     verdict="fail",
-    claim="The favourable rate is 71.2% in group men and 52.9% in group women: a gap of 0.183 [0.121, 0.244].",
+    claim="The selection rate is 71.2% in group men and 52.9% in group women: a gap of 0.183 [0.121, 0.244].",
     subject="credit model",
     estimate=0.183,
     interval=Interval(0.121, 0.244, 0.95, "newcombe"),
@@ -56,7 +57,7 @@ PROXY = Finding(
     direction="at most",
     null=0.0,
     n=1000,
-    meaning="How far apart the groups' favourable rates are.",
+    meaning="Difference of the selection rates of the two groups.",
     advice="See FAI110 for the columns that drive the gap.",
     evidence={
         "rates": {"men": {"rate": 0.712, "n": 690}, "women": {"rate": 0.529, "n": 310}},
@@ -67,7 +68,7 @@ PROXY = Finding(
 LEAK = Finding(
     code="PRV101",
     verdict="undecided",
-    claim="The loss tells training rows from unseen ones with an advantage of 0.080 [-0.010, 0.170].",
+    claim="Membership inference from the loss has advantage 0.080 [-0.010, 0.170].",
     subject="credit model",
     estimate=0.08,
     interval=Interval(-0.01, 0.17, 0.95, "newcombe"),
@@ -75,7 +76,7 @@ LEAK = Finding(
     direction="at most",
     null=0.0,
     n=600,
-    meaning="How much better than guessing an observer of the loss is.",
+    meaning="Membership-inference advantage of an attacker who sees the loss.",
     advice="Give more unseen rows.",
     evidence={"auc": 0.56, "above chance": False, "roc": [[0.0, 0.0], [0.2, 0.31], [0.5, 0.6], [1.0, 1.0]]},
 )
@@ -83,7 +84,7 @@ LEAK = Finding(
 
 def finding(code: str, subject: str, values: Any, threshold: float, direction: Any, claim: str) -> Finding:
     """A finding judged by Student's interval of the mean."""
-    interval = student(np.asarray(values))
+    interval = student_interval(np.asarray(values))
     mean = float(np.mean(values))
     return Finding(
         code=code,
@@ -103,21 +104,26 @@ def finding(code: str, subject: str, values: Any, threshold: float, direction: A
 
 
 def renamed(explanation: Explanation, name: str, draw: np.random.Generator | None = None) -> Explanation:
-    """The explanation as if another method had made it; ``draw`` disturbs its values and gives them errors."""
-    made = replace(explanation.provenance, method=name)
+    """The explanation under another method's name; ``draw`` adds noise and standard errors to its values."""
+    provenance = replace(explanation.provenance, method=name)
     meaning = f"What {name} means, in one sentence of the method's own page."
     if draw is None:
-        return replace(explanation, provenance=made, meaning=meaning)
+        return replace(explanation, provenance=provenance, meaning=meaning)
     size = np.abs(explanation.values).mean()
     noise = draw.normal(scale=0.2 * size, size=explanation.values.shape)
     stderr = np.full(noise.shape, 0.1 * size)
     return replace(
-        explanation, provenance=made, meaning=meaning, values=explanation.values + noise, stderr=stderr, dense=None
+        explanation,
+        provenance=provenance,
+        meaning=meaning,
+        values=explanation.values + noise,
+        stderr=stderr,
+        dense=None,
     )
 
 
 def score(explanation: Explanation, name: str, level: float, draw: np.random.Generator) -> Score:
-    """A score whose rows scatter around ``level``; completeness is undefined on its first row."""
+    """A score with rows around ``level``; completeness is undefined on its first row."""
     values = draw.normal(level, 0.15, len(explanation.ids))
     if name == "completeness":
         values[0] = np.nan
@@ -156,9 +162,9 @@ def judged(explanations: Mapping[str, Explanation]) -> tuple[Finding, ...]:
                 draw.normal(0.1 + 0.07 * place, 0.2, 40),
                 0.3,
                 "at most",
-                "keeps rank correlation {:.2f}",
+                "rank correlation {:.2f} after weight randomisation",
             ),
-            finding("STA301", name, draw.normal(0.9, 0.4, 40), 1.0, "at most", "moves by {:.2f} of its own size"),
+            finding("STA301", name, draw.normal(0.9, 0.4, 40), 1.0, "at most", "max-sensitivity {:.2f}"),
         )
         word = words[min(place, 5)]
         verdict: Any = {"use": "pass", "use with care": "informative", "do not use": "fail"}[word]
@@ -170,7 +176,7 @@ def judged(explanations: Mapping[str, Explanation]) -> tuple[Finding, ...]:
 
 @functools.cache
 def credit() -> Record:
-    """Ten explanations of a boosted classifier on forty rows of twenty columns, with every section filled."""
+    """Ten explanations of a boosted classifier on forty rows of twenty columns, with content for every section."""
     draw = np.random.default_rng(0)
     frame = pd.DataFrame({f"column {i}": draw.normal(size=300) for i in range(18)})
     frame["duration in months"] = draw.integers(4, 60, 300).astype(float)
@@ -185,38 +191,38 @@ def credit() -> Record:
         "shapley": renamed(first, "shapley")
     }
     quantity = np.full(40, 1.0)
-    made = first.provenance
+    provenance = first.provenance
     attack_result = AttackResult(
-        provenance=replace(made, method="top_k", verb="attack"),
+        provenance=replace(provenance, method="top_k", verb="attack"),
         notes=(),
         x=first.x,
         ids=first.ids,
         success=np.arange(40) < 31,
-        kept=np.ones(40, dtype=bool),
-        moved=np.full(40, 0.03),
+        prediction_unchanged=np.ones(40, dtype=bool),
+        distance=np.full(40, 0.03),
         before=quantity,
         after=0.25 * quantity,
         random=0.9 * quantity,
-        quantity="share of the top parts that stay on top",
-        meaning="How much of an explanation's top an adversary can push away while the prediction stays.",
+        quantity="share of the top features that stay among the top",
+        meaning="How many of the top features an attacker can displace while the prediction stays the same.",
     )
     certificate = Certificate(
-        provenance=replace(made, method="mus", verb="certify"),
+        provenance=replace(provenance, method="mus", verb="certify"),
         notes=(),
         bounds={"incremental": np.r_[np.arange(30) / 10, np.full(10, np.nan)], "decremental": np.full(40, np.nan)},
         ids=first.ids,
         abstained=np.arange(40) >= 30,
-        theorem="Lipschitz in the masks (Xue, Alur and Wong 2023, theorem 3.3): no fewer parts change the class.",
-        assumptions=("parts are removed by the removal given", "the smoothed model is used, not the base model"),
+        theorem="Lipschitz in the masks (Xue, Alur and Wong 2023, theorem 3.3): no fewer features change the class.",
+        assumptions=("features are removed by the given removal", "the smoothed model is used, not the base model"),
         confidence=1.0,
         draws=64,
-        meaning="How many parts may be added or removed without a change of the predicted class.",
+        meaning="How many features can be added or removed without a change of the predicted class.",
     )
     return Record(
         title="Audit of a credit model",
         about={
             "model": "GradientBoostingClassifier",
-            "asked": "the class's probability",
+            "explained output": "the class's probability",
             "data": "40 rows of shape 20",
             "profile": "standard",
             "seed": "0",
@@ -237,7 +243,7 @@ def credit() -> Record:
             ),
         ),
         not_run=(NotRun("diagnose.membership", "no training rows were given", "train=(rows, labels)"),),
-        limits=("Explanations were made and tested on 40 of 300 rows, drawn by the seed.",),
+        limits=("Explanations were computed and tested on 40 of 300 rows, sampled with the seed.",),
         predictions=case.classes,
         axioms={
             "shapley": {"completeness": "kept", "dummy": "kept", "linear_agreement": "kept"},
@@ -300,18 +306,18 @@ def reason_tables() -> tuple[Reasons, ...]:
 
 
 def repair_record() -> RepairRecord:
-    """The gap, before and after a refit without a column."""
+    """The gap before and after retraining without a column."""
     after = replace(
         PROXY,
         verdict="pass",
         estimate=0.031,
         interval=Interval(-0.02, 0.08, 0.95, "newcombe"),
-        claim="The favourable rate is 66.0% in group men and 62.9% in group women: a gap of 0.031.",
+        claim="The selection rate is 66.0% in group men and 62.9% in group women: a gap of 0.031.",
     )
     return RepairRecord(
         method="refit",
-        change="trained again without the column 'personal status'",
-        meaning="What training again in another way does to the fault and to the accuracy.",
+        change="retrained without the column 'personal status'",
+        meaning="The effect of retraining in another way on the finding and on the accuracy.",
         measured_before={"accuracy": 0.78},
         measured_after={"accuracy": 0.772},
         before=(PROXY, LEAK),
@@ -340,7 +346,7 @@ class Small(torch.nn.Module):
 
 
 def scenes(count: int, side: int = 64) -> np.ndarray:
-    """Smooth coloured pictures with a bright disc, in 0 … 1, with the grain of a photograph."""
+    """Smooth colour images in 0 … 1 with a bright disc and noise."""
     draw = np.random.default_rng(1)
     down, across = np.mgrid[:side, :side] / side
     pictures = []
@@ -356,7 +362,7 @@ def scenes(count: int, side: int = 64) -> np.ndarray:
 
 @functools.cache
 def photographs(rows: int = 8, side: int = 64) -> Record:
-    """Twelve explanations of a small net on pictures, half of them pixel by pixel, with runners-up for three."""
+    """Twelve explanations of a small net on images, half of them per pixel, with the runner-up class for three."""
     model = assay.wrap(Small().eval(), classes=("harbour", "sunflower", "tabby cat", "umbrella"))
     x = torch.as_tensor(scenes(rows, side), dtype=torch.float32)
     names = [f"picture {i}.png" for i in range(rows)]
@@ -381,7 +387,7 @@ def photographs(rows: int = 8, side: int = 64) -> Record:
         rivals=rivals,
         scores=scored(explanations),
         references=REFERENCES,
-        limits=("Images were cut into patches of 8 × 8 pixels; removed patches are blurred.",),
+        limits=("Images were divided into patches of 8 × 8 pixels; removed patches are blurred.",),
         predictions=case.classes,
         reproduce="assay.audit(model, x, profile='quick', seed=0)",
     )
@@ -389,19 +395,19 @@ def photographs(rows: int = 8, side: int = 64) -> Record:
 
 TIMES = {"when": "2026-11-22 04:43 UTC", "took": "7 s", "model evaluations now": "1,604,860"}
 WAIVERS = (
-    Waiver("FAI101", "Ada Lovelace", "the gap goes with income; the board agreed", "2027-01-31"),
-    Waiver("SAN1", "Bob", "rise is only drawn", "2026-01-31", "rise"),
-    Waiver("PRV", "Eve", "never needed", "2027-03-01"),
+    Waiver("FAI101", "Ada Lovelace", "the gap is explained by income; the board agreed", "2027-01-31"),
+    Waiver("SAN1", "Bob", "rise is only for illustration", "2026-01-31", "rise"),
+    Waiver("PRV", "Eve", "not needed", "2027-03-01"),
 )
 GALLERIES = (
-    Gallery("typical", "rightly predicted, with a lead near the median one", (0, 1, 2), 37),
-    Gallery("borderline", "the two likeliest classes are closest", (1, 3, 4, 5), 40),
-    Gallery("wrong: false positives", "predicted granted, truly refused, and the model was surest", (6, 7), 2),
+    Gallery("typical", "correct, with a margin near the median", (0, 1, 2), 37),
+    Gallery("borderline", "smallest margin", (1, 3, 4, 5), 40),
+    Gallery("wrong: false positives", "predicted granted, true class refused, most confident first", (6, 7), 2),
 )
 
 
-def hung(record: Record) -> Record:
-    """The record with galleries, true classes, waivers, times, and its checks judged together."""
+def complete(record: Record) -> Record:
+    """The record with galleries, true classes, waivers, times and corrected intervals."""
     findings = tuple(
         replace(f, alone=replace(f.interval, level=0.95), more=1200 if f.verdict == "undecided" else None)
         if f.interval is not None
@@ -435,7 +441,7 @@ def wide(count: int = 1000, rows: int = 60) -> Record:
             explanation,
             features=columns(names),
             ids=ids,
-            shown=shown,
+            part_texts=shown,
             x=np.zeros((rows, count)),
             values=draw.normal(size=(rows, count)),
             stderr=None,
@@ -453,7 +459,7 @@ def wide(count: int = 1000, rows: int = 60) -> Record:
     ]
     galleries = tuple(Gallery(f"gallery {g}", "why", tuple(range(6 * g, 6 * g + 6)), 30) for g in range(5))
     return replace(
-        hung(record),
+        complete(record),
         title="A wide table",
         explanations=explanations,
         rivals={"shapley": widened(record.explanations["shapley"])},
@@ -481,7 +487,7 @@ def hostile(text: str) -> Record:
         features=features,
         ids=(text, *first.ids[1:]),
         labels=(text,) * len(first.ids),
-        shown=((text,) * len(names),) * len(first.ids),
+        part_texts=((text,) * len(names),) * len(first.ids),
         meaning=text,
         provenance=replace(first.provenance, method=text, seed=Seed(0)),
         notes=(Note("note", text),),

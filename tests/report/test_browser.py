@@ -1,4 +1,4 @@
-"""The page in a real browser: nothing that a name says runs or is fetched, and nobody is shut out from reading it."""
+"""The page in a real browser: no text runs or loads anything, and the page is accessible."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.report.benchmark_tables import evil_table, planted
 from tests.report.browser import Browser, browser, missing
 from tests.report.comparison import comparison, evil, same
-from tests.report.planted import evil_table, planted
-from tests.report.record import credit, empty, hostile, hung, photographs, wide
+from tests.report.record import complete, credit, empty, hostile, photographs, wide
 
 from assay.nouns.records.record import Record
 from assay.report.audit.page import UNSEEN, render
-from assay.report.benchmark.page import benchmarked
-from assay.report.comparison.page import compared
+from assay.report.benchmark.page import render_benchmark
+from assay.report.comparison.page import render_comparison
 
 pytestmark = [
     pytest.mark.browser,
@@ -38,13 +38,13 @@ PAYLOADS = {
     "<meta http-equiv=refresh content='0;url=data:text/html,x'><link rel=stylesheet href=//127.0.0.1:9/x.css>",
 }
 PAGES = {
-    "tables": lambda: render(hung(credit())),
-    "images": lambda: render(hung(photographs())),
+    "tables": lambda: render(complete(credit())),
+    "images": lambda: render(complete(photographs())),
     "nothing": lambda: render(empty()),
     "a thousand columns": lambda: render(wide()),
-    "a comparison": lambda: compared(comparison()),
-    "nothing to compare": lambda: compared(same()),
-    "planted truth": lambda: benchmarked(planted()),
+    "a comparison": lambda: render_comparison(comparison()),
+    "nothing to compare": lambda: render_comparison(same()),
+    "planted truth": lambda: render_benchmark(planted()),
 }
 
 
@@ -70,33 +70,31 @@ def placed(page: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
-def test_nothing_that_a_name_says_runs_or_is_fetched(payload: str, window: Browser, tmp_path: Path) -> None:
+def test_no_text_runs_or_loads_anything(payload: str, window: Browser, tmp_path: Path) -> None:
     window.open(written(hostile(payload), tmp_path))
     title = nothing_runs(window, payload)
     assert window.run("return document.querySelector('h1').innerText").strip()[:20] == title[:20]
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
-def test_nothing_that_a_name_says_in_a_comparison_runs_or_is_fetched(
-    payload: str, window: Browser, tmp_path: Path
-) -> None:
+def test_no_text_of_a_comparison_runs_or_loads_anything(payload: str, window: Browser, tmp_path: Path) -> None:
     window.shown_as()
-    window.open(placed(compared(evil(payload)), tmp_path))
+    window.open(placed(render_comparison(evil(payload)), tmp_path))
     nothing_runs(window, f"{payload}, {payload} → {payload}")
     assert window.faults() == []
 
 
-def test_nothing_that_a_method_is_called_runs_or_is_fetched(window: Browser, tmp_path: Path) -> None:
+def test_no_method_name_runs_or_loads_anything(window: Browser, tmp_path: Path) -> None:
     window.shown_as(width=375)
-    window.open(placed(benchmarked(evil_table(" ".join(PAYLOADS.values()))), tmp_path))
-    nothing_runs(window, "Planted truth")
+    window.open(placed(render_benchmark(evil_table(" ".join(PAYLOADS.values()))), tmp_path))
+    nothing_runs(window, "Planted-truth benchmark")
     assert window.faults() == []
 
 
-def nothing_runs(window: Browser, told: str) -> str:
-    """The title, which is what was told and nothing that it says; no element, address or handler came of it."""
+def nothing_runs(window: Browser, text: str) -> str:
+    """The title is the text itself; the text makes no element, address or handler."""
     title: str = window.run("document.querySelectorAll('details').forEach(d => d.open = true); return document.title")
-    assert title == re.sub("[ \t\n\r\f]+", " ", told.translate(UNSEEN)).strip()
+    assert title == re.sub("[ \t\n\r\f]+", " ", text.translate(UNSEEN)).strip()
     assert window.run("return performance.getEntriesByType('resource').length") == 0
     assert (
         window.run("return document.querySelectorAll('script, iframe, link, base, object, form, animate').length") == 0
@@ -119,7 +117,7 @@ def test_a_hostile_page_is_as_readable_as_any(payload: str, window: Browser, tmp
 
 def test_hostile_file_and_class_names_of_images_do_nothing(window: Browser, tmp_path: Path) -> None:
     payload = PAYLOADS["an image's error"]
-    record = hung(photographs(8))
+    record = complete(photographs(8))
     shown = {
         name: replace(e, ids=(payload,) * 8, labels=(payload,) * 8)
         for name, e in record.explanations.items()
@@ -135,7 +133,7 @@ def test_hostile_file_and_class_names_of_images_do_nothing(window: Browser, tmp_
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", PAGES)
-def test_everybody_can_read_the_page(kind: str, scheme: str, window: Browser, tmp_path: Path) -> None:
+def test_the_page_is_accessible(kind: str, scheme: str, window: Browser, tmp_path: Path) -> None:
     window.shown_as(scheme=scheme)
     window.open(placed(rendered(kind), tmp_path))
     assert window.faults() == []

@@ -4,50 +4,52 @@ import re
 
 from tests.report.page import Page
 
-from assay.report.audit.evidence import MOST, evidence, roc
+from assay.report.audit.evidence import MAX_LINES, evidence_tables, roc_points
 
 
 def test_plain_values_become_one_table() -> None:
-    text = Page(evidence({"auc": 0.56, "above chance": False, "rows": 1200, "names": ["a", "b"], "none": None})).text
+    text = Page(
+        evidence_tables({"auc": 0.56, "above chance": False, "rows": 1200, "names": ["a", "b"], "none": None})
+    ).text
     assert text.split() == ["auc", "0.56", "above", "chance", "no", "rows", "1,200", "names", "a,", "b", "none", "–"]
 
 
 def test_a_verdict_in_the_evidence_is_shown_as_one() -> None:
-    assert 'class="chip fail"' in evidence({"SAN102": "fail"})
+    assert 'class="chip fail"' in evidence_tables({"SAN102": "fail"})
 
 
 def test_mappings_of_mappings_become_a_table_with_their_names_first() -> None:
-    page = Page(evidence({"rates": {"men": {"rate": 0.7, "n": 69}, "women": {"rate": 0.5, "n": 31}}}))
+    page = Page(evidence_tables({"rates": {"men": {"rate": 0.7, "n": 69}, "women": {"rate": 0.5, "n": 31}}}))
     assert page.text.split() == ["rates", "rate", "n", "men", "0.7", "69", "women", "0.5", "31"]
 
 
 def test_long_tables_are_cut_and_say_so() -> None:
-    drawn = evidence({"columns": [{"name": str(i)} for i in range(50)]})
-    assert f"({MOST} of 50 shown)" in drawn
-    assert drawn.count("<td>") == MOST
+    drawn = evidence_tables({"columns": [{"name": str(i)} for i in range(50)]})
+    assert f"({MAX_LINES} of 50 lines)" in drawn
+    assert drawn.count("<td>") == MAX_LINES
 
 
 def test_long_lists_say_how_many_more_there_are() -> None:
-    assert "… and 30 more" in evidence({"rows": list(range(50))})
+    assert "… and 30 more" in evidence_tables({"rows": list(range(50))})
 
 
 def test_a_receiver_operating_characteristic_is_drawn_point_by_point() -> None:
-    drawn = evidence({"roc": [[0.0, 0.0], [0.5, 0.8], [1.0, 1.0]]})
+    drawn = evidence_tables({"roc": [[0.0, 0.0], [0.5, 0.8], [1.0, 1.0]]})
     path = re.search(r'class="line" d="([^"]+)"', drawn)
     assert path
     assert path[1] == "M30.0 156.0L105.0 36.0L180.0 6.0"  # 150 pixels a side from (30, 156), upwards
 
 
 def test_rates_given_as_two_lists_are_the_same_curve() -> None:
-    assert roc("x", {"fpr": [0.0, 1.0], "tpr": [0.0, 1.0]}) == [(0.0, 0.0), (1.0, 1.0)]
+    assert roc_points("x", {"fpr": [0.0, 1.0], "tpr": [0.0, 1.0]}) == [(0.0, 0.0), (1.0, 1.0)]
 
 
-def test_pairs_that_are_no_rates_stay_a_table() -> None:
-    assert roc("roc", [[0.0, 2.0]]) is None
-    assert "<table" in evidence({"roc": [[0.0, 2.0]]})
+def test_pairs_that_are_not_rates_are_a_table() -> None:
+    assert roc_points("roc", [[0.0, 2.0]]) is None
+    assert "<table" in evidence_tables({"roc": [[0.0, 2.0]]})
 
 
 def test_names_with_markup_are_escaped_everywhere() -> None:
-    drawn = evidence({"<i>": "<i>", "t": [{"<i>": "<i>"}], "<i> roc": [[0.0, 0.0], [1.0, 1.0]]})
+    drawn = evidence_tables({"<i>": "<i>", "t": [{"<i>": "<i>"}], "<i> roc": [[0.0, 0.0], [1.0, 1.0]]})
     assert "<i>" not in drawn
     assert drawn.count("&lt;i&gt;") == 6

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 from tests.report.page import Page
-from tests.report.record import LEAK, PROXY, credit, empty, hung, wide
+from tests.report.record import LEAK, PROXY, complete, credit, empty, wide
 
 from assay.basics.stats import Interval
 from assay.nouns.records.record import Record
-from assay.nouns.results.result import Finding
-from assay.report.audit.findings import BUDGET, MOST, behind, intervals, listing
+from assay.nouns.results.finding import Finding
+from assay.report.audit.findings import BUDGET, MAX_FINDINGS, describe_interval, finding_details, list_findings
 from assay.report.audit.page import render
 
 
@@ -18,58 +18,57 @@ def some(count: int, **changes: object) -> Record:
     return replace(empty(), findings=tuple(found))
 
 
-def test_an_undecided_finding_says_how_many_rows_would_decide_it() -> None:
+def test_an_undecided_finding_has_the_rows_that_would_decide_it() -> None:
     text = Page(render(replace(empty(), findings=(replace(LEAK, more=1234),)))).text
-    assert "about 1,234 more rows would decide it, if the estimate stays" in text
+    assert "About 1,234 more rows would decide it if the estimate stays the same." in text
 
 
-def test_the_interval_of_the_verdict_is_told_beside_the_one_by_itself() -> None:
+def test_the_corrected_interval_is_described_with_the_uncorrected_one() -> None:
     judged = replace(
         PROXY, interval=Interval(0.1, 0.27, 0.9988, "newcombe"), alone=Interval(0.12, 0.24, 0.95, "newcombe")
     )
-    assert intervals(hung(credit()), judged) == (
-        "Interval drawn: 99.88 %, newcombe, the level its verdict needs among 41 checks judged together. "
-        "By itself it would have had [0.12, 0.24] at 95 %."
+    assert describe_interval(complete(credit()), judged) == (
+        "Interval: 99.88 %, newcombe (Holm correction over 41 checks). Without correction: [0.12, 0.24] at 95 %."
     )
 
 
 def test_the_strip_is_drawn_with_the_interval_of_the_verdict() -> None:
     judged = replace(PROXY, alone=Interval(0.15, 0.16, 0.95, "newcombe"))
-    assert listing(replace(empty(), findings=(judged,))).groups[0].shown[0].strip == (
-        listing(replace(empty(), findings=(PROXY,))).groups[0].shown[0].strip
+    assert list_findings(replace(empty(), findings=(judged,))).groups[0].views[0].strip == (
+        list_findings(replace(empty(), findings=(PROXY,))).groups[0].views[0].strip
     )
 
 
 def test_of_more_than_a_hundred_findings_the_worst_are_listed_and_the_rest_counted() -> None:
     record = some(150, evidence={})
-    group = listing(record).groups[0]
-    assert (group.count, len(group.shown), group.shown[0].finding.code) == (150, MOST, "FAI149")
+    group = list_findings(record).groups[0]
+    assert (group.count, len(group.views), group.views[0].finding.code) == (150, MAX_FINDINGS, "FAI149")
     assert "The worst 100 of 150 are listed" in Page(render(record)).text
 
 
-def test_beyond_the_budget_lines_stay_and_evidence_goes_and_that_is_told() -> None:
+def test_beyond_the_budget_findings_lose_their_details_and_the_page_says_so() -> None:
     record = wide()
-    found = listing(record)
-    shown = [s for group in found.groups for s in group.shown]
+    found = list_findings(record)
+    shown = [s for group in found.groups for s in group.views]
     assert len(shown) == 100
-    assert found.bare == sum(not s.behind for s in shown) > 0
-    assert sum(len(s.behind) + len(s.claim) + len(s.strip) for s in shown) <= BUDGET
-    assert f"For want of room {found.bare} findings above stand without" in Page(render(record)).text
+    assert found.shortened == sum(not s.details for s in shown) > 0
+    assert sum(len(s.details) + len(s.claim) + len(s.strip) for s in shown) <= BUDGET
+    assert f"Meaning and evidence of {found.shortened} findings are left out" in Page(render(record)).text
 
 
 def test_the_worst_findings_keep_their_evidence() -> None:
-    shown = listing(wide()).groups[0].shown
-    assert [bool(s.behind) for s in shown] == sorted((bool(s.behind) for s in shown), reverse=True)
+    shown = list_findings(wide()).groups[0].views
+    assert [bool(s.details) for s in shown] == sorted((bool(s.details) for s in shown), reverse=True)
 
 
 def test_a_small_audit_keeps_all_evidence() -> None:
-    assert listing(credit()).bare == 0
+    assert list_findings(credit()).shortened == 0
 
 
 @pytest.mark.parametrize(("direction", "first"), [("at most", "FAI002"), ("at least", "FAI000")])
 def test_within_a_verdict_the_largest_excess_comes_first(direction: str, first: str) -> None:
-    assert listing(some(3, direction=direction)).groups[0].shown[0].finding.code == first
+    assert list_findings(some(3, direction=direction)).groups[0].views[0].finding.code == first
 
 
-def test_a_finding_that_says_nothing_has_nothing_behind_it() -> None:
-    assert behind(empty(), Finding("A", "pass", "claim", "subject")) == ""
+def test_a_finding_without_texts_has_no_details() -> None:
+    assert finding_details(empty(), Finding("A", "pass", "claim", "subject")) == ""

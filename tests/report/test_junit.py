@@ -3,10 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from tests.report.record import LEAK, PROXY, credit, empty, hostile, hung
+from tests.report.record import LEAK, PROXY, complete, credit, empty, hostile
 
 from assay.nouns.records.record import Record
-from assay.nouns.results.result import Finding
+from assay.nouns.results.finding import Finding
 from assay.report.formats.junit import junit
 
 
@@ -30,19 +30,19 @@ def test_each_verdict_has_its_outcome() -> None:
 
 
 def test_what_is_skipped_says_why() -> None:
-    assert outcome(replace(LEAK, more=300))[1].startswith("undecided: The loss tells")
+    assert outcome(replace(LEAK, more=300))[1].startswith("undecided: Membership")
     assert outcome(replace(LEAK, more=300))[1].endswith("about 300 more rows would decide it")
 
 
-def test_an_accepted_failure_is_skipped_and_an_expired_one_fails() -> None:
-    assert outcome(PROXY, hung(credit()))[0] == "skipped"
-    assert outcome(PROXY, hung(credit()))[1].startswith("accepted until 2027-01-31 by Ada Lovelace")
-    late = replace(hung(credit()), times={"when": "2027-02-01 00:00 UTC"})
+def test_a_waived_failure_is_skipped_and_one_with_an_expired_waiver_fails() -> None:
+    assert outcome(PROXY, complete(credit()))[0] == "skipped"
+    assert outcome(PROXY, complete(credit()))[1].startswith("waived until 2027-01-31 by Ada Lovelace")
+    late = replace(complete(credit()), times={"when": "2027-02-01 00:00 UTC"})
     assert outcome(PROXY, late)[0] == "failure"
 
 
 def test_the_totals_count_the_outcomes() -> None:
-    suite = ElementTree.fromstring(junit(hung(credit())))
+    suite = ElementTree.fromstring(junit(complete(credit())))
     for kind, tag in (("failures", "failure"), ("skipped", "skipped"), ("errors", "error"), ("tests", "testcase")):
         assert int(suite.get(kind, "")) == len(list(suite.iter(tag)))
 

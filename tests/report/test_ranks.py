@@ -7,11 +7,11 @@ from tests.report.record import credit
 
 import assay
 from assay import evaluate, examples, explain
-from assay.auditing.method_ranking import ranked
+from assay.auditing.method_ranking import rank_methods
 from assay.basics.seed import Seed
-from assay.nouns.results.result import Finding
+from assay.nouns.results.finding import Finding
 from assay.report.audit.page import render
-from assay.report.drawing.critical_difference import panels
+from assay.report.drawing.critical_difference import rank_plots
 
 SCORES = (evaluate.deletion, evaluate.insertion, evaluate.sparseness)
 
@@ -27,7 +27,7 @@ def scored():
 
 
 def test_scores_with_a_better_side_rank_the_explanations_and_not_the_references():
-    found = ranked(scored(), ("shapley", "saliency"), (), Seed(0), 0.95)
+    found = rank_methods(scored(), ("shapley", "saliency"), (), Seed(0), 0.95)
     assert found is not None
     assert tuple(found.scores) == ("deletion", "insertion")
     assert found.of("deletion").ranking.methods == ("shapley", "saliency")
@@ -35,23 +35,23 @@ def test_scores_with_a_better_side_rank_the_explanations_and_not_the_references(
 
 def test_a_score_that_failed_its_own_test_ranks_nothing():
     blind = Finding("SCO101", "fail", "deletion cannot tell", "deletion")
-    found = ranked(scored(), ("shapley", "saliency"), (blind,), Seed(0), 0.95)
+    found = rank_methods(scored(), ("shapley", "saliency"), (blind,), Seed(0), 0.95)
     assert tuple(found.scores) == ("insertion",)
-    assert ranked(scored(), ("shapley",), (), Seed(0), 0.95) is None
+    assert rank_methods(scored(), ("shapley",), (), Seed(0), 0.95) is None
 
 
 def test_the_plot_shows_average_ranks_best_first_with_the_critical_difference():
-    comparison = ranked(scored(), ("shapley", "saliency"), (), Seed(0), 0.95)
+    comparison = rank_methods(scored(), ("shapley", "saliency"), (), Seed(0), 0.95)
     record = replace(credit(), comparison=comparison)
-    panel, _ = panels(record)
+    panel, _ = rank_plots(record)
     ranking = comparison.of("deletion").ranking
     assert [line.name for line in panel.lines] == ["shapley", "saliency"]
     assert [line.rank for line in panel.lines] == [f"{rank:.2f}" for rank in sorted(ranking.average)]
     assert 'class="interval"' in panel.lines[0].figure
-    assert "critical difference 0.44 over 20 rows" in panel.told  # 1.960 · √(2 · 3 / (6 · 20))
+    assert "critical difference 0.44 over 20 rows" in panel.summary  # 1.960 · √(2 · 3 / (6 · 20))
     page = render(record)
-    assert "Methods ranked" in page
-    assert panels(credit()) == ()
+    assert "Average ranks" in page
+    assert rank_plots(credit()) == ()
 
 
 def test_an_audit_keeps_its_comparison(tmp_path):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.report.page import Page
-from tests.report.record import credit, empty, hostile, hung, photographs, wide
+from tests.report.record import complete, credit, empty, hostile, photographs, wide
 
 from assay.basics.stats import Interval
 from assay.report.audit.page import UNSEEN, render
-from assay.report.drawing.image_maps import BUDGET, album
+from assay.report.drawing.image_maps import BUDGET, draw_images
 
 PAYLOADS = (
     "<script>alert(1)</script>",
@@ -29,13 +29,14 @@ PAYLOADS = (
 SECTIONS = (
     "verdict",
     "findings",
-    "trust",
+    "scores",
     "explanations",
     "reasons",
     "attacks",
     "repairs",
-    "accepted",
+    "waivers",
     "limits",
+    "not-run",
     "reproduce",
     "glossary",
 )
@@ -100,13 +101,13 @@ def test_no_attribute_points_outside_the_page(page: Page) -> None:
     assert not re.search(r"url\(|@import|https?://", page.source)
 
 
-def test_the_browser_is_told_to_load_nothing_and_run_nothing(page: Page) -> None:
+def test_the_security_policy_forbids_loading_and_running(page: Page) -> None:
     policy = [a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
     assert policy == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
     assert page.all("script") == []
 
 
-def test_every_link_within_the_page_has_a_place_to_go_to(page: Page) -> None:
+def test_every_link_has_a_target(page: Page) -> None:
     places = {a["id"] for _, a in page.elements if "id" in a}
     assert {a["href"][1:] for _, a in page.elements if "href" in a} - places == set()
 
@@ -116,8 +117,14 @@ def test_ids_do_not_repeat(page: Page) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_the_sections_stand_in_their_order(page: Page) -> None:
-    assert tuple(a["id"] for a in page.all("section")) == SECTIONS
+def test_the_sections_have_one_order_and_empty_ones_are_left_out(page: Page) -> None:
+    found = tuple(a["id"] for a in page.all("section"))
+    assert found == tuple(name for name in SECTIONS if name in found)
+
+
+def test_a_complete_record_has_all_sections_and_an_empty_one_only_the_verdict() -> None:
+    sections = [[a["id"] for a in Page(render(r)).all("section")] for r in (complete(credit()), empty())]
+    assert sections == [list(SECTIONS), ["verdict"]]
 
 
 def test_headings_never_skip_a_level_down(page: Page) -> None:
@@ -133,7 +140,7 @@ def test_the_page_says_its_language_title_and_width(page: Page) -> None:
     assert re.search(r"<title>[^<]+</title>", page.source)
 
 
-def test_every_picture_has_words_for_it(page: Page) -> None:
+def test_every_image_has_a_text(page: Page) -> None:
     assert [a for a in page.all("img") if not a.get("alt")] == []
     drawings = re.findall(r"<svg\b([^>]*)>(<title>[^<]+</title>)?", page.source)
     assert [a for a, title in drawings if not title and 'aria-hidden="true"' not in a] == []
@@ -148,7 +155,7 @@ def test_the_image_page_is_at_most_300_kilobytes(images: Page) -> None:
 
 
 def test_a_page_with_galleries_is_at_most_300_kilobytes() -> None:
-    assert max(len(render(hung(record)).encode()) for record in (credit(), photographs())) <= 300_000
+    assert max(len(render(complete(record)).encode()) for record in (credit(), photographs())) <= 300_000
 
 
 def test_a_thousand_columns_with_names_of_300_characters_take_at_most_a_megabyte_and_a_half() -> None:
@@ -158,33 +165,34 @@ def test_a_thousand_columns_with_names_of_300_characters_take_at_most_a_megabyte
     assert f'title="{wide().explanations["shapley"].features.names[0]}"' in page or 'title="column ' in page
 
 
-def test_times_marks_seed_and_cost_are_told_under_reproduce() -> None:
-    part = Page(render(hung(credit())).split('<section id="reproduce"')[1].split("</section>")[0]).text
-    made = credit().explanations["shapley"].provenance
-    said = (
-        made.model_fingerprint,
-        made.rows_fingerprint,
+def test_times_fingerprints_seed_and_cost_are_under_reproduce() -> None:
+    part = Page(render(complete(credit())).split('<section id="reproduce"')[1].split("</section>")[0]).text
+    provenance = credit().explanations["shapley"].provenance
+    expected = (
+        provenance.model_fingerprint,
+        provenance.rows_fingerprint,
         "2026-11-22 04:43 UTC",
+        "1,604,860",
         "1,204,331",
         "seed 0",
         "profile standard",
     )
-    assert [text for text in said if text not in part] == []
+    assert [text for text in expected if text not in part] == []
 
 
-def test_pictures_take_no_more_than_their_budget_however_large_they_are() -> None:
-    scenes = album(photographs(6, 176)).scenes
-    uris = [uri for s in scenes for uri in (s.picture, *(u for p in s.panels for u in (p.map, p.rival_map)))]
+def test_images_stay_within_their_budget() -> None:
+    views = draw_images(photographs(6, 176)).views
+    uris = [uri for s in views for uri in (s.image, *(u for p in s.maps for u in (p.map, p.rival_map)))]
     assert sum(map(len, uris)) <= BUDGET
 
 
 def test_every_finding_is_there_with_code_claim_and_verdict(tables: Page) -> None:
-    codes = re.findall(r"<code>([A-Z]{3}\d{3})</code>", tables.source.split('id="trust"')[0])
+    codes = re.findall(r"<code>([A-Z]{3}\d{3})</code>", tables.source.split('<section id="scores"')[0])
     assert sorted(codes) == sorted(f.code for f in credit().findings)
     assert [f.claim for f in credit().findings if f.claim not in tables.text] == []
 
 
-def test_failures_come_before_what_is_undecided_and_that_before_what_passed(tables: Page) -> None:
+def test_failed_precede_undecided_and_undecided_precede_passed(tables: Page) -> None:
     words = re.findall(r"(Failed|Undecided|Passed|Informative|Not applicable) \d+", tables.text)
     assert words == ["Failed", "Undecided", "Passed", "Informative", "Not applicable"]
 
@@ -209,7 +217,7 @@ def test_no_number_is_shown_as_nan_or_inf(page: Page) -> None:
 
 def test_every_part_of_the_record_is_on_the_page(tables: Page) -> None:
     record = credit()
-    said = [
+    expected = [
         *record.about.values(),
         *record.limits,
         record.reproduce,
@@ -224,7 +232,7 @@ def test_every_part_of_the_record_is_on_the_page(tables: Page) -> None:
         "1,204,331",
         "the score undefined (NaN) for 1 row: 0",
     ]
-    assert [text for text in said if text not in tables.text] == []
+    assert [text for text in expected if text not in tables.text] == []
 
 
 def test_each_method_is_explained_once_in_the_glossary(tables: Page) -> None:
@@ -234,21 +242,21 @@ def test_each_method_is_explained_once_in_the_glossary(tables: Page) -> None:
     assert [m for m in meanings if glossary.count(m.replace("'", "&#39;")) != 1] == []
 
 
-def test_what_was_cut_is_told(tables: Page, images: Page) -> None:
-    assert "3 of 40 rows drawn, 8 largest parts each" in tables.text
-    assert "6 of 8 images and 12 of 12 methods drawn" in images.text
+def test_the_page_says_how_much_it_has(tables: Page, images: Page) -> None:
+    assert "3 of 40 rows, 8 largest features each" in tables.text
+    assert "6 of 8 images and 12 of 12 methods;" in images.text
 
 
 def test_a_repair_shows_the_finding_before_and_after(tables: Page) -> None:
     part = Page(tables.source.split('<section id="repairs"')[1].split("</section>")[0]).text
     assert re.search(r"before fail .*0\.18.* after pass .*0\.03", part)
-    assert "not judged" in part
+    assert "not tested" in part
 
 
-def test_the_empty_record_says_that_nothing_was_done() -> None:
+def test_the_headline_of_an_empty_record() -> None:
     text = Page(render(empty())).text
-    assert "No explanation was judged; the model itself was not checked for faults." in text
-    assert "Nothing was judged." in text
+    assert "No explanation was judged; the model itself was not checked." in text
+    assert "Findings" not in text
 
 
 def test_the_same_record_gives_the_same_page() -> None:
@@ -283,7 +291,7 @@ def test_hostile_file_and_class_names_of_images_stay_text(payload: str) -> None:
     assert all(payload.translate(UNSEEN)[:8] in a["alt"] for a in page.all("img")[:1])
 
 
-def test_the_report_imports_words_and_nouns_only() -> None:
+def test_the_report_imports_basics_and_nouns_only() -> None:
     import assay.report
 
     found = set()

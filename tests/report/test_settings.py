@@ -1,4 +1,4 @@
-"""What the page says of the ranking under other settings."""
+"""The ranking under other settings on the page."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.report.test_render import PAYLOADS
 import assay
 from assay import Constant, examples, explain
 from assay.nouns.comparisons.settings_grid import SettingsGrid
-from assay.nouns.results.result import Finding
+from assay.nouns.results.finding import Finding
 from assay.report.audit.page import render
-from assay.report.audit.settings_grid import SHOWN, settings_told
+from assay.report.audit.settings_grid import MAX_REVERSALS, summarise_grid
 
 WEIGHTS = np.array([3.0, -2.0, 1.0])
 
@@ -29,52 +29,58 @@ def grid(names: tuple[str, str] = ("true", "turned"), far: str = "too much there
     return assay.settings_grid(named, case, "deletion", removals={"nothing there": Constant(0.0), **many}, steps=(0, 2))
 
 
-def test_it_tells_the_first_the_farthest_move_by_axis_and_who_wins_elsewhere() -> None:
-    told = settings_told(replace(credit(), settings_grid=grid()))
-    assert told is not None
-    assert told.told.startswith(
-        "Usual setting: nothing there, value, one part a step, as given, over 6 rows. First of 2 is true (in 100 % of "
-        "draws of the rows). It is first, alone or tied, under 1 of 3 other settings. Farthest move of a rank under "
-        "any of them: true by 1 place, from rank 1 to 2 (too much there, value, one part a step, as given)."
+def test_it_has_the_best_method_the_largest_change_by_axis_and_the_reversals() -> None:
+    summary = summarise_grid(replace(credit(), settings_grid=grid()))
+    assert summary is not None
+    assert summary.text.startswith(
+        "Default setting: nothing there, value, one feature a step, as given, over 6 rows. true ranks first of 2 "
+        "methods (in 100 % of resamples of the rows). It ranks first, alone or tied, under 1 of 3 other settings. "
+        "Largest rank change under any other setting: true by 1 place, from rank 1 to 2 (too much there, value, one "
+        "feature a step, as given)."
     )
-    removal, steps = told.axes
-    assert (removal.name, removal.values, removal.turned) == ("removal", "nothing there, too much there", "100 %")
-    assert removal.move.startswith("true by 1 place")
-    assert (steps.name, steps.values, steps.move, steps.turned) == ("steps", "one part a step, 2", "none", "0 %")
-    first, second = told.others
-    assert first.setting == "too much there, value, one part a step, as given"
+    removal, steps = summary.axes
+    assert (removal.name, removal.values, removal.reversed) == ("removal", "nothing there, too much there", "100 %")
+    assert removal.largest_change.startswith("true by 1 place")
+    assert (steps.name, steps.values, steps.largest_change, steps.reversed) == (
+        "steps",
+        "one feature a step, 2",
+        "none",
+        "0 %",
+    )
+    first, second = summary.reversals
+    assert first.setting == "too much there, value, one feature a step, as given"
     assert (first.winner, first.often, first.rank) == ("turned", "100 %", "2")
     assert "2 steps" in second.setting  # differs on two axes, so it comes later
-    assert (told.more, told.doubt) == (0, "")
+    assert (summary.more, summary.doubt) == (0, "")
 
 
 def test_what_is_not_shown_is_counted() -> None:
-    told = settings_told(replace(credit(), settings_grid=grid(removals=8)))
-    assert told is not None
-    assert (len(told.others), told.more) == (SHOWN, 4)
+    summary = summarise_grid(replace(credit(), settings_grid=grid(removals=8)))
+    assert summary is not None
+    assert (len(summary.reversals), summary.more) == (MAX_REVERSALS, 4)
 
 
 def test_settings_that_lose_rows_are_left_out_and_counted() -> None:
     whole = grid()
     values = whole.values.copy()
     values[2:, 0, :] = np.nan
-    told = settings_told(replace(credit(), settings_grid=replace(whole, values=values)))
-    assert told is not None
-    assert "2 settings left out" in told.told
-    assert (told.axes[0].move, told.axes[0].turned) == ("not compared", "undefined")
-    assert told.others == ()
+    summary = summarise_grid(replace(credit(), settings_grid=replace(whole, values=values)))
+    assert summary is not None
+    assert "2 settings excluded" in summary.text
+    assert (summary.axes[0].largest_change, summary.axes[0].reversed) == ("not compared", "undefined")
+    assert summary.reversals == ()
 
 
-def test_a_score_that_failed_its_own_test_is_not_relied_on() -> None:
+def test_a_score_that_failed_its_own_test_is_not_reliable() -> None:
     blind = Finding("SCO101", "fail", "deletion cannot tell", "deletion")
     page = Page(render(replace(credit(), settings_grid=grid(), findings=(blind,))))
-    assert "Not to be relied on: deletion failed its own test on this model (SCO101)" in page.text.replace(" :", ":")
+    assert "Not reliable: deletion failed its own test on this model (SCO101)" in page.text.replace(" :", ":")
 
 
-def test_without_a_grid_or_a_ranking_nothing_is_said() -> None:
-    assert settings_told(credit()) is None
+def test_without_a_grid_or_a_ranking_there_is_no_summary() -> None:
+    assert summarise_grid(credit()) is None
     nothing = replace(grid(), values=np.full(grid().values.shape, np.nan))
-    assert settings_told(replace(credit(), settings_grid=nothing)) is None
+    assert summarise_grid(replace(credit(), settings_grid=nothing)) is None
 
 
 def test_hostile_names_stay_text() -> None:

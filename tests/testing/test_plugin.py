@@ -1,4 +1,4 @@
-"""The pytest plugin, found by its entry point in a pytest of its own."""
+"""The pytest plugin, loaded by its entry point in a separate pytest process."""
 
 from __future__ import annotations
 
@@ -49,44 +49,44 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory, baseline: Path) -> tuple[dict[str, str], str, Path]:
-    """Result of each test by name, what the terminal said, and the folder."""
+    """Result of each test by name, the terminal output, and the folder."""
     folder = tmp_path_factory.mktemp("suite")
     (folder / "test_it.py").write_text(SUITE)
-    said = ran(folder, "--junitxml=out.xml", f"--assay-baseline={baseline}")
+    output = run_pytest(folder, "--junitxml=out.xml", f"--assay-baseline={baseline}")
     cases = ElementTree.parse(folder / "out.xml").iter("testcase")
-    return {case.get("name", ""): case[0].tag if len(case) else "passed" for case in cases}, said, folder
+    return {case.get("name", ""): case[0].tag if len(case) else "passed" for case in cases}, output, folder
 
 
-def ran(folder: Path, *words: str) -> str:
-    surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
+def run_pytest(folder: Path, *words: str) -> str:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-rs", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=surroundings).stdout
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment).stdout
 
 
 def test_an_audit_in_a_test_passes_or_fails_with_the_model(outcome):
     assert outcome[0] == {"test_passes": "passed", "test_fails": "failure", "test_loads": "passed"}
 
 
-def test_a_failed_test_tells_what_the_audit_found(outcome):
-    said = outcome[1]
-    assert "assay: Audit of LogisticRegression" in said
-    assert "FAIL DAT101 60 of 60 held-out rows" in said
-    assert said.count("assay: Audit of") == 1
+def test_a_failed_test_reports_the_findings_of_the_audit(outcome):
+    output = outcome[1]
+    assert "assay: Audit of LogisticRegression" in output
+    assert "FAIL DAT101 60 of 60 held-out rows" in output
+    assert output.count("assay: Audit of") == 1
 
 
-def test_finished_steps_lie_in_the_cache(outcome):
+def test_finished_steps_are_in_the_cache(outcome):
     assert list((outcome[2] / ".pytest_cache").rglob("*.assay"))
 
 
 def test_without_a_baseline_the_test_is_skipped_and_without_a_cache_nothing_is_kept(tmp_path):
     (tmp_path / "test_it.py").write_text(SUITE)
-    said = ran(tmp_path, "-p", "no:cacheprovider", "-k", "loads or passes")
-    assert "no baseline: give the folder of an audit with --assay-baseline FOLDER" in said
-    assert "1 passed, 1 skipped" in said
+    output = run_pytest(tmp_path, "-p", "no:cacheprovider", "-k", "loads or passes")
+    assert "no baseline: give the folder of an audit with --assay-baseline FOLDER" in output
+    assert "1 passed, 1 skipped" in output
     assert not list(tmp_path.rglob("*.assay"))
 
 
-def test_loading_the_plugin_loads_no_numbers():
+def test_loading_the_plugin_imports_no_numeric_package():
     code = (
         "import sys, assay.testing.plugin; sys.exit(bool({'numpy', 'torch', 'sklearn', 'pandas'} & set(sys.modules)))"
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attacks: functions that move an input within a ball, and say what gave way."""
+"""Compute adversarial perturbations of an input within a ball that change the prediction or the explanation."""
 
 from assay.attack.pgd import pgd as pgd
 from assay.attack.top_k import top_k as top_k

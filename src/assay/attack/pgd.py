@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Projected gradient descent against a prediction."""
+"""Projected gradient descent (PGD): an adversarial attack on the predicted class."""
 
 from typing import Any
 
@@ -19,63 +19,67 @@ from assay.nouns.results.result import Note
 @attacker(
     source="madry2018",
     needs={"gradient", "classes", "numbers"},
-    # the margin at the rows, at the climb's ends and at random moves; a slope and a margin a step
+    # the margin at the rows, at the final points and at random perturbations; a gradient and a margin per step
     cost=per_row(lambda o: 4 + o.restarts * (2 * o.steps + 1), lambda o: o.restarts * o.steps),
 )
 def pgd(case: Case, ball: Ball, *, steps: int = 40, step: float = 0.1, restarts: int = 1) -> dict[str, Any]:
-    """The smallest lead of the predicted class over its best rival found within the ball; below 0 the prediction moved.
+    """The smallest margin of the predicted class over the runner-up found in the ball; below 0 the prediction changed.
 
-    Steepest descent on the margin, in units of the model's scores (probabilities where it gives those): unlike
-    cross-entropy it does not flatten when the model is sure of itself. The class attacked is the predicted one,
-    whatever the case asks about. The first start is the row, further ``restarts`` are drawn in the ball; ``step``
-    is a share of the radius. ``random`` is the smallest margin among as many random moves to the ball's edge.
+    Steepest descent on the margin, in units of the model's scores (of its probabilities, if it gives those). The margin
+    does not saturate where the model is confident, as cross-entropy does. The attacked class is always the predicted
+    one, whatever the case's target. The first start is the row, further ``restarts`` are drawn in the ball; ``step`` is
+    a share of the radius. ``random`` is the smallest margin among as many random perturbations of full radius.
 
-    An upper bound on the smallest margin there is: a failed attack proves nothing. Slopes of zero, and random moves
-    that do better, are noted: the gradient is masked there.
+    The result is an upper bound on the smallest margin in the ball: a failed attack is no proof of robustness. A note
+    names rows whose gradient is masked: it is zero at every step, or a random perturbation does better.
 
-    foolbox's and torchattacks' PGD differ: they climb the cross-entropy and return the last iterate, not the best.
+    foolbox's and torchattacks' PGD differ: they maximise the cross-entropy and return the last iterate, not the best.
     """
     if restarts < 1:
         raise InputError(f"restarts={restarts}; at least 1 is needed.")
-    asked = case.with_target("margin", "predicted")
+    margin = case.with_target("margin", "predicted")
     rows = case.rows
-    starts = [rows.x, *(ball.draw(rows, case.seed.child("restart", again)) for again in range(1, restarts))]
-    edges = [ball.draw(rows, case.seed.child("edge", again), edge=True) for again in range(restarts)]
+    starts = [rows.x, *(ball.draw(rows, case.seed.child("restart", number)) for number in range(1, restarts))]
+    edges = [ball.draw(rows, case.seed.child("edge", number), edge=True) for number in range(restarts)]
 
-    def lost(x: Any) -> Floats:
-        return -np.asarray(asked.value(x))
+    def objective(x: Any) -> Floats:
+        return -np.asarray(margin.value(x))
 
-    def anywhere(x: Any) -> Masks:
+    def gradient(x: Any) -> Any:
+        return -margin.gradient(x)
+
+    def accept_all(x: Any) -> Masks:
         return np.ones(len(x), dtype=bool)
 
-    climb = ascend(rows.x, lambda x: -asked.gradient(x), lost, anywhere, ball, starts=starts, steps=steps, step=step)
-    after = -lost(climb.x)
-    random = -np.max([lost(edge) for edge in edges], axis=0)
-    success = asked.predicted(climb.x) != asked.label
+    found = ascend(rows.x, gradient, objective, accept_all, ball, starts=starts, steps=steps, step=step)
+    after = -objective(found.x)
+    random = -np.max([objective(edge) for edge in edges], axis=0)
+    success = margin.predicted(found.x) != margin.label
     return {
-        "x": climb.x,
+        "x": found.x,
         "success": success,
-        "kept": ~success,
-        "moved": to_floats(ball.length(climb.x - rows.x)),
-        "before": asked.output,
+        "prediction_unchanged": ~success,
+        "distance": to_floats(ball.length(found.x - rows.x)),
+        "before": margin.output,
         "after": after,
         "random": random,
         "quantity": "margin",
-        "notes": _masked(case, climb.flat, random < after),
+        "notes": _masked_gradient_notes(case, found.has_zero_gradient, random < after),
     }
 
 
-def _masked(case: Case, flat: Masks, outdone: Masks) -> tuple[Note, ...]:
-    told = (
-        ("zero-gradient", flat, "the margin's gradient was zero at every step"),
-        ("outdone", outdone & ~flat, "a random move to the ball's edge lowered the margin more than the attack"),
+def _masked_gradient_notes(case: Case, zero: Masks, random_better: Masks) -> tuple[Note, ...]:
+    signs = (
+        ("zero-gradient", zero, "the gradient of the margin is zero at every step"),
+        ("random-better", random_better & ~zero, "a random perturbation lowers the margin more than the attack"),
     )
     return tuple(
         Note(
             code,
-            f"{what} in {int(rows.sum())} of {len(case)} rows: the gradient is masked, and failing says nothing",
+            f"{text} in {int(rows.sum())} of {len(case)} rows: the gradient is masked, and a failed attack there is no "
+            f"evidence of robustness",
             tuple(name for name, hit in zip(case.rows.ids, rows) if hit),
         )
-        for code, rows, what in told
+        for code, rows, text in signs
         if rows.any()
     )

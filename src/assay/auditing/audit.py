@@ -5,44 +5,41 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from assay import attack, certify, diagnose, evaluate, explain, repair
-from assay.auditing import settings_grid as settings
-from assay.auditing.faults import Mended, Subject, fault_steps, found_faults, mended, refuse_early
-from assay.auditing.joint_verdicts import judged_together
-from assay.auditing.method_ranking import ranked
-from assay.auditing.plan import RIVAL, Plan, plan
-from assay.auditing.profile import Asked, chosen, profile_named
-from assay.auditing.result_store import ResultStore
-from assay.auditing.row_gallery import galleries
+from assay.auditing import settings_grid as grids
+from assay.auditing.joint_verdicts import judge_jointly
+from assay.auditing.outcome import AuditOutcome
+from assay.auditing.planning.plan import RUNNER_UP, Plan, Selection, make_plan
+from assay.auditing.planning.profiles import MethodRequest, profile_of, with_declared_checks, with_requests
+from assay.auditing.planning.scope import AuditScope, make_scope
 from assay.auditing.run import Run
-from assay.auditing.setting import Setting, setting_of
-from assay.auditing.work import Tell, Work, broken, investigate, silent
+from assay.auditing.steps.diagnoses import groups_of, plan_diagnoses, refuse_bad_inputs, run_diagnoses
+from assay.auditing.steps.execution import AuditResults, Progress, no_progress, refused_checks, run_steps
+from assay.auditing.steps.repairs import RepairedModel, plan_repairs, run_repairs
+from assay.auditing.steps.result_store import ResultStore
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
-from assay.basics.types import Ints
 from assay.cases.case import Case, case
-from assay.data.axioms import verdicts
-from assay.diagnose.explanation_trust import concluded
-from assay.engine.declare import versions
-from assay.engine.retraining.labelled_rows import truth
+from assay.diagnose.explanation_trust import TRUST, conclude
+from assay.engine.audit_inputs import AuditInputs
+from assay.engine.search.ball import Ball
 from assay.model.adapters.wrap import wrap
 from assay.model.model import Meter, Model
 from assay.nouns.inputs.recipe import Recipe
-from assay.nouns.records.record import Reasons, Record, Waiver
-from assay.nouns.results.result import Finding, Refusal
+from assay.nouns.records.record import Reasons, Waiver
+from assay.nouns.results.finding import Finding
+from assay.nouns.results.result import Refusal
 
 PACKAGES = (attack, certify, diagnose, evaluate, explain, repair)
 """The verb packages whose methods the plan names; importing them fills the catalogue."""
 
-AGAIN = ("completeness", "deletion", "insertion", "faithfulness_correlation")
-"""Scores of the one explanation that is made again after a repair."""
+RETESTED = ("completeness", "deletion", "insertion", "faithfulness_correlation")
+"""Scores of the one explanation that is computed again after a repair."""
 
 
 def audit(
@@ -56,11 +53,14 @@ def audit(
     favourable: str = "",
     suspects: Sequence[str] = (),
     recipe: Recipe | None = None,
+    ball: Ball | None = None,
+    concepts: Mapping[str, Any] | None = None,
+    regions: Any = None,
     reasons: Sequence[Reasons] = (),
     ids: Sequence[Any] | None = None,
     profile: str = "standard",
-    methods: Asked = (),
-    scores: Asked = (),
+    methods: MethodRequest = (),
+    scores: MethodRequest = (),
     settings_grid: bool | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
@@ -70,28 +70,30 @@ def audit(
     title: str = "",
     store: str | Path | None = None,
     out: str | Path | None = None,
-    tell: Tell = silent,
+    progress: Progress = no_progress,
 ) -> Run:
-    """Explain a model on rows, test and attack the explanations, look for faults, mend what a recipe can mend.
+    """Explain a model on rows, test and attack the explanations, diagnose the model, repair what a recipe can repair.
 
     ``x`` and ``y`` are rows and labels the model was *not* trained on. ``train`` is (rows, labels) it was trained on:
-    it enables the tests for membership, shortcuts and faults of the split, and serves as background if none is given.
-    ``sensitive`` names columns of ``x`` (or maps names to one group a row) and enables the disparity test for the
-    ``favourable`` class (default: the last class). ``suspects`` names columns that should not sway a decision.
-    ``recipe`` says how to train and enables repairs. ``ids`` names the rows.
+    it enables the checks of membership, shortcuts and the split, and is the background if none is given.
+    ``sensitive`` names columns of ``x`` (or maps names to one group a row) and enables the checks of disparity for the
+    ``favourable`` class (default: the last class). ``suspects`` names columns that should not change a decision.
+    ``recipe`` says how to train and enables repairs. ``ball`` is how far inputs may be moved; images have a default.
+    ``concepts`` and ``regions`` are for the checks that need them. ``ids`` names the rows.
 
     ``profile`` is quick, standard or deep; ``methods`` and ``scores`` name other explanations and scores than the
     profile's, or map their names to options. ``settings_grid`` asks for the ranking of the explanations under other
     removals, targets, steps and signs (by default in profile deep), or leaves it out.
 
-    ``select`` and ``ignore`` are beginnings of check codes (SAN, SAN1): steps that serve no wanted check are left out.
-    All verdicts of pass and fail hold together at ``level`` (Holm over the checks). ``waivers`` are failing checks that
-    somebody answers for. Rows are cut to the profile's number by the seed, and the page says so.
+    ``select`` and ``ignore`` are beginnings of check codes (SAN, SAN1): steps that answer no selected check are left
+    out. All verdicts of pass and fail hold together at ``level`` (Holm over the checks). ``waivers`` accept failing
+    checks. The seed draws as many rows as the profile allows, and the page says so. A check whose inputs are missing is
+    reported as not run, with the argument that enables it.
 
-    With ``store``, a folder, every step is kept when it is done, and an audit that was stopped goes on from there:
-    call it again. With ``out`` results and page are written.
+    With ``store``, a folder, every step is stored when it is done, and an audit that was stopped resumes when it is
+    called again. With ``out``, results and page are written.
     """
-    asked = prepared(
+    prepared = prepare(
         model,
         x,
         y,
@@ -101,6 +103,9 @@ def audit(
         favourable=favourable,
         suspects=suspects,
         recipe=recipe,
+        ball=ball,
+        concepts=concepts,
+        regions=regions,
         ids=ids,
         profile=profile,
         methods=methods,
@@ -110,13 +115,13 @@ def audit(
         ignore=ignore,
         seed=seed,
     )
-    run = asked.run(
+    run = prepared.run(
         reasons=reasons,
         level=level,
         waivers=waivers,
         title=title,
         store=None if store is None else Path(store),
-        tell=tell,
+        progress=progress,
     )
     if out is not None:
         run.save(out)
@@ -124,15 +129,14 @@ def audit(
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """An audit before anything has run: what it will do, and what that asks of the model."""
+class PreparedAudit:
+    """An audit before anything has run: its plan, and everything that is known about the model."""
 
     plan: Plan
-    setting: Setting
-    subject: Subject
-    recipe: Recipe | None
+    scope: AuditScope
+    inputs: AuditInputs
     profile: str
-    wanted: Callable[[str], bool]
+    is_selected: Selection
 
     def run(
         self,
@@ -142,28 +146,27 @@ class Prepared:
         waivers: Sequence[Waiver] = (),
         title: str = "",
         store: Path | None = None,
-        tell: Tell = silent,
+        progress: Progress = no_progress,
     ) -> Run:
-        """Do it; see ``audit``."""
+        """Run it; see ``audit``."""
         if not 0 < level < 1:
             raise InputError(f"level={level}; the confidence of all verdicts together lies between 0 and 1.")
         clock = _Clock()
-        tell("plan", told(self.plan), 0.0)
-        meter = self.subject.model.meter
+        progress("plan", describe_plan(self.plan), 0.0)
+        meter = self.inputs.model.meter
         before = meter.forwards, meter.backwards
-        result_store = ResultStore(store, meter)
-        outcome = _Audit(self, result_store, level, tell).done()
+        outcome = _Audit(self, ResultStore(store, meter), level, progress).run()
         record = outcome.record(reasons, waivers, title)
-        paid = {
+        spent = {
             "model evaluations now": meter.forwards - before[0],
             "gradient evaluations now": meter.backwards - before[1],
         }
-        run = Run(replace(record, times=clock.times(paid)), tuple(m.model for m in outcome.repairs))
-        tell("end", repr(run), 1.0)
+        run = Run(replace(record, times=clock.times(spent)), tuple(m.model for m in outcome.repairs))
+        progress("end", repr(run), 1.0)
         return run
 
 
-def prepared(
+def prepare(
     model: Any,
     x: Any,
     y: Any = None,
@@ -174,45 +177,69 @@ def prepared(
     favourable: str = "",
     suspects: Sequence[str] = (),
     recipe: Recipe | None = None,
+    ball: Ball | None = None,
+    concepts: Mapping[str, Any] | None = None,
+    regions: Any = None,
     ids: Sequence[Any] | None = None,
     profile: str = "standard",
-    methods: Asked = (),
-    scores: Asked = (),
+    methods: MethodRequest = (),
+    scores: MethodRequest = (),
     settings_grid: bool | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     seed: int = 0,
-) -> Prepared:
-    """The audit that ``audit`` would do with these arguments, planned and priced; the model is not asked anything."""
-    # a meter of its own tells what this audit costs and nothing else; one forward pass for all steps lets them share
-    # a game's answers, which the store keeps; and most checks have no meaning for rows with gaps
-    wrapped = replace(wrap(model), meter=Meter(), fast=False, gaps=False)
+) -> PreparedAudit:
+    """The audit that ``audit`` would run with these arguments, planned; the model is not evaluated."""
+    # a meter of its own counts what this audit costs and nothing else; one forward pass for all steps lets them share
+    # the answers of a game, which the store keeps; and most checks have no meaning for rows with missing values
+    wrapped = replace(wrap(model), meter=Meter(), fast=False, accepts_missing=False)
     whole = case(wrapped, x, label=None, ids=ids, seed=Seed(seed))
     kind = "image" if len(whole.rows.shape) == 3 else "table"
-    depth = chosen(profile_named(kind, profile), methods, scores, settings_grid)
-    setting = setting_of(whole, depth, x, train[0] if train else None, background)
-    subject = Subject(wrapped, x, y, train, sensitive, favourable, suspects, setting, Seed(seed))
-    refuse_early(subject)
-    steps, skipped = fault_steps(subject, recipe)
+    depth = with_requests(with_declared_checks(profile_of(kind, profile)), methods, scores, settings_grid)
+    scope = make_scope(whole, depth, x, train[0] if train else None, background, ball)
+    inputs = AuditInputs(
+        model=wrapped,
+        x=x,
+        labels=y,
+        train=train,
+        background=background,
+        groups=groups_of(x, sensitive),
+        favourable=favourable,
+        suspects=tuple(suspects),
+        recipe=recipe,
+        concepts=concepts or {},
+        regions=regions,
+        ball=scope.ball,
+        remove=scope.remove,
+        features=scope.case.features,
+        explained=scope.case,
+        options=scope.profile.diagnoses,
+        seed=Seed(seed),
+    )
+    refuse_bad_inputs(inputs, scope.case.features.names)
+    steps, skipped = plan_diagnoses(inputs)
+    steps += plan_repairs(inputs, steps, scope.profile.rows, scope.profile.budget)
 
-    def wanted(code: str) -> bool:
+    def is_selected(code: str) -> bool:
         chosen = not select or any(code.startswith(start) for start in select)
         return chosen and not any(code.startswith(start) for start in ignore)
 
-    laid = plan(setting, steps, wanted)
-    return Prepared(replace(laid, skipped=(*laid.skipped, *skipped)), setting, subject, recipe, profile, wanted)
+    plan = make_plan(scope, steps, is_selected)
+    return PreparedAudit(replace(plan, skipped=(*plan.skipped, *skipped)), scope, inputs, profile, is_selected)
 
 
-def told(laid: Plan) -> str:
-    """The plan in a sentence: how many steps, and exactly what they ask of the model."""
-    sure, most = laid.cost, laid.at_most
-    open_end = (
-        f", and up to {most.forwards:,} and {most.backwards:,} more as groups and repairs turn out"
+def describe_plan(plan: Plan) -> str:
+    """The plan in a sentence: how many steps, and their exact cost."""
+    exact, most = plan.cost, plan.at_most
+    more = (
+        f", plus at most {most.forwards:,} and {most.backwards:,} for steps whose size depends on the data"
         if most.forwards or most.backwards
         else ""
     )
-    asked = f"exactly {sure.forwards:,} forward and {sure.backwards:,} backward passes"
-    return f"{len(laid.steps)} steps ask for {asked}{open_end}; what a game remembers is not made again"
+    return (
+        f"{len(plan.steps)} steps: {exact.forwards:,} model evaluations and {exact.backwards:,} gradient evaluations"
+        f"{more}; cached evaluations are not repeated"
+    )
 
 
 @dataclass
@@ -220,171 +247,106 @@ class _Clock:
     started: float = field(default_factory=time.monotonic)
     day: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
 
-    def times(self, paid: Mapping[str, int]) -> dict[str, str]:
-        took = f"{time.monotonic() - self.started:.0f} s"
+    def times(self, spent: Mapping[str, int]) -> dict[str, str]:
         return {
             "when": self.day.strftime("%Y-%m-%d %H:%M UTC"),
-            "took": took,
-            **{name: f"{count:,}" for name, count in paid.items()},
+            "took": f"{time.monotonic() - self.started:.0f} s",
+            **{name: f"{count:,}" for name, count in spent.items()},
         }
 
 
 @dataclass
-class _Outcome:
-    """Everything an audit found, before it becomes a record."""
-
-    asked: Prepared
-    case: Case
-    work: Work
-    findings: list[Finding]
-    repairs: list[Mended]
-    cost: Mapping[str, int]
-    level: float
-
-    def record(self, reasons: Sequence[Reasons], waivers: Sequence[Waiver], title: str) -> Record:
-        """The record, without times."""
-        setting, subject, work = self.asked.setting, self.asked.subject, self.work
-        classes = _classes(subject, self.case, setting.chosen)
-        names = subject.model.classes
-        candidates = {n: e for n, e in work.explanations.items() if n not in setting.references}
-        planned = self.asked.plan.cost
-        return Record(
-            title=title or f"Audit of {subject.model.name}",
-            about=_about(subject, self.case, self.asked.profile),
-            cost={
-                **self.cost,
-                "forwards asked, planned": planned.forwards,
-                "backwards, planned": planned.backwards,
-                "checks judged together": sum(f.alone is not None for f in self.findings),
-            },
-            findings=tuple(self.findings),
-            explanations=work.explanations,
-            rivals=work.rivals,
-            scores=work.scores,
-            references=setting.references,
-            attack_results=work.attack_results,
-            certificates=work.certificates,
-            reasons=tuple(reasons),
-            repairs=tuple(mended.repair_record for mended in self.repairs),
-            refusals=tuple(work.refusals),
-            not_run=self.asked.plan.skipped,
-            limits=setting.limits,
-            predictions=self.case.classes if names else (),
-            truth=tuple(names[i] for i in classes) if classes is not None and names else (),
-            galleries=galleries(self.case, classes, candidates, work.scores),
-            waivers=tuple(waivers),
-            axioms={name: verdicts(name) for name in work.explanations if verdicts(name)},
-            comparison=ranked(work.scores, tuple(candidates), self.findings, subject.seed, self.level),
-            settings_grid=work.grid,
-            level=self.level,
-            reproduce=f"assay.audit(model, x, y, profile={self.asked.profile!r}, seed={subject.seed.root})",
-        )
-
-
-@dataclass
 class _Audit:
-    """The course of an audit: clean passes, steps, faults, verdicts, repairs."""
+    """One audit: the model's own output, the steps, diagnoses, verdicts, repairs."""
 
-    asked: Prepared
-    result_store: ResultStore
+    audit: PreparedAudit
+    store: ResultStore
     level: float
-    tell: Tell
+    progress: Progress
 
-    def done(self) -> _Outcome:
-        setting, subject = self.asked.setting, self.asked.subject
-        asked = self.result_store.anew("clean", lambda: _answered(setting.case))
-        setting = replace(setting, case=asked)
-        subject = replace(subject, setting=setting)
-        work = investigate(self.asked.plan, setting, self.result_store, self.tell)
-        laid = self.asked.plan
-        faults, refused = found_faults(
-            subject,
-            laid.steps,
-            self.result_store,
-            lambda place: self.tell("step", laid.steps[place].key, laid.paid(place)),
+    def run(self) -> AuditOutcome:
+        plan = self.audit.plan
+        explained = self.store.uncached("clean", lambda: _with_output(self.audit.scope.case))
+        scope = replace(self.audit.scope, case=explained)
+        inputs = replace(self.audit.inputs, explained=explained)
+        results = run_steps(plan, scope, self.store, self.progress)
+        diagnosed, refused = run_diagnoses(
+            inputs,
+            plan.steps,
+            self.store,
+            lambda place: self.progress("step", plan.steps[place].key, plan.done_share(place)),
         )
-        work.refusals += refused
-        candidates = [name for name in work.explanations if name not in setting.references]
-        varied = [settings.finding(work.grid)] if work.grid is not None else []
-        found = [*work.reliability, *varied, *faults, *broken(work.refusals, laid.steps)]
-        findings = self._judged([*_trust(setting, work), *found], candidates)
-        repairs, refused = self._mended(subject, findings, faults)
-        work.refusals += refused
-        return _Outcome(self.asked, asked, work, findings, repairs, self.result_store.total(), self.level)
+        results.refusals += refused
+        candidates = [name for name in results.explanations if name not in scope.references]
+        grid = [grids.finding(results.grid)] if results.grid is not None else []
+        found = [*results.reliability, *grid, *diagnosed, *results.declared_findings(self.level)]
+        found += refused_checks(results.refusals, plan.steps)
+        findings = self._judged([*_trust(scope, results), *found], candidates)
+        repairs, refused = self._repaired(scope, inputs, findings, diagnosed)
+        results.refusals += refused
+        audit = self.audit
+        return AuditOutcome(
+            audit.plan,
+            audit.scope,
+            audit.inputs,
+            audit.profile,
+            explained,
+            results,
+            findings,
+            repairs,
+            self.store.total(),
+            self.level,
+        )
 
     def _judged(self, findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
-        """All wanted checks held together, and what follows for each explanation."""
-        held = judged_together([f for f in findings if f.code != "TRU001" and self.asked.wanted(f.code)], self.level)
-        return [*held, *(concluded(held, names) if self.asked.wanted("TRU001") else [])]
+        """All selected checks judged together, and what follows for each explanation."""
+        selected = [f for f in findings if f.code != TRUST.code and self.audit.is_selected(f.code)]
+        judged = judge_jointly(selected, self.level)
+        return [*judged, *(conclude(judged, names) if self.audit.is_selected(TRUST.code) else [])]
 
-    def _mended(
-        self, subject: Subject, findings: Sequence[Finding], faults: Sequence[Finding]
-    ) -> tuple[list[Mended], list[Refusal]]:
-        laid = self.asked.plan
-        if self.asked.recipe is None or not any(step.verb == "repair" for step in laid.steps):
+    def _repaired(
+        self, scope: AuditScope, inputs: AuditInputs, findings: Sequence[Finding], diagnosed: Sequence[Finding]
+    ) -> tuple[list[RepairedModel], list[Refusal]]:
+        plan = self.audit.plan
+        if not any(step.verb == "repair" for step in plan.steps):
             return [], []
-        self.tell("step", "repair, and audit again", laid.paid(len(laid.steps) - 1))
-        known = {(f.code, f.subject) for f in faults}
-        return mended(
-            subject,
-            self.asked.recipe,
+        self.progress("step", "repair, and audit again", plan.done_share(len(plan.steps) - 1))
+        known = {(f.code, f.subject) for f in diagnosed}
+        return run_repairs(
+            inputs,
             [f for f in findings if (f.code, f.subject) in known],
-            laid.steps,
-            lambda model: self._trusted_again(subject, model),
-            lambda found: self._judged(found, [f.subject for f in found if f.code == "TRU001"]),
-            self.result_store,
+            plan.steps,
+            lambda model: self._retested(scope, model),
+            lambda found: self._judged(found, [f.subject for f in found if f.code == TRUST.code]),
+            self.store,
         )
 
-    def _trusted_again(self, subject: Subject, model: Model) -> list[Finding]:
+    def _retested(self, scope: AuditScope, model: Model) -> list[Finding]:
         """Shapley values and their faithfulness alone, for a model before and after a repair."""
-        setting = subject.setting
         clean = f"clean answers of {model.name}"
-        asked = self.result_store.anew(clean, lambda: _answered(replace(setting.case, model=model)))
+        explained = self.store.uncached(clean, lambda: _with_output(replace(scope.case, model=model)))
         small = replace(
-            setting.profile,
-            explainers={"shapley": {"budget": setting.profile.budget}},
-            scores={name: given for name, given in setting.profile.scores.items() if name in AGAIN},
+            scope.profile,
+            explainers={"shapley": {"budget": scope.profile.budget}},
+            scores={name: given for name, given in scope.profile.scores.items() if name in RETESTED},
             attacks={},
             certificates={},
             reliability={},
             settings_grid=False,
         )
-        again = replace(setting, case=asked, profile=small, references=("random",))
-        laid = plan(again)
-        steps = tuple(step for step in laid.steps if step.subject != RIVAL)
-        return _trust(again, investigate(replace(laid, steps=steps), again, self.result_store, silent))
+        again = replace(scope, case=explained, profile=small, references=("random",))
+        plan = make_plan(again)
+        steps = tuple(step for step in plan.steps if step.subject != RUNNER_UP)
+        return _trust(again, run_steps(replace(plan, steps=steps), again, self.store, no_progress))
 
 
-def _answered(asked: Case) -> Case:
-    """The question about each row's predicted class, with the model's own answer known."""
-    known = replace(asked).with_target(label="predicted")
+def _with_output(explained: Case) -> Case:
+    """The case of each row's predicted class, with the model's own output computed."""
+    known = replace(explained).with_target(label="predicted")
     _ = known.prediction, known.output
     return known
 
 
-def _trust(setting: Setting, work: Work) -> list[Finding]:
-    candidates = {name: e for name, e in work.explanations.items() if name not in setting.references}
-    return diagnose.explanation_trust(setting.case, candidates, work.scores, attack_results=work.attack_results)
-
-
-def _classes(subject: Subject, asked: Case, chosen: Ints) -> Ints | None:
-    """The true class of each row explained; ``None`` where it is unknown."""
-    if subject.y is None or subject.model.gives in ("values", "units"):
-        return None
-    given = np.asarray(subject.y)[chosen].tolist()
-    return np.asarray(truth(subject.model, given, len(given), asked.prediction))
-
-
-def _about(subject: Subject, asked: Case, profile: str) -> dict[str, str]:
-    model, whole = subject.model, subject.held_out
-    return {
-        "model": model.name,
-        "model fingerprint": model.fingerprint[:16],
-        **{name: text[:160] for name, text in model.about.items()},
-        "asked": asked.asked,
-        "data": f"{len(whole)} rows of shape {' × '.join(map(str, whole.rows.shape))}, "
-        f"fingerprint {whole.rows.fingerprint[:16]}",
-        "profile": profile,
-        "seed": str(subject.seed.root),
-        "versions": ", ".join(f"{package} {number}" for package, number in versions().items()),
-    }
+def _trust(scope: AuditScope, results: AuditResults) -> list[Finding]:
+    candidates = {name: e for name, e in results.explanations.items() if name not in scope.references}
+    return diagnose.explanation_trust(scope.case, candidates, results.scores, attack_results=results.attack_results)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two audits beside each other: which checks changed, and whether explanations of the same rows did."""
+"""Comparison of two audits: changes of checks, and drift of the explanations of the same rows."""
 
 from __future__ import annotations
 
@@ -9,80 +9,81 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.auditing.run import Run, written
+from assay.auditing.run import Run, write_atomically
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
-from assay.basics.stats import Interval, clopper_pearson, spearman, student
+from assay.basics.stats import Interval, clopper_pearson, spearman, student_interval
 from assay.basics.types import Floats, Ints
-from assay.engine.comparison.criteria import criterion_of, oracle, reading
-from assay.nouns.comparisons.audit_comparison import Change, Comparison, Course, Drift
-from assay.nouns.records.record import Record, check_of
-from assay.nouns.results.result import Explanation, Finding
+from assay.engine.comparison.criteria import criterion_named, reading, reference_method
+from assay.nouns.comparisons.audit_comparison import Change, ChangeStatus, Comparison, Drift
+from assay.nouns.records.record import Record, check_key
+from assay.nouns.results.finding import Finding
+from assay.nouns.results.result import Explanation
 
 DRAWS = 200
-"""Pairs of explanations drawn within their standard errors to see how alike two runs of one method are."""
+"""Pairs of explanations sampled within their standard errors, for the null distribution of the similarity."""
 
 TOP = 0.2
-"""Share of the parts that count as the top."""
+"""Share of the features that count as top features."""
 
 
 def compare(before: Run | str | Path, after: Run | str | Path, *, level: float = 0.95) -> Comparison:
-    """What became of each check from one audit to another, and whether explanations of the same rows drifted.
+    """Changes of each check between two audits, and drift of the explanations of the same rows.
 
     ``before`` and ``after`` are runs or their folders: two runs of one model, or audits of two models on the same rows.
-    Checks that are means over rows are compared row by row (Student's interval of the differences) where both audits
-    scored the same rows, and by the distance of their two intervals otherwise (Zou and Donner 2008), which assumes
-    independent audits and is too wide where they share rows. All intervals of change hold together at ``level``.
+    Checks that are means over rows are compared on paired rows (Student's interval of the differences) where both
+    audits scored the same rows, and from their two intervals otherwise (Zou and Donner 2008), which assumes
+    independent audits and is too wide where they share rows. All intervals of change hold jointly at ``level``.
 
-    Drift compares the explanations of rows both audits explained, for the same class: rank correlation, the overlap of
-    the top fifth of the parts, and cosine. Sampled explanations differ from run to run anyway; the band says by how
-    much, from their own standard errors, and drift is claimed only beyond it.
+    Drift compares the explanations of rows that both audits explained, for the same class: rank correlation, overlap of
+    the top fifth of the features, and cosine similarity. Sampled explanations vary between runs; the band is the null
+    distribution of the similarity, from their own standard errors, and only similarity below it is drift.
     """
     one, two = (run if isinstance(run, Run) else Run.load(run) for run in (before, after))
     if not 0 < level < 1:
-        raise InputError(f"level={level}; a confidence lies between 0 and 1.")
-    found = _aligned(one, two)
+        raise InputError(f"level={level}; a confidence level is between 0 and 1.")
+    found = _align(one, two)
     shared = [pair for pair in found.values() if pair[0] is not None and pair[1] is not None]
     each = 1 - (1 - level) / max(len(shared), 1)
     changes = [_change(key, pair, one.record, two.record, each) for key, pair in found.items()]
-    order = ("newly failing", "worse", "gone", "new", "no change shown", "better", "mended")
+    order = ("newly failing", "worse", "gone", "new", "no change shown", "better", "fixed")
     common = _common(one.record.predictions, _ids(one.record), two.record.predictions, _ids(two.record))
-    moved = sum(a != b for a, b in common)
+    class_changes = sum(a != b for a, b in common)
     return Comparison(
         before=f"{one.record.title}, {one.record.about.get('model fingerprint', '')}",
         after=f"{two.record.title}, {two.record.about.get('model fingerprint', '')}",
-        changes=tuple(sorted(changes, key=lambda c: (order.index(c.course), c.code, c.subject))),
+        changes=tuple(sorted(changes, key=lambda c: (order.index(c.status), c.code, c.subject))),
         drifts=tuple(_drifts(one.record, two.record, level)),
-        moved=clopper_pearson(moved, len(common), level) if common else None,
-        moved_rows=moved,
+        class_change_rate=clopper_pearson(class_changes, len(common), level) if common else None,
+        class_changes=class_changes,
         rows=len(common),
         level=level,
-        notes=tuple(_doubts(one.record, two.record)),
+        notes=tuple(_notes(one.record, two.record)),
     )
 
 
 def to_html(comparison: Comparison, path: str | Path) -> Path:
-    """Write the comparison as a page: one file, nothing outside it needed."""
-    from assay.report.comparison.page import compared
+    """Write the comparison as a page in one self-contained file."""
+    from assay.report.comparison.page import render_comparison
 
-    return written(Path(path), compared(comparison))
+    return write_atomically(Path(path), render_comparison(comparison))
 
 
 Pair = tuple[Finding | None, Finding | None]
 
 
-def _aligned(one: Run, two: Run) -> dict[tuple[str, str], Pair]:
-    """Each check by code and subject in both audits; a subject that is the model's own name is the same check."""
-    first, second = _keyed(one), _keyed(two)
+def _align(one: Run, two: Run) -> dict[tuple[str, str], Pair]:
+    """The findings of each check, by code and subject; a subject that is the model's name matches the other model's."""
+    first, second = _by_check(one), _by_check(two)
     return {key: (first.get(key), second.get(key)) for key in dict.fromkeys([*first, *second])}
 
 
-def _keyed(run: Run) -> dict[tuple[str, str], Finding]:
-    """Each check by what makes it the same in two audits, the worst finding of it."""
-    named: dict[tuple[str, str], Finding] = {}
+def _by_check(run: Run) -> dict[tuple[str, str], Finding]:
+    """The worst finding of each check, by its key."""
+    found: dict[tuple[str, str], Finding] = {}
     for finding in run.findings:
-        named.setdefault(check_of(run.record, finding), finding)
-    return named
+        found.setdefault(check_key(run.record, finding), finding)
+    return found
 
 
 def _change(key: tuple[str, str], pair: Pair, one: Record, two: Record, level: float) -> Change:
@@ -90,37 +91,37 @@ def _change(key: tuple[str, str], pair: Pair, one: Record, two: Record, level: f
     code, subject = key
     if before is None or after is None:
         return Change(code, subject, "gone" if after is None else "new", before, after, math.nan, None, False, 0)
-    rows = _row_by_row(before, one, two)
+    rows = _paired_differences(before, one, two)
     if rows is None:
-        change, interval = after.estimate - before.estimate, _apart(before, after, level)
+        change, interval = after.estimate - before.estimate, _independent_interval(before, after, level)
     else:
-        change, interval = float(rows.mean()), student(rows, level)
+        change, interval = float(rows.mean()), student_interval(rows, level)
     paired, count = rows is not None, 0 if rows is None else len(rows)
-    return Change(code, subject, _course(before, after, interval), before, after, change, interval, paired, count)
+    return Change(code, subject, _status(before, after, interval), before, after, change, interval, paired, count)
 
 
-def _row_by_row(finding: Finding, one: Record, two: Record) -> Floats | None:
-    """After − before of the number the check is a mean of, for each row that both audits scored."""
-    criterion = criterion_of(finding.code)
+def _paired_differences(finding: Finding, one: Record, two: Record) -> Floats | None:
+    """After − before (row,) of the values that the check averages, for the rows that both audits scored."""
+    criterion = criterion_named(finding.code)
     if criterion is None:
         return None
     key = finding.subject, criterion.score
     if key not in one.scores or key not in two.scores:
         return None
     values = [
-        reading(criterion, finding.subject, record.scores, oracle(record.scores, (finding.subject,))).rows
+        reading(criterion, finding.subject, record.scores, reference_method(record.scores, (finding.subject,))).rows
         for record in (one, two)
     ]
     places = [{name: place for place, name in enumerate(record.scores[key].ids)} for record in (one, two)]
     if one.about.get("data") != two.about.get("data"):
-        return None  # rows of other data may bear the same ids
+        return None  # rows of other data may have the same ids
     names = [name for name in places[0] if name in places[1]]
     rows = np.array([values[1][places[1][name]] - values[0][places[0][name]] for name in names])
-    known = rows[np.isfinite(rows)] if len(rows) else rows
-    return known if len(known) > 1 else None
+    defined = rows[np.isfinite(rows)] if len(rows) else rows
+    return defined if len(defined) > 1 else None
 
 
-def _apart(before: Finding, after: Finding, level: float) -> Interval | None:
+def _independent_interval(before: Finding, after: Finding, level: float) -> Interval | None:
     """Interval for after − before from the interval of each, for independent estimates."""
     one, two = (f.basis.at(level) if f.basis is not None else f.interval for f in (before, after))
     if one is None or two is None:
@@ -131,16 +132,16 @@ def _apart(before: Finding, after: Finding, level: float) -> Interval | None:
     return Interval(low, high, level, "zou-donner")
 
 
-def _course(before: Finding, after: Finding, interval: Interval | None) -> Course:
-    broken = ("fail", "error")
-    if after.verdict in broken and before.verdict not in broken:
+def _status(before: Finding, after: Finding, interval: Interval | None) -> ChangeStatus:
+    failed = ("fail", "error")
+    if after.verdict in failed and before.verdict not in failed:
         return "newly failing"
-    if before.verdict in broken and after.verdict == "pass":
-        return "mended"
+    if before.verdict in failed and after.verdict == "pass":
+        return "fixed"
     if interval is None or math.isnan(interval.low) or 0.0 in interval or not after.direction:
         return "no change shown"
-    rose = interval.low > 0
-    return "better" if rose == (after.direction == "at least") else "worse"
+    is_increase = interval.low > 0
+    return "better" if is_increase == (after.direction == "at least") else "worse"
 
 
 def _ids(record: Record) -> tuple[str, ...]:
@@ -151,8 +152,8 @@ def _common(
     one: tuple[str, ...], one_ids: tuple[str, ...], two: tuple[str, ...], two_ids: tuple[str, ...]
 ) -> list[tuple[str, str]]:
     """The predicted classes of the rows that both audits explained."""
-    known = dict(zip(two_ids, two))
-    return [(label, known[name]) for name, label in zip(one_ids, one) if name in known]
+    other = dict(zip(two_ids, two))
+    return [(label, other[name]) for name, label in zip(one_ids, one) if name in other]
 
 
 def _drifts(one: Record, two: Record, level: float) -> list[Drift]:
@@ -176,14 +177,14 @@ def _drift(one: Explanation, two: Explanation, level: float) -> list[Drift]:
     a, b = both[same].T
     if len(a) < 2:
         return []
-    noise = _noise(one, a), _noise(two, b)
+    noise = _standard_errors(one, a), _standard_errors(two, b)
     seed = Seed(one.provenance.seed.root).child("compare", one.method)
     drifts = []
-    for measure, alike in ALIKE.items():
-        values = alike(one.values[a], two.values[b])
+    for measure, similarity in SIMILARITIES.items():
+        values = similarity(one.values[a], two.values[b])
         values = values[np.isfinite(values)]
-        band = _band(one.values[a], noise, measure, seed, level)
-        interval = student(values, level)
+        band = _null_band(one.values[a], noise, measure, seed, level)
+        interval = student_interval(values, level)
         drifted = bool(interval.high < band[0])
         mean = float(values.mean()) if len(values) else math.nan
         drifts.append(Drift(one.method, measure, mean, interval, band, drifted, len(values), int((~same).sum())))
@@ -194,29 +195,31 @@ def _label(explanation: Explanation, row: int) -> str:
     return explanation.labels[row] if explanation.labels else ""
 
 
-def _noise(explanation: Explanation, rows: Ints) -> Floats:
-    """The standard errors (row, part), 0 where nothing was drawn or none is known."""
+def _standard_errors(explanation: Explanation, rows: Ints) -> Floats:
+    """Standard errors (row, part); 0 for a deterministic method and where they are unknown."""
     if explanation.stderr is None:
         return np.zeros((len(rows), explanation.values.shape[1]))
     return np.nan_to_num(explanation.stderr[rows])
 
 
-def _band(values: Floats, noise: tuple[Floats, Floats], measure: str, seed: Seed, level: float) -> tuple[float, float]:
-    """Where the mean likeness lies when both sides draw anew around the same values."""
+def _null_band(
+    values: Floats, noise: tuple[Floats, Floats], measure: str, seed: Seed, level: float
+) -> tuple[float, float]:
+    """Interval of the mean similarity of two explanations that are sampled around the same values."""
     if not (noise[0].any() or noise[1].any()):
         return 1.0, 1.0
     generator = seed.child(measure).generator()
     means = []
     for _ in range(DRAWS):
         sides = [values + error * generator.standard_normal(values.shape) for error in noise]
-        likeness = ALIKE[measure](*sides)
-        means.append(float(np.nanmean(likeness)) if np.isfinite(likeness).any() else math.nan)
+        similarity = SIMILARITIES[measure](*sides)
+        means.append(float(np.nanmean(similarity)) if np.isfinite(similarity).any() else math.nan)
     low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
 def _top_overlap(one: Floats, two: Floats) -> Floats:
-    """Share of the top fifth of the parts by |value| that both have, (row,)."""
+    """Share (row,) of the top fifth of the features by |value| that both have in common."""
     count = max(1, math.ceil(TOP * one.shape[1] - 1e-9))
     tops = [np.argsort(-np.abs(values), axis=1, kind="stable")[:, :count] for values in (one, two)]
     return np.array([len(set(a) & set(b)) / count for a, b in zip(tops[0].tolist(), tops[1].tolist())])
@@ -227,21 +230,21 @@ def _cosine(one: Floats, two: Floats) -> Floats:
     return np.divide((one * two).sum(axis=1), size, out=np.full(len(one), np.nan), where=size > 0)
 
 
-ALIKE = {"rank correlation": spearman, "top overlap": _top_overlap, "cosine": _cosine}
-"""Measures of likeness of two explanations (row, part), one number a row, 1 is equal."""
+SIMILARITIES = {"rank correlation": spearman, "top overlap": _top_overlap, "cosine": _cosine}
+"""Similarities of two explanations (row, part), one number per row; 1 is equal."""
 
 
-def _doubts(one: Record, two: Record) -> list[str]:
-    told: list[str] = []
-    same: Mapping[str, str] = {
+def _notes(one: Record, two: Record) -> list[str]:
+    notes: list[str] = []
+    settings: Mapping[str, str] = {
         "data": "rows differ",
-        "asked": "question differs",
+        "explained output": "explained output differs",
         "profile": "profile differs",
         "seed": "seed differs",
     }
-    for name, word in same.items():
+    for name, word in settings.items():
         if one.about.get(name) != two.about.get(name):
-            told.append(f"The {word}: {one.about.get(name)} against {two.about.get(name)}.")
+            notes.append(f"The {word}: {one.about.get(name)} against {two.about.get(name)}.")
     if one.about.get("data") != two.about.get("data"):
-        told.append("Without common rows nothing is compared row by row, and no drift can be told.")
-    return told
+        notes.append("Without common rows there is no paired comparison and no drift.")
+    return notes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``assay.toml``: what an audit is asked for, written down beside the model."""
+"""``assay.toml``: the configuration of an audit."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from assay.basics.errors import InputError
 from assay.nouns.records.record import Waiver
 
 NAME, SHARED = "assay.toml", "pyproject.toml"
-"""The file of its own, and the file whose table [tool.assay] may stand for it."""
+"""The configuration file, and the file whose table [tool.assay] may replace it."""
 
 Texts = tuple[StrictStr, ...]
 Word = Annotated[StrictStr, Field(min_length=1)]
 
 
-def _day(given: Any) -> Any:
-    """A day written as TOML's own date or as text; a number would be read as seconds since 1970."""
+def _check_day(given: Any) -> Any:
+    """Accept a TOML date or a text; a number would be read as seconds since 1970."""
     if isinstance(given, str) or (isinstance(given, datetime.date) and not isinstance(given, datetime.datetime)):
         return given
     raise ValueError("a day like 2027-01-31")
 
 
-Day = Annotated[datetime.date, BeforeValidator(_day)]
+Day = Annotated[datetime.date, BeforeValidator(_check_day)]
 
 
 class Section(BaseModel):
-    """A table of the file; keys it does not know are faults."""
+    """A table of the file; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ModelSection(Section):
-    """The model: a file, or code of your own that returns it."""
+    """The model: a file, or your code that returns it."""
 
     file: StrictStr = Field(default="", description="A model file, FILE.py:FUNCTION, or package.module:function.")
     architecture: StrictStr = Field(
@@ -52,57 +52,57 @@ class ModelSection(Section):
     classes: Texts = Field(default=(), description="Names of the classes, in the order of the model's outputs.")
     trust: Texts = Field(default=(), description="Further types that a skops file may name.")
     unsafe_pickle: StrictBool = Field(
-        default=False, description="Let the code in a pickle run. Only for files you trust."
+        default=False, description="Allow pickles, whose code is run. Only for files you trust."
     )
 
 
 class DataSection(Section):
-    """Rows, labels, and what is known about the columns."""
+    """Rows, labels, and the roles of columns."""
 
     test: StrictStr = Field(default="", description="File of rows the model was not trained on.")
     train: StrictStr = Field(default="", description="File of rows the model was trained on.")
-    background: StrictStr = Field(default="", description="File of rows that stand in for columns taken away.")
+    background: StrictStr = Field(default="", description="File of background rows, which replace removed features.")
     target: StrictStr = Field(default="", description="Column that holds the true labels.")
-    ids: StrictStr = Field(default="", description="Column that names the rows; the model does not see it.")
+    ids: StrictStr = Field(default="", description="Column of row ids; it is not given to the model.")
     sensitive: Texts = Field(default=(), description="Columns whose groups are compared.")
-    favourable: StrictStr = Field(default="", description="The class that is good to get; by default the last one.")
-    suspects: Texts = Field(default=(), description="Columns that should not sway a decision.")
+    favourable: StrictStr = Field(default="", description="The favourable class; by default the last one.")
+    suspects: Texts = Field(default=(), description="Columns that should not affect decisions.")
 
 
 class AuditSection(Section):
-    """How deep to look, and what counts as failing."""
+    """Depth of the audit, and what counts as a failure."""
 
-    profile: Literal["quick", "standard", "deep"] = Field(default="standard", description="How deep the audit goes.")
-    methods: Texts = Field(default=(), description="Explanations to make instead of the profile's, by name.")
-    scores: Texts = Field(default=(), description="Scores to make instead of the profile's, by name.")
+    profile: Literal["quick", "standard", "deep"] = Field(default="standard", description="Depth of the audit.")
+    methods: Texts = Field(default=(), description="Explainers to use instead of the profile's, by name.")
+    scores: Texts = Field(default=(), description="Scores to use instead of the profile's, by name.")
     settings_grid: StrictBool | None = Field(
         default=None,
-        description="Rank the explanations under other settings of the score, too; by default in profile deep.",
+        description="Also rank the explanations under other settings of the score; by default in profile deep.",
     )
-    select: Texts = Field(default=(), description="Beginnings of check codes: only these are made.")
+    select: Texts = Field(default=(), description="Beginnings of check codes: only these checks run.")
     ignore: Texts = Field(default=(), description="Beginnings of check codes that are left out.")
-    level: float = Field(default=0.95, gt=0, lt=1, strict=True, description="Confidence of all verdicts together.")
-    seed: StrictInt = Field(default=0, ge=0, description="Root of all randomness.")
-    store: Word = Field(default=".assay/store", description="Folder that keeps finished steps.")
+    level: float = Field(default=0.95, gt=0, lt=1, strict=True, description="Joint confidence level of all verdicts.")
+    seed: StrictInt = Field(default=0, ge=0, description="Seed of all random draws.")
+    store: Word = Field(default=".assay/store", description="Folder that stores finished steps.")
     out: Word = Field(default="audit", description="Folder for results and page.")
     fail_on: Literal["fail", "undecided", "never"] = Field(
         default="fail", description="The mildest verdict that fails."
     )
-    require: Texts = Field(default=(), description="Beginnings of check codes that must have been made.")
+    require: Texts = Field(default=(), description="Beginnings of check codes that must have run.")
 
 
-class Accepted(Section):
-    """A failing check that somebody answers for until a day, which is included."""
+class WaiverSection(Section):
+    """A waiver: a failing check that its owner accepts until a day (included)."""
 
     code: Word = Field(description="Check code, or its beginning.")
-    subject: StrictStr = Field(default="", description="Explanation, column or group it concerns; empty for all.")
-    owner: Word = Field(description="Who answers for it.")
+    subject: StrictStr = Field(default="", description="Explanation, column or group of the check; empty for all.")
+    owner: Word = Field(description="Who is responsible.")
     reason: Word = Field(description="Why it is accepted.")
     until: Day = Field(description="Last day on which it is accepted, such as 2027-01-31.")
 
     @property
     def waiver(self) -> Waiver:
-        """The same as an audit knows it."""
+        """As a ``Waiver``."""
         return Waiver(self.code, self.owner, self.reason, self.until.isoformat(), self.subject)
 
 
@@ -112,45 +112,44 @@ class Config(Section):
     model: ModelSection = Field(default_factory=ModelSection)
     data: DataSection = Field(default_factory=DataSection)
     audit: AuditSection = Field(default_factory=AuditSection)
-    accept: tuple[Accepted, ...] = Field(default=(), description="Failing checks that somebody answers for.")
+    accept: tuple[WaiverSection, ...] = Field(default=(), description="Waivers: failing checks that an owner accepts.")
 
     @property
     def waivers(self) -> tuple[Waiver, ...]:
-        """Who answers for which failing check."""
+        """All waivers of the file."""
         return tuple(item.waiver for item in self.accept)
 
 
-def configured(place: Path | None, over: Mapping[str, Mapping[str, Any]] | None = None) -> Config:
-    """The settings of this file, or of the one in the current folder, with those of the command line laid over them.
+def load_config(place: Path | None, over: Mapping[str, Mapping[str, Any]] | None = None) -> Config:
+    """The settings of this file, or of the one in the current folder, overridden by those of the command line.
 
-    Paths in the file are relative to the file. ``over`` has settings by section and key; empty ones were not given.
+    Paths in the file are relative to the file. ``over`` has settings by section and key; empty values are not given.
     """
-    path = place if place is not None else found()
-    tables = {} if path is None else read(path)
-    told = "the command line" if path is None else str(path)
-    config = checked(tables, told)
+    path = place if place is not None else find_config_file()
+    tables = {} if path is None else read_tables(path)
+    config = validate_config(tables, "the command line" if path is None else str(path))
     if path is not None:
-        config = _beside(config, path.parent)
+        config = _resolve_paths(config, path.parent)
     changed = {
         section: getattr(config, section).model_dump() | {k: v for k, v in given.items() if v not in (None, "", ())}
         for section, given in (over or {}).items()
     }
-    return checked(config.model_dump() | changed, "the command line")
+    return validate_config(config.model_dump() | changed, "the command line")
 
 
-def found(folder: Path = Path()) -> Path | None:
-    """The file of this folder that holds settings, if there is one."""
+def find_config_file(folder: Path = Path()) -> Path | None:
+    """The configuration file of this folder, if there is one."""
     if (folder / NAME).is_file():
         return folder / NAME
     shared = folder / SHARED
-    return shared if shared.is_file() and "assay" in _parsed(shared).get("tool", {}) else None
+    return shared if shared.is_file() and "assay" in _parse(shared).get("tool", {}) else None
 
 
-def read(path: Path) -> Mapping[str, Any]:
-    """The tables of a file as they stand."""
+def read_tables(path: Path) -> Mapping[str, Any]:
+    """The tables of a configuration file, not yet validated."""
     if not path.is_file():
-        raise InputError(f"there is no file {path}. Make one with: assay init DATA --target COLUMN")
-    tables = _parsed(path)
+        raise InputError(f"there is no file {path}. Create one with: assay init DATA --target COLUMN")
+    tables = _parse(path)
     if path.name != SHARED:
         return tables
     if "assay" not in tables.get("tool", {}):
@@ -158,46 +157,46 @@ def read(path: Path) -> Mapping[str, Any]:
     return dict(tables["tool"]["assay"])
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML: {error}.") from error
+        raise InputError(f"{path} is not valid TOML: {error}.") from error
 
 
-def checked(tables: Mapping[str, Any], told: str) -> Config:
-    """The tables as a ``Config``; ``InputError`` tells every fault at once."""
+def validate_config(tables: Mapping[str, Any], source: str) -> Config:
+    """The tables as a ``Config``; ``InputError`` lists all errors at once. ``source`` names the file in the message."""
     try:
         return Config.model_validate(tables)
     except ValidationError as error:
-        lines = [_fault(fault["loc"], fault["type"], fault["msg"], fault["input"]) for fault in error.errors()]
-        count = f"{len(lines)} faults" if len(lines) > 1 else "a fault"
-        raise InputError("\n  ".join([f"{told} has {count}", *lines])) from None
+        lines = [_describe_error(e["loc"], e["type"], e["msg"], e["input"]) for e in error.errors()]
+        count = f"{len(lines)} errors" if len(lines) > 1 else "an error"
+        raise InputError("\n  ".join([f"{source} has {count}", *lines])) from None
 
 
-def _fault(place: Sequence[str | int], kind: str, said: str, given: Any) -> str:
-    """One fault: where, what was found, what is needed."""
+def _describe_error(place: Sequence[str | int], kind: str, message: str, given: Any) -> str:
+    """One error: where it is, what was found, what is needed."""
     where = ""
     for step in place:
         where += f"[{step + 1}]" if isinstance(step, int) else f".{step}"
     where = where.lstrip(".")
     if kind == "extra_forbidden":
-        return f"{where}: there is no such {'key' if len(place) > 1 else 'section'}; {_nearest(place)}"
+        return f"{where}: there is no such {'key' if len(place) > 1 else 'section'}; {_suggest(place)}"
     if kind == "missing":
-        return f"{where}: it is not there; a value is needed"
-    shown = repr(given) if isinstance(given, str | int | float) else f"a {type(given).__name__}"
-    needed = said.removeprefix("Input should be ").removeprefix("Value error, ").removeprefix("a valid ")
+        return f"{where}: missing; a value is needed"
+    found = repr(given) if isinstance(given, str | int | float) else f"a {type(given).__name__}"
+    needed = message.removeprefix("Input should be ").removeprefix("Value error, ").removeprefix("a valid ")
     needed = needed.replace("valid tuple", "list").replace("tuple", "list")
-    return f"{where}: found {shown[:60]}; needed: {needed}"
+    return f"{where}: found {found[:60]}; needed: {needed}"
 
 
-def _nearest(place: Sequence[str | int]) -> str:
-    """The key that a misspelt one is nearest to, or all there are."""
+def _suggest(place: Sequence[str | int]) -> str:
+    """The key closest to a misspelt one, or all keys."""
     sections: dict[str, type[BaseModel]] = {
         "model": ModelSection,
         "data": DataSection,
         "audit": AuditSection,
-        "accept": Accepted,
+        "accept": WaiverSection,
     }
     kind = sections.get(str(place[0]), Config) if len(place) > 1 else Config
     known = list(kind.model_fields)
@@ -205,14 +204,14 @@ def _nearest(place: Sequence[str | int]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
 
 
-def _beside(config: Config, folder: Path) -> Config:
-    """The same with paths that start at the file's folder."""
+def _resolve_paths(config: Config, folder: Path) -> Config:
+    """The configuration with paths relative to the file's folder."""
 
     def at(path: str) -> str:
         return path if not path else str(folder / path)
 
     def code(place: str) -> str:
-        """FILE.py:FUNCTION lies beside the file; package.module:function lies nowhere."""
+        """FILE.py:FUNCTION is a path; package.module:function is not."""
         file, colon, _ = place.rpartition(":")
         return place if colon and not file.endswith(".py") else at(place)
 

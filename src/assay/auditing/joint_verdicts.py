@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All checks of an audit judged together, so that the chance of any wrong verdict is what it says."""
+"""Joint verdicts of all checks of an audit, with a bound on the probability of any wrong verdict."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from assay.basics.paired_tests import rows_to_decide
-from assay.nouns.results.result import Finding, judge
+from assay.nouns.results.finding import Finding, judge
 
 
-def judged_together(findings: Sequence[Finding], level: float = 0.95) -> list[Finding]:
-    """The findings with the verdicts and intervals of Holm's step-down procedure over all that can be judged.
+def judge_jointly(findings: Sequence[Finding], level: float = 0.95) -> list[Finding]:
+    """The findings with verdicts and intervals of Holm's step-down procedure over all testable checks.
 
-    With m checks left, each is held to its interval at level 1 − (1 − level)/m; those that this decides leave, and the
-    rest are held to the wider chance that is now theirs, until no more are decided. The chance that any pass or fail is
-    wrong is at most 1 − ``level`` in all, however the checks depend on one another, where each interval covers at its
-    level. Every finding keeps the interval that its verdict was read from, and what it would have had ``alone``.
-    Findings without a basis (informative ones, errors) stay as they are.
+    With m checks left, each is tested with its interval at level 1 − (1 − level)/m; decided checks are removed, and the
+    rest are tested again with the smaller m, until no further check is decided. The probability that any pass or fail
+    is wrong is at most 1 − ``level`` in all, for any dependence between the checks, where each interval covers at its
+    level. Every finding has the interval of its verdict, and as ``alone`` the one it would have as the only check.
+    Findings without a basis (informative ones, errors) are unchanged.
     """
     open_checks = [place for place, finding in enumerate(findings) if _is_judged(finding)]
     settled = list(findings)
@@ -25,7 +25,7 @@ def judged_together(findings: Sequence[Finding], level: float = 0.95) -> list[Fi
         each = 1 - (1 - level) / len(open_checks)
         decided = []
         for place in open_checks:
-            settled[place] = _held_to(findings[place], each, level)
+            settled[place] = _judge_at(findings[place], each, level)
             if settled[place].verdict != "undecided":
                 decided.append(place)
         if not decided:
@@ -35,7 +35,7 @@ def judged_together(findings: Sequence[Finding], level: float = 0.95) -> list[Fi
 
 
 def count_judged(findings: Sequence[Finding]) -> int:
-    """How many checks share the chance of a wrong verdict."""
+    """Number of checks that share the error probability."""
     return sum(map(_is_judged, findings))
 
 
@@ -48,25 +48,25 @@ def _is_judged(finding: Finding) -> bool:
     )
 
 
-def _held_to(finding: Finding, each: float, level: float) -> Finding:
+def _judge_at(finding: Finding, each: float, level: float) -> Finding:
     assert finding.basis is not None
     assert finding.threshold is not None
     assert finding.direction != ""
     interval = finding.basis.at(each)
-    held = replace(
+    judged = replace(
         finding,
         interval=interval,
         alone=finding.basis.at(level),
         verdict=judge(interval, finding.threshold, finding.direction),
         more=None,
     )
-    return replace(held, more=rows_missing(held)) if held.verdict == "undecided" else held
+    return replace(judged, more=further_rows_needed(judged)) if judged.verdict == "undecided" else judged
 
 
-def rows_missing(finding: Finding) -> int | None:
-    """How many further rows would decide the check, if the estimate stayed: intervals shrink with the root of n.
+def further_rows_needed(finding: Finding) -> int | None:
+    """Number of further rows that would decide the check if the estimate stayed; the width falls with the root of n.
 
-    ``None`` where that is unknown, or more than a thousand times the rows there are: the estimate is the threshold.
+    ``None`` where it is unknown, or more than a thousand times the present rows: the estimate equals the threshold.
     """
     interval, threshold = finding.interval, finding.threshold
     if interval is None or threshold is None or not finding.n:

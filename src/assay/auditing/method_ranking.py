@@ -1,39 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The explanations of an audit compared with each other, score by score."""
+"""Ranking of an audit's explanation methods, score by score."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from assay.basics.seed import Seed
-from assay.engine.comparison.criteria import CHANCE
+from assay.engine.comparison.criteria import RANDOM
 from assay.engine.comparison.method_comparison import compare_methods
 from assay.nouns.comparisons.method_comparison import MethodComparison
-from assay.nouns.results.result import Finding, Score
+from assay.nouns.results.finding import Finding
+from assay.nouns.results.result import Score
 
 DRAWS = 1000
+"""Bootstrap draws of the rows."""
 
 
-def ranked(
+def rank_methods(
     scores: Mapping[tuple[str, str], Score],
     names: Sequence[str],
     findings: Sequence[Finding],
     seed: Seed,
     level: float,
 ) -> MethodComparison | None:
-    """The comparison over all scores with a better side that every explanation has; ``None`` below two of them.
+    """The comparison by every score that has a better direction and was computed for all explanations.
 
-    Scores that a finding shows to be unreliable on this model are left out, with the reason.
+    ``None`` for fewer than two explanations or no such score. Scores that a finding shows to be unreliable on this
+    model are left out.
     """
-    everyone = [*names, *([CHANCE] if any(name == CHANCE for name, _ in scores) else [])]
+    compared = [*names, *([RANDOM] if any(name == RANDOM for name, _ in scores) else [])]
     common = [
         score
         for score in dict.fromkeys(score for _, score in scores)
-        if all((name, score) in scores for name in everyone) and scores[everyone[0], score].better != "neither"
+        if all((name, score) in scores for name in compared) and scores[compared[0], score].better != "neither"
     ]
     failed = {f.subject for f in findings if f.code.startswith("SCO") and f.verdict == "fail"}
-    kept = [score for score in common if score not in failed]
-    if len(names) < 2 or not kept:
+    reliable = [score for score in common if score not in failed]
+    if len(names) < 2 or not reliable:
         return None
-    table = {name: {score: scores[name, score] for score in kept} for name in everyone}
+    table = {name: {score: scores[name, score] for score in reliable} for name in compared}
     return compare_methods(table, draws=DRAWS, seed=seed.child("ranked"), level=level)

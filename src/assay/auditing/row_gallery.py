@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of the rows explained are worth looking at, and why."""
+"""Selection of explained rows to show: typical, borderline, misclassified and unstable ones."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from assay.basics.stats import spearman
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
-from assay.engine.comparison.wrong_classes import mistakes
+from assay.engine.comparison.wrong_classes import misclassified_galleries
 from assay.nouns.inputs.target import probabilities
 from assay.nouns.records.record import Gallery
 from assay.nouns.results.result import Explanation, Score
 
 SHOWN, WORST = 6, 2
-"""Rows of a gallery, and galleries of single classes' mistakes."""
+"""Rows per gallery, and number of galleries of a single class's errors."""
 
 
 def galleries(
@@ -26,78 +26,84 @@ def galleries(
     explanations: Mapping[str, Explanation],
     scores: Mapping[tuple[str, str], Score],
 ) -> tuple[Gallery, ...]:
-    """Typical, borderline, least stable and wrongly predicted rows of a classifier; least stable ones of others.
+    """Typical, borderline, misclassified and least stable rows of a classifier; least stable rows of other models.
 
-    ``truth`` (row,) are true classes, ``None`` where they are unknown; ``explanations`` leaves out the references.
+    ``truth`` (row,) are true classes, ``None`` where they are unknown; ``explanations`` excludes the references.
     """
     found = []
     if case.model.gives not in ("values", "units"):
         chances = probabilities(case.prediction, case.model.gives)
         ranked = np.sort(chances, axis=1)
-        lead = ranked[:, -1] - ranked[:, -2]
+        margin = ranked[:, -1] - ranked[:, -2]
         predicted = chances.argmax(axis=1)
-        right = np.ones(len(case), dtype=bool) if truth is None else predicted == truth
-        found.append(_typical(lead, right, truth is not None))
-        found.append(_drawn("borderline", "the two likeliest classes are closest", lead, np.ones_like(right)))
+        correct = np.ones(len(case), dtype=bool) if truth is None else predicted == truth
+        found.append(_typical(margin, correct, truth is not None))
+        found.append(
+            _first_rows(
+                "borderline", "smallest margin between the two most probable classes", margin, np.ones_like(correct)
+            )
+        )
         if truth is not None:
-            found += _wrong(predicted, truth, lead, case.model.classes)
-    moved = _unsteadiness(explanations, scores)
-    if moved is not None:
-        why, amount = moved
-        found.append(_drawn("least stable", why, -amount, np.isfinite(amount)))
+            found += _misclassified(predicted, truth, margin, case.model.classes)
+    unstable = _instability(explanations, scores)
+    if unstable is not None:
+        why, instability = unstable
+        found.append(_first_rows("least stable", why, -instability, np.isfinite(instability)))
     return tuple(gallery for gallery in found if gallery.rows)
 
 
-def _typical(lead: Floats, right: Masks, known: bool) -> Gallery:
-    middle = float(np.median(lead[right])) if right.any() else 0.0
-    kind = "rightly predicted, " if known else ""
-    return _drawn("typical", f"{kind}with a lead near the median one", np.abs(lead - middle), right)
+def _typical(margin: Floats, correct: Masks, known: bool) -> Gallery:
+    median = float(np.median(margin[correct])) if correct.any() else 0.0
+    kind = "correctly classified, " if known else ""
+    return _first_rows("typical", f"{kind}margin closest to the median", np.abs(margin - median), correct)
 
 
-def _wrong(predicted: Ints, truth: Ints, lead: Floats, classes: Sequence[str]) -> list[Gallery]:
-    """The mistakes made with most confidence: of two classes, each kind of mistake for itself.
+def _misclassified(predicted: Ints, truth: Ints, margin: Floats, classes: Sequence[str]) -> list[Gallery]:
+    """Misclassified rows, most confident first: false positives and false negatives of two classes.
 
-    Of more classes all together, and the commonest false positives and false negatives of a class.
+    Of more classes, all errors together, and the most frequent false positives and false negatives of a class.
     """
     wrong = predicted != truth
     if len(classes) != 2:
-        worst = sorted(mistakes(predicted, truth, lead, classes, shown=SHOWN), key=lambda gallery: -gallery.of)
-        together = _drawn("wrong", "another class is true, and the model was surest", -lead, wrong)
+        worst = sorted(
+            misclassified_galleries(predicted, truth, margin, classes, limit=SHOWN), key=lambda gallery: -gallery.of
+        )
+        together = _first_rows("wrong", "misclassified; most confident first", -margin, wrong)
         return [together, *(gallery for gallery in worst[:WORST] if gallery.of > 1)]
-    told = []
+    found = []
     for taken, true in ((1, 0), (0, 1)):
         kind = (predicted == taken) & (truth == true)
         named = "false positives" if taken == 1 else "false negatives"
-        why = f"predicted {classes[taken]}, truly {classes[true]}, and the model was surest"
-        told.append(_drawn(f"wrong: {named}", why, -lead, kind))
-    return told
+        why = f"predicted {classes[taken]}, true class {classes[true]}; most confident first"
+        found.append(_first_rows(f"wrong: {named}", why, -margin, kind))
+    return found
 
 
-def _drawn(name: str, why: str, order: Floats, among: Masks) -> Gallery:
-    """The first few of the rows ``among``, by ``order``; ties fall in row order."""
+def _first_rows(name: str, why: str, order: Floats, among: Masks) -> Gallery:
+    """The first rows of ``among`` (row,) by ``order``; ties are broken by row order."""
     places = np.flatnonzero(among)
     best = places[np.argsort(order[places], kind="stable")][:SHOWN]
     return Gallery(name, why, tuple(int(place) for place in best), len(places))
 
 
-def _unsteadiness(
+def _instability(
     explanations: Mapping[str, Explanation], scores: Mapping[tuple[str, str], Score]
 ) -> tuple[str, Floats] | None:
-    """How unsteady each row's explanations are (row,): under tiny moves where that was scored, else between methods."""
-    moved = [
+    """Instability of each row's explanations (row,): max-sensitivity where it was scored, else method disagreement."""
+    unstable = [
         score.values for (name, kind), score in scores.items() if kind == "max_sensitivity" and name in explanations
     ]
-    if moved:
-        return "explanations move most when the input moves a little", _mean(np.stack(moved))
+    if unstable:
+        return "largest change of explanations under small input perturbations", _mean(np.stack(unstable))
     values = [e.values for e in explanations.values()]
     if len(values) < 2:
         return None
     agreement = _mean(np.stack([spearman(one, two) for one, two in combinations(values, 2)]))
-    return "the methods agree least on the order of the parts", -agreement
+    return "lowest rank correlation between methods", -agreement
 
 
 def _mean(values: Floats) -> Floats:
-    """Mean over the first axis of what is defined; NaN where nothing is."""
+    """Mean of the defined values over the first axis; NaN where none is defined."""
     known = np.isfinite(values)
     total = np.where(known, values, 0.0).sum(axis=0)
     return np.divide(total, known.sum(axis=0), out=np.full(total.shape, np.nan), where=known.any(axis=0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an audit hands back, and what is read back from its folder."""
+"""The result of an audit, and its files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from assay.basics.errors import InputError
 from assay.basics.types import Floats
 from assay.model.model import Model
 from assay.nouns.comparisons.settings_grid import SettingsGrid
-from assay.nouns.records.record import Record, waived
-from assay.nouns.records.store import load, save, to_jsonable
-from assay.nouns.results.result import Finding, Verdict
+from assay.nouns.records.jsonable import to_jsonable
+from assay.nouns.records.record import Record, find_waiver
+from assay.nouns.records.store import load, save
+from assay.nouns.results.finding import Finding, Verdict
 
-SCHEMA = 2
+SCHEMA = 3
+"""Number of the layout of result.json."""
+
 WORST_FIRST: tuple[Verdict, ...] = (
     "error",
     "fail",
@@ -27,27 +30,29 @@ WORST_FIRST: tuple[Verdict, ...] = (
     "informative",
     "not applicable",
 )
+"""Verdicts by severity."""
+
 NAME = "run.assay"
-"""The file of a run's folder that holds the whole record."""
+"""File in a run's folder that holds the whole record."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished audit: findings, results, and the page and JSON made of them.
+    """A finished audit: findings and results, with methods that write the page and JSON.
 
-    ``repaired`` holds the models of ``record.repairs``, in order; a run read back from a file has none.
+    ``repaired`` holds the models of ``record.repairs``, in order; a run loaded from a file has none.
     """
 
     record: Record
     repaired: tuple[Model, ...] = field(default=(), repr=False)
 
     @staticmethod
-    def load(place: str | Path) -> Run:
+    def load(path: str | Path) -> Run:
         """The run in this folder, or in its file run.assay."""
-        path = Path(place)
-        record = load(path / NAME if path.is_dir() else path)
+        file = Path(path)
+        record = load(file / NAME if file.is_dir() else file)
         if not isinstance(record, Record):
-            raise InputError(f"{place} holds a {type(record).__name__}, not an audit. Give the folder of an audit.")
+            raise InputError(f"{path} holds a {type(record).__name__}, not an audit. Give the folder of an audit.")
         return Run(record)
 
     @property
@@ -70,77 +75,77 @@ class Run:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed and nothing broke, but for what is waived today."""
+        """Whether no finding is a failure or an error, except those waived today."""
         return self.ok()
 
     def ok(self, ignore: tuple[str, ...] | list[str] = (), day: str = "") -> bool:
-        """The same without the codes that begin as ``ignore`` says, with the waivers of ``day`` (2027-01-31)."""
-        return not self.standing(ignore, day)
+        """The same without codes that start with one of ``ignore``, with the waivers of ``day`` (2027-01-31)."""
+        return not self.unwaived(ignore, day)
 
-    def standing(self, ignore: tuple[str, ...] | list[str] = (), day: str = "") -> tuple[Finding, ...]:
-        """Findings that failed or broke and that no waiver covers on ``day`` (today, unless given)."""
+    def unwaived(self, ignore: tuple[str, ...] | list[str] = (), day: str = "") -> tuple[Finding, ...]:
+        """Failures and errors that no waiver covers on ``day`` (by default today)."""
         today = day or datetime.datetime.now(datetime.UTC).date().isoformat()
         return tuple(
             finding
             for finding in self.findings
             if finding.verdict in ("fail", "error")
             and not any(finding.code.startswith(start) for start in ignore)
-            and waived(finding, self.record.waivers, today) is None
+            and find_waiver(finding, self.record.waivers, today) is None
         )
 
     def to_html(self, path: str | Path) -> Path:
-        """Write the page: one file, nothing outside it needed."""
+        """Write the page as one self-contained file."""
         from assay.report.audit.page import render
 
-        return written(Path(path), render(self.record))
+        return write_atomically(Path(path), render(self.record))
 
     def to_json(self) -> str:
-        """The findings, scores and costs with a schema number; numbers that are not defined are null."""
-        return json.dumps(plain(self.record), indent=1, sort_keys=True, allow_nan=False)
+        """Findings, scores and costs as JSON with a schema number; undefined numbers are null."""
+        return json.dumps(record_to_dict(self.record), indent=1, sort_keys=True, allow_nan=False)
 
     def to_frame(self, backend: Any = None) -> Any:
-        """One line a finding (code, verdict, subject, estimate, low, high, level, threshold, direction, n, claim).
+        """One row per finding (code, verdict, subject, estimate, low, high, level, threshold, direction, n, claim).
 
-        A frame of the kind audited, or of ``backend``; pandas where arrays were audited.
+        A frame of the audited backend, or of ``backend``; pandas where arrays were audited.
         """
         import narwhals as nw
 
-        lines = [_line(finding) for finding in self.findings]
+        rows = [_row(finding) for finding in self.findings]
         kind = backend or next((e.backend for e in self.record.explanations.values() if e.backend), "pandas")
-        return nw.from_dict({name: [line[name] for line in lines] for name in LINE}, backend=kind).to_native()
+        return nw.from_dict({name: [row[name] for row in rows] for name in COLUMNS}, backend=kind).to_native()
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``run.assay`` (everything), ``result.json`` (for other programs) and the page, whose path is given."""
-        place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        save(self.record, place / NAME)
-        written(place / "result.json", self.to_json())
-        return self.to_html(place / "report.html")
+        """Write ``run.assay`` (everything), ``result.json`` (for programs) and the page; returns the page's path."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        save(self.record, target / NAME)
+        write_atomically(target / "result.json", self.to_json())
+        return self.to_html(target / "report.html")
 
     def __repr__(self) -> str:
         counts = {verdict: sum(f.verdict == verdict for f in self.findings) for verdict in WORST_FIRST}
-        told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+        summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
         worst = "".join(f"\n  {f.verdict}: {f.code} {f.claim}" for f in self.findings[:3])
-        return f"Run({self.record.title}: {told}){worst}"
+        return f"Run({self.record.title}: {summary}){worst}"
 
     def _repr_html_(self) -> str:
-        from assay.report.formats.notebook import display
+        from assay.report.formats.notebook import notebook_cell
 
-        return display(self.record)
-
-
-LINE = ("code", "verdict", "subject", "estimate", "low", "high", "level", "threshold", "direction", "n", "claim")
+        return notebook_cell(self.record)
 
 
-def _line(finding: Finding) -> dict[str, Any]:
+COLUMNS = ("code", "verdict", "subject", "estimate", "low", "high", "level", "threshold", "direction", "n", "claim")
+
+
+def _row(finding: Finding) -> dict[str, Any]:
     interval = finding.interval
     bounds = (None, None, None) if interval is None else (interval.low, interval.high, interval.level)
-    held = {name: getattr(finding, name) for name in LINE if hasattr(finding, name)}
-    return held | dict(zip(("low", "high", "level"), bounds))
+    fields = {name: getattr(finding, name) for name in COLUMNS if hasattr(finding, name)}
+    return fields | dict(zip(("low", "high", "level"), bounds))
 
 
-def plain(record: Record) -> dict[str, Any]:
-    """The record as JSON that other programs read, in the layout of ``assay schema result``."""
+def record_to_dict(record: Record) -> dict[str, Any]:
+    """The record as JSON-able data for other programs, in the layout of ``assay schema result``."""
     findings = Run(record).findings
     return {
         "schema": SCHEMA,
@@ -173,15 +178,15 @@ def plain(record: Record) -> dict[str, Any]:
         "not_run": [to_jsonable(item) for item in record.not_run],
         "waivers": [to_jsonable(waiver) for waiver in record.waivers],
         "axioms": {method: dict(found) for method, found in record.axioms.items()},
-        "settings_grid": None if record.settings_grid is None else varied(record.settings_grid),
+        "settings_grid": None if record.settings_grid is None else settings_grid_to_dict(record.settings_grid),
         "limits": list(record.limits),
         "reproduce": record.reproduce,
         "times": dict(record.times),
     }
 
 
-def varied(grid: SettingsGrid) -> dict[str, Any]:
-    """A grid of settings as plain data: each setting's ranks, and how far ranks move from the first one's."""
+def settings_grid_to_dict(grid: SettingsGrid) -> dict[str, Any]:
+    """A settings grid as plain data: ranks by setting, and the largest rank change from the first setting by axis."""
 
     def by_method(table: Floats) -> Any:
         return to_jsonable({name: table[grid.methods.index(name)] for name in grid.ranked})
@@ -189,21 +194,21 @@ def varied(grid: SettingsGrid) -> dict[str, Any]:
     settings = [
         to_jsonable(setting)
         | {"rows": int(grid.rows[i]), "compared": bool(grid.comparable[i]), "best": list(grid.winners(i))}
-        | {"means": by_method(grid.means[i]), "ranks": by_method(grid.ranks[i]), "first": by_method(grid.first[i])}
+        | {"means": by_method(grid.means[i]), "ranks": by_method(grid.ranks[i]), "first": by_method(grid.best_rate[i])}
         for i, setting in enumerate(grid.settings)
     ]
     moves = {}
     if grid.comparable[0]:
-        turned = grid.axes
+        turned = grid.reversal_rates
         moves = {
             axis: to_jsonable(move) | {"turned": to_jsonable(turned[axis])}
-            for axis, move in grid.farthest_alone.items()
+            for axis, move in grid.largest_rank_change_by_axis.items()
         }
     return {"score": grid.score, "better": grid.better, "settings": settings, "farthest": moves}
 
 
-def written(path: Path, text: str) -> Path:
-    """Write a file whole or not at all."""
+def write_atomically(path: Path, text: str) -> Path:
+    """Write a file completely or not at all; returns its path."""
     import os
     import tempfile
 

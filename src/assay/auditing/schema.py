@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from assay.auditing.check_catalogue import all_checks
 from assay.auditing.config import Config
 from assay.basics.errors import InputError
-from assay.nouns.results.result import Verdict
+from assay.nouns.results.finding import Verdict
 
 Number = float | Literal["Infinity", "-Infinity"] | None
 """JSON knows no infinity; a number that is not defined is null."""
@@ -36,11 +37,11 @@ class FindingPart(_Part):
     claim: str
     subject: str
     estimate: Number
-    interval: IntervalPart | None = Field(description="At the level that the verdict used, all checks held together.")
-    alone: IntervalPart | None = Field(description="What the check by itself would have had.")
+    interval: IntervalPart | None = Field(description="At the level of the verdict, all checks judged together.")
+    alone: IntervalPart | None = Field(description="The interval of this check alone.")
     threshold: Number
     direction: Literal["at most", "at least", ""] = Field(description="On which side of the threshold is passing.")
-    null: Number = Field(description="What chance alone gives.")
+    null: Number = Field(description="The value under the null distribution.")
     n: int
     meaning: str
     advice: str
@@ -92,7 +93,7 @@ class RepairPart(_Part):
 
 
 class GalleryPart(_Part):
-    """Rows worth looking at for one reason, by their places among the rows explained."""
+    """Rows worth looking at for one reason, by their positions among the rows explained."""
 
     name: str
     why: str
@@ -101,7 +102,7 @@ class GalleryPart(_Part):
 
 
 class RefusalPart(_Part):
-    """A step that was planned and could not be done."""
+    """A step that was planned and could not be completed."""
 
     method: str
     verb: str
@@ -110,7 +111,7 @@ class RefusalPart(_Part):
 
 
 class NotRunPart(_Part):
-    """What was not done, why, and what would enable it."""
+    """What was not run, why, and what would enable it."""
 
     what: str
     why: str
@@ -118,7 +119,7 @@ class NotRunPart(_Part):
 
 
 class WaiverPart(_Part):
-    """A failing check that somebody answers for until a day."""
+    """A failing check that its owner accepts until a day."""
 
     code: str
     owner: str
@@ -146,8 +147,8 @@ class MovePart(_Part):
     """The farthest that a method's rank moves from the first setting's when one axis alone changes."""
 
     method: str
-    usual: Number
-    there: Number
+    default_rank: Number
+    rank: Number
     setting: dict[str, str | int]
     turned: Number = Field(description="Share of pairs of methods that the axis alone orders differently.")
 
@@ -161,7 +162,7 @@ class SettingsGridPart(_Part):
     farthest: dict[str, MovePart] = Field(description="By axis: removal, target, steps, sign.")
 
 
-Saveable = Literal["kept", "violated", "undecided", "not applicable"]
+AxiomVerdict = Literal["kept", "violated", "undecided", "not applicable"]
 
 
 class ResultFile(_Part):
@@ -172,7 +173,7 @@ class ResultFile(_Part):
     about: dict[str, str]
     cost: dict[str, int]
     level: float
-    passed: bool = Field(description="Whether nothing failed or broke, waivers not looked at.")
+    passed: bool = Field(description="Whether no check failed or broke, waivers ignored.")
     findings: list[FindingPart]
     scores: list[ScorePart]
     reasons: list[ReasonsPart]
@@ -181,7 +182,7 @@ class ResultFile(_Part):
     refusals: list[RefusalPart]
     not_run: list[NotRunPart]
     waivers: list[WaiverPart]
-    axioms: dict[str, dict[str, Saveable]] = Field(
+    axioms: dict[str, dict[str, AxiomVerdict]] = Field(
         description="By method and axiom, from the package's measured table."
     )
     settings_grid: SettingsGridPart | None = Field(description="Where the audit was asked for one.")
@@ -198,4 +199,15 @@ def schema(name: str) -> dict[str, Any]:
     """The JSON Schema of ``config`` (assay.toml) or ``result`` (result.json)."""
     if name not in FILES:
         raise InputError(f"no schema {name!r}; there are {', '.join(FILES)}.")
-    return {"$schema": DIALECT} | FILES[name].model_json_schema(by_alias=True)
+    found = {"$schema": DIALECT} | FILES[name].model_json_schema(by_alias=True)
+    if name == "result":
+        found["$defs"]["FindingPart"]["x-checks"] = _checks()
+    return found
+
+
+def _checks() -> dict[str, Any]:
+    """Every check by its code: what it asks, and what passes."""
+    return {
+        check.code: {"question": check.question, "threshold": check.threshold, "direction": check.direction}
+        for check in all_checks()
+    }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Axioms about functions: sums of them, linear ones, and two that differ only where nothing looks."""
+"""Axioms about functions: sums, linear functions, and functions that differ only far from the input."""
 
 from __future__ import annotations
 
@@ -7,121 +7,116 @@ from functools import partial
 
 import numpy as np
 
-from assay.axioms.attribution import PLACES
-from assay.axioms.measurement import Explain, Measured, compared, error, relative, told, values, worst
+from assay.axioms.measurement import (
+    Explain,
+    Measurement,
+    compare_explanations,
+    finite_values,
+    format_numbers,
+    relative_size,
+    standard_error,
+    worst_measurement,
+)
+from assay.axioms.networks import Act, linear_layer, make_function, mixed_sign_function, second_function
 from assay.axioms.subjects import (
     KINDS,
+    POSITION_WEIGHTS,
     START,
-    WORDS,
-    Act,
-    Kind,
+    InputKind,
     Subject,
     X,
-    built,
-    function,
-    laid_out,
-    linear,
-    mixed,
-    of,
-    other,
-    subject,
+    build_network,
+    even_attention_subject,
+    function_subject,
+    make_subject,
+    row_shape,
 )
 from assay.basics.types import Floats
 
 A, B = 2.0, -3.0
-ACTS: tuple[Act, ...] = ("tanh", "relu")
+ACTIVATIONS: tuple[Act, ...] = ("tanh", "relu")
 
 
-def linearity(explain: Explain) -> Measured:
-    """φ(a f + b g) = a φ(f) + b φ(g), here 2 f − 3 g. (Additivity of Shapley 1953; Sundararajan and others 2017.)
+def linearity(explain: Explain) -> Measurement:
+    """φ(a f + b g) = a φ(f) + b φ(g), here 2 f − 3 g. (Additivity of Shapley 1953; Sundararajan et al. 2017.)
 
-    Size: max |φ(a f + b g) − a φ(f) − b φ(g)| / max |a φ(f) + b φ(g)|. The sum is one net with the hidden units of both
-    side by side, so that methods that look at layers find them. Chance is the same for all three.
+    Size: max |φ(a f + b g) − a φ(f) − b φ(g)| / max |a φ(f) + b φ(g)|. The sum is one network with the hidden units of
+    both, so that methods that read layers find them. All three explanations use the same random numbers.
     """
 
-    def gap(kind: Kind, act: Act) -> Measured:
-        f, g = mixed(act), other(act)
+    def linearity_gap(kind: InputKind, act: Act) -> Measurement:
+        f, g = mixed_sign_function(act), second_function(act)
         start = START if kind == "numbers" else 0.0
         name = f"2 f − 3 g, {act}"
-        asked = [of(kind, h, X, start, name, PLACES) for h in (f.plus(g, A, B), f, g)]
-        whole, one, two = (values(explain(h)) for h in asked)
-        sum_ = A * one + B * two
-        words = f"{asked[0].name}: values {told(whole)}, of the parts {told(sum_)}"
-        return Measured(relative(whole - sum_, whole, sum_), 0.0, words)
+        functions = (f.weighted_sum(g, A, B), f, g)
+        subjects = [function_subject(kind, h, X, start, name, POSITION_WEIGHTS) for h in functions]
+        of_sum, of_f, of_g = (finite_values(explain(one)) for one in subjects)
+        expected = A * of_f + B * of_g
+        counterexample = f"{subjects[0].name}: values {format_numbers(of_sum)}, expected {format_numbers(expected)}"
+        return Measurement(relative_size(of_sum - expected, of_sum, expected), 0.0, counterexample)
 
-    return worst([partial(gap, k, a) for k in KINDS for a in ACTS])
+    return worst_measurement([partial(linearity_gap, k, a) for k in KINDS for a in ACTIVATIONS])
 
 
-def linear_agreement(explain: Explain) -> Measured:
-    """On a linear f = w · x + b the values are w_i (x_i − s_i), or the influence w_i itself. (Leino and others 2018.)
+def linear_agreement(explain: Explain) -> Measurement:
+    """On a linear f = w · x + b the values are w_i (x_i − s_i), or the gradient w_i itself. (Leino et al. 2018.)
 
-    Size: the smallest of max |φ − r| / max |r| for r = w (x − s), r = w x (methods without a start) and r = w, so that
-    methods that share out and methods that tell a slope are both asked for what they mean; a method that drops the sign
-    agrees with none of these.
+    Size: the smallest of max |φ − r| / max |r| for r = w (x − s), r = w x (methods without a baseline) and r = w, so
+    that contributions and gradients are both accepted; a method that drops the sign agrees with none of these.
     """
-    f = function([[1.0, -0.5, 0.25, 0.75], [-2.0, 1.0, 0.5, -0.25]], [0.5, -0.5], [1.5, 0.5], 0.25, "none")
+    f = make_function([[1.0, -0.5, 0.25, 0.75], [-2.0, 1.0, 0.5, -0.25]], [0.5, -0.5], [1.5, 0.5], 0.25, "none")
 
-    def gap(asked: Subject, w: Floats) -> Measured:
-        e = explain(asked)
-        phi, start = values(e)[0], asked.start.ravel()
-        shares = w * (X - start)
-        from_zero = w * X
-        distances = {
-            "the shares": (phi - shares, shares),
-            "the shares from 0": (phi - from_zero, from_zero),
-            "the slopes": (phi - w, w),
-        }
-        form = min(distances, key=lambda name: relative(*distances[name]))
-        apart, right = distances[form]
-        noise = 4.0 * relative(error(e), right)
-        words = f"{asked.name}: values {told(phi)}, {form} are {told(right)}"
-        return Measured(relative(apart, right), noise, words)
+    def distance(subject: Subject, w: Floats) -> Measurement:
+        e = explain(subject)
+        phi, start = finite_values(e)[0], subject.start.ravel()
+        references = {"w (x − s)": w * (X - start), "w x": w * X, "w": w}
+        closest = min(references, key=lambda form: relative_size(phi - references[form], references[form]))
+        expected = references[closest]
+        tolerance = 4.0 * relative_size(standard_error(e), expected)
+        counterexample = f"{subject.name}: values {format_numbers(phi)}, {closest} = {format_numbers(expected)}"
+        return Measurement(relative_size(phi - expected, expected), tolerance, counterexample)
 
     slope = float(f.v @ f.w[:, 0])
-    even = _even()
-    asked = [
-        (of("numbers", f, X, START, "two linear layers"), f.v @ f.w),
-        (subject(linear((f.v @ f.w)[None], [f.b]), X, START, "one linear layer"), f.v @ f.w),
-        (of("pooled", f, X, 0.0, "linear layers"), np.full(4, slope / 4)),
-        (of("flat", f, X, 0.0, "linear layers", PLACES), slope * PLACES),
-        (even, PLACES + PLACES.sum() / 4),
+    gradient = f.v @ f.w
+    one_layer = make_subject(linear_layer(gradient[None], [f.b]), X, START, "one linear layer")
+    identity = make_function([[1.0]], [0.0], [1.0], 0.25, "none")
+    # attention with equal weights is linear: each token plus the mean, times its position weight
+    attention = even_attention_subject(identity, X, "linear layers", POSITION_WEIGHTS)
+    tests = [
+        (function_subject("numbers", f, X, START, "two linear layers"), gradient),
+        (one_layer, gradient),
+        (function_subject("pooled", f, X, 0.0, "linear layers"), np.full(4, slope / 4)),
+        (function_subject("flat", f, X, 0.0, "linear layers", POSITION_WEIGHTS), slope * POSITION_WEIGHTS),
+        (attention, POSITION_WEIGHTS + POSITION_WEIGHTS.sum() / 4),
     ]
-    return worst([partial(gap, s, w) for s, w in asked])
+    return worst_measurement([partial(distance, subject, w) for subject, w in tests])
 
 
-def _even() -> Subject:
-    """Self-attention that attends evenly is linear: each token plus the mean, weighted by place."""
-    from assay.axioms.tokens import Reader, SelfAttention
-
-    plain = function([[1.0]], [0.0], [1.0], 0.25, "none")
-    net = Reader(plain, PLACES, attention=SelfAttention((0.0,), (0.0,)))
-    return subject(net, X, 0.0, f"linear layers, even {WORDS['tokens']}", shape=laid_out("tokens"))
+DISTANCE = 100.0
+FAR_UNIT = make_function([[1.0, 1.0, 1.0, 1.0]], [-DISTANCE], [1.0])
+"""max(0, Σ x − 100): 0 everywhere near the input."""
 
 
-FAR = 100.0
-BUMP = function([[1.0, 1.0, 1.0, 1.0]], [-FAR], [1.0])
+def distributional_marginality(explain: Explain) -> Measurement:
+    """If the gradients of f and g agree on the whole distribution of interest, so do the values. (Leino et al. 2018.)
 
-
-def distributional_marginality(explain: Explain) -> Measured:
-    """Where the slopes of f and g agree on all of the distribution of interest, so do the values. (Leino 2018.)
-
-    Here g = f + max(0, Σ x − 100): equal to f on the whole box around input and start, where every path, removal, blur
-    and noise of a method stays. Size: max |φ(f) − φ(g)| / max |φ|.
+    Here g = f + max(0, Σ x − 100), which equals f on the box around input and baseline that contains every path,
+    removal, blur and noise of a method. Size: max |φ(f) − φ(g)| / max |φ|.
     """
 
-    def pair(kind: Kind, act: Act) -> tuple[Subject, Subject]:
-        f = mixed(act)
+    def subject_pair(kind: InputKind, act: Act) -> tuple[Subject, Subject]:
+        f = mixed_sign_function(act)
         start, name = (START if kind == "numbers" else 0.0), f"{act}, with and without max(0, Σ x − 100)"
-        near = of(kind, f, X, start, name, PLACES)
+        plain = function_subject(kind, f, X, start, name, POSITION_WEIGHTS)
         if act == "relu":
-            return near, of(kind, f.plus(BUMP), X, start, name, PLACES)
-        from assay.axioms.tokens import Besides
+            return plain, function_subject(kind, f.weighted_sum(FAR_UNIT), X, start, name, POSITION_WEIGHTS)
+        from assay.axioms.torch_modules import AddedUnit
 
-        net = Besides(built(kind, f, 4, PLACES), linear(np.ones((1, 4)), [-FAR]))
-        return near, subject(net, X, start, near.name, shape=laid_out(kind))
+        net = AddedUnit(build_network(kind, f, 4, POSITION_WEIGHTS), linear_layer(np.ones((1, 4)), [-DISTANCE]))
+        return plain, make_subject(net, X, start, plain.name, shape=row_shape(kind))
 
-    def gap(kind: Kind, act: Act) -> Measured:
-        near, far = pair(kind, act)
-        return compared(explain(near), explain(far), near.name)
+    def difference(kind: InputKind, act: Act) -> Measurement:
+        plain, extended = subject_pair(kind, act)
+        return compare_explanations(explain(plain), explain(extended), plain.name)
 
-    return worst([partial(gap, k, a) for k in KINDS for a in ACTS])
+    return worst_measurement([partial(difference, k, a) for k in KINDS for a in ACTIVATIONS])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Axioms about two questions that are one: another way of writing the net, shifted inputs, other rows in the batch."""
+"""Axioms of invariance: to the network that computes a function, to shifted inputs, to the other rows of a batch."""
 
 from __future__ import annotations
 
@@ -8,114 +8,131 @@ from functools import partial
 
 import numpy as np
 
-from assay.axioms.attribution import PLACES
-from assay.axioms.measurement import Explain, Measured, compared, over, relative, told, values, worst
+from assay.axioms.functions import ACTIVATIONS
+from assay.axioms.measurement import (
+    Explain,
+    Measurement,
+    compare_explanations,
+    finite_values,
+    for_each_subject,
+    format_numbers,
+    relative_size,
+    worst_measurement,
+)
+from assay.axioms.networks import MIXED, Act, activation_layers, linear_layer, mixed_sign_function
 from assay.axioms.subjects import (
     KINDS,
-    MIXED,
+    POSITION_WEIGHTS,
     START,
-    Act,
-    Kind,
+    InputKind,
     Subject,
     X,
-    activation,
-    built,
-    laid_out,
-    linear,
-    mixed,
-    of,
-    subject,
+    build_network,
+    function_subject,
+    make_subject,
+    row_shape,
 )
 from assay.basics.optional import need
 from assay.basics.types import Floats
 
 
-def implementation_invariance(explain: Explain) -> Measured:
-    """Two nets that compute one function get the same values. (Sundararajan and others 2017.)
+def implementation_invariance(explain: Explain) -> Measurement:
+    """Two functionally equivalent networks get the same values. (Sundararajan et al. 2017.)
 
-    Size: max |φ − φ'| / max |φ| of the worst pair: ReLU as a module, a function, in place, a clamp, −min(−x, 0),
-    (x + |x|) / 2; one module used twice; one linear layer as two; units twice, rescaled, turned round or cancelling; a
-    skip as concatenation; attention with doubled queries and halved keys, a head twice, other weights in a head that is
-    not used. A pair of which one way of writing is refused is left out.
+    Size: max |φ − φ'| / max |φ| of the worst pair. The pairs: ReLU as a module, a function, in place, a clamp,
+    −min(−x, 0), (x + |x|) / 2; one module used twice; one linear layer as two; units duplicated, rescaled, negated or
+    cancelling; a skip connection as concatenation; attention with doubled queries and halved keys, with a head
+    duplicated, with other weights in a head of output weight 0. A pair is left out if the method refuses either
+    network.
     """
-    from assay.axioms.rewrites import pairs
+    from assay.axioms.equivalent_networks import equivalent_pairs
 
-    def same(name: str, one: Subject, two: Subject) -> Measured:
-        return compared(explain(one), explain(two), name)
+    def difference(name: str, one: Subject, two: Subject) -> Measurement:
+        return compare_explanations(explain(one), explain(two), name)
 
-    return worst([partial(same, n, a, b) for n, a, b in pairs()])
+    return worst_measurement([partial(difference, *pair) for pair in equivalent_pairs()])
 
 
 PATTERN = np.array([0.5, -1.0, 0.0, 2.0])
-"""What a structured shift adds to each part."""
+"""The structured shift of each feature."""
 
 
-def constant_shift_invariance(explain: Explain) -> Measured:
-    """Inputs and start moved by one number that the net's first bias takes back: the same values. (Kindermans 2019.)
+def constant_shift_invariance(explain: Explain) -> Measurement:
+    """A constant added to inputs and baseline, and subtracted by the first bias, leaves the values unchanged.
 
-    f'(x + m) = f(x) for all x, with m the same for all parts. Size: max |φ − φ'| / max |φ|.
+    f'(x + m) = f(x) for all x, with m the same for all features. (Kindermans et al. 2019.)
+    Size: max |φ − φ'| / max |φ|.
     """
-    return worst([partial(_shifted, explain, k, a, np.full(4, 2.0)) for k in KINDS for a in ACTS])
+    return worst_measurement(
+        [partial(_shift_difference, explain, k, a, np.full(4, 2.0)) for k in KINDS for a in ACTIVATIONS]
+    )
 
 
-def structured_shift_invariance(explain: Explain) -> Measured:
-    """Inputs and start moved by a pattern that the net takes back: the same values. (Kindermans 2019.)
+def structured_shift_invariance(explain: Explain) -> Measurement:
+    """A pattern added to inputs and baseline, and subtracted by the network, leaves the values unchanged.
 
-    f'(x + m) = f(x) for all x, with m another number for each part, taken back by the first bias or subtracted by a
-    first layer. Size: max |φ − φ'| / max |φ|. Methods that blur or mask the input itself see another picture.
+    f'(x + m) = f(x) for all x, with a different m for each feature, subtracted by the first bias or by a first layer.
+    (Kindermans et al. 2019.) Size: max |φ − φ'| / max |φ|. Methods that blur or mask the input itself get another
+    image.
     """
-    return worst([partial(_shifted, explain, k, a, PATTERN) for k in KINDS for a in ACTS])
+    return worst_measurement([partial(_shift_difference, explain, k, a, PATTERN) for k in KINDS for a in ACTIVATIONS])
 
 
-ACTS: tuple[Act, ...] = ("tanh", "relu")
-
-
-def _shifted(explain: Explain, kind: Kind, act: Act, shift: Floats) -> Measured:
-    f = mixed(act)
+def _shift_difference(explain: Explain, kind: InputKind, act: Act, shift: Floats) -> Measurement:
+    f = mixed_sign_function(act)
     start = START if kind == "numbers" else np.zeros(4)
-    name = f"x + {told(shift)}, {act}"
-    plain = of(kind, f, X, start, name, PLACES)
-    even = bool(np.ptp(shift) == 0)
-    if kind == "numbers" or (even and kind != "tokens"):
-        weight = f.w if kind == "numbers" else f.w[:, :1] * np.eye(1, 4)  # a convolution sees one part at a time
-        moved = of(kind, replace(f, c=f.c - weight @ shift), X + shift, start + shift, name, PLACES)
+    name = f"x + {format_numbers(shift)}, {act}"
+    plain = function_subject(kind, f, X, start, name, POSITION_WEIGHTS)
+    constant = bool(np.ptp(shift) == 0)
+    if kind == "numbers" or (constant and kind != "tokens"):
+        weight = (
+            f.w if kind == "numbers" else f.w[:, :1] * np.eye(1, 4)
+        )  # a 1 × 1 convolution reads one pixel at a time
+        shifted_function = replace(f, c=f.c - weight @ shift)
+        shifted = function_subject(kind, shifted_function, X + shift, start + shift, name, POSITION_WEIGHTS)
     else:
-        from assay.axioms.tokens import Moved
+        from assay.axioms.torch_modules import InputShift
 
-        net = built(kind, f, 4, PLACES, [Moved(shift.reshape(laid_out(kind)))])
-        moved = subject(net, X + shift, start + shift, plain.name, shape=laid_out(kind))
-    return compared(explain(plain), explain(moved), plain.name)
+        net = build_network(kind, f, 4, POSITION_WEIGHTS, [InputShift(shift.reshape(row_shape(kind)))])
+        shifted = make_subject(net, X + shift, start + shift, plain.name, shape=row_shape(kind))
+    return compare_explanations(explain(plain), explain(shifted), plain.name)
 
 
-def batch_independence(explain: Explain) -> Measured:
-    """The values of a row do not depend on the rows beside it, on their order or on how many there are.
+def batch_independence(explain: Explain) -> Measurement:
+    """The values of a row depend neither on the other rows of the batch nor on their order or number.
 
-    Size: max |φ together − φ alone| / max |φ|. Asked with a softmax head, where sums over the wrong axis show, and
-    with as many rows as a layer has units, where a shape may be mistaken for another.
+    Size: max |φ in the batch − φ alone| / max |φ|. Tested also with a softmax head, where sums over the wrong axis
+    show, and with as many rows as a layer has units, where the two axes can be confused.
     """
     rows = np.stack([X, X[::-1] - 1.0, np.array([0.5, -1.0, 2.0, 0.25])])
-    subjects = [of(k, mixed(a), rows, 0.0, f"3 rows, 3 hidden units, {a}", PLACES) for k in KINDS for a in ACTS]
-    subjects += [softmax(rows, act) for act in ACTS]
+    subjects = [
+        function_subject(k, mixed_sign_function(a), rows, 0.0, f"3 rows, 3 hidden units, {a}", POSITION_WEIGHTS)
+        for k in KINDS
+        for a in ACTIVATIONS
+    ]
+    subjects += [softmax_subject(rows, act) for act in ACTIVATIONS]
 
-    def parted(asked: Subject) -> Measured:
-        together = values(explain(asked))
-        apart = []
-        for which in ([0], [1], [2], [2, 0, 1]):
-            some = Subject(asked.case.take(which), asked.start, asked.name)
-            apart.append((which, values(explain(some))))
-        gaps = {tuple(which): (phi - together[which], together) for which, phi in apart}
-        most = max(gaps, key=lambda which: relative(*gaps[which]))
-        phi = next(phi for which, phi in apart if tuple(which) == most)
-        words = f"{asked.name}: row {most[0]} has {told(together[most[0]])} among three rows, {told(phi[0])} "
-        return Measured(relative(*gaps[most]), 0.0, words + ("alone" if len(most) == 1 else "in another order"))
+    def batch_difference(subject: Subject) -> Measurement:
+        batch = finite_values(explain(subject))
+        by_order = {}
+        for order in ((0,), (1,), (2,), (2, 0, 1)):
+            part = Subject(subject.case.take(list(order)), subject.start, subject.name)
+            by_order[order] = finite_values(explain(part))
+        sizes = {order: relative_size(phi - batch[list(order)], batch) for order, phi in by_order.items()}
+        worst = max(sizes, key=lambda order: sizes[order])
+        counterexample = (
+            f"{subject.name}: row {worst[0]} has values {format_numbers(batch[worst[0]])} in a batch of 3 and "
+            f"{format_numbers(by_order[worst][0])} {'alone' if len(worst) == 1 else 'in another order'}"
+        )
+        return Measurement(sizes[worst], 0.0, counterexample)
 
-    return worst(list(over(subjects, parted)))
+    return worst_measurement(list(for_each_subject(subjects, batch_difference)))
 
 
-def softmax(rows: Floats, act: Act) -> Subject:
-    """Three classes and a softmax for a head, as many classes and hidden units as rows."""
+def softmax_subject(rows: Floats, act: Act) -> Subject:
+    """A network with a softmax head: as many classes and hidden units as rows."""
     pt = need("torch", extra="torch")
-    f = mixed(act)
-    head = linear(np.array(MIXED)[:, :3], [0.25, 0.0, -0.25])
-    net = pt.nn.Sequential(linear(f.w, f.c), *activation(act), head, pt.nn.Softmax(dim=1))
-    return subject(net, rows, 0.0, f"3 rows, 3 classes, softmax over {act}", gives="probabilities")
+    f = mixed_sign_function(act)
+    head = linear_layer(np.array(MIXED)[:, :3], [0.25, 0.0, -0.25])
+    net = pt.nn.Sequential(linear_layer(f.w, f.c), *activation_layers(act), head, pt.nn.Softmax(dim=1))
+    return make_subject(net, rows, 0.0, f"3 rows, 3 classes, softmax over {act}", gives="probabilities")

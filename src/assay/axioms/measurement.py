@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an axiom hands back, and how a method is asked about subjects that it may refuse."""
+"""The result of an axiom test, and how a method runs on subjects that it may refuse."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from assay.nouns.catalogue import Method
 from assay.nouns.results.result import Explanation
 
 Explain = Callable[[Subject], Explanation]
-"""A method with its options chosen: it explains the subject's case, from the subject's start where it has one."""
+"""A method with its options set: it explains the subject's case, with the subject's baseline if it has one."""
 
 Verdict = Literal["kept", "violated", "undecided", "not applicable"]
 ROUNDING = 1e-6
-"""Violations up to here, relative to the values' own size, are rounding."""
+"""Violations up to this size, relative to the values, are rounding errors."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """How far a method is from an axiom on the subject where it is furthest.
+class Measurement:
+    """How far a method violates an axiom, on the subject with the largest violation.
 
-    ``size`` is relative, 0 where the axiom is kept. ``tolerance`` is what chance alone may do: four of the standard
-    errors that the method itself tells, 0 for methods that tell none. ``counterexample`` is the subject and the numbers
-    in words. ``size`` is ``None`` where every subject was refused, and ``counterexample`` then holds the refusal.
-    ``answered`` of ``asked`` subjects were not refused.
+    ``size`` is relative, and 0 where the axiom is kept. ``tolerance`` is four standard errors as the method reports
+    them, or 0 for a method that reports none. ``counterexample`` describes the subject and gives the numbers. If the
+    method refuses every subject, ``size`` is ``None`` and ``counterexample`` is its error message. The method answered
+    for ``subjects_answered`` of the ``subjects_tested``.
     """
 
     size: float | None
     tolerance: float
     counterexample: str
-    answered: int = 1
-    asked: int = 1
+    subjects_answered: int = 1
+    subjects_tested: int = 1
 
     @property
     def verdict(self) -> Verdict:
-        """Kept up to rounding, violated beyond chance, undecided between the two."""
+        """Kept up to rounding, undecided up to the tolerance, violated beyond it."""
         if self.size is None:
             return "not applicable"
         if self.size <= ROUNDING:
@@ -52,59 +52,61 @@ class Measured:
         return "undecided" if self.size <= self.tolerance else "violated"
 
 
-WORST: tuple[Verdict, ...] = ("not applicable", "kept", "undecided", "violated")
+SEVERITY: tuple[Verdict, ...] = ("not applicable", "kept", "undecided", "violated")
 
 
-def worst(asked: Sequence[Callable[[], Measured]]) -> Measured:
-    """The furthest from the axiom among the questions a method does not refuse; else its first refusal."""
-    found: list[Measured] = []
-    for ask in asked:
+def worst_measurement(tests: Sequence[Callable[[], Measurement]]) -> Measurement:
+    """The largest violation among the tests that the method does not refuse; else its first refusal."""
+    results: list[Measurement] = []
+    for test in tests:
         try:
-            found.append(ask())
+            results.append(test())
         except (CapabilityError, NumericalError) as error:
-            found.append(Measured(None, 0.0, str(error), 0))
-    furthest = max(found, key=lambda one: (WORST.index(one.verdict), one.size or 0.0))
-    return replace(furthest, answered=sum(one.answered for one in found), asked=len(found))
+            results.append(Measurement(None, 0.0, str(error), 0))
+    worst = max(results, key=lambda one: (SEVERITY.index(one.verdict), one.size or 0.0))
+    answered = sum(one.subjects_answered for one in results)
+    return replace(worst, subjects_answered=answered, subjects_tested=len(results))
 
 
-def either(*asked: Callable[[], Measured]) -> Callable[[], Measured]:
-    """The first question that is not refused."""
+def first_applicable(*tests: Callable[[], Measurement]) -> Callable[[], Measurement]:
+    """A test that runs the first of these tests that the method does not refuse."""
 
-    def ask() -> Measured:
-        for question in asked[:-1]:
+    def run() -> Measurement:
+        for test in tests[:-1]:
             try:
-                return question()
+                return test()
             except CapabilityError:
                 continue
-        return asked[-1]()
+        return tests[-1]()
 
-    return ask
+    return run
 
 
-def asking(method: Method) -> Explain:
-    """The method as the axioms ask it: its defaults, but every start, background and removal is the subject's start.
+def with_subject_baseline(method: Method) -> Explain:
+    """The method with its default options, except that baseline, background and removal use the subject's baseline.
 
-    ``expected_gradients`` gets that one row as background, ``qii`` the same twice to compare with, and attention views
-    read the mean over tokens; what is made of many rows or methods (surrogates, ALE, aggregates) has none. So that no
-    numerical aid is taken for a violation, stabilisers are 10⁻¹² and ``blur_integrated_gradients`` takes 256 nodes; a
-    budget of 256 covers every coalition.
-    Values of a layer's units are not of the input's parts, and are refused.
+    ``expected_gradients`` gets that one row as background, ``qii`` the same row twice for comparison, and attention
+    methods average over tokens. Methods that need many rows or other explanations (surrogates, ALE, aggregates) are
+    refused, as are values of a layer's units. To keep numerical stabilisers out of the result, they are 10⁻¹² and
+    ``blur_integrated_gradients`` uses 256 nodes. A budget of 256 covers every coalition.
     """
 
     def explain(subject: Subject) -> Explanation:
         if {"held_out", "bins", "members"} & set(method.options):
-            raise CapabilityError(f"explain.{method.name} is made of many rows or methods, for which no start stands.")
-        # a copy of the case remembers no game, so that nothing depends on what was asked before
-        explanation: Explanation = method.call(replace(subject.case), **_chosen(method, subject.start))
+            raise CapabilityError(
+                f"explain.{method.name} needs many rows or other explanations; a subject has one row."
+            )
+        # a copy of the case has an empty game cache, so that the result does not depend on earlier tests
+        explanation: Explanation = method.call(replace(subject.case), **_options(method, subject.start))
         if explanation.features.fingerprint != subject.case.features.fingerprint:
-            raise CapabilityError(f"explain.{method.name} gives values of a layer's units, not of parts of the input.")
+            raise CapabilityError(f"explain.{method.name} explains units of a layer, not features of the input.")
         return explanation
 
     return explain
 
 
-def _chosen(method: Method, start: Floats) -> dict[str, Any]:
-    chosen = {
+def _options(method: Method, start: Floats) -> dict[str, Any]:
+    candidates = {
         "start": start,
         "background": start[None],
         "comparison": np.stack([start, start]),
@@ -114,54 +116,55 @@ def _chosen(method: Method, start: Floats) -> dict[str, Any]:
         "epsilon": 1e-12,
         "budget": 256,
     }
-    given = {name: value for name, value in chosen.items() if name in method.options}
+    options = {name: value for name, value in candidates.items() if name in method.options}
     if "over" in method.options and isinstance(method.options["over"].default, Line):
-        given["over"] = Line(start)
+        options["over"] = Line(start)
     if "sigma" in method.options and "steps" in method.options:
-        given["steps"] = 256
-    return given
+        options["steps"] = 256
+    return options
 
 
-def values(explanation: Explanation) -> Floats:
-    """The values (row, part); ``NumericalError`` where they are not defined."""
+def finite_values(explanation: Explanation) -> Floats:
+    """The values (row, feature); ``NumericalError`` where they are not defined."""
     if not np.isfinite(explanation.values).all():
-        raise NumericalError(
-            f"explain.{explanation.method} has undefined values here; nothing can be measured on them."
-        )
+        raise NumericalError(f"explain.{explanation.method} has undefined values here; the axiom cannot be tested.")
     return np.asarray(explanation.values)
 
 
-def error(explanation: Explanation) -> Floats:
-    """The standard errors (row, part) that the method tells; 0 where it tells none."""
-    told = explanation.stderr
-    return np.zeros_like(explanation.values) if told is None else np.nan_to_num(told)
+def standard_error(explanation: Explanation) -> Floats:
+    """The standard errors (row, feature) that the method reports; 0 if it reports none."""
+    reported = explanation.stderr
+    return np.zeros_like(explanation.values) if reported is None else np.nan_to_num(reported)
 
 
-def relative(difference: Any, *scale: Any) -> float:
-    """The largest difference over the largest size among ``scale``; 0 over 0 is 0."""
+def relative_size(difference: Any, *scale: Any) -> float:
+    """The largest absolute difference divided by the largest absolute number in ``scale``; 0 over 0 is 0."""
     gap = float(np.max(np.abs(difference), initial=0.0))
     size = max(float(np.max(np.abs(one), initial=0.0)) for one in scale)
     return gap / size if size > 0 else gap
 
 
-def told(numbers: Any) -> str:
-    """Numbers as a reader wants them: (1, −0.5, 3.14)."""
-    return f"({', '.join(_short(number) for number in np.ravel(numbers))})"
+def format_numbers(numbers: Any) -> str:
+    """Numbers with three significant digits, in parentheses: (1, −0.5, 3.14)."""
+    return f"({', '.join(_format_number(number) for number in np.ravel(numbers))})"
 
 
-def _short(number: float) -> str:
+def _format_number(number: float) -> str:
     return f"{0.0 if abs(number) < 1e-9 else number:.3g}".replace("-", "−")
 
 
-def compared(one: Explanation, other: Explanation, what: str) -> Measured:
-    """How far two explanations that should be equal are apart, relative to the larger of the two."""
-    a, b = values(one), values(other)
-    noise = 4.0 * relative(np.hypot(error(one), error(other)), a, b)
+def compare_explanations(one: Explanation, other: Explanation, description: str) -> Measurement:
+    """The difference of two explanations that should be equal, relative to the larger values."""
+    a, b = finite_values(one), finite_values(other)
+    tolerance = 4.0 * relative_size(np.hypot(standard_error(one), standard_error(other)), a, b)
     row = int(np.abs(a - b).max(axis=1).argmax())
-    return Measured(relative(a - b, a, b), noise, f"{what}: values {told(a[row])} and {told(b[row])}")
+    counterexample = f"{description}: values {format_numbers(a[row])} and {format_numbers(b[row])}"
+    return Measurement(relative_size(a - b, a, b), tolerance, counterexample)
 
 
-def over(subjects: Sequence[Subject], measure: Callable[[Subject], Measured]) -> Iterator[Callable[[], Measured]]:
-    """One question for each subject."""
+def for_each_subject(
+    subjects: Sequence[Subject], measure: Callable[[Subject], Measurement]
+) -> Iterator[Callable[[], Measurement]]:
+    """One test for each subject."""
     for subject in subjects:
         yield partial(measure, subject)

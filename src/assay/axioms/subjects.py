@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tiny nets with weights one can read, over numbers, pictures and tokens: what the axioms are measured on."""
+"""Test cases of the axioms: small networks with readable weights on vectors, images and tokens."""
 
 from __future__ import annotations
 
@@ -9,174 +9,113 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from assay.axioms.networks import Function, activation_layers, convolution_layer, linear_layer, to_float_arrays
 from assay.basics.optional import need
 from assay.basics.types import Floats
 from assay.cases.case import Case, case
-from assay.model.adapters.torch import torch as of_net
+from assay.model.adapters.torch import torch as torch_model
 from assay.nouns.inputs.features import elements
 
 if TYPE_CHECKING:
     import torch as pt
 
-Act = Literal["relu", "tanh", "none"]
-Kind = Literal["numbers", "pooled", "flat", "tokens"]
-KINDS: tuple[Kind, ...] = ("numbers", "pooled", "flat", "tokens")
-"""Numbers through linear layers; pictures of one channel through a 1 × 1 convolution, then averaged or flattened;
-tokens of one dimension through self-attention. Each element is a part."""
+InputKind = Literal["numbers", "pooled", "flat", "tokens"]
+KINDS: tuple[InputKind, ...] = ("numbers", "pooled", "flat", "tokens")
+"""Vectors through linear layers; images of one channel through a 1 × 1 convolution, then averaged or flattened; tokens
+of one dimension through self-attention. Each element is one feature."""
+NETWORK_LABELS: dict[InputKind, str] = {
+    "numbers": "linear layers on a vector",
+    "pooled": "a convolution averaged over pixels",
+    "flat": "a convolution with one output weight per pixel",
+    "tokens": "self-attention over tokens",
+}
+X, START = np.array([1.45, 0.4, 2.1, 0.85]), np.array([0.25, 0.0, 0.5, -0.25])
+"""The input and the baseline that most axioms use."""
+POSITION_WEIGHTS = np.array([0.5, -0.25, 1.0, 0.75])
+"""Output weight of each position, where positions have different weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A case, the start that methods with one are given (*shape), and what it is in words."""
+    """A case, the baseline ``start`` (*shape) for methods that have one, and a description ``name``."""
 
     case: Case
     start: Floats
     name: str
 
 
-@dataclass(frozen=True, eq=False)
-class Function:
-    """f(x) = v · act(W x + c) + b over numbers, W (unit, part).
-
-    The same weights make a function of pictures: W's first column is then a 1 × 1 convolution's weights, shared by all
-    positions, and V = v ⊗ ``places`` its head's (``places`` are all 1/n where positions are averaged).
-    """
-
-    w: Floats
-    c: Floats
-    v: Floats
-    b: float = 0.0
-    act: Act = "relu"
-
-    def plus(self, other: Function, a: float = 1.0, b: float = 1.0) -> Function:
-        """a · f + b · g, hidden units side by side."""
-        return Function(
-            np.concatenate([self.w, other.w]),
-            np.concatenate([self.c, other.c]),
-            np.concatenate([a * self.v, b * other.v]),
-            a * self.b + b * other.b,
-            self.act,
-        )
-
-
-def function(w: Any, c: Any, v: Any, b: float = 0.0, act: Act = "relu") -> Function:
-    """A function from plain lists."""
-    weights, biases, above = _floats(w, c, v)
-    return Function(weights, biases, above, b, act)
-
-
-MIXED = [[1.0, -0.5, 0.25, 0.75], [-0.5, 1.0, 0.5, -1.0], [0.75, 0.5, -1.0, 0.5]]
-"""Weights (unit, part) with both signs, for functions without a form of their own."""
-X, START = np.array([1.45, 0.4, 2.1, 0.85]), np.array([0.25, 0.0, 0.5, -0.25])
-
-
-def mixed(act: Act = "relu", bias: bool = True) -> Function:
-    """A function of four parts with both signs in every place."""
-    return function(MIXED, [0.25, 0.5, -0.25] if bias else [0.0] * 3, [1.0, -0.75, 1.25], 0.5 if bias else 0.0, act)
-
-
-def other(act: Act = "relu") -> Function:
-    """Another one."""
-    return function([[0.5, 1.0, -0.5, 0.25], [1.0, -1.0, 0.75, 0.5]], [-0.5, 0.25], [0.5, 1.5], -0.25, act)
-
-
-def subject(
+def make_subject(
     net: pt.nn.Module, x: Any, start: Any, name: str, *, shape: Sequence[int] = (), gives: Any = "values"
 ) -> Subject:
-    """A net asked about rows ``x`` (row, part) or one row, laid out as ``shape``."""
+    """A subject of a network at rows ``x`` (row, feature), or one row (feature,), reshaped to ``shape``."""
     pt = need("torch", extra="torch")
     rows = np.atleast_2d(np.asarray(x, dtype=np.float64))
-    laid = tuple(shape) or rows.shape[1:]
-    asked = case(
-        of_net(net.double(), gives=gives, name=name),
-        pt.as_tensor(rows.reshape(len(rows), *laid)),
+    shape = tuple(shape) or rows.shape[1:]
+    network_case = case(
+        torch_model(net.double(), gives=gives, name=name),
+        pt.as_tensor(rows.reshape(len(rows), *shape)),
         label=None,
-        features=elements(laid),
+        features=elements(shape),
     )
-    begun = np.broadcast_to(np.asarray(start, dtype=np.float64), rows.shape[1:])
-    return Subject(asked, np.array(begun).reshape(laid), name)
+    baseline = np.broadcast_to(np.asarray(start, dtype=np.float64), rows.shape[1:])
+    return Subject(network_case, np.array(baseline).reshape(shape), name)
 
 
-def laid_out(kind: Kind, parts: int = 4) -> tuple[int, ...]:
-    """The shape of a row."""
-    return {"numbers": (parts,), "tokens": (parts, 1)}.get(kind, (1, 2, parts // 2))
+def row_shape(kind: InputKind, features: int = 4) -> tuple[int, ...]:
+    """The shape of one row."""
+    return {"numbers": (features,), "tokens": (features, 1)}.get(kind, (1, 2, features // 2))
 
 
-def of(kind: Kind, f: Function, x: Any, start: Any, name: str, places: Any = None) -> Subject:
-    """The function as a net over one kind of rows; built once."""
+def function_subject(
+    kind: InputKind, f: Function, x: Any, start: Any, name: str, position_weights: Any = None
+) -> Subject:
+    """The subject of a function as a network on one kind of input; each is built once."""
     shape = np.shape(x), np.shape(start)
-    weights = tuple(np.asarray(one).tobytes() for one in (f.w, f.c, f.v, *_floats(x, start)))
-    where = None if places is None else tuple(np.asarray(places, dtype=np.float64))
-    key = kind, weights, shape, f.b, f.act, name, where
-    if key not in _BUILT:
-        parts = np.atleast_2d(np.asarray(x)).shape[1]
-        net = built(kind, f, parts, places)
-        _BUILT[key] = subject(net, x, start, f"{name}, {WORDS[kind]}", shape=laid_out(kind, parts))
-    return _BUILT[key]
+    weights = tuple(np.asarray(one).tobytes() for one in (f.w, f.c, f.v, *to_float_arrays(x, start)))
+    position_key = None if position_weights is None else tuple(np.asarray(position_weights, dtype=np.float64))
+    key = kind, weights, shape, f.b, f.act, name, position_key
+    if key not in _SUBJECT_CACHE:
+        features = np.atleast_2d(np.asarray(x)).shape[1]
+        net = build_network(kind, f, features, position_weights)
+        label = f"{name}, {NETWORK_LABELS[kind]}"
+        _SUBJECT_CACHE[key] = make_subject(net, x, start, label, shape=row_shape(kind, features))
+    return _SUBJECT_CACHE[key]
 
 
-_BUILT: dict[Any, Subject] = {}
-"""Subjects by their weights: each is asked by every method, and building nets takes as long as asking them."""
+_SUBJECT_CACHE: dict[Any, Subject] = {}
+"""Subjects by their weights: every method uses each of them, and building a network takes as long as explaining it."""
 
 
-def _floats(*arrays: Any) -> list[Floats]:
-    return [np.asarray(array, dtype=np.float64) for array in arrays]
-
-
-WORDS: dict[Kind, str] = {
-    "numbers": "a net over numbers",
-    "pooled": "a convolution averaged over pixels",
-    "flat": "a convolution with a weight for each pixel",
-    "tokens": "self-attention over tokens",
-}
-
-
-def built(kind: Kind, f: Function, parts: int, places: Any = None, spare: Sequence[pt.nn.Module] = ()) -> pt.nn.Module:
-    """The modules of a function; ``spare`` go first."""
+def build_network(
+    kind: InputKind,
+    f: Function,
+    features: int,
+    position_weights: Any = None,
+    input_layers: Sequence[pt.nn.Module] = (),
+) -> pt.nn.Module:
+    """The network that computes a function on one kind of input, after ``input_layers``."""
     pt = need("torch", extra="torch")
-    where = np.full(parts, 1.0 / parts) if places is None else np.asarray(places, dtype=np.float64)
+    weights = np.full(features, 1.0 / features) if position_weights is None else to_float_arrays(position_weights)[0]
     if kind == "numbers":
-        return pt.nn.Sequential(*spare, linear(f.w, f.c), *activation(f.act), linear(f.v[None], [f.b]))
+        layers = [linear_layer(f.w, f.c), *activation_layers(f.act), linear_layer(f.v[None], [f.b])]
+        return pt.nn.Sequential(*input_layers, *layers)
     if kind == "tokens":
-        from assay.axioms.tokens import Reader
+        from assay.axioms.torch_modules import AttentionNetwork
 
-        return Reader(f, where, spare)
-    first = convolution(f.w[:, :1], f.c)
+        return AttentionNetwork(f, weights, input_layers)
+    hidden = [convolution_layer(f.w[:, :1], f.c), *activation_layers(f.act)]
     if kind == "pooled":
-        pooling = pt.nn.AdaptiveAvgPool2d(1)
-        head = linear(f.v[None], [f.b])
-        return pt.nn.Sequential(*spare, first, *activation(f.act), pooling, pt.nn.Flatten(), head)
-    return pt.nn.Sequential(
-        *spare, first, *activation(f.act), pt.nn.Flatten(), linear(np.outer(f.v, where).reshape(1, -1), [f.b])
-    )
+        output = [pt.nn.AdaptiveAvgPool2d(1), pt.nn.Flatten(), linear_layer(f.v[None], [f.b])]
+    else:
+        output = [pt.nn.Flatten(), linear_layer(np.outer(f.v, weights).reshape(1, -1), [f.b])]
+    return pt.nn.Sequential(*input_layers, *hidden, *output)
 
 
-def linear(weight: Any, bias: Any = None) -> pt.nn.Linear:
-    """A linear layer with these weights (out, in)."""
-    pt = need("torch", extra="torch")
-    weight = np.asarray(weight, dtype=np.float64)
-    layer = pt.nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None).double()
-    return _filled(layer, weight, bias)
+def even_attention_subject(f: Function, x: Floats, name: str, position_weights: Floats | None = None) -> Subject:
+    """The subject of a function after self-attention with equal weights: each token plus the mean over tokens."""
+    from assay.axioms.torch_modules import AttentionNetwork, SelfAttention
 
-
-def convolution(weight: Any, bias: Any = None, stride: tuple[int, int] = (1, 1)) -> pt.nn.Conv2d:
-    """A 1 × 1 convolution with these weights (out, in)."""
-    pt = need("torch", extra="torch")
-    weight = np.asarray(weight, dtype=np.float64)
-    layer = pt.nn.Conv2d(weight.shape[1], weight.shape[0], 1, stride=stride, bias=bias is not None).double()
-    return _filled(layer, weight[:, :, None, None], bias)
-
-
-def _filled(layer: Any, weight: Floats, bias: Any) -> Any:
-    pt = need("torch", extra="torch")
-    with pt.no_grad():
-        layer.weight.copy_(pt.as_tensor(weight))
-        if bias is not None:
-            layer.bias.copy_(pt.as_tensor(np.asarray(bias, dtype=np.float64)))
-    return layer.eval()
-
-
-def activation(act: Act) -> list[pt.nn.Module]:
-    """The module of an activation, if there is one."""
-    nn = need("torch", extra="torch").nn
-    return {"relu": [nn.ReLU()], "tanh": [nn.Tanh()]}.get(act, [])
+    weights = np.full(4, 0.25) if position_weights is None else position_weights
+    net = AttentionNetwork(f, weights, attention=SelfAttention((0.0,), (0.0,)))
+    label = f"{name}, {NETWORK_LABELS['tokens']} with equal weights"
+    return make_subject(net, x, 0.0, label, shape=row_shape("tokens"))

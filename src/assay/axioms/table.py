@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of methods and axioms: measured, read from the package, written."""
+"""The table of explanation methods and axioms: measured, read from the package, or written as JSON."""
 
 from __future__ import annotations
 
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from assay.axioms.attribution import completeness, demand_monotonicity, dummy, monotonicity, sensitivity, symmetry
@@ -17,12 +17,12 @@ from assay.axioms.invariance import (
     implementation_invariance,
     structured_shift_invariance,
 )
-from assay.axioms.measurement import Explain, Measured, Verdict, asking
+from assay.axioms.measurement import Explain, Measurement, Verdict, with_subject_baseline
 from assay.basics.errors import InputError
-from assay.data.axioms import shipped
+from assay.data.axioms import load_axiom_data
 from assay.nouns.catalogue import find, known
 
-Axiom = Callable[[Explain], Measured]
+Axiom = Callable[[Explain], Measurement]
 AXIOMS: dict[str, Axiom] = {
     axiom.__name__: axiom
     for axiom in (
@@ -57,12 +57,15 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "structured_shift_invariance": ("kindermans2019",),
     "batch_independence": ("assay2026",),
 }
-"""Where each axiom comes from: keys of ``basics/bibliography.py``."""
+"""Sources of each axiom: keys of ``basics/bibliography.py``."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One method held to one axiom. ``size`` and ``tolerance`` are rounded to three digits."""
+class AxiomCell:
+    """The result of one method on one axiom. ``size`` and ``tolerance`` are rounded to three significant digits.
+
+    The method answered for ``subjects_answered`` of the ``subjects_tested``, and refused the others.
+    """
 
     method: str
     axiom: str
@@ -70,11 +73,11 @@ class Cell:
     size: float | None
     tolerance: float
     counterexample: str
-    answered: int
-    asked: int
+    subjects_answered: int
+    subjects_tested: int
 
     @property
-    def sign(self) -> str:
+    def symbol(self) -> str:
         """✓ kept, ✗ and the size violated, ? undecided, – not applicable."""
         if self.size is None:
             return "–"
@@ -82,18 +85,18 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
-    """Rows are methods, columns axioms."""
+class AxiomTable:
+    """A table with one row per explanation method and one column per axiom."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[AxiomCell, ...]
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods, in order."""
         return tuple(dict.fromkeys(cell.method for cell in self.cells))
 
-    def cell(self, method: str, axiom: str) -> Cell:
-        """One cell; ``InputError`` names what there is."""
+    def cell(self, method: str, axiom: str) -> AxiomCell:
+        """One cell; ``InputError`` lists the known names."""
         for one in self.cells:
             if (one.method, one.axiom) == (method, axiom):
                 return one
@@ -101,74 +104,82 @@ class Table:
             raise InputError(f"no method {method!r} in the table; there are {', '.join(self.methods)}.")
         raise InputError(f"no axiom {axiom!r}; there are {', '.join(AXIOMS)}.")
 
-    def only(self, methods: Iterable[str]) -> Table:
+    def select(self, methods: Iterable[str]) -> AxiomTable:
         """The rows of these methods."""
-        wanted = tuple(methods)
-        for name in wanted:
+        names = tuple(methods)
+        for name in names:
             self.cell(name, next(iter(AXIOMS)))
-        return Table(tuple(cell for cell in self.cells if cell.method in wanted))
+        return AxiomTable(tuple(cell for cell in self.cells if cell.method in names))
 
     def to_frame(self, backend: Any = "pandas") -> Any:
-        """One line a cell (method, axiom, verdict, size, tolerance, counterexample, answered, asked)."""
+        """A data frame with one row per cell and the columns ``FIELDS``."""
         import narwhals as nw
 
-        lines = [asdict(cell) for cell in self.cells]
-        return nw.from_dict({name: [line[name] for line in lines] for name in FIELDS}, backend=backend).to_native()
+        rows = [asdict(cell) for cell in self.cells]
+        return nw.from_dict({name: [row[name] for row in rows] for name in FIELDS}, backend=backend).to_native()
 
     def to_json(self) -> str:
-        """The table as the package ships it: by method, then by axiom."""
-        told: dict[str, dict[str, Any]] = {}
+        """The table as JSON, by method and then by axiom: the format of ``data/axioms.json``."""
+        by_method: dict[str, dict[str, Any]] = {}
         for cell in self.cells:
             line = asdict(cell)
-            told.setdefault(line.pop("method"), {})[line.pop("axiom")] = line
-        return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            by_method.setdefault(line.pop("method"), {})[line.pop("axiom")] = line
+        return json.dumps(by_method, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-FIELDS = ("method", "axiom", "verdict", "size", "tolerance", "counterexample", "answered", "asked")
+FIELDS = tuple(field.name for field in fields(AxiomCell))
 
 
-def measured(methods: Sequence[str] | None = None, axioms: Sequence[str] | None = None) -> Table:
-    """Every explanation method, or those named, held to every axiom, or those named: nothing is asserted.
+def measure_table(methods: Sequence[str] | None = None, axioms: Sequence[str] | None = None) -> AxiomTable:
+    """Measure every explanation method, or those named, on every axiom, or those named.
 
-    The subjects are fixed and the seed is 0, so that the table is the same each time; all of it takes under a minute on
-    one core. torch is needed.
+    The subjects and the seed are fixed, so that the table is reproducible. The whole table takes under a minute on one
+    core. Needs torch.
     """
     import assay.explain  # noqa: F401  # fills the catalogue
 
     names = [method.name for method in known("explain")] if methods is None else list(methods)
-    strange = [name for name in axioms or () if name not in AXIOMS]
-    if strange:
-        raise InputError(f"no axiom {strange[0]!r}; there are {', '.join(AXIOMS)}.")
+    unknown = [name for name in axioms or () if name not in AXIOMS]
+    if unknown:
+        raise InputError(f"no axiom {unknown[0]!r}; there are {', '.join(AXIOMS)}.")
     cells = []
     for name in names:
-        explain = asking(find("explain", name))
+        explain = with_subject_baseline(find("explain", name))
         cells += [_cell(name, axiom, AXIOMS[axiom](explain)) for axiom in axioms or AXIOMS]
-    return Table(tuple(cells))
+    return AxiomTable(tuple(cells))
 
 
-def _cell(method: str, axiom: str, found: Measured) -> Cell:
-    size = None if found.size is None else _rounded(found.size)
-    tolerance = _rounded(found.tolerance)
-    words = (found.counterexample, found.answered, found.asked)
-    return Cell(method, axiom, found.verdict, size, tolerance, *words)
+def _cell(method: str, axiom: str, result: Measurement) -> AxiomCell:
+    return AxiomCell(
+        method=method,
+        axiom=axiom,
+        verdict=result.verdict,
+        size=None if result.size is None else _round(result.size),
+        tolerance=_round(result.tolerance),
+        counterexample=result.counterexample,
+        subjects_answered=result.subjects_answered,
+        subjects_tested=result.subjects_tested,
+    )
 
 
-def _rounded(number: float) -> float:
-    """Three digits; what is rounding is 0, so that machines agree."""
+def _round(number: float) -> float:
+    """Round to three significant digits, and rounding errors to 0, so that machines agree."""
     return 0.0 if number < 1e-9 else float(f"{number:.3g}")
 
 
-def stored() -> Table:
-    """The table that ships with the package; ``assay axioms --measure --out FILE`` makes it anew."""
-    return table_of(shipped())
+def load_table() -> AxiomTable:
+    """Load the table that ships with the package; ``assay axioms --measure --out FILE`` measures it again."""
+    return table_from_json(load_axiom_data())
 
 
-def table_of(told: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """What ``to_json`` wrote, read back."""
-    cells = [Cell(method=method, axiom=axiom, **line) for method, row in told.items() for axiom, line in row.items()]
-    return Table(tuple(cells))
+def table_from_json(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> AxiomTable:
+    """Make a table from the parsed output of ``to_json``."""
+    cells = [
+        AxiomCell(method=method, axiom=axiom, **line) for method, row in data.items() for axiom, line in row.items()
+    ]
+    return AxiomTable(tuple(cells))
 
 
-def said(axiom: str) -> str:
-    """An axiom's docstring."""
+def axiom_docstring(axiom: str) -> str:
+    """The docstring of an axiom."""
     return inspect.getdoc(AXIOMS[axiom]) or ""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Words: errors, types, seeds, optional imports, digests, statistics. They import nothing of ours."""
+"""Errors, array types, seeds, optional imports, fingerprints and statistics; imports nothing else of the package."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bibliography: what a method's ``source`` stands for."""
+"""The bibliography: the publication behind each method's ``source`` key."""
 
 SOURCES: dict[str, str] = {
     "abnar2020": "Abnar and Zuidema: Quantifying Attention Flow in Transformers. ACL 2020.",
@@ -18,7 +18,7 @@ SOURCES: dict[str, str] = {
     "Models. JRSS B 82, 2020.",
     "arras2022": "Arras, Osman and Samek: CLEVR-XAI: A Benchmark Dataset for the Ground Truth Evaluation of Neural "
     "Network Explanations. Information Fusion 81, 2022.",
-    "assay2026": "Defined by this package; the method's page says all there is to know.",
+    "assay2026": "Defined by this package; the method's page contains the full definition.",
     "arya2019": "Arya, Bellamy, Chen, Dhurandhar, Hind, Hoffman, Houde, Liao, Luss, Mojsilović et al.: One Explanation "
     "Does Not Fit All: A Toolkit and Taxonomy of AI Explainability Techniques. arXiv 1909.03012, 2019.",
     "bach2015": "Bach, Binder, Montavon, Klauschen, Müller and Samek: On Pixel-Wise Explanations for Non-Linear "

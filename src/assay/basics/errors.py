@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything assay raises on purpose.
+"""Exceptions that assay raises.
 
 ::
 
     AssayError
-    ├── InputError(ValueError)          E021  what was handed in cannot be used
+    ├── InputError(ValueError)          E021  an argument cannot be used
     ├── CapabilityError(TypeError)      E031  the model (or noun) cannot do what the method needs
     ├── MissingExtra(ImportError)       E032  an optional package is not installed
     ├── Refused(PermissionError)        E041  a file that could run code when read
-    ├── Unreadable(OSError)             E042  a file that is damaged, foreign or of an unknown format
-    └── NumericalError(ArithmeticError) E051  the numbers went wrong on the way
+    ├── Unreadable(OSError)             E042  a file that is damaged or of an unknown format
+    └── NumericalError(ArithmeticError) E051  a computation failed numerically
 
-Every message says what was found, what was needed, and what to do. The code stands on the command line; ``exit`` is
-the command's exit code.
+Every message states what was found, what is needed, and what to do. The command line prints ``code``; ``exit`` is the
+command's exit code.
 """
 
 
 class AssayError(Exception):
-    """Anything assay refuses or fails at knowingly."""
+    """Base class of all exceptions of the package."""
 
     code = "E001"
     exit = 3
 
 
 class InputError(AssayError, ValueError):
-    """What was handed in cannot be used as it is."""
+    """An argument cannot be used as it is."""
 
     code = "E021"
     exit = 2
@@ -45,21 +45,21 @@ class MissingExtra(AssayError, ImportError):
 
 
 class Refused(AssayError, PermissionError):
-    """Reading this file could run code that somebody else wrote."""
+    """Reading this file could run code from an untrusted source."""
 
     code = "E041"
     exit = 4
 
 
 class Unreadable(AssayError, OSError):
-    """A file that is damaged, foreign, or of a format assay does not know."""
+    """A file that is damaged or of an unknown format."""
 
     code = "E042"
     exit = 4
 
 
 class NumericalError(AssayError, ArithmeticError):
-    """A computation left the numbers that its definition allows."""
+    """A computation gave a result outside the range that its definition allows."""
 
     code = "E051"
     exit = 3

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Short marks that stand for the content of arrays, models and options."""
+"""Fingerprints: short hashes of the content of arrays, models and options."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,76 +12,76 @@ from array_api_compat import is_torch_array
 
 
 def digest(*things: Any) -> str:
-    """32 hexadecimal digits that change when any of ``things`` changes.
+    """Hash (32 hexadecimal digits) that changes when any of ``things`` changes.
 
-    Arrays, text, numbers, and nests of them count by content. A function counts by its code, its defaults and what
-    it closes over, not by the globals it reads.
+    Arrays, text, numbers and nested containers are hashed by content. A function is hashed by its code, its defaults
+    and its closure, not by the globals it reads.
     """
     state = hashlib.blake2b(digest_size=16)
     for thing in things:
-        _feed(state, thing)
+        _update(state, thing)
     return state.hexdigest()
 
 
-def _feed(state: "hashlib.blake2b", thing: Any) -> None:
+def _update(state: "hashlib.blake2b", thing: Any) -> None:
     if isinstance(thing, np.ndarray) and thing.dtype != object:
         state.update(f"array {thing.dtype.str} {thing.shape}".encode())
         state.update(np.ascontiguousarray(thing).tobytes())
     elif is_torch_array(thing):
-        _feed(state, str(thing.dtype))
-        _feed(state, thing.detach().cpu().double().numpy())
+        _update(state, str(thing.dtype))
+        _update(state, thing.detach().cpu().double().numpy())
     elif isinstance(thing, bytes):
         state.update(b"bytes %d " % len(thing) + thing)
     elif isinstance(thing, Mapping):
         state.update(b"map %d" % len(thing))
         for key in sorted(thing, key=str):
-            _feed(state, str(key))
-            _feed(state, thing[key])
+            _update(state, str(key))
+            _update(state, thing[key])
     elif isinstance(thing, set | frozenset):
-        _feed(state, sorted(thing, key=repr))
+        _update(state, sorted(thing, key=repr))
     elif isinstance(thing, FunctionType):
-        _feed(
+        _update(
             state, (thing.__qualname__, thing.__code__, thing.__defaults__, thing.__kwdefaults__, _closed_over(thing))
         )
     elif isinstance(thing, MethodType):
-        _feed(state, (thing.__func__, _held(getattr(thing.__self__, "__dict__", {}))))
+        _update(state, (thing.__func__, _comparable_values(getattr(thing.__self__, "__dict__", {}))))
     elif isinstance(thing, CodeType):
-        _feed(state, (thing.co_code, thing.co_names, thing.co_consts))
+        _update(state, (thing.co_code, thing.co_names, thing.co_consts))
     elif is_dataclass(thing) and not isinstance(thing, type) and not _has_fingerprint(thing):
-        _feed(state, (type(thing).__qualname__, [getattr(thing, item.name) for item in fields(thing)]))
+        _update(state, (type(thing).__qualname__, [getattr(thing, item.name) for item in fields(thing)]))
     elif isinstance(thing, list | tuple | np.ndarray):
         state.update(b"list %d" % len(thing))
         for item in thing:
-            _feed(state, item)
+            _update(state, item)
     elif callable(thing) and not isinstance(thing, type) and not _has_fingerprint(thing):
         name = getattr(thing, "__qualname__", type(thing).__qualname__)
-        _feed(state, (name, _held(getattr(thing, "__dict__", {}))))
+        _update(state, (name, _comparable_values(getattr(thing, "__dict__", {}))))
     else:
         text = f"{type(thing).__name__} {getattr(thing, 'fingerprint', None) or repr(thing)}".encode()
         state.update(b"text %d " % len(text) + text)
 
 
 def _closed_over(function: FunctionType) -> Mapping[str, Any]:
-    held = {}
+    values = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         try:
-            held[name] = cell.cell_contents
-        except ValueError:  # not yet filled
+            values[name] = cell.cell_contents
+        except ValueError:  # the cell is still empty
             continue
-    return _held(held)
+    return _comparable_values(values)
 
 
-def _held(things: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Numbers, text and arrays as they are; a function's code; of anything else, the type."""
+def _comparable_values(things: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Numbers, text and arrays unchanged; the code of functions; the type name of other objects."""
     known = {name: thing.__code__ if isinstance(thing, FunctionType) else thing for name, thing in things.items()}
-    return {name: thing if _plain(thing) else type(thing).__qualname__ for name, thing in known.items()}
+    return {name: thing if _has_content_digest(thing) else type(thing).__qualname__ for name, thing in known.items()}
 
 
-def _plain(thing: Any) -> bool:
+def _has_content_digest(thing: Any) -> bool:
     if isinstance(thing, list | tuple | set | frozenset):
-        return all(map(_plain, thing))
+        return all(map(_has_content_digest, thing))
     if isinstance(thing, Mapping):
-        return all(map(_plain, thing.values()))
+        return all(map(_has_content_digest, thing.values()))
     kinds = bool | int | float | complex | str | bytes | np.generic | np.ndarray | CodeType | None
     return isinstance(thing, kinds) or is_torch_array(thing) or _has_fingerprint(thing)
 

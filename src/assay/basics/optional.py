@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packages that are loaded only when a function needs them."""
+"""Imports of optional packages at the time of first use."""
 
 from importlib import import_module
 from typing import Any
@@ -8,10 +8,10 @@ from assay.basics.errors import MissingExtra
 
 
 def need(module: str, *, extra: str) -> Any:
-    """Import ``module``, or say which extra brings it."""
+    """Import ``module``; if it is missing, raise ``MissingExtra`` with the name of the extra that installs it."""
     try:
         return import_module(module)
     except ImportError as error:
         raise MissingExtra(
-            f"{module} could not be imported ({error}). It comes with an extra: pip install 'assay[{extra}]'"
+            f"{module} could not be imported ({error}). Install the extra: pip install 'assay[{extra}]'"
         ) from error

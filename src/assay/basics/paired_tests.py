@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two methods judged on the same rows: tests of their differences, sizes of effects, equivalence."""
+"""Paired comparison of two methods on the same rows: tests, effect sizes and equivalence."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from itertools import product
 import numpy as np
 from scipy import stats as scipy_stats
 
-from assay.basics.clustered import mean_error, numbered, summed
+from assay.basics.clustered import mean_with_standard_error, number_clusters, sum_clusters
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.stats import Interval, auc
 from assay.basics.types import Floats, Ints
 
-SHY = 12.0
-"""By how much, over their number, the skewness of few values is enlarged."""
+SKEWNESS_INFLATION = 12.0
+"""Small-sample factor of the skewness: it is multiplied by 1 + this / n."""
 
-EXACT = 13
-"""Rows (or clusters) up to which every pattern of signs is counted: 2¹² of them, since two sides are alike."""
+MAX_EXACT_ROWS = 13
+"""Largest number of rows (or clusters) for which all sign patterns are enumerated: 2¹², by symmetry."""
 
 BLOCK = 1000
-"""Patterns of signs drawn at a time."""
+"""Number of sign patterns drawn per batch."""
 
 
 def sign_flip(
     differences: Floats, *, clusters: Ints | None = None, draws: int = 9999, seed: Seed | None = None
 ) -> Floats:
-    """Two-sided p-value (test,) of a mean difference of zero, ``differences`` (row, test), by changing signs.
+    """Two-sided p-value (test,) of the sign-flip permutation test that the mean of ``differences`` (row, test) is 0.
 
-    Exact where the differences are symmetric around 0 under the hypothesis (as they are when the two methods can be
-    exchanged), else asymptotically right for their mean. All patterns of signs up to 13 rows, else ``draws`` of them
-    and p = (1 + hits) / (1 + draws). Clusters change sign as a whole. NaN rows are left out; a test without rows is
-    NaN. All tests share their patterns.
+    Exact if the differences are symmetric around 0 under the null hypothesis (as they are if the two methods are
+    exchangeable), else asymptotically valid for their mean. Up to 13 rows all sign patterns are used, else ``draws``
+    random ones and p = (1 + hits) / (1 + draws). All rows of a cluster change sign together. NaN rows are left out; a
+    test without rows gives NaN. All tests use the same patterns.
     """
     differences = np.asarray(differences, dtype=np.float64)
     if differences.ndim != 2:
         raise InputError(f"sign_flip takes differences (row, test); got shape {differences.shape}.")
-    sums, counts = summed(differences, numbered(clusters, len(differences)))
+    sums, counts = sum_clusters(differences, number_clusters(clusters, len(differences)))
     least = np.abs(sums.sum(axis=0)) - 1e-9 * np.abs(sums).sum(axis=0)
     undefined = counts.sum(axis=0) == 0
-    if len(sums) <= EXACT:
+    if len(sums) <= MAX_EXACT_ROWS:
         patterns = np.array([(1.0, *rest) for rest in product((1.0, -1.0), repeat=max(len(sums) - 1, 0))])
         share = np.mean(np.abs(patterns[:, : len(sums)] @ sums) >= least, axis=0)
         return np.where(undefined, np.nan, share)
@@ -57,10 +57,10 @@ def sign_flip(
 def signed_rank(
     differences: Floats, *, clusters: Ints | None = None, draws: int = 9999, seed: Seed | None = None
 ) -> Floats:
-    """Two-sided p-value (test,) of Wilcoxon's signed-rank test, ``differences`` (row, test), by changing signs.
+    """Two-sided p-value (test,) of Wilcoxon's signed-rank test on ``differences`` (row, test), by sign flips.
 
-    Zeros are left out, ties get their mean rank, and p is exact for few rows with ties, too, where
-    ``scipy.stats.wilcoxon`` takes the normal law.
+    Zeros are left out, ties get their mean rank, and p is exact for few rows also with ties, where
+    ``scipy.stats.wilcoxon`` uses the normal approximation.
     """
     differences = np.asarray(differences, dtype=np.float64)
     ranks = np.zeros(differences.shape)
@@ -72,55 +72,55 @@ def signed_rank(
 
 
 def cliffs_delta(one: Floats, other: Floats) -> float:
-    """Chance that a value of ``one`` is above a value of ``other``, less the chance that it is below: −1 … 1.
+    """Cliff's δ: P(value of ``one`` > value of ``other``) − P(value of ``one`` < value of ``other``), −1 … 1.
 
-    Over all pairs of rows, not the paired ones alone (Cliff 1993); NaN without rows.
+    Over all pairs of values, not only the matched rows (Cliff 1993); NaN without rows.
     """
     return 2 * auc(other, one) - 1 if len(one) and len(other) else float("nan")
 
 
-def standardised(differences: Floats) -> float:
-    """Mean difference over the standard deviation of the differences; NaN where they do not vary."""
+def standardised_mean_difference(differences: Floats) -> float:
+    """Cohen's d of paired differences: mean / standard deviation; NaN if the differences do not vary."""
     if len(differences) < 2 or np.ptp(differences) == 0:
         return float("nan")
     return float(np.mean(differences) / np.std(differences, ddof=1))
 
 
-def equivalence(differences: Floats, margin: float, clusters: Ints | None = None) -> float:
-    """p-value of two one-sided tests that the mean difference is at least ``margin`` away from 0 (Schuirmann 1987).
+def equivalence_p_value(differences: Floats, margin: float, clusters: Ints | None = None) -> float:
+    """p-value of the TOST equivalence test: H0 is |mean difference| ≥ ``margin`` (Schuirmann 1987).
 
-    Small: the mean lies within ±margin. The larger of Student's p and that of t corrected for skewness (Hall 1992),
-    the sample's skewness times 1 + 12 / n, for it comes out small in small samples. A difference of just the margin is
-    called same, at the 5 % level, in 4.2 to 4.9 % of cases with 12 to 60 exponential differences (8 to 16 % by
-    Student's p alone), in up to 6.2 % with lognormal ones (σ = 0.7), in fewer than 5 % with normal and t3 ones
-    (20,000 simulations each). Differences that do not vary give 0 within the margin and 1 beyond it; NaN with fewer
-    than two rows or clusters.
+    A small p-value means that the mean lies within ±margin. It is the larger of Student's p and the p of t corrected
+    for skewness (Hall 1992); the sample skewness, which is biased towards 0 in small samples, is multiplied by
+    1 + 12 / n. The type I error at the 5 % level for a true difference equal to the margin is 4.2 to 4.9 % with 12 to
+    60 exponential differences (8 to 16 % by Student's p alone), up to 6.2 % with lognormal ones (σ = 0.7), and below
+    5 % with normal and t3 ones (20,000 simulations each). Differences that do not vary give 0 within the margin and 1
+    beyond it; NaN with fewer than two rows or clusters.
     """
     if not margin > 0:
-        raise InputError(f"margin={margin}; a difference that does not matter is above 0.")
-    mean, error, freedom = mean_error(differences, clusters)
+        raise InputError(f"margin={margin}; the equivalence margin must be above 0.")
+    mean, error, freedom = mean_with_standard_error(differences, clusters)
     if freedom < 1:
         return float("nan")
     if error == 0:
         return float(abs(mean) >= margin)
-    sums, _ = summed(np.asarray(differences) - mean, numbered(clusters, len(differences)))
-    skewness = float(np.mean(sums**3) / np.mean(sums**2) ** 1.5) * (1 + SHY / len(sums))
+    sums, _ = sum_clusters(np.asarray(differences) - mean, number_clusters(clusters, len(differences)))
+    skewness = float(np.mean(sums**3) / np.mean(sums**2) ** 1.5) * (1 + SKEWNESS_INFLATION / len(sums))
     sides = [((mean + margin) / error, skewness), ((margin - mean) / error, -skewness)]
-    return max(_beyond(t, lean, freedom) for t, lean in sides)
+    return max(_tail_probability(t, skew, freedom) for t, skew in sides)
 
 
-def _beyond(t: float, skewness: float, freedom: int) -> float:
-    """Chance of a larger t: Student's, or of Hall's transformed t where that is larger."""
+def _tail_probability(t: float, skewness: float, freedom: int) -> float:
+    """Probability of a larger t: Student's, or that of Hall's transformed t if it is larger."""
     count = freedom + 1
-    lean = skewness / math.sqrt(count)
-    corrected = t + lean * t**2 / 3 + lean**2 * t**3 / 27 + lean / 6
+    g = skewness / math.sqrt(count)
+    corrected = t + g * t**2 / 3 + g**2 * t**3 / 27 + g / 6
     return float(max(scipy_stats.t.sf(t, freedom), scipy_stats.t.sf(corrected, freedom)))
 
 
-def holm_among(p_values: Floats, most: int) -> Floats:
-    """Holm's adjusted p-values where at most ``most`` of the hypotheses can be true together (Shaffer 1986).
+def shaffer_holm(p_values: Floats, most: int) -> Floats:
+    """Shaffer's adjusted p-values: Holm's, when at most ``most`` hypotheses can be true together (Shaffer 1986).
 
-    ``most`` = their number gives Holm's own. NaN stays NaN and is not counted.
+    With ``most`` = number of hypotheses they are Holm's. NaN stays NaN and is not counted.
     """
     p_values = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(p_values.shape, np.nan)
@@ -132,9 +132,9 @@ def holm_among(p_values: Floats, most: int) -> Floats:
 
 
 def rows_to_decide(estimate: float, interval: Interval, threshold: float, rows: int) -> int | None:
-    """How many further rows would part estimate and threshold, if the estimate stayed: width shrinks as 1/√rows.
+    """Number of further rows until the interval excludes ``threshold``, for a fixed estimate and width ∝ 1/√rows.
 
-    ``None`` where that is unknown, or more than a thousand times the rows there are: the estimate is the threshold.
+    ``None`` if it is undefined, or more than 1,000 times the present rows (estimate and threshold are equal).
     """
     distance = abs(estimate - threshold)
     reach = interval.high - estimate if estimate < threshold else estimate - interval.low

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several methods ranked by the same rows: whether they differ, which cannot be told apart, how firm the order is."""
+"""Rankings of several methods on the same rows: tests of differences, indistinguishable groups, rank stability."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import stats as scipy_stats
 
-from assay.basics.clustered import resampled_means
+from assay.basics.clustered import resample_means
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Ints
 
 
-def ranks_of(values: Floats) -> Floats:
+def ranks_in_rows(values: Floats) -> Floats:
     """Rank of each method on each row, ``values`` (row, method): 1 is the highest, ties get their mean rank."""
     return np.asarray(scipy_stats.rankdata(-np.asarray(values), axis=1), dtype=np.float64)
 
@@ -31,8 +31,8 @@ def friedman(ranks: Floats) -> tuple[float, float]:
     return chi2, float(scipy_stats.chi2.sf(chi2, methods - 1))
 
 
-def concordance(ranks: Floats) -> float:
-    """Kendall's W from ranks (row, method), corrected for ties: 0 rows order methods at random, 1 all alike."""
+def kendalls_w(ranks: Floats) -> float:
+    """Kendall's W from ranks (row, method), corrected for ties: 0 = random ranks, 1 = the same ranks in every row."""
     rows, methods = ranks.shape
     spread = np.sum((ranks - (methods + 1) / 2) ** 2)
     if rows < 2 or methods < 2 or spread == 0:
@@ -41,7 +41,7 @@ def concordance(ranks: Floats) -> float:
 
 
 def critical_difference(methods: int, rows: int, level: float = 0.95) -> float:
-    """How far two average ranks must lie apart to be told apart (Nemenyi 1963; Demšar 2006).
+    """Nemenyi's critical difference: smallest significant difference of two mean ranks (Nemenyi 1963; Demšar 2006).
 
     q · √(k(k + 1) / 12n), with q the quantile of the studentised range of k methods and infinite degrees of freedom.
     """
@@ -51,8 +51,8 @@ def critical_difference(methods: int, rows: int, level: float = 0.95) -> float:
     return quantile * float(np.sqrt(methods * (methods + 1) / (12 * rows)))
 
 
-def together(average: Floats, difference: float) -> tuple[tuple[int, ...], ...]:
-    """Largest groups of methods whose average ranks lie within the critical difference: the bars of its diagram."""
+def indistinguishable_groups(average: Floats, difference: float) -> tuple[tuple[int, ...], ...]:
+    """Maximal groups of methods whose mean ranks differ by at most ``difference``: the bars of a CD diagram."""
     order = np.argsort(average, kind="stable")
     reach = [int(np.searchsorted(average[order], average[i] + difference, side="right")) for i in order]
     groups = [
@@ -63,23 +63,23 @@ def together(average: Floats, difference: float) -> tuple[tuple[int, ...], ...]:
     return tuple(groups)
 
 
-def rank_chances(values: Floats, clusters: Ints, draws: int, seed: Seed) -> Floats:
-    """How often each method takes each rank, (method, rank), by its mean when rows (or clusters) are drawn again.
+def rank_probabilities(values: Floats, clusters: Ints, draws: int, seed: Seed) -> Floats:
+    """Bootstrap probability of each rank of each method, (method, rank), by means over resampled rows or clusters.
 
-    Methods that tie share the ranks they tie for, so that rows and columns sum to 1. ``values`` (row, method), higher
+    Tied methods share the ranks they tie for, so that rows and columns sum to 1. ``values`` (row, method), higher
     better, no NaN.
     """
-    means = resampled_means(values, clusters, draws, seed)
+    means = resample_means(values, clusters, draws, seed)
     methods = means.shape[1]
     above = (means[:, None, :] > means[:, :, None]).sum(axis=2)
     equal = (means[:, None, :] == means[:, :, None]).sum(axis=2)
     place = np.arange(methods)
-    held = (place >= above[..., None]) & (place < (above + equal)[..., None])
-    return np.asarray((held / equal[..., None]).mean(axis=0), dtype=np.float64)
+    has_rank = (place >= above[..., None]) & (place < (above + equal)[..., None])
+    return np.asarray((has_rank / equal[..., None]).mean(axis=0), dtype=np.float64)
 
 
 def kendall(one: Floats, other: Floats) -> float:
-    """Kendall's τ-b of two rankings (method,), ties corrected (Kendall 1945); NaN where either ties all, or has NaN.
+    """Kendall's τ-b of two rankings (method,), ties corrected (Kendall 1945); NaN if one ties all methods or has NaN.
 
     (concordant − discordant pairs) / √((pairs not tied in one)(pairs not tied in the other)).
     """
@@ -94,10 +94,10 @@ def kendall(one: Floats, other: Floats) -> float:
     return float(np.sum(left * right) / size) if size > 0 else float("nan")
 
 
-def turned_round(one: Floats, other: Floats) -> float:
-    """Share of the pairs of methods that two rankings (method,) order differently, 0 … 1; a tie in one counts half.
+def kemeny_distance(one: Floats, other: Floats) -> float:
+    """Normalised Kemeny distance: share of method pairs that two rankings (method,) order differently, 0 … 1.
 
-    Kemeny's distance over its largest value; without ties it is (1 − τ)/2. NaN below two methods, or with NaN.
+    A tie in one ranking counts half; without ties the distance is (1 − τ)/2. NaN below two methods, or with NaN.
     """
     one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
     if np.isnan(one).any() or np.isnan(other).any() or len(one) < 2:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much of the spread of repeated measurements lies between what is measured."""
+"""Reliability of repeated measurements: intraclass correlation and Krippendorff's α."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from assay.basics.stats import Interval
 from assay.basics.types import Floats
 
 
-def intraclass(values: Floats, level: float = 0.95) -> tuple[float, Interval]:
+def intraclass_correlation(values: Floats, level: float = 0.95) -> tuple[float, Interval]:
     """Intraclass correlation ICC(1,1) of ``values`` (row, measurement), with its interval (Shrout and Fleiss 1979).
 
-    (MSB − MSW) / (MSB + (k − 1) MSW): near 1 where rows differ by far more than measurements of one row do, 0 where
-    they do not, down to −1/(k − 1). The interval is exact for normal errors. NaN with fewer than two rows or
-    measurements, and where nothing varies at all.
+    (MSB − MSW) / (MSB + (k − 1) MSW): near 1 if the variance between rows is far above the variance within rows, 0 if
+    there is none between rows; at least −1/(k − 1). The interval is exact for normal errors. NaN with fewer
+    than two rows or measurements, and if all values are equal.
     """
     rows, times = values.shape
     undefined = Interval(np.nan, np.nan, level, "undefined")
@@ -34,13 +34,12 @@ def intraclass(values: Floats, level: float = 0.95) -> tuple[float, Interval]:
     return float((ratio - 1) / (ratio + times - 1)), Interval(float(least), float(most), level, "shrout-fleiss")
 
 
-def krippendorff(values: Floats) -> float:
-    """Krippendorff's α of ``values`` (rater, unit) without gaps, squared differences (Krippendorff 2004).
+def krippendorff_alpha(values: Floats) -> float:
+    """Krippendorff's α of ``values`` (rater, unit) without missing values, interval metric (Krippendorff 2004).
 
     1 − observed over expected disagreement = 1 − (mean variance of a unit's values) / (variance of all values), both
-    with n − 1: 1 where raters agree, 0 where units might as well be shuffled between raters, below 0 where raters
-    disagree more than chance would. Of ranks it is the ordinal α, too, where no rater ties units. NaN with fewer than
-    two raters or units, and where nothing varies.
+    with n − 1: 1 = full agreement, 0 = agreement expected by chance, below 0 = less agreement than by chance. For ranks
+    without ties it equals the ordinal α. NaN with fewer than two raters or units, and if all values are equal.
     """
     raters, units = values.shape
     if raters < 2 or units < 2 or not np.isfinite(values).all() or np.ptp(values) == 0:

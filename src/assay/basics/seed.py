@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where all randomness comes from."""
+"""Seeds: named random streams, the only source of randomness in the package."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Seed:
-    """A named place in a tree of random streams.
+    """A node in a tree of named random streams.
 
-    The stream depends on the root number and on the names walked through, never on the order in which
-    streams are opened: rows may be re-batched, sharded or run alone and draw the same numbers.
+    A stream depends on the root number and on the names of the path, not on the order in which streams are
+    opened: rows give the same random numbers in any batch, in any shard or alone.
     """
 
     root: int = 0
     path: tuple[str, ...] = ()
 
     def child(self, *names: object) -> Seed:
-        """The place reached by walking down through ``names``."""
+        """The descendant node at the path ``names``."""
         return Seed(self.root, self.path + tuple(map(str, names)))
 
     @property
     def entropy(self) -> int:
-        """128 bits that stand for this place."""
+        """Hash (128 bits) of the root number and the path."""
         text = "\x1f".join((str(self.root), *self.path))
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
 
     def generator(self) -> np.random.Generator:
-        """A fresh numpy generator at this place."""
+        """A new numpy generator for this node."""
         return np.random.Generator(np.random.PCG64(self.entropy))
 
     def torch(self, device: str = "cpu") -> torch.Generator:
-        """A fresh torch generator at this place."""
+        """A new torch generator for this node."""
         from assay.basics.optional import need
 
         generator: torch.Generator = need("torch", extra="torch").Generator(device)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names for arrays. Axes are written as words and checked under test: row part mask query step class.
+"""Array types. Their axes are named, and the tests check them: row part mask query step class.
 
-The same word means the same length within one call. ``Array`` is an array in the model's own namespace, a numpy
-array or a torch tensor; everything else is numpy, float64 where it holds numbers.
+The same name means the same length within one call. ``Array`` is an array in the model's own namespace, a numpy
+array or a torch tensor; the other types are numpy arrays, float64 for real numbers.
 """
 
 from typing import Any, TypeAlias

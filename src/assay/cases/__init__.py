@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases: the only door to a model."""
+"""Cases (a model, rows and a target) and removal games, through which every method evaluates a model."""
 
 from assay.cases.case import Case as Case
 from assay.cases.case import case as case

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A question put to a model about some rows: validated once, asked in batches, counted."""
+"""A case: a model, rows, a target and a cut into features; validated once, evaluated in batches, counted."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_torch_array
+from array_api_compat import array_namespace
 
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Array, Floats, Ints
 from assay.cases.explanation_cache import ExplanationCache
 from assay.cases.game import Game
-from assay.cases.labels import apart, labels_of, resolve_label, rival_class
+from assay.cases.labels import labels_like, labels_of, refuse_rival_labels, resolve_label, rival_class
 from assay.cases.read_inputs import read
 from assay.cases.removals import Removal
-from assay.model.layer_slices import OWN, held
-from assay.model.model import Model, Returned, Ruling, Slope
+from assay.model.layer_slices import NET_INPUT, carried_name
+from assay.model.model import BackwardResult, BackwardRules, LayerGradient, Model
 from assay.nouns.inputs.features import Features, units
-from assay.nouns.inputs.rows import Rows, double, joined, to_floats
+from assay.nouns.inputs.rows import Rows, concatenate, to_double, to_floats
 from assay.nouns.inputs.target import Target, class_scores, target_named
 from assay.nouns.results.result import Note
 
-KEPT = 1
-"""Copies of a row's activations that a gradient keeps; backward rules keep about four, second derivatives eight."""
+GRADIENT_COPIES = 1
+"""Copies of a row's activations that a gradient stores; backward rules store about four, second derivatives eight."""
 
 FULL = ("out of memory", "allocate memory")
-"""What torch's errors say when memory runs out, on a graphics card and on a processor."""
+"""Texts of torch's errors when memory runs out, on a GPU and on a CPU."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A model, rows, what is asked of its outputs there, and how the rows are cut into parts.
+    """A model, rows, the target of its outputs, and how the rows are cut into features.
 
     Every number any method gets comes from here: ``value`` and ``gradient`` move data to the model's device, split
     batches (halving them when memory runs out), sum in float64 and count. ``live`` keeps autograd's graph, so that
@@ -56,22 +56,22 @@ class Case:
         return len(self.rows)
 
     def outputs(self, x: Array, which: Ints | None = None) -> Array:
-        """The model's outputs (row, out) at ``x``; ``which`` says whose row each line of ``x`` is."""
+        """The model's outputs (row, out) at ``x``; ``which`` is the row that each line of ``x`` belongs to."""
         which = np.arange(len(self)) if which is None else which
         chunks = self._batches(
             x, which, lambda rows, _: self.model.forward(rows) if self.live else self.model.values(rows)
         )
-        return joined(list(chunks))
+        return concatenate(list(chunks))
 
     def value(self, x: Array, which: Ints | None = None) -> Any:
         """The target (row,) at ``x``, in float64."""
         which = np.arange(len(self)) if which is None else which
 
-        def ask(rows: Rows, labels: Ints) -> Array:
+        def evaluate(rows: Rows, labels: Ints) -> Array:
             return self._read(labels)(self.model.forward(rows) if self.live else self.model.values(rows))
 
-        chunks = list(self._batches(x, which, ask))
-        return joined(chunks) if self.live else np.concatenate([to_floats(c) for c in chunks])
+        chunks = list(self._batches(x, which, evaluate))
+        return concatenate(chunks) if self.live else np.concatenate([to_floats(c) for c in chunks])
 
     def values(self, x: Array, which: Ints, others: Sequence[Case]) -> Floats:
         """The target at ``x`` here and in cases of the same model under other targets (case, row), from one pass."""
@@ -83,39 +83,39 @@ class Case:
         self._differentiable()
         if x is self.rows.x and self.shared is not None and not self.live:
             size = len(self) * math.prod(self.rows.shape)
-            known = self.shared.spare("gradient", size, lambda: self._slopes(x, np.arange(len(self))))
+            known = self.shared.get_recomputable("gradient", size, lambda: self._gradient(x, np.arange(len(self))))
             return array_namespace(known).asarray(known, copy=True)
-        return self._slopes(x, np.arange(len(self)) if which is None else which)
+        return self._gradient(x, np.arange(len(self)) if which is None else which)
 
-    def _slopes(self, x: Array, which: Ints) -> Array:
+    def _gradient(self, x: Array, which: Ints) -> Array:
         chunks = self._batches(
             x,
             which,
             lambda rows, labels: self.model.gradient(self._read(labels), rows, self.live),
             backwards=1,
-            kept=KEPT,
+            copies=GRADIENT_COPIES,
         )
-        return joined(list(chunks))
+        return concatenate(list(chunks))
 
-    def slope(self, x: Array, layer: str, which: Ints | None = None, along: Array | None = None) -> Slope:
+    def layer_gradient(self, x: Array, layer: str, which: Ints | None = None, along: Any = None) -> LayerGradient:
         """Derivative of the target with respect to the activations of ``layer`` at ``x``, and those activations.
 
-        With ``along``, directions shaped like ``x``, also how the activations move when the rows move so.
+        With ``along``, directions shaped like ``x``, also the directional derivative of the activations.
         """
         self._differentiable()
         which = np.arange(len(self)) if which is None else which
-        found: list[Slope] = []
+        found: list[LayerGradient] = []
 
-        def ask(rows: Rows, labels: Ints) -> Any:
+        def evaluate(rows: Rows, labels: Ints) -> Any:
             start = sum(len(one.gradient) for one in found)
-            moved = None if along is None else along[start : start + len(rows)]
-            return self.model.slope_at(self._read(labels), rows, layer, moved)
+            directions = None if along is None else along[start : start + len(rows)]
+            return self.model.layer_gradient(self._read(labels), rows, layer, directions)
 
-        found.extend(self._batches(x, which, ask, backwards=1, kept=KEPT))
-        return Slope(
-            joined([one.gradient for one in found]),
-            joined([one.activation for one in found]),
-            None if along is None else joined([one.pushed for one in found]),
+        found.extend(self._batches(x, which, evaluate, backwards=1, copies=GRADIENT_COPIES))
+        return LayerGradient(
+            concatenate([one.gradient for one in found]),
+            concatenate([one.activation for one in found]),
+            None if along is None else concatenate([one.directional_derivative for one in found]),
         )
 
     def curvature(self, x: Array, along: Array, which: Ints | None = None) -> Array:
@@ -124,61 +124,68 @@ class Case:
         which = np.arange(len(self)) if which is None else which
         found: list[Array] = []
 
-        def ask(rows: Rows, labels: Ints) -> Array:
+        def evaluate(rows: Rows, labels: Ints) -> Array:
             start = sum(map(len, found))
             return self.model.curvature(self._read(labels), rows, along[start : start + len(rows)])
 
-        found.extend(self._batches(x, which, ask, backwards=2, kept=8 * KEPT))
-        return joined(found)
+        found.extend(self._batches(x, which, evaluate, backwards=2, copies=8 * GRADIENT_COPIES))
+        return concatenate(found)
 
-    def backward(self, ruling: Callable[[int], Ruling], start: Array | None = None, *, sides: int = 1) -> Returned:
-        """The target sent back to the rows by rules (row, *shape), and what the net's constants absorbed (row,).
+    def backward(
+        self, make_rules: Callable[[int], BackwardRules], start: Array | None = None, *, sides: int = 1
+    ) -> BackwardResult:
+        """The target propagated back to the rows by rules (row, *shape), and what the net's constants absorbed (row,).
 
-        ``start`` has one row each, for rules that compare; ``sides`` is how many forward passes a pass is worth.
+        ``start`` holds one baseline per row, for rules that compare with a baseline; ``sides`` is the cost of a pass
+        in forward passes.
         """
         self._differentiable()
-        found: list[Returned] = []
+        found: list[BackwardResult] = []
 
-        def ask(rows: Rows, labels: Ints) -> Any:
+        def evaluate(rows: Rows, labels: Ints) -> Any:
             place = sum(len(one.values) for one in found)
             origin = None if start is None else start[place : place + len(rows)]
-            return self.model.backward(self._read(labels), rows, ruling, origin)
+            return self.model.backward(self._read(labels), rows, make_rules, origin)
 
-        found.extend(self._batches(self.rows.x, np.arange(len(self)), ask, backwards=1, forwards=sides, kept=4 * KEPT))
-        again = sum(one.again for one in found)
-        self.model.meter.count(forwards=again * sides, backwards=again)
-        absorbed = [one.absorbed for one in found if one.absorbed is not None]
+        found.extend(
+            self._batches(
+                self.rows.x, np.arange(len(self)), evaluate, backwards=1, forwards=sides, copies=4 * GRADIENT_COPIES
+            )
+        )
+        repeated = sum(one.repeated_passes for one in found)
+        self.model.meter.count(forwards=repeated * sides, backwards=repeated)
+        absorbed = [one.absorbed_relevance for one in found if one.absorbed_relevance is not None]
         begun = [one.start for one in found if one.start is not None]
-        return Returned(
-            joined([one.values for one in found]),
-            to_floats(joined(absorbed)) if absorbed else None,
-            to_floats(joined(begun)) if begun else None,
+        return BackwardResult(
+            concatenate([one.values for one in found]),
+            to_floats(concatenate(absorbed)) if absorbed else None,
+            to_floats(concatenate(begun)) if begun else None,
         )
 
     def _differentiable(self) -> None:
-        """Raise ``CapabilityError`` where the target has no gradient worth the name."""
+        """Raise ``CapabilityError`` if the target has no useful gradient."""
         if not self.model.has_gradient:
             raise CapabilityError(
                 f"gradients are needed; {self.model.name} gives none. Use a removal method (shapley, occlusion), or a "
                 f"differentiable surrogate."
             )
-        if self.model.slope is not None and self.target.name != "value":
+        if self.model.closed_form_gradient is not None and self.target.name != "value":
             raise CapabilityError(
-                f"{self.model.name} gives the slope of its value alone, not of target {self.target.name!r}. Ask for "
+                f"{self.model.name} gives the gradient of its value only, not of target {self.target.name!r}. Use "
                 f"target='value', or wrap a torch net."
             )
         if not self.target.smooth:
             raise CapabilityError(
-                f"target {self.target.name!r} is a step: its gradient is zero. Ask for logit or log_odds."
+                f"target {self.target.name!r} is a step function: its gradient is zero. Use logit or log_odds."
             )
 
     def _read(self, labels: Ints) -> Callable[[Array], Array]:
         """The target as a function of outputs in float64, for rows with these labels."""
-        return lambda out: self.target.read(double(out), _labels_like(labels, out), self.model.gives)
+        return lambda out: self.target.read(to_double(out), labels_like(labels, out), self.model.gives)
 
-    def room(self, kept: int = 0) -> int:
-        """How many rows go into one pass that keeps so many copies of a row's activations (0: none, for outputs)."""
-        return self.model.room(self.rows, kept)
+    def max_batch_rows(self, copies: int = 0) -> int:
+        """How many rows fit into one pass that stores so many copies of a row's activations (0: none, for outputs)."""
+        return self.model.max_batch_rows(self.rows, copies)
 
     def read(self, outputs: Floats, which: Ints) -> Floats:
         """The target (row,) of outputs already known: class probabilities (row, class), or a regression's values."""
@@ -186,13 +193,13 @@ class Case:
         return to_floats(self.target.read(outputs, self.label[which], gives))
 
     def game(self, remove: Removal, *, pooled: bool = False) -> Game:
-        """The game v(S) = target with all parts outside S removed by ``remove``; one per removal, it remembers.
+        """The game v(S) = target with all parts outside S removed by ``remove``; one game per removal, with a cache.
 
         A ``pooled`` game reads the target from the mean of the outputs over the removal's fillings.
         """
         if isinstance(remove, type) or not isinstance(remove, Removal):
             raise InputError(
-                f"remove={remove!r} is no removal. Give assay.Constant(0.0), Mean, Blur, Marginal or Conditional."
+                f"remove={remove!r} is not a removal. Give assay.Constant(0.0), Mean, Blur, Marginal or Conditional."
             )
         key = (remove.fingerprint, pooled)
         if key not in self._games:
@@ -206,27 +213,27 @@ class Case:
 
     @cached_property
     def sibling_targets(self) -> tuple[Case, ...]:
-        """The same rows under other targets, whose games learn what this one's are told (``cases.sibling_targets``)."""
+        """The same rows under other targets, whose games read the passes of this one (``cases.sibling_targets``)."""
         return ()
 
     @cached_property
     def explanation_cache(self) -> ExplanationCache:
-        """What engines keep beside the case so as to ask it once, as ``game`` keeps its answers."""
+        """The cache of explanations, predictions and models that engines compute once for this case."""
         return ExplanationCache(self.model.meter)
 
     @cached_property
     def shared(self) -> ExplanationCache | None:
-        """What methods share that are put to the very same rows: a recall for gradients there, or nothing."""
+        """The cache of gradients that methods share at the very same rows; ``None`` where they share none."""
         return None
 
     @cached_property
     def output(self) -> Floats:
-        """The target (row,) at the rows themselves, asked once."""
+        """The target (row,) at the rows themselves, evaluated once."""
         return replace(self, live=False).value(self.rows.x)
 
     @cached_property
     def prediction(self) -> Floats:
-        """The model's outputs (row, out) at the rows themselves, asked once."""
+        """The model's outputs (row, out) at the rows themselves, evaluated once."""
         return to_floats(replace(self, live=False).outputs(self.rows.x))
 
     def predicted(self, x: Array, which: Ints | None = None) -> Ints:
@@ -235,60 +242,61 @@ class Case:
         return np.argmax(class_scores(outputs, self.model.gives), axis=1)
 
     def take(self, which: Sequence[int] | Ints) -> Case:
-        """The same question about some of the rows."""
+        """The same case with some of the rows."""
         which = np.asarray(which)
         which = np.flatnonzero(which) if which.dtype == bool else which.astype(np.int64)
         return replace(self, rows=self.rows.take(which), features=self.features.at(which), label=self.label[which])
 
     def with_target(self, target: str | Target | None = None, label: Any = None) -> Case:
-        """Another question about the same rows: another target, another class."""
-        question = self.target if target is None else target_named(target)
-        question = rival_class(question, self.model, lambda: self.prediction)
-        if question.layer is not None and question is not self.target:
-            model = self.model.up_to_layer(question.layer)
-            other = replace(self, model=model, target=question)
-            units = resolve_label(question.label, model, len(self), lambda: other.prediction)
-            return replace(other, label=units)
-        if label is None and question is not self.target:
-            label = None if question.truth(self.model.gives) == self.target.truth(self.model.gives) else "predicted"
+        """The same rows with another target or another class."""
+        new = self.target if target is None else target_named(target)
+        new = rival_class(new, self.model, lambda: self.prediction)
+        if new.layer is not None and new is not self.target:
+            model = self.model.up_to_layer(new.layer)
+            other = replace(self, model=model, target=new)
+            return replace(other, label=resolve_label(new.label, model, len(self), lambda: other.prediction))
+        gives = self.model.gives
+        if label is None and new.label_is_truth(gives) != self.target.label_is_truth(gives):
+            label = "predicted"
         if label is None:
-            return self._knowing(replace(self, target=question, label=apart(question, self.label)))
-        labels = labels_of(label, question, self.model, len(self), lambda: self.prediction)
-        return self._knowing(replace(self, target=question, label=labels))
+            labels = refuse_rival_labels(new, self.label)
+        else:
+            labels = labels_of(label, new, self.model, len(self), lambda: self.prediction)
+        return self._with_known_prediction(replace(self, target=new, label=labels))
 
-    def _knowing(self, other: Case) -> Case:
-        """The other case, of the same model and rows, with the outputs that are known already."""
+    def _with_known_prediction(self, other: Case) -> Case:
+        """The other case, of the same model and rows, with the outputs that are already known."""
         if "prediction" in self.__dict__:
             other.__dict__["prediction"] = self.prediction
         return other
 
     def at(self, x: Array) -> Case:
-        """The same question, same labels, with the rows moved to ``x``."""
+        """The same case and labels, with the rows replaced by ``x``."""
         return replace(self, rows=replace(self.rows, x=x))
 
     def from_layer(self, layer: str, features: Features | None = None) -> Case:
-        """The same question asked from ``layer`` on: the rows are its activations, the parts its units.
+        """The case from ``layer`` on: the rows are its activations, the features its units.
 
-        Any method can then be put to the layer: gradients, integrated gradients, games with units as players. Parts
+        Any method then explains the layer: gradients, integrated gradients, games with units as players. The features
         are the units: the channels of a map (channel, height, width), else the last axis. The layer ``""`` is the
-        net's own input, after ``preprocess``. What lies beneath the layer is computed once and carried along.
+        net's own input, after ``preprocess``. The layers below it are evaluated once.
         """
         until, since = self.model.up_to_layer(layer), self.model.from_layer(layer)
-        if layer == OWN:  # no pass of the net
+        if layer == NET_INPUT:  # no pass of the net
             activation = until.values(self.rows)
         else:
             everyone = np.arange(len(self))
-            activation = joined(list(self._batches(self.rows.x, everyone, lambda rows, _: until.values(rows))))
+            activation = concatenate(list(self._batches(self.rows.x, everyone, lambda rows, _: until.values(rows))))
         carried = dict(self.rows.carried)
-        if since.place != self.model.place:  # else the rows are that place's activations already
-            carried[held(self.model.place)] = self.rows.x
+        if since.input_layer != self.model.input_layer:  # else the rows are that place's activations already
+            carried[carried_name(self.model.input_layer)] = self.rows.x
         rows = replace(self.rows, x=activation, carried=carried, table=None)
         cut = features if features is not None else units(rows.shape)
-        if layer == OWN and features is None and rows.shape == self.rows.shape:
+        if layer == NET_INPUT and features is None and rows.shape == self.rows.shape:
             cut = self.features
         if rows.text is not None and cut is not self.features:
-            rows = replace(rows, text=rows.text.bare)
-        return self._knowing(replace(self, model=since, rows=rows, features=cut))
+            rows = replace(rows, text=rows.text.without_words)
+        return self._with_known_prediction(replace(self, model=since, rows=rows, features=cut))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -297,19 +305,19 @@ class Case:
         return tuple(names[i] if i < len(names) else str(i) for i in self.label)
 
     @property
-    def asked(self) -> str:
-        """The question in words."""
+    def target_text(self) -> str:
+        """The target and the class, as text."""
         kinds = set(self.classes) if self.model.gives not in ("values", "units") else set()
         return f"{self.target.name}{f' of {kinds.pop()}' if len(kinds) == 1 else ''}"
 
-    def shown(self) -> tuple[tuple[str, ...], ...]:
+    def part_texts(self) -> tuple[tuple[str, ...], ...]:
         """Cells of a table as text (row, part), where parts are columns; the words of texts; else empty."""
         if self.rows.text is not None and self.rows.text.words:
             return tuple((*words, *[""] * (len(self.features) - len(words))) for words in self.rows.text.words)
         if not self.features.elementwise or len(self.rows.shape) != 1:
             return ()
         matrix, table = to_floats(self.rows.x), self.rows.table
-        cell = table.show if table is not None else lambda _, value: f"{value:.6g}"
+        cell = table.format_cell if table is not None else lambda _, value: f"{value:.6g}"
         columns = np.argsort(self.features.index)
         return tuple(tuple(cell(int(j), row[j]) for j in columns) for row in matrix)
 
@@ -317,31 +325,31 @@ class Case:
         self,
         x: Array,
         which: Ints,
-        ask: Callable[[Rows, Ints], Array],
+        evaluate: Callable[[Rows, Ints], Array],
         backwards: int = 0,
         forwards: int = 1,
-        kept: int = 0,
+        copies: int = 0,
     ) -> Iterator[Array]:
-        start, size = 0, self.room(kept)
+        start, size = 0, self.max_batch_rows(copies)
         while start < len(x):
             part = slice(start, start + size)
-            rows = self.rows.holding(x[part], which[part])
+            rows = self.rows.with_inputs(x[part], which[part])
             try:
-                answer = ask(rows, self.label[which[part]])
+                answer = evaluate(rows, self.label[which[part]])
             except (MemoryError, RuntimeError) as error:
                 full = isinstance(error, MemoryError) or any(sign in str(error) for sign in FULL)
                 if size == 1 or not full:
                     raise
                 size = (size + 1) // 2
                 continue
-            done = len(rows) * self.model.passes
+            done = len(rows) * self.model.passes_per_row
             self.model.meter.count(forwards=done * forwards, backwards=done * backwards)
             start += size
             yield answer
 
     def __repr__(self) -> str:
         return (
-            f"Case({self.model.name}: {self.asked}; {len(self)} rows of shape {self.rows.shape}, "
+            f"Case({self.model.name}: {self.target_text}; {len(self)} rows of shape {self.rows.shape}, "
             f"{len(self.features)} parts, seed {self.seed.root})"
         )
 
@@ -358,42 +366,34 @@ def case(
     carried: Mapping[str, Any] | None = None,
     seed: int | Seed = 0,
 ) -> Case:
-    """Put a question to a model about rows ``x``.
+    """A case: a model at rows ``x``, with a target and a cut into features.
 
     ``x`` is a data frame, an array or a tensor, in the units before the model's ``preprocess``; for a model that reads
     text a list of texts: the rows are then the embeddings of their tokens, the parts their words. ``target`` defaults
     to the logit of nets, the raw score (margin) of boosted trees, the probability of other classifiers and the value
     of regressions. ``label`` is ``"predicted"``, ``"runner_up"``, a class (its name, else its position: 1 is the
     class called "1" where there is one), or one a row; for several outputs of a regression it is the output's
-    position; ``None`` stands for the first and asks the model nothing. ``features`` cuts rows into parts (default:
+    position; ``None`` stands for the first and does not evaluate the model. ``features`` cuts rows into parts (default:
     each element or column); ``names`` names the elements; ``ids`` names the rows and keys their random streams.
 
     Refused, with rows or columns named and nothing of the caller's changed: NaN or infinite values, missing or
-    unexpected columns (reordered ones are put right by name), labels that do not exist.
+    unexpected columns (reordered ones are matched by name), labels that do not exist.
     """
     if not isinstance(model, Model):
         raise InputError(f"case needs a Model; got {type(model).__name__}. Make one with assay.wrap(…).")
     rows, cut, notes = read(model, x, ids, carried or {}, names, features)
-    question = target_named(target if target is not None else model.default_target)
-    if question.layer is not None:
-        model = model.up_to_layer(question.layer)
-        label = question.label
+    resolved_target = target_named(target if target is not None else model.default_target)
+    if resolved_target.layer is not None:
+        model = model.up_to_layer(resolved_target.layer)
+        label = resolved_target.label
     if cut.shape != rows.shape:
         raise InputError(f"the feature map is for rows of shape {cut.shape}; these rows have shape {rows.shape}.")
     if cut.per_row and len(cut.index) != len(rows):
         raise InputError(f"the feature map cuts {len(cut.index)} rows, one by one; there are {len(rows)} rows.")
     root = seed if isinstance(seed, Seed) else Seed(seed)
-    bare = Case(model, rows, question, cut, np.zeros(len(rows), dtype=np.int64), root, (*model.notes, *notes))
-    question = rival_class(question, model, lambda: bare.prediction)
+    bare = Case(model, rows, resolved_target, cut, np.zeros(len(rows), dtype=np.int64), root, (*model.notes, *notes))
+    resolved_target = rival_class(resolved_target, model, lambda: bare.prediction)
     if label is None:
-        return replace(bare, target=question)
-    labels = labels_of(label, question, model, len(rows), lambda: bare.prediction)
-    return bare._knowing(replace(bare, target=question, label=labels))
-
-
-def _labels_like(labels: Ints, out: Array) -> Array:
-    if is_torch_array(out):
-        import torch
-
-        return torch.as_tensor(np.array(labels), device=out.device)
-    return labels
+        return replace(bare, target=resolved_target)
+    labels = labels_of(label, resolved_target, model, len(rows), lambda: bare.prediction)
+    return bare._with_known_prediction(replace(bare, target=resolved_target, label=labels))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept beside a case so that it is asked once: explanations of moved rows, say, or of scrambled nets."""
+"""A cache for a case: explanations of perturbed rows or of randomised nets, computed once for all methods."""
 
 from __future__ import annotations
 
@@ -13,102 +13,102 @@ from assay.basics.fingerprint import digest
 from assay.basics.types import Floats
 from assay.model.model import Meter
 
-MOST = 32_000_000
-"""Numbers a case keeps (256 MB) before it forgets the oldest answers."""
+MAX_NUMBERS = 32_000_000
+"""Numbers that the cache holds (256 MB) before it drops the oldest answers."""
 
-SPARE = 8_000_000
-"""Numbers a case keeps beside, of what is cheap to make again (64 MB)."""
+MAX_RECOMPUTABLE = 8_000_000
+"""Numbers that it holds in addition, of what is cheap to compute again (64 MB)."""
 
 
 @dataclass(eq=False)
 class ExplanationCache:
-    """Answers by key, the oldest forgotten once there are more than ``most`` numbers.
+    """Answers by key; the oldest are dropped once there are more than ``most`` numbers.
 
-    With each answer goes what it asked of the model, so that the meter counts as remembered what a second question
-    would have asked. A key must name all that the answer depends on beside the case. ``answers`` hands out what can be
-    known again in another process: what lies under keys of text and numbers, which stand for themselves. ``spare`` is
-    for what is cheap to make again: kept while there is room beside, never at the cost of an answer. Without ``lends``
-    methods share no gradients: these are too large for a store, and work that goes on from one would count otherwise.
+    Each answer is stored with its cost, so that the meter counts a second request as cached. A key must name all that
+    the answer depends on besides the case. ``export_entries`` returns what another process can look up again: the
+    answers whose keys are text and numbers. ``get_recomputable`` is for what is cheap to compute again: it is stored
+    while there is space, and never displaces an answer. Without ``shares_gradients`` methods share no gradients: these
+    are too large for the result store, and a resumed audit would count differently.
     """
 
     meter: Meter
-    most: int = MOST
-    held: dict[Hashable, tuple[Floats, int]] = field(default_factory=dict, repr=False)
-    other: dict[Hashable, tuple[Any, int]] = field(default_factory=dict, repr=False)
-    spares: dict[Hashable, tuple[Any, int]] = field(default_factory=dict, repr=False)
+    most: int = MAX_NUMBERS
+    entries: dict[Hashable, tuple[Floats, int]] = field(default_factory=dict, repr=False)
+    objects: dict[Hashable, tuple[Any, int]] = field(default_factory=dict, repr=False)
+    recomputable: dict[Hashable, tuple[Any, int]] = field(default_factory=dict, repr=False)
     size: int = 0
-    spared: int = 0
-    lends: bool = True
-    made: int = 0
+    recomputable_size: int = 0
+    shares_gradients: bool = True
+    stored_count: int = 0
 
-    def once(self, key: Hashable, make: Callable[[], Floats]) -> Floats:
-        """The answer under ``key``, made if it is not there; read only."""
-        return self.several([key], lambda _: [make()])[0]
+    def get(self, key: Hashable, compute: Callable[[], Floats]) -> Floats:
+        """The answer under ``key``, computed if it is not there; read only."""
+        return self.get_many([key], lambda _: [compute()])[0]
 
-    def several(self, keys: Sequence[Hashable], make: Callable[[list[int]], Sequence[Floats]]) -> list[Floats]:
-        """The answers under ``keys``, read only; ``make`` gives those that are not there, by their places, at once."""
-        names = [_written(key) or key for key in keys]
-        found = {place: self.held[name] for place, name in enumerate(names) if name in self.held}
-        self.meter.remembered += sum(asked for _, asked in found.values())
+    def get_many(self, keys: Sequence[Hashable], compute: Callable[[list[int]], Sequence[Floats]]) -> list[Floats]:
+        """The answers under ``keys``, read only; ``compute`` gives all that are missing at once, by their positions."""
+        names = [_portable(key) or key for key in keys]
+        found = {place: self.entries[name] for place, name in enumerate(names) if name in self.entries}
+        self.meter.cached += sum(cost for _, cost in found.values())
         missing = [place for place in range(len(names)) if place not in found]
         if missing:
-            before = self.meter.asked
-            answers = make(missing)
-            each, rest = divmod(self.meter.asked - before, len(missing))
+            before = self.meter.requested
+            answers = compute(missing)
+            each, rest = divmod(self.meter.requested - before, len(missing))
             for place, answer in zip(missing, answers, strict=True):
                 answer.flags.writeable = False
                 found[place] = answer, each + (rest if place == missing[0] else 0)
-                self._keep(names[place], *found[place])
+                self._store(names[place], *found[place])
         return [found[place][0] for place in range(len(names))]
 
-    def spare(self, key: Hashable, size: int, make: Callable[[], Any]) -> Any:
-        """Something of about ``size`` numbers that may be made again each time."""
-        if key in self.spares:
-            made, asked = self.spares[key]
-            self.meter.remembered += asked
-            return made
-        before = self.meter.asked
-        made = make()
-        if self.spared + size <= SPARE:
-            self.spares[key] = made, self.meter.asked - before
-            self.spared += size
-        return made
+    def get_recomputable(self, key: Hashable, size: int, compute: Callable[[], Any]) -> Any:
+        """Something of about ``size`` numbers that may be computed again each time."""
+        if key in self.recomputable:
+            found, cost = self.recomputable[key]
+            self.meter.cached += cost
+            return found
+        before = self.meter.requested
+        computed = compute()
+        if self.recomputable_size + size <= MAX_RECOMPUTABLE:
+            self.recomputable[key] = computed, self.meter.requested - before
+            self.recomputable_size += size
+        return computed
 
-    def kept(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Something that is no array, not counted among the numbers: a name, a refitted model."""
-        if key not in self.other:
-            before = self.meter.asked
-            self.other[key] = make(), self.meter.asked - before
+    def get_object(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """Something that is no array and does not count among the numbers: a name, a retrained model."""
+        if key not in self.objects:
+            before = self.meter.requested
+            self.objects[key] = compute(), self.meter.requested - before
         else:
-            self.meter.remembered += self.other[key][1]
-        return self.other[key][0]
+            self.meter.cached += self.objects[key][1]
+        return self.objects[key][0]
 
-    def answers(self, since: int = 0) -> dict[str, Any]:
-        """What was answered after the first ``since`` answers and is still held: names, prices and arrays."""
-        fresh = list(self.held.items())[max(0, len(self.held) - (self.made - since)) :]
-        told = [(name, answer, asked) for name, (answer, asked) in fresh if isinstance(name, str)]
-        prices = np.array([asked for _, _, asked in told], dtype=np.int64)
-        return {"names": [name for name, _, _ in told], "prices": prices, "arrays": [array for _, array, _ in told]}
+    def export_entries(self, since: int = 0) -> dict[str, Any]:
+        """The answers after the first ``since`` that are still stored: names, costs and arrays."""
+        fresh = list(self.entries.items())[max(0, len(self.entries) - (self.stored_count - since)) :]
+        named = [(name, answer, cost) for name, (answer, cost) in fresh if isinstance(name, str)]
+        costs = np.array([cost for _, _, cost in named], dtype=np.int64)
+        return {"names": [name for name, _, _ in named], "costs": costs, "arrays": [array for _, array, _ in named]}
 
-    def learn(self, answers: Mapping[str, Any]) -> None:
-        """Remember ``answers`` given before, of this case in another process."""
-        for name, array, asked in zip(answers["names"], answers["arrays"], np.asarray(answers["prices"]).tolist()):
-            if name not in self.held:
-                held = np.array(array, dtype=np.float64)
-                held.flags.writeable = False
-                self._keep(name, held, asked)
+    def import_entries(self, entries: Mapping[str, Any]) -> None:
+        """Add answers of this case from another process."""
+        for name, array, cost in zip(entries["names"], entries["arrays"], np.asarray(entries["costs"]).tolist()):
+            if name not in self.entries:
+                answer = np.array(array, dtype=np.float64)
+                answer.flags.writeable = False
+                self._store(name, answer, cost)
 
-    def _keep(self, key: Hashable, answer: Floats, asked: int) -> None:
-        self.held[key] = answer, asked
+    def _store(self, key: Hashable, answer: Floats, cost: int) -> None:
+        self.entries[key] = answer, cost
         self.size += answer.size
-        self.made += 1
+        self.stored_count += 1
         while self.size > self.most:
-            oldest = next(iter(self.held))
-            self.size -= self.held.pop(oldest)[0].size
+            oldest = next(iter(self.entries))
+            self.size -= self.entries.pop(oldest)[0].size
 
 
-def _written(key: Hashable) -> str | None:
-    """A mark that says all the key says, in any process; ``None`` where the key has more than text and numbers."""
+def _portable(key: Hashable) -> str | None:
+    """A fingerprint of the key that is the same in any process; ``None`` unless the key is text and numbers."""
     return digest(repr(key)) if _plain(key) else None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cooperative game that explaining, testing and certifying by removal share."""
+"""The cooperative game behind all methods that remove features."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -28,81 +28,116 @@ from assay.basics.types import (
     Which,
 )
 from assay.cases.answer_cache import AnswerCache
+from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.inputs.target import probabilities
 
 if TYPE_CHECKING:
-    from assay.cases.case import Case
     from assay.cases.fillings import Filling
     from assay.cases.removals import Removal
 
-MEMORY = 2_000_000
-"""Answers a game remembers before it forgets the oldest (about 40 bytes each, and the masks)."""
+CACHE_SIZE = 2_000_000
+"""Values that a game caches before it drops the oldest (about 40 bytes each, and the masks)."""
+
+
+class GameCase(Protocol):
+    """What a game needs of a ``Case``."""
+
+    @property
+    def model(self) -> Any:
+        """The model, with its meter."""
+
+    @property
+    def features(self) -> Features:
+        """The players."""
+
+    @property
+    def output(self) -> Floats:
+        """The target (row,) at the rows themselves."""
+
+    @property
+    def sibling_targets(self) -> tuple[Any, ...]:
+        """Cases of the same rows under other targets, whose games read the same passes."""
+
+    def __len__(self) -> int:
+        """The number of rows."""
+
+    def outputs(self, x: Array, which: Ints | None = None) -> Array:
+        """The model's outputs at ``x``."""
+
+    def value(self, x: Array, which: Ints | None = None) -> Any:
+        """The target at ``x``."""
+
+    def values(self, x: Array, which: Ints, others: Any) -> Floats:
+        """The target at ``x``, here and in other cases, from one pass."""
+
+    def max_batch_rows(self) -> int:
+        """How many rows fit into one pass."""
 
 
 @dataclass(frozen=True, eq=False)
 class Game:
-    """v(S): the target with all parts outside S removed, averaged over the removal's fillings.
+    """v(S): the target with all features outside S removed, averaged over the removal's fillings.
 
-    Answers are remembered by row and mask, so a mask asked twice, by whichever method, costs the model nothing the
-    second time. With all parts kept the answer is the target at the row itself. At most ``memory`` answers are kept.
+    Values are cached by row and mask, so a mask that is evaluated twice, by any method, costs nothing the second time.
+    With all features present the value is the target at the row itself. At most ``cache_size`` values are cached.
     ``pooled`` games read the target from the mean of the model's outputs (class probabilities, or values) over the
-    fillings, not the mean of the target: a loss is then that of the mean prediction, as SAGE has it.
+    fillings, not the mean of the target: a loss is then that of the mean prediction, as in SAGE.
     """
 
-    case: Case
+    case: GameCase
     remove: Removal
     filling: Filling
-    memory: int = MEMORY
+    cache_size: int = CACHE_SIZE
     pooled: bool = False
 
     @cached_property
-    def known(self) -> AnswerCache:
-        """The answers so far."""
-        return AnswerCache(len(self.case), self.memory)
+    def cache(self) -> AnswerCache:
+        """The cached values."""
+        return AnswerCache(len(self.case), self.cache_size)
 
     def __call__(self, which: Which, keep: Queries) -> PerQuery:
-        """v for each query: row ``which`` (query,) with parts ``keep`` (query, part)."""
+        """v for each query: row ``which`` (query,) with features ``keep`` (query, part) present."""
         keep, which = self._checked(keep), np.asarray(which, dtype=np.int64)
-        keys = self.known.numbered(keep) * self.known.rows + which
-        return self._answered(keys, np.asarray(keep.all(axis=1)), lambda places: (which[places], keep[places]))
+        keys = self.cache.number_masks(keep) * self.cache.rows + which
+        return self._lookup(keys, np.asarray(keep.all(axis=1)), lambda places: (which[places], keep[places]))
 
     def table(self, keep: MaskSet) -> PerMask:
-        """v of the same masks (mask, part) for every row: (row, mask)."""
+        """v (row, mask) of the same masks (mask, part) for every row."""
         keep, rows, masks = self._checked(keep), len(self.case), len(keep)
-        numbers = np.tile(self.known.numbered(keep), rows)
+        numbers = np.tile(self.cache.number_masks(keep), rows)
         which = np.repeat(np.arange(rows), masks)
         whole = np.tile(keep.all(axis=1), rows)
-        values = self._answered(
-            numbers * self.known.rows + which, whole, lambda places: (which[places], keep[places % max(masks, 1)])
+        values = self._lookup(
+            numbers * self.cache.rows + which, whole, lambda places: (which[places], keep[places % max(masks, 1)])
         )
         return values.reshape(rows, masks)
 
-    def _answered(self, keys: Ints, whole: Masks, queries: Callable[[Ints], tuple[Ints, Masks]]) -> Floats:
-        """Answers by key; each different key that is not known is asked once, in order of first mention."""
-        found = self.known.find(keys)
+    def _lookup(self, keys: Ints, whole: Masks, queries: Callable[[Ints], tuple[Ints, Masks]]) -> Floats:
+        """Values by key; each different key that is not cached is evaluated once, in order of first mention."""
+        found = self.cache.find(keys)
         missing = np.flatnonzero(found < 0)
         fresh = missing[np.sort(np.unique(keys[missing], return_index=True)[1])]
         which, keep = queries(fresh)
-        answers = self._ask(which, keep)
+        computed = self._values(which, keep)
         different = np.flatnonzero((found >= 0) & ~whole)
-        remembered = np.sort(keys[different])  # with all parts kept the answer is known anyway
-        saved = len(remembered) and 1 + int(np.count_nonzero(np.diff(remembered)))
-        self.case.model.meter.remembered += saved * self.remove.fills * self.case.model.passes
+        cached = np.sort(keys[different])  # with all features present the value is known anyway
+        saved = len(cached) and 1 + int(np.count_nonzero(np.diff(cached)))
+        self.case.model.meter.cached += saved * self.remove.fills * self.case.model.passes_per_row
         values = np.empty(len(keys))
-        values[found >= 0] = self.known.values[found[found >= 0]]
+        values[found >= 0] = self.cache.values[found[found >= 0]]
         order = np.argsort(keys[fresh])
-        values[missing] = answers[order[np.searchsorted(keys[fresh][order], keys[missing])]]
-        self.known.add(keys[fresh], answers)
+        values[missing] = computed[order[np.searchsorted(keys[fresh][order], keys[missing])]]
+        self.cache.add(keys[fresh], computed)
         return values
 
     def paths(self, keep: Paths) -> PerStep:
-        """v of masks (row, step, part) of each row's own: (row, step)."""
+        """v (row, step) of masks (row, step, part) that differ between rows."""
         rows, steps, parts = keep.shape
         return self(np.repeat(np.arange(rows), steps), keep.reshape(-1, parts)).reshape(rows, steps)
 
     def outputs(self, which: Which, keep: Queries) -> PerClass:
-        """Class probabilities (query, class), or a regression's values, under removal; not remembered."""
+        """Class probabilities (query, class), or a regression's values, under removal; not cached."""
         keep, which = self._checked(keep), np.asarray(which)
         total: Floats | None = None
         for part in self._blocks(len(which)):
@@ -119,7 +154,7 @@ class Game:
         return total
 
     def inputs(self, which: Which, keep: Queries) -> Iterator[tuple[Ints, Array, Ints]]:
-        """What the model would be given, a batch at a time: the query of each row, the filled rows, whose they are."""
+        """The filled rows of the queries, a batch at a time: the query of each row, the filled row, and its row."""
         keep, which = self._checked(keep), np.asarray(which, dtype=np.int64)
         for part in self._blocks(len(which)):
             queries = np.arange(len(which))[part]
@@ -128,31 +163,31 @@ class Game:
 
     @property
     def cost(self) -> int:
-        """Forward passes one fresh mask costs."""
+        """Forward passes of one mask that is not cached."""
         return self.remove.fills
 
     @property
-    def made(self) -> int:
-        """How many answers it holds."""
-        return len(self.known)
+    def stored_count(self) -> int:
+        """Number of cached values."""
+        return len(self.cache)
 
-    def answers(self, since: int = 0) -> dict[str, np.ndarray]:
-        """What is remembered, oldest first and without the first ``since``: rows, packed masks and values."""
-        kept = slice(self.known.gone + since, self.known.count)
-        keys = self.known.keys[kept]
-        numbers, places = np.unique(keys // self.known.rows, return_inverse=True)
-        packed = b"".join(self.known.masks[number] for number in numbers.tolist())
+    def export_entries(self, since: int = 0) -> dict[str, np.ndarray]:
+        """The cached values after the first ``since``, oldest first: rows, packed masks and values."""
+        cached = slice(self.cache.dropped + since, self.cache.count)
+        keys = self.cache.keys[cached]
+        numbers, places = np.unique(keys // self.cache.rows, return_inverse=True)
+        packed = b"".join(self.cache.masks[number] for number in numbers.tolist())
         masks = np.frombuffer(packed, dtype=np.uint8).reshape(len(numbers), -1 if len(numbers) else 0)
-        return {"rows": keys % self.known.rows, "masks": masks[places], "values": self.known.values[kept].copy()}
+        return {"rows": keys % self.cache.rows, "masks": masks[places], "values": self.cache.values[cached].copy()}
 
-    def learn(self, answers: Mapping[str, np.ndarray]) -> None:
-        """Remember ``answers`` given before, by this game in another process."""
-        keys = self.known.numbered_bytes(np.asarray(answers["masks"])) * self.known.rows + answers["rows"]
+    def import_entries(self, entries: Mapping[str, np.ndarray]) -> None:
+        """Add values of this game from another process to the cache."""
+        keys = self.cache.number_packed_masks(np.asarray(entries["masks"])) * self.cache.rows + entries["rows"]
         fresh = np.sort(np.unique(keys, return_index=True)[1])
-        fresh = fresh[self.known.find(keys[fresh]) < 0]
-        self.known.add(keys[fresh], np.asarray(answers["values"], dtype=np.float64)[fresh])
+        fresh = fresh[self.cache.find(keys[fresh]) < 0]
+        self.cache.add(keys[fresh], np.asarray(entries["values"], dtype=np.float64)[fresh])
 
-    def _ask(self, which: Ints, keep: Masks) -> Floats:
+    def _values(self, which: Ints, keep: Masks) -> Floats:
         values = np.empty(len(which))
         whole = keep.all(axis=1)
         if whole.any():
@@ -160,17 +195,17 @@ class Game:
         rest = np.flatnonzero(~whole)
         others = [one.game(self.remove, pooled=self.pooled) for one in self.case.sibling_targets]
         for part in self._blocks(len(rest)):
-            asked = rest[part]
-            found = self._told(which[asked], keep[asked])
-            values[asked] = found[0]
+            block = rest[part]
+            found = self._evaluate(which[block], keep[block])
+            values[block] = found[0]
             for other, theirs in zip(others, found[1:]):
-                masks = np.packbits(keep[asked], axis=1)
-                other.learn({"rows": which[asked], "masks": masks, "values": theirs})
+                masks = np.packbits(keep[block], axis=1)
+                other.import_entries({"rows": which[block], "masks": masks, "values": theirs})
         return values
 
-    def _told(self, which: Ints, keep: Masks) -> Floats:
-        """Fresh answers (case, query), of this case and of those in its company, from the same passes."""
-        cases = (self.case, *self.case.sibling_targets)
+    def _evaluate(self, which: Ints, keep: Masks) -> Floats:
+        """Values (case, query) of this case and of its sibling targets, from the same passes."""
+        cases: tuple[Any, ...] = (self.case, *self.case.sibling_targets)
         if self.pooled:
             mean = self.outputs(which, keep)
             return np.stack([case.read(mean, which) for case in cases])
@@ -184,9 +219,9 @@ class Game:
         return np.asarray(sums / self.remove.fills)
 
     def _versions(self, which: Ints, keep: Masks) -> Iterator[tuple[Array, Ints]]:
-        """Filled rows, as many versions at a time as fit one model batch, and whose they are."""
-        versions = self.filling.fill(which, self.case.features.spread(keep, which))
-        together = max(1, self.case.room() // len(which))
+        """Filled rows, as many versions at a time as fit into one batch, and the rows they belong to."""
+        versions = self.filling.fill(which, self.case.features.expand_masks(keep, which))
+        together = max(1, self.case.max_batch_rows() // len(which))
         while group := list(islice(versions, together)):
             yield (
                 (group[0] if len(group) == 1 else array_namespace(group[0]).concat(group)),
@@ -195,7 +230,7 @@ class Game:
 
     def _blocks(self, queries: int) -> Iterator[slice]:
         """Blocks of queries that bound the memory: one model batch of filled rows at a time."""
-        size = max(1, self.case.room())
+        size = max(1, self.case.max_batch_rows())
         for start in range(0, queries, size):
             yield slice(start, start + size)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labels and rivals as positions among a model's outputs: names looked up, what does not exist refused."""
+"""Labels and rival classes as positions among a model's outputs; a label that does not exist is refused."""
 
 from __future__ import annotations
 
@@ -7,50 +7,51 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from array_api_compat import is_torch_array
 
 from assay.basics.errors import CapabilityError, InputError
-from assay.basics.types import Floats, Ints
+from assay.basics.types import Array, Floats, Ints
 from assay.model.model import Model
-from assay.nouns.inputs.frames import some
+from assay.nouns.inputs.frames import list_first
 from assay.nouns.inputs.rows import to_numpy
 from assay.nouns.inputs.target import Target, class_scores, contrast
 
 
-def rival_class(question: Target, model: Model, prediction: Callable[[], Floats]) -> Target:
-    """The question with its rival class, if it has one, as a position; ``InputError`` for a class that is not there."""
-    if question.rival is None:
-        return question
+def rival_class(target: Target, model: Model, prediction: Callable[[], Floats]) -> Target:
+    """The target with its rival class, if it has one, as a position; ``InputError`` for a class that does not exist."""
+    if target.rival is None:
+        return target
     if model.gives in ("values", "units"):
-        raise CapabilityError(f"contrast needs classes; this model gives {model.gives}. Ask for target='value'.")
-    if question.rival in ("predicted", "runner_up") and question.rival not in model.classes:
-        raise InputError(f"contrast needs the name or position of a class; got {question.rival!r}.")
+        raise CapabilityError(f"contrast needs classes; this model gives {model.gives}. Use target='value'.")
+    if target.rival in ("predicted", "runner_up") and target.rival not in model.classes:
+        raise InputError(f"contrast needs the name or position of a class; got {target.rival!r}.")
     try:
-        place = int(resolve_label(question.rival, model, 1, prediction)[0])
+        place = int(resolve_label(target.rival, model, 1, prediction)[0])
     except InputError as error:
         raise InputError(f"the rival of the contrast: {error}") from error
-    return question if question.rival == place else contrast(place, question.rival)
+    return target if target.rival == place else contrast(place, target.rival)
 
 
-def apart(question: Target, labels: Ints) -> Ints:
-    """The labels themselves, refused where one is the rival it is to be compared with."""
-    same = np.flatnonzero(labels == question.rival) if question.rival is not None else np.zeros(0)
+def refuse_rival_labels(target: Target, labels: Ints) -> Ints:
+    """The labels; ``InputError`` where one is the rival class that it is compared with."""
+    same = np.flatnonzero(labels == target.rival) if target.rival is not None else np.zeros(0)
     if len(same):
         raise InputError(
-            f"row {some(same)}: the label is the rival itself ({question.name}). Give another label, or leave out the "
-            f"rows."
+            f"row {list_first(same)}: the label is the rival itself ({target.name}). Give another label, or leave out "
+            f"these rows."
         )
     return labels
 
 
-def labels_of(label: Any, question: Target, model: Model, rows: int, prediction: Callable[[], Floats]) -> Any:
-    """What the target reads beside the outputs: a class a row, or a regression's truth."""
-    if not question.truth(model.gives):
-        return apart(question, resolve_label(label, model, rows, prediction))
+def labels_of(label: Any, target: Target, model: Model, rows: int, prediction: Callable[[], Floats]) -> Any:
+    """The labels that the target reads: a class for each row, or the true values of a regression."""
+    if not target.label_is_truth(model.gives):
+        return refuse_rival_labels(target, resolve_label(label, model, rows, prediction))
     if isinstance(label, str):
         raise InputError("loss of a regression compares with the truth; give label=…, one number a row.")
     truth = np.asarray(to_numpy(label), dtype=np.float64)
     if truth.shape not in ((), (rows,)) or not np.isfinite(truth).all():
-        raise InputError(f"the truth has shape {truth.shape}; needed are {rows} finite numbers.")
+        raise InputError(f"the truth has shape {truth.shape}; {rows} finite numbers are needed.")
     return np.broadcast_to(truth, (rows,)).copy()
 
 
@@ -82,7 +83,8 @@ def resolve_label(label: Any, model: Model, rows: int, prediction: Callable[[], 
         kind = {"values": "output(s)", "units": "unit(s)"}.get(model.gives, "classes")
         known = f": {', '.join(model.classes[:8])}" if model.classes else f", numbered 0 … {count - 1}"
         raise InputError(
-            f"row {some(wrong)}: label {given[int(wrong[0])]!r} does not exist; the model has {count} {kind}{known}."
+            f"row {list_first(wrong)}: label {given[int(wrong[0])]!r} does not exist; the model has "
+            f"{count} {kind}{known}."
         )
     return found
 
@@ -94,7 +96,16 @@ def class_text(label: Any) -> str:
 
 
 def _position(label: Any, row: int) -> int:
-    """A label as a position, −1 for a number that is not whole; raises ``InputError`` for what is no number."""
+    """A label as a position, −1 for a number that is not whole; raises ``InputError`` for what is not a number."""
     if isinstance(label, int | float | np.number | np.bool_):
         return int(label) if float(label).is_integer() else -1
     raise InputError(f"row {row}: label {label!r} does not exist: it is neither a class's name nor its position.")
+
+
+def labels_like(labels: Ints, out: Array) -> Array:
+    """The labels in the namespace and on the device of the outputs ``out``."""
+    if is_torch_array(out):
+        import torch
+
+        return torch.as_tensor(np.array(labels), device=out.device)
+    return labels

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a caller hands over, written as rows: frames, arrays, tensors and texts."""
+"""Conversion of a caller's inputs (frames, arrays, tensors and texts) to rows."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from assay.basics.errors import InputError
 from assay.basics.types import Array
 from assay.model.model import Model
 from assay.nouns.inputs.features import Features, elements
-from assay.nouns.inputs.frames import Table, check_columns, is_frame, some
-from assay.nouns.inputs.rows import Rows, refuse_gaps, to_numpy
+from assay.nouns.inputs.frames import Table, check_columns, is_frame, list_first
+from assay.nouns.inputs.rows import Rows, refuse_missing, to_numpy
 from assay.nouns.results.result import Note
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def read(
     names: Sequence[str] | None,
     features: Features | None,
 ) -> tuple[Rows, Features, tuple[Note, ...]]:
-    """Rows as the model takes them, their cut into parts (``features``, where given), and what was done to them."""
+    """The model's rows, their features (``features``, if given), and notes on the conversion."""
     if model.encode is not None:
         return _texts(model.encode, x, ids, carried, names, features)
     rows = _rows(model, x, ids, carried)
@@ -47,31 +47,31 @@ def _texts(
     features: Features | None,
 ) -> tuple[Rows, Features, tuple[Note, ...]]:
     found = encode(texts(x))
-    refuse_gaps(found.x, "the embeddings")
+    refuse_missing(found.x, "the embeddings")
     further = {name: _carry(value, found.x) for name, value in carried.items()}
     rows = Rows(found.x, _ids(ids, len(found.x)), {**found.carried, **further}, text=found.text)
     if features is not None:
-        return replace(rows, text=found.text.bare), features, found.notes
+        return replace(rows, text=found.text.without_words), features, found.notes
     most = max(map(len, found.text.words))
     if names is not None and len(names) != most:
-        raise InputError(f"{len(names)} names for texts of up to {most} parts.")
+        raise InputError(f"{len(names)} names for texts of up to {most} features.")
     named = tuple(names) if names is not None else tuple(f"{found.part} {i + 1}" for i in range(most))
     index = np.repeat(found.index[:, :, None], rows.shape[-1], axis=2)
     return rows, Features(index, named, per_row=True), found.notes
 
 
 def texts(x: Any) -> list[str]:
-    """Texts given as a list, a tuple, an array or a column of a frame; raises ``InputError`` naming what is no text."""
+    """Texts from a list, a tuple, an array or a column of a frame; ``InputError`` names entries that are not text."""
     if isinstance(x, str):
-        raise InputError("one text was given; rows are a list of texts. For one row use [text].")
+        raise InputError("the rows are a single text; pass a list of texts. For one row use [text].")
     if is_frame(x) or getattr(x, "ndim", 1) != 1:
-        raise InputError(f"a model of texts reads one text a row; got {type(x).__name__}. Give its column of texts.")
+        raise InputError(f"a text model needs one text per row; got {type(x).__name__}. Pass the column of texts.")
     if isinstance(x, bytes | Mapping | set) or not hasattr(x, "__iter__"):
-        raise InputError(f"a model of texts reads a list of texts; got {type(x).__name__}.")
+        raise InputError(f"a text model needs a list of texts; got {type(x).__name__}.")
     given = list(x)
     wrong = [i for i, text in enumerate(given) if not isinstance(text, str)]
     if wrong:
-        raise InputError(f"row {some(wrong)}: no text but {type(given[wrong[0]]).__name__}; a list of texts is needed.")
+        raise InputError(f"row {list_first(wrong)}: {type(given[wrong[0]]).__name__}, not text; pass a list of texts.")
     if not given:
         raise InputError("there are no rows to explain.")
     return [str(text) for text in given]
@@ -95,9 +95,11 @@ def _rows(model: Model, x: Any, ids: Sequence[Any] | None, carried: Mapping[str,
             x = nw.from_native(x, eager_only=True)[:, places].to_native()
             table = Table.of(x)
         if model.namespace == "torch" and table.coded.any():
-            odd = [name for name, coded in zip(table.names, table.coded) if coded]
-            raise InputError(f"a net takes numbers; column(s) {odd[:5]} hold none. Encode them, or wrap a Pipeline.")
-        array = table.encode(x, gaps=model.gaps)
+            not_numeric = [name for name, coded in zip(table.names, table.coded) if coded]
+            raise InputError(
+                f"a net needs numbers; column(s) {not_numeric[:5]} are not numeric. Encode them, or wrap a Pipeline."
+            )
+        array = table.encode(x, gaps=model.accepts_missing)
     else:
         array = x.detach() if is_torch_array(x) else np.asarray(x)
         if array.ndim < 2:
@@ -106,12 +108,12 @@ def _rows(model: Model, x: Any, ids: Sequence[Any] | None, carried: Mapping[str,
             raise InputError(
                 f"{array.shape[1]} columns for a model of {len(model.columns)}: {list(model.columns)[:8]}."
             )
-    array = _private(array, model)
+    array = _copy_for_model(array, model)
     if len(array) == 0:
         raise InputError("there are no rows to explain.")
-    refuse_gaps(array, "the rows", missing=model.gaps)
+    refuse_missing(array, "the rows", missing=model.accepts_missing)
     further = {name: _carry(value, array) for name, value in carried.items()}
-    return Rows(array, _ids(ids, len(array)), further, table, gaps=model.gaps)
+    return Rows(array, _ids(ids, len(array)), further, table, gaps=model.accepts_missing)
 
 
 def _ids(ids: Sequence[Any] | None, rows: int) -> tuple[str, ...]:
@@ -119,14 +121,14 @@ def _ids(ids: Sequence[Any] | None, rows: int) -> tuple[str, ...]:
     if len(labels) != rows:
         raise InputError(f"{len(labels)} ids for {rows} rows.")
     if len(set(labels)) != len(labels):
-        raise InputError("ids repeat; each row needs its own, since random streams follow ids.")
+        raise InputError("ids repeat; each row needs a unique id, which keys its random stream.")
     return labels
 
 
-def _private(array: Array, model: Model) -> Array:
-    """A copy of the caller's numbers in the model's namespace, type and place."""
+def _copy_for_model(array: Array, model: Model) -> Array:
+    """A copy of the caller's array in the model's namespace, number type and device."""
     if not is_torch_array(array) and array.dtype.kind not in "biuf":
-        raise InputError(f"rows of {array.dtype} are no numbers; give text and categories as a data frame.")
+        raise InputError(f"rows of {array.dtype} are not numbers; pass text and categories as a data frame.")
     if model.namespace == "torch":
         import torch
 
@@ -139,5 +141,5 @@ def _private(array: Array, model: Model) -> Array:
 
 def _carry(value: Any, like: Array) -> Array:
     if len(value) != len(like):
-        raise InputError(f"a carried input has {len(value)} rows; the rows explained are {len(like)}.")
+        raise InputError(f"an additional input has {len(value)} rows; there are {len(like)} rows to explain.")
     return array_namespace(like).asarray(value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ways to take parts of a row away. Each is a visible, reported argument of what it is used by."""
+"""Removals: ways to replace the absent features of a row; every method reports the removal it uses."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
 from assay.basics.seed import Seed
 from assay.basics.types import Array
-from assay.cases.fillings import Filling, FromEach, FromNearest, Imputed, Painted
+from assay.cases.fillings import EachBackgroundRow, Filling, FixedReplacement, ImputedPixels, NearestBackgroundRows
 from assay.nouns.inputs.frames import Table, is_frame
-from assay.nouns.inputs.rows import Rows, refuse_gaps, to_floats, to_numpy
+from assay.nouns.inputs.rows import Rows, refuse_missing, to_floats, to_numpy
 
 
 @runtime_checkable
 class Removal(Protocol):
-    """How absent parts are filled; the game averages the target over ``fills`` filled versions of a row."""
+    """How absent features are filled; the game averages the target over ``fills`` filled versions of a row."""
 
     @property
     def fingerprint(self) -> str:
-        """Stands for the removal and its data."""
+        """Hash of the removal and its data."""
 
     @property
     def fills(self) -> int:
-        """How many versions of a row are averaged."""
+        """Number of filled versions of a row to average over."""
 
     def bind(self, rows: Rows) -> Filling:
-        """Its data written the way the rows are; raises ``InputError`` where it has no meaning for them."""
+        """The filling for these rows; ``InputError`` if the removal is undefined for them."""
 
 
 @dataclass(frozen=True)
 class Constant:
-    """Absent elements get a constant: a number, an array of a row's shape, one a channel, a column or a dimension.
+    """Absent elements get a constant: a number, an array of a row's shape, or one per channel, column or dimension.
 
-    Columns of text or categories need a value of their own: ``Constant({"purpose": "car", "age": 35})`` names
+    Text or categorical columns need explicit values: ``Constant({"purpose": "car", "age": 35})`` names
     every column.
     """
 
@@ -53,7 +53,7 @@ class Constant:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Stands for the value."""
+        """Hash of the value."""
         return digest("constant", self.value if isinstance(self.value, Mapping) else to_floats(self.value))
 
     def bind(self, rows: Rows) -> Filling:
@@ -61,23 +61,27 @@ class Constant:
         value, table = self.value, rows.table
         if isinstance(value, Mapping):
             if table is None or set(value) != set(table.names):
-                raise InputError(f"Constant names columns {sorted(value)[:8]}; it must name every column of the table.")
-            value = np.array([table.code(i, value[name]) for i, name in enumerate(table.names)])
+                raise InputError(
+                    f"Constant has values for columns {sorted(value)[:8]}; it needs one for every column of the table."
+                )
+            value = np.array([table.encode_value(i, value[name]) for i, name in enumerate(table.names)])
         elif table is not None and table.coded.any():
             coded = [name for name, level in zip(table.names, table.levels) if level is not None]
             raise InputError(
-                f"Constant({value!r}) has no meaning for the columns {coded[:5]} of text or categories. Use "
+                f"Constant({value!r}) is undefined for the text or categorical columns {coded[:5]}. Use "
                 f"Marginal(background), or Constant with a value for every column."
             )
         number = to_floats(value)
         if not np.isfinite(number).all():
-            raise InputError("the constant is NaN or infinite; a finite stand-in is needed.")
-        a_channel = rows.shape[:1] + (1,) * (len(rows.shape) - 1)
-        a_token = rows.shape[1:] if len(rows.shape) == 2 else rows.shape
-        if number.ndim and number.shape not in (rows.shape, a_channel, a_token):
-            raise InputError(f"the constant has shape {number.shape}; rows have {rows.shape} (or one value a channel).")
-        number = np.broadcast_to(number, rows.shape).copy() if number.shape == a_token else number
-        return Painted(rows.x, _written(number, rows)[None])
+            raise InputError("the constant is NaN or infinite; it must be finite.")
+        per_channel = rows.shape[:1] + (1,) * (len(rows.shape) - 1)
+        per_token = rows.shape[1:] if len(rows.shape) == 2 else rows.shape
+        if number.ndim and number.shape not in (rows.shape, per_channel, per_token):
+            raise InputError(
+                f"the constant has shape {number.shape}; rows have {rows.shape} (or one value per channel)."
+            )
+        number = np.broadcast_to(number, rows.shape).copy() if number.shape == per_token else number
+        return FixedReplacement(rows.x, _like_rows(number, rows)[None])
 
     def __repr__(self) -> str:
         plain = np.ndim(self.value) == 0 and not isinstance(self.value, Mapping)
@@ -86,7 +90,7 @@ class Constant:
 
 @dataclass(frozen=True, repr=False)
 class Mean:
-    """Absent elements get their mean over a background. Undefined for text and categories: refused."""
+    """Absent elements get their mean over a background. Text and categorical columns are refused."""
 
     background: Any
 
@@ -97,16 +101,16 @@ class Mean:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Stands for the background."""
+        """Hash of the background."""
         return digest("mean", content_fingerprint(self.background))
 
     def bind(self, rows: Rows) -> Filling:
         """The mean of the background, in float64."""
         if rows.table is not None and rows.table.coded.any():
-            raise InputError("Mean has no meaning for columns of text or categories. Use Marginal(background).")
-        background = rows.like(self.background)
-        refuse_gaps(background, "the rows whose mean is asked for")
-        return Painted(rows.x, _written(to_floats(background).mean(axis=0), rows)[None])
+            raise InputError("Mean is undefined for text or categorical columns. Use Marginal(background).")
+        background = rows.convert(self.background)
+        refuse_missing(background, "the background rows of Mean")
+        return FixedReplacement(rows.x, _like_rows(to_floats(background).mean(axis=0), rows)[None])
 
     def __repr__(self) -> str:
         return f"Mean(<{len(self.background)} rows, {self.fingerprint[:8]}>)"
@@ -125,24 +129,24 @@ class Blur:
 
     @property
     def fingerprint(self) -> str:
-        """Stands for the width."""
+        """Hash of the standard deviation."""
         return digest("blur", self.sigma)
 
     def bind(self, rows: Rows) -> Filling:
-        """Every row blurred, once; needs images (channel, height, width)."""
+        """All rows blurred once; needs images (channel, height, width)."""
         if len(rows.shape) != 3:
             raise InputError(f"Blur needs images (channel, height, width); the rows have shape {rows.shape}.")
-        return Painted(rows.x, blurred(rows.x, self.sigma))
+        return FixedReplacement(rows.x, blurred(rows.x, self.sigma))
 
 
 @dataclass(frozen=True)
 class NoisyLinear:
-    """Absent pixels of an image get the weighted mean of their neighbours, absent ones too, and a little noise.
+    """Noisy linear imputation: absent pixels get the weighted mean of all their neighbours, plus noise.
 
-    One linear system a row, channel and mask: weights 1/6 for direct neighbours, 1/12 for diagonal ones, over those
-    inside the image, solved to 1e-6 of the channel's largest value; normal noise of standard deviation ``noise``, in
-    the units of the rows, covers up that the guess is smooth. A row's noise follows its id and ``seed``, and is the
-    same for all masks. With nothing of a channel left the guess is the channel's mean.
+    One linear system per row, channel and mask: weights 1/6 for direct neighbours, 1/12 for diagonal ones, over those
+    inside the image, solved to 1e-6 of the channel's largest value. Normal noise of standard deviation ``noise``, in
+    the units of the rows, hides that imputed pixels are smooth. The noise of a row depends on its id and ``seed``, and
+    is the same for all masks. If all pixels of a channel are absent they get the channel's mean.
     """
 
     noise: float = 0.01
@@ -155,7 +159,7 @@ class NoisyLinear:
 
     @property
     def fingerprint(self) -> str:
-        """Stands for the noise."""
+        """Hash of the noise and the seed."""
         return digest("noisy linear", self.noise, self.seed)
 
     def bind(self, rows: Rows) -> Filling:
@@ -163,34 +167,34 @@ class NoisyLinear:
         if len(rows.shape) != 3:
             raise InputError(f"NoisyLinear needs images (channel, height, width); the rows have shape {rows.shape}.")
         if not 0 <= self.noise < np.inf:
-            raise InputError(f"noise={self.noise}; a standard deviation, 0 or more, in the units of the rows.")
+            raise InputError(f"noise={self.noise}; it is a standard deviation in the units of the rows, 0 or more.")
         streams = (Seed(self.seed).child("noisy linear", name).generator() for name in rows.ids)
-        return Imputed(rows.x, np.stack([self.noise * stream.normal(size=rows.shape) for stream in streams]))
+        return ImputedPixels(rows.x, np.stack([self.noise * stream.normal(size=rows.shape) for stream in streams]))
 
 
 @dataclass(frozen=True, repr=False)
 class Marginal:
-    """Absent parts are replaced, jointly, by those of each row of a background; the target is averaged over them.
+    """Absent features are replaced, jointly, by those of each background row; the target is averaged over them.
 
-    The background doubles as the comparison group of quantitative input influence. Every row of it is used: give
-    fewer rows to pay less.
+    The background is also the comparison group of quantitative input influence. Every background row is used: the cost
+    is proportional to their number.
     """
 
     background: Any
 
     @property
     def fills(self) -> int:
-        """One for each row of the background."""
+        """The number of background rows."""
         return len(self.background)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Stands for the background."""
+        """Hash of the background."""
         return digest("marginal", content_fingerprint(self.background))
 
     def bind(self, rows: Rows) -> Filling:
-        """The background written as the rows are."""
-        return FromEach(rows.x, rows.like(self.background))
+        """The background converted to the type of the rows."""
+        return EachBackgroundRow(rows.x, rows.convert(self.background))
 
     def __repr__(self) -> str:
         return f"Marginal(<{len(self.background)} rows, {self.fingerprint[:8]}>)"
@@ -198,11 +202,11 @@ class Marginal:
 
 @dataclass(frozen=True, repr=False)
 class Conditional:
-    """Absent parts come from the ``k`` rows of a background that are nearest in the parts kept.
+    """Absent features come from the ``k`` background rows that are nearest in the present features.
 
     Distance: squared difference over the background's variance for numbers, 0 or 1 for text and categories, summed
-    over kept elements; ties fall in background order. With nothing kept the first ``k`` rows serve. An estimate
-    of the conditional law, with a bias of its own that shrinks as the background grows.
+    over present elements; ties in background order. With no feature present the first ``k`` rows are used. It
+    estimates the conditional distribution, with a bias that shrinks as the background grows.
     """
 
     background: Any
@@ -210,26 +214,26 @@ class Conditional:
 
     @property
     def fills(self) -> int:
-        """One for each neighbour."""
+        """The number of neighbours."""
         return self.k
 
     @cached_property
     def fingerprint(self) -> str:
-        """Stands for the background and k."""
+        """Hash of the background and k."""
         return digest("conditional", content_fingerprint(self.background), self.k)
 
     def bind(self, rows: Rows) -> Filling:
-        """The background written as the rows are, with the scale of each element."""
+        """The background converted to the type of the rows, with the scale of each element."""
         if not 1 <= self.k <= len(self.background):
             raise InputError(
-                f"k={self.k} neighbours of a background of {len(self.background)} rows; needed is 1 … its size."
+                f"k={self.k} neighbours in a background of {len(self.background)} rows; k must be from 1 to its size."
             )
-        background = rows.like(self.background)
-        refuse_gaps(background, "the rows to look for neighbours in")
-        refuse_gaps(rows.x, "the rows whose neighbours are looked for")
+        background = rows.convert(self.background)
+        refuse_missing(background, "the background rows of Conditional")
+        refuse_missing(rows.x, "the rows explained with Conditional")
         spread = to_floats(background).reshape(len(background), -1).std(axis=0)
         coded = rows.table.coded if rows.table is not None else np.zeros(len(spread), dtype=bool)
-        return FromNearest(rows.x, background, self.k, coded, np.where(spread > 0, spread, 1.0))
+        return NearestBackgroundRows(rows.x, background, self.k, coded, np.where(spread > 0, spread, 1.0))
 
     def __repr__(self) -> str:
         return f"Conditional(<{len(self.background)} rows, {self.fingerprint[:8]}>, k={self.k})"
@@ -245,14 +249,14 @@ def blurred(x: Array, sigma: float) -> Array:
 
 
 def content_fingerprint(data: Any) -> str:
-    """Stands for the contents of an array, a tensor or a frame."""
+    """Hash of the contents of an array, a tensor or a frame."""
     if is_frame(data):
         table = Table.of(data)
-        return digest(table.names, table.content(table.encode(data, gaps=True)))
+        return digest(table.names, table.cell_values(table.encode(data, gaps=True)))
     return digest(to_floats(data))
 
 
-def _written(number: Any, rows: Rows) -> Array:
+def _like_rows(number: Any, rows: Rows) -> Array:
     x = rows.x
     where = {"device": x.device} if is_torch_array(x) else {}
     return array_namespace(x).asarray(number, dtype=x.dtype, **where)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several questions about the same rows of one model, read off the same outputs."""
+"""Sibling targets: several targets of the same rows and model, computed from the same forward passes."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from assay.nouns.inputs.target import Target, target_named
 
 
 def with_sibling_targets(case: Case, targets: Sequence[str | Target]) -> tuple[Case, ...]:
-    """The case under each of these targets; a mask that the game of one asks is known to the games of all.
+    """The case under each of these targets; a mask evaluated by the game of one is cached in the games of all.
 
-    A game keeps one number a query, so a target that comes later could not be read off what was asked before. Here each
-    pass is read under all targets at once, and the others' games learn the answers. Pass counts are those of one target
-    where all are asked the same masks. What the game of ``case`` itself knows is known to its own target only. The case
-    is not changed. Labels stay; a target of a layer, or one that reads another label, is refused.
+    A game caches one number per query, so a later target cannot be computed from its cache. Here each pass is read
+    under all targets at once, and the values go to the caches of all games. If all targets use the same masks, the
+    number of passes is that of one target. The values that the game of ``case`` has cached go to its own target only.
+    The case is not changed. Labels stay; a target of a layer, or one that reads another label, is refused.
     """
-    asked = [target_named(target) for target in targets]
-    for target in asked:
-        if target.layer is not None or target.truth(case.model.gives) != case.target.truth(case.model.gives):
+    resolved = [target_named(target) for target in targets]
+    gives = case.model.gives
+    for target in resolved:
+        if target.layer is not None or target.label_is_truth(gives) != case.target.label_is_truth(gives):
             raise InputError(
-                f"target {target.name!r} does not read the outputs and labels that {case.target.name!r} does."
+                f"target {target.name!r} does not read the same outputs and labels as {case.target.name!r}."
             )
-    cases = link_sibling_cases(case, [case.with_target(target) for target in asked])
+    cases = link_sibling_cases(case, [case.with_target(target) for target in resolved])
     for one in cases:
         for game in case._games.values() if one.target is case.target else ():
-            one.game(game.remove, pooled=game.pooled).learn(game.answers())
+            one.game(game.remove, pooled=game.pooled).import_entries(game.export_entries())
     return cases
 
 
 def link_sibling_cases(case: Case, others: Sequence[Case]) -> tuple[Case, ...]:
-    """New cases of this one's rows and model, under whatever targets and labels, whose games share their passes."""
+    """Link cases of this case's rows and model, under any targets and labels, so that their games share passes."""
     for one in others:
         one.__dict__["sibling_targets"] = tuple(other for other in others if other is not one)
         own = one.target is case.target and one.label is case.label and "output" in case.__dict__

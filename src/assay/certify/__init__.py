@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates: functions that state what holds, by which theorem, or abstain."""
+"""Compute certificates: bounds that a theorem proves for an explanation, or an abstention."""
 
 from assay.certify.mus import mus as mus
 from assay.certify.shapley_error import shapley_error as shapley_error

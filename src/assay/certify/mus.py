@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Multiplicative smoothing."""
+"""Multiplicative smoothing (MuS): certified stability of feature attributions under added or removed features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.game import Game
 from assay.cases.removals import Constant, Removal
-from assay.engine.coalitions.masks import chosen_parts, random_parts
+from assay.engine.coalitions.masks import check_masks, random_parts
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
 from assay.nouns.catalogue import Cost
@@ -22,8 +22,8 @@ from assay.nouns.results.result import Note
 
 
 def _cost(case: Case, o: Given, again: Cost) -> Cost:
-    """q masks around three sets of parts, and the class at the rows; these answers are not remembered."""
-    return Cost(3 * o.q * o.remove.fills + 1) * (len(case) * case.model.passes)
+    """q masks for each of three sets of parts, and the class of each row; these evaluations are not cached."""
+    return Cost(3 * o.q * o.remove.fills + 1) * (len(case) * case.model.passes_per_row)
 
 
 @certifier(source="xue2023", needs={"classes"}, cost=_cost)
@@ -36,21 +36,22 @@ def mus(
     remove: Removal = Constant(0.0),
     votes: bool = True,
 ) -> dict[str, Any]:
-    """How many whole parts may join the explained ones, or leave the full input, with the smoothed class kept.
+    """Certified radii: how many features can be added to the explained ones, or removed, without a change of class.
 
-    The smoothed model g averages the model (its ``votes``, or its probabilities) over q masks that keep each part
-    in exactly k = λq of them; λ = ``smoothing``, and λq must be whole. A part moves each score of g by at most λ, so
-    with A and B the two highest scores every mask within r parts has the class of A where A − B > 2λr, strictly: at
-    equality a tie can be reached. ``incremental`` reads the gap at ``parts`` (row, part), ``decremental`` at the
-    full input; whole numbers of parts below 1/(2λ), 0 claiming nothing, NaN where g answers differently at the two.
+    The certificate holds for the smoothed model g, the mean of the model (of its ``votes``, or of its probabilities)
+    over q masks of which exactly k = λq keep each part; λ = ``smoothing``, and λq must be an integer. One part changes
+    each score of g by at most λ. So, with A and B the two highest scores, every mask within r parts has the class of A
+    if A − B > 2λr; the inequality is strict, since at equality a tie is possible. ``incremental`` is the radius around
+    ``parts`` (row, part), ``decremental`` the radius around the full input; both are integers below 1/(2λ). 0 certifies
+    nothing; NaN where g has different classes at the two.
 
-    The certificate speaks of g. Read beside it, in ``extra``: ``agreement`` of g with the model (the price of
-    smoothing), ``histogram`` and ``entropy`` of g's classes (a constant g certifies anything), the ``cap`` 1/(2λ),
-    and ``random_incremental``, the same radius for random masks of equal size. The authors' code differs: it counts
-    ties at equality as certified.
+    ``extra`` holds what is needed to interpret the radii: ``agreement`` of g with the model (the cost of smoothing),
+    ``histogram`` and ``entropy`` of g's classes (a constant g certifies everything), the ``cap`` 1/(2λ), and
+    ``random_incremental``, the radius for random masks of equal size. The authors' code differs: it counts ties at
+    equality as certified.
     """
-    chosen = chosen_parts(case, parts)
-    noise = Noise.drawn(case, smoothing, q)
+    chosen = check_masks(case, parts)
+    noise = Noise.draw(case, smoothing, q)
     game = case.game(remove)
     at_parts, at_all, at_other = (
         noise.scores(game, masks, votes)
@@ -65,11 +66,12 @@ def mus(
     return {
         "bounds": {"incremental": incremental, "decremental": decremental},
         "abstained": ~consistent,
-        "theorem": f"each score of the model smoothed with {noise.said} moves by at most λ a part (Xue et al. 2023)",
+        "theorem": f"one feature changes each score of the model smoothed with {noise.text} by at most λ "
+        f"(Xue et al. 2023)",
         "assumptions": (
-            f"it speaks of the model smoothed with {noise.said}, votes={votes}, and not of the model itself",
-            f"parts are taken away by {remove!r}, and the model answers the same input always alike",
-            "only parts outside the explained ones change; radii count whole parts",
+            f"the certificate holds for the model smoothed with {noise.text}, votes={votes}, not for the model itself",
+            f"features are removed by {remove!r}, and the model is deterministic",
+            "only features outside the explained ones change; a radius is a number of whole features",
         ),
         "confidence": 1.0,
         "draws": q,
@@ -78,86 +80,96 @@ def mus(
             "agreement": (smooth == predicted).astype(float),
             "histogram": histogram,
             "entropy": np.array([entropy(histogram)]),
-            "cap": np.array([q / (2 * noise.kept)]),
+            "cap": np.array([q / (2 * noise.keep_count)]),
             "random_incremental": random,
         },
-        "notes": (*_abstained(case, consistent), *_doubts(noise, histogram, predicted, incremental, random)),
+        "notes": (*_abstained(case, consistent), *_warnings(noise, histogram, predicted, incremental, random)),
     }
 
 
 @dataclass(frozen=True)
 class Noise:
-    """q masks over parts: mask j keeps part i where (v_i + j) mod q < kept.
+    """q masks over parts: mask j keeps part i where (v_i + j) mod q < keep_count.
 
-    Other offsets v make another smoothed model: they are drawn once, and serve all rows and masks.
+    The offsets v define the smoothed model: they are drawn once and used for all rows and masks.
     """
 
     offsets: Ints
     q: int
-    kept: int
+    keep_count: int
 
     @classmethod
-    def drawn(cls, case: Case, smoothing: float | Fraction, q: int) -> "Noise":
-        """The noise of this case's seed; refuses λq that is not a whole number from 1 to q."""
-        kept = Fraction(smoothing).limit_denominator(10**6) * q if 0 < smoothing <= 1 else Fraction(0)
-        if q < 2 or kept.denominator != 1 or not 1 <= kept <= q:
+    def draw(cls, case: Case, smoothing: float | Fraction, q: int) -> "Noise":
+        """Noise with offsets from the case's seed; ``InputError`` where λq is not an integer from 1 to q."""
+        count = Fraction(smoothing).limit_denominator(10**6) * q if 0 < smoothing <= 1 else Fraction(0)
+        if q < 2 or count.denominator != 1 or not 1 <= count <= q:
             raise InputError(
-                f"smoothing · q = {float(smoothing):g} · {q} is no whole number from 1 to q; give q ≥ 2 and "
-                f"smoothing = k/q with a whole k, {min(max(1, round(kept)), q)}/{q} say."
+                f"smoothing · q = {float(smoothing):g} · {q} is not a whole number from 1 to q; give q ≥ 2 and "
+                f"smoothing = k/q with a whole number k, for example {min(max(1, round(count)), q)}/{q}."
             )
-        return cls(case.seed.child("mus").generator().integers(q, size=len(case.features)), q, int(kept))
+        return cls(case.seed.child("mus").generator().integers(q, size=len(case.features)), q, int(count))
 
     @property
     def masks(self) -> Masks:
         """All q masks, (mask, part)."""
-        return (self.offsets[None, :] + np.arange(self.q)[:, None]) % self.q < self.kept
+        return (self.offsets[None, :] + np.arange(self.q)[:, None]) % self.q < self.keep_count
 
     @property
-    def said(self) -> str:
-        """λ in words."""
-        return f"λ = {Fraction(self.kept, self.q)}, q = {self.q}"
+    def text(self) -> str:
+        """λ and q as text."""
+        return f"λ = {Fraction(self.keep_count, self.q)}, q = {self.q}"
 
     def scores(self, game: Game, chosen: Masks, votes: bool) -> Floats:
-        """q · g (row, class) with parts ``chosen`` (row, part): votes, or summed probabilities."""
+        """q · g (row, class) for the parts ``chosen`` (row, part): numbers of votes, or summed probabilities."""
         rows, parts = chosen.shape
         keep = (chosen[:, None, :] & self.masks).reshape(-1, parts)
         outputs = game.outputs(np.repeat(np.arange(rows), self.q), keep)
         if outputs.shape[1] < 2:
-            raise CapabilityError(f"certify.mus needs scores of two classes or more; {game.case.model.name} gives one.")
+            raise CapabilityError(
+                f"certify.mus needs scores of at least two classes; {game.case.model.name} gives one."
+            )
         if votes:
             outputs = np.eye(outputs.shape[1])[outputs.argmax(axis=1)]
         elif outputs.min() < 0 or outputs.max() > 1 + 1e-6:
             raise NumericalError(
-                f"probabilities from {outputs.min():g} to {outputs.max():g}; the theorem needs 0 … 1. Use votes=True."
+                f"scores are between {outputs.min():g} and {outputs.max():g}; the theorem needs [0, 1]. Use votes=True."
             )
         return np.asarray(outputs.reshape(rows, self.q, -1).sum(axis=1))
 
     def radius(self, scores: Floats, votes: bool) -> Floats:
-        """The largest whole r ≥ 0 (row,) with first − second > 2 · kept · r; rounding errors count against r."""
+        """The largest integer r ≥ 0 (row,) with first − second − slack for rounding > 2 · keep_count · r."""
         second, first = np.sort(scores, axis=1)[:, -2:].T
         slack = 0.0 if votes else 1e-9 * self.q
-        return np.maximum(0.0, np.ceil((first - second - slack) / (2 * self.kept)) - 1.0)
+        return np.maximum(0.0, np.ceil((first - second - slack) / (2 * self.keep_count)) - 1.0)
 
 
 def _abstained(case: Case, consistent: Masks) -> tuple[Note, ...]:
     if consistent.all():
         return ()
-    rows = tuple(name for name, good in zip(case.rows.ids, consistent) if not good)
-    text = f"abstained on {len(rows)} of {len(case)} rows: the parts get another smoothed class than the whole input"
+    rows = tuple(name for name, same in zip(case.rows.ids, consistent) if not same)
+    text = (
+        f"abstained on {len(rows)} of {len(case)} rows: the smoothed class of the explained features differs from that "
+        f"of the full input"
+    )
     return (Note("inconsistent", text, rows),)
 
 
-def _doubts(noise: Noise, histogram: Floats, predicted: Ints, incremental: Floats, random: Floats) -> Iterator[Note]:
-    """What speaks against reading the radii as merits of the explanation."""
-    seen = noise.kept * len(noise.offsets) / noise.q
-    if seen < 4:
-        yield Note(
-            "few-parts", f"the smoothed model sees {seen:.3g} parts at a time on average; smooth less or cut finer"
+def _warnings(noise: Noise, histogram: Floats, predicted: Ints, incremental: Floats, random: Floats) -> Iterator[Note]:
+    """Reasons why large radii may not be due to the explanation."""
+    visible = noise.keep_count * len(noise.offsets) / noise.q
+    if visible < 4:
+        text = (
+            f"the smoothed model gets {visible:.3g} features at a time on average; use a larger smoothing or a finer "
+            f"segmentation"
         )
+        yield Note("few-parts", text)
     if histogram.max() >= 0.9 and histogram.max() > np.bincount(predicted).max() / len(predicted):
-        text = f"{histogram.max():.0%} of the rows get one smoothed class: a nearly constant model certifies anything"
+        text = f"{histogram.max():.0%} of the rows have one smoothed class: a constant model has large radii everywhere"
         yield Note("nearly-constant", text)
-    ours, theirs = (int(np.sum(radii >= 1)) for radii in (incremental, random))
-    if theirs and theirs >= ours:
-        text = f"a radius of 1 or more on {ours} rows, with random parts on {theirs}: no merit of the explanation"
+    explained, by_chance = (int(np.sum(radii >= 1)) for radii in (incremental, random))
+    if by_chance and by_chance >= explained:
+        text = (
+            f"radius of at least 1 on {explained} rows, but on {by_chance} rows with random features: the radius is "
+            f"not due to the explanation"
+        )
         yield Note("random-as-good", text)

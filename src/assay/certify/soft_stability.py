@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stability rates."""
+"""Stability certification: lower confidence limits of soft stability rates."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -14,18 +14,18 @@ from assay.basics.stats import clopper_pearson
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
-from assay.engine.coalitions.masks import LEADING, chosen_parts, present
+from assay.engine.coalitions.masks import TOP_SHARE, check_masks, present_parts
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
 from assay.nouns.catalogue import Cost
 
 
 def _cost(case: Case, o: Given, again: Cost) -> Cost:
-    """The sets that add to a quarter of the parts, that quarter alone, and the class at the rows."""
-    held = present(case).sum(axis=1)
-    taken = int(np.ceil(LEADING * len(case.features) - 1e-9))
-    sets = sum(int(min(_count(max(int(parts) - taken, 0), o.radius), o.draws)) for parts in held)
-    return Cost((sets + len(case)) * o.remove.fills + len(case)) * case.model.passes
+    """The supersets of the top quarter of the parts, that quarter alone, and the class of each row."""
+    counts = present_parts(case).sum(axis=1)
+    top = int(np.ceil(TOP_SHARE * len(case.features) - 1e-9))
+    sets = sum(int(min(_count(max(int(parts) - top, 0), o.radius), o.draws)) for parts in counts)
+    return Cost((sets + len(case)) * o.remove.fills + len(case)) * case.model.passes_per_row
 
 
 @certifier(source="jin2025", needs={"classes"}, claims={"enumerable"}, cost=_cost)
@@ -38,31 +38,31 @@ def soft_stability(
     confidence: float = 0.95,
     remove: Removal = Constant(0.0),
 ) -> dict[str, Any]:
-    """Share of the ways to add at most ``radius`` parts to the explained ones that keep the class: a lower limit.
+    """Lower confidence limit of the stability rate: the share of added feature sets that keep the predicted class.
 
-    τ = Pr[class(x∘α′) = class(x∘α)] for α′ uniform over the sets of parts that contain α = ``parts`` (row, part)
-    and at most ``radius`` more, α itself among them; most of these sets add ``radius`` parts. 1 is best.
-    ``rate_low`` is the lower Clopper–Pearson limit from ``draws`` sets a row; ``extra`` holds the ``rate`` found
-    and ``rate_high``. Where there are no more sets than ``draws`` all of them are asked, and the three agree
-    (``exact``). Each row's interval covers at ``confidence``, not all rows' at once. A rate is no worst case: a set
-    that changes the class may exist at any rate below 1.
+    τ = Pr[class(x∘α′) = class(x∘α)] for α′ uniform over the sets that contain α = ``parts`` (row, part) and at most
+    ``radius`` more parts, α itself included; most of these sets add ``radius`` parts. 1 is best. ``rate_low`` is the
+    lower Clopper–Pearson limit from ``draws`` sets a row; ``extra`` holds the observed ``rate`` and ``rate_high``.
+    Where there are at most ``draws`` sets, all are evaluated and the three are equal (``exact``). ``confidence`` is the
+    coverage for each row separately, not for all rows together. The rate is not a worst case: at any rate below 1 there
+    may be a set that changes the class.
 
-    Speaks of the model itself. ``consistent`` says whether the class at α is the one predicted for the whole row. All
-    explanations of one case meet the same random numbers, so that their rates compare.
+    The certificate holds for the model itself, without smoothing. ``consistent``: the class at α is the class predicted
+    for the full row. All explanations of one case use the same random numbers, so their rates are comparable.
     """
-    chosen = chosen_parts(case, parts)
+    chosen = check_masks(case, parts)
     if radius < 1 or draws < 1 or not 0 < confidence < 1:
         raise InputError(
-            f"radius={radius}, draws={draws}, confidence={confidence}; needed are radius ≥ 1, draws ≥ 1 and "
+            f"radius={radius}, draws={draws}, confidence={confidence}; they must satisfy radius ≥ 1, draws ≥ 1 and "
             f"0 < confidence < 1."
         )
-    free = present(case) & ~chosen
+    free = present_parts(case) & ~chosen
     exact = np.array([_count(int(row.sum()), radius) <= draws for row in free])
     sets = [
-        _all(chosen[row], free[row], radius)
-        if whole
-        else _drawn(chosen[row], free[row], radius, draws, case.seed.child("supersets", case.rows.ids[row]))
-        for row, whole in enumerate(exact)
+        _enumerate(chosen[row], free[row], radius)
+        if is_exact
+        else _draw(chosen[row], free[row], radius, draws, case.seed.child("supersets", case.rows.ids[row]))
+        for row, is_exact in enumerate(exact)
     ]
     sizes = np.array([len(masks) for masks in sets])
     owners = np.repeat(np.arange(len(case)), sizes)
@@ -78,8 +78,8 @@ def soft_stability(
         "abstained": np.zeros(len(case), dtype=bool),
         "theorem": f"Clopper–Pearson limits of the stability rate at radius {radius} (Jin et al. 2025)",
         "assumptions": (
-            f"parts are taken away by {remove!r}, and the model answers the same input always alike",
-            "sets of parts are drawn evenly; the interval holds for one row at a time",
+            f"features are removed by {remove!r}, and the model is deterministic",
+            "sets of features are drawn uniformly; the confidence holds for each row separately",
         ),
         "confidence": confidence,
         "draws": draws,
@@ -93,22 +93,22 @@ def soft_stability(
 
 
 def _logs(free: int, radius: int) -> Floats:
-    """log C(free, j) for j = 0 … min(radius, free): how many sets add j parts."""
+    """log C(free, j) for j = 0 … min(radius, free): the log number of sets that add j parts."""
     added = np.arange(min(radius, free) + 1)
     return np.asarray(gammaln(free + 1) - gammaln(added + 1) - gammaln(free - added + 1))
 
 
 def _count(free: int, radius: int) -> float:
-    """How many sets add at most ``radius`` parts; infinite beyond the range of floats."""
+    """The number of sets that add at most ``radius`` parts; infinite beyond the range of floats."""
     with np.errstate(over="ignore"):
         return float(np.round(np.exp(_logs(free, radius)).sum()))
 
 
-def _all(chosen: Masks, free: Masks, radius: int) -> Masks:
-    """Every set (set, part) once."""
-    places = np.flatnonzero(free)
+def _enumerate(chosen: Masks, free: Masks, radius: int) -> Masks:
+    """All sets (set, part), each once."""
+    indices = np.flatnonzero(free)
     additions: Iterator[tuple[int, ...]] = (
-        added for size in range(min(radius, len(places)) + 1) for added in combinations(places.tolist(), size)
+        added for size in range(min(radius, len(indices)) + 1) for added in combinations(indices.tolist(), size)
     )
     masks = []
     for added in additions:
@@ -118,11 +118,11 @@ def _all(chosen: Masks, free: Masks, radius: int) -> Masks:
     return np.stack(masks)
 
 
-def _drawn(chosen: Masks, free: Masks, radius: int, draws: int, seed: Seed) -> Masks:
-    """Sets (set, part) drawn evenly: first how many parts are added, then which."""
+def _draw(chosen: Masks, free: Masks, radius: int, draws: int, seed: Seed) -> Masks:
+    """Sets (set, part) drawn uniformly: first the number of added parts, then the parts."""
     generator = seed.generator()
     logs = _logs(int(free.sum()), radius)
     shares = np.cumsum(np.exp(logs - logs.max()))
     added: Ints = np.searchsorted(shares, generator.random(draws) * shares[-1], side="right")
-    lots = np.where(free, generator.random((draws, len(free))), np.inf)
-    return np.asarray(chosen | (lots.argsort(axis=1).argsort(axis=1) < added[:, None]))
+    keys = np.where(free, generator.random((draws, len(free))), np.inf)
+    return np.asarray(chosen | (keys.argsort(axis=1).argsort(axis=1) < added[:, None]))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: parse, call, print; no numbers are computed here."""
+"""The command line: parsing of arguments, calls of the package, and printing of results."""

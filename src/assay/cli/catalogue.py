@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All methods, loaded."""
+"""The catalogue of methods, with every verb loaded."""
 
 from __future__ import annotations
 

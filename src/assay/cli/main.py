@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``assay`` command."""
+"""The command ``assay`` and its subcommands."""
 
 from __future__ import annotations
 
@@ -9,41 +9,50 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from assay.basics.errors import AssayError
-from assay.cli.error_messages import INTERNAL, INTERRUPTED, USAGE, broken, interrupted, told, unwritable
+from assay.cli.error_messages import (
+    INTERNAL,
+    INTERRUPTED,
+    USAGE,
+    describe_os_error,
+    report_error,
+    report_interruption,
+    report_unexpected_error,
+)
 
 COMMANDS = {
-    "audit": ("audit", "Audit a model on data, and write results and a page."),
+    "audit": ("audit", "Audit a model on data; write the results and an HTML report."),
     "explain": ("explain", "Explain rows with one method."),
-    "evaluate": ("evaluate", "Test an explanation with one score."),
+    "evaluate": ("evaluate", "Evaluate an explanation with one score."),
     "attack": ("attack", "Attack a prediction or an explanation."),
-    "certify": ("certify", "Certify what cannot move a prediction."),
-    "diagnose": ("diagnose", "Look for one kind of fault."),
-    "repair": ("repair", "Mend a model, and tell what that costs."),
+    "certify": ("certify", "Certify the stability of a prediction or an explanation."),
+    "diagnose": ("diagnose", "Test a model or its data for one kind of fault."),
+    "repair": ("repair", "Repair a model, and measure the cost of the repair."),
     "report": ("report", "Write a finished audit in another format."),
-    "show": ("show", "Show what a check, a method or a saved result means."),
-    "axioms": ("axioms", "Show which axioms each explanation method keeps, or measure it."),
-    "benchmark": ("benchmark", "Hold explanation methods to models with planted truth."),
-    "list": ("listing", "List methods, checks, profiles, formats."),
+    "show": ("show", "Describe a check, a method or a saved result."),
+    "axioms": ("axioms", "Show or measure which axioms each explanation method keeps."),
+    "benchmark": ("benchmark", "Evaluate explanation methods on models with known ground truth."),
+    "list": ("listing", "List methods, checks, profiles and formats."),
     "compare": ("compare", "Compare two audits, or two models on the same rows."),
-    "gate": ("gate", "Judge a finished audit; fails closed."),
-    "inspect": ("inspect", "Tell what a model file holds; nothing is loaded."),
-    "doctor": ("doctor", "Tell versions, extras, and what is missing."),
+    "gate": ("gate", "Pass or fail a finished audit; missing results fail."),
+    "inspect": ("inspect", "Describe the contents of a model file without loading it."),
+    "doctor": ("doctor", "Show versions, extras and missing packages."),
     "init": ("init", "Write a commented assay.toml for this data."),
     "schema": ("schema", "Print the JSON Schema of assay.toml or result.json."),
-    "demo": ("demo", "Audit a real model: a credit pipeline, or an ImageNet classifier."),
+    "demo": ("demo", "Audit an example model: a credit pipeline or an ImageNet classifier."),
 }
-"""Each command: the module of this room whose function of the same name it runs, and what it does."""
+"""Each command: the module in ``commands`` with its function of the same name, and its help text."""
 
-LOUD = ("-v", "--verbose")
+VERBOSE = ("-v", "--verbose")
 CODES = (
     "Exit codes: 0 nothing failed, 1 findings, 2 usage or configuration, 3 incomplete, 4 model or data refused or "
     "unreadable, 5 nothing selected, 130 interrupted, 70 internal error. With -v (--verbose), every error prints "
     "its traceback."
 )
+HELP = "Explain a trained model, evaluate the explanations, find the model's faults, repair them, and verify the fix."
 
 app = App(
     name="assay",
-    help="Explain a trained model, test the explanations, find the model's faults, mend them, and prove the mending.",
+    help=HELP,
     help_format="plaintext",
     help_epilogue=CODES,
     version="0.1.0",
@@ -55,33 +64,33 @@ for _name, (_module, _help) in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the words of the shell."""
-    sys.exit(answered(sys.argv[1:]))
+    """Run the command with the arguments of the shell."""
+    sys.exit(run_command(sys.argv[1:]))
 
 
-def answered(words: Sequence[str]) -> int:
-    """Run a command; the exit code is given back. Whatever goes wrong is told in words, never as a traceback alone."""
-    loud = any(word in LOUD for word in words)
-    kept = [word for word in words if word not in LOUD]
+def run_command(words: Sequence[str]) -> int:
+    """Run a command and return its exit code. Errors are reported as messages, with a traceback if verbose."""
+    verbose = any(word in VERBOSE for word in words)
+    arguments = [word for word in words if word not in VERBOSE]
     try:
-        code = app(kept, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except CycloptsError as error:
-        return told("E020", str(error), USAGE, loud, hint=f"assay {_command(kept)}--help")
+        return report_error("E020", str(error), USAGE, verbose, hint=f"assay {_command_name(arguments)}--help")
     except AssayError as error:
-        return told(error.code, str(error), error.exit, loud)
+        return report_error(error.code, str(error), error.exit, verbose)
     except KeyboardInterrupt:
-        interrupted(kept)
+        report_interruption(arguments)
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stdout = None  # whoever read us has gone, and flushing at exit would complain
+        sys.stdout = None  # the reader has closed the pipe, and flushing at exit would fail
         return 0
     except OSError as error:
-        return told("E022", unwritable(error), USAGE, loud)
-    except Exception as error:  # noqa: BLE001  # the outermost door: an internal error has an exit code of its own
-        return broken(error, kept, loud) or INTERNAL
+        return report_error("E022", describe_os_error(error), USAGE, verbose)
+    except Exception as error:  # noqa: BLE001  # the outermost handler: an internal error has its own exit code
+        return report_unexpected_error(error, arguments, verbose) or INTERNAL
 
 
-def _command(words: Sequence[str]) -> str:
+def _command_name(words: Sequence[str]) -> str:
     return f"{words[0]} " if words and words[0] in COMMANDS else ""

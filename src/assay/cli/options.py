@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A method's options from words of the command line, by the types the method declares."""
+"""A method's options from the command line, by the types that the method declares."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ FORMS = {
 }
 """How a value of each type is written."""
 
-FLAGS = {
-    ("evaluate", "recipe"): "--recipe FILE.py:FUNCTION",
-    ("diagnose", "recipe"): "--recipe FILE.py:FUNCTION",
-    ("diagnose", "other"): "--other FILE",
-    ("diagnose", "labels"): "--target COLUMN",
-    ("diagnose", "clusters"): "--clusters COLUMN",
-    ("diagnose", "favourable"): "--favourable CLASS",
-    ("diagnose", "suspects"): "--suspects COLUMN",
-    ("repair", "recipe"): "--recipe FILE.py:FUNCTION",
-    ("repair", "held_out"): "--data FILE and --target COLUMN",
-}
-"""Options of methods that have a word of their own, by verb and name."""
+OTHER_FLAGS = {"other": "--other FILE", "held_out": "--data FILE and --target COLUMN"}
+"""Options of methods that are no input of an audit and have a flag of their own."""
+
+
+def flag_of(method: Method, option: str) -> str:
+    """The flag that gives an option of a method; empty where it is given by ``--option``."""
+    from assay.engine.audit_inputs import INPUTS
+
+    if option in OTHER_FLAGS:
+        return OTHER_FLAGS[option]
+    is_input = option in method.needs | method.optional or option == "recipe"
+    return INPUTS[option].flag if option in INPUTS and is_input else ""
 
 
 def kind_of(annotation: Any) -> str:
@@ -64,20 +64,20 @@ def parsed(method: Method, words: Sequence[str], background: Any = None) -> dict
             near = difflib.get_close_matches(name, method.options, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(method.options) or 'none'}."
             raise InputError(f"{method.verb}.{method.name} has no option {name!r}; {hint}")
-        if (method.verb, name) in FLAGS:
-            raise InputError(f"--option {word}: {name} is given by {FLAGS[method.verb, name]}.")
+        if flag_of(method, name):
+            raise InputError(f"--option {word}: {name} is given by {flag_of(method, name)}.")
         options[name] = _value(f"{name}={value}", kind_of(method.options[name].annotation), value, background)
     return options
 
 
-def _value(told: str, kind: str, text: str, background: Any) -> Any:
+def _value(word: str, kind: str, text: str, background: Any) -> Any:
     if kind.startswith("Literal["):
         names = re.findall(r"'([^']*)'", kind)
         if text not in names:
-            raise InputError(f"--option {told}: there are {', '.join(names)}.")
+            raise InputError(f"--option {word}: there are {', '.join(names)}.")
         return text
     if kind not in FORMS:
-        raise InputError(f"--option {told}: a {kind} cannot be written on the command line; call it in Python.")
+        raise InputError(f"--option {word}: a {kind} cannot be written on the command line; call it in Python.")
     try:
         if kind == "Removal":
             return removal(text, background)
@@ -85,7 +85,7 @@ def _value(told: str, kind: str, text: str, background: Any) -> Any:
     except (ValueError, ZeroDivisionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"--option {told}: {text!r} is not {FORMS[kind]}.") from error
+        raise InputError(f"--option {word}: {text!r} is not {FORMS[kind]}.") from error
 
 
 def _truth(text: str) -> bool:
@@ -95,7 +95,7 @@ def _truth(text: str) -> bool:
     return known[text.lower()]
 
 
-def _part(text: str) -> Any:
+def _fraction(text: str) -> Any:
     from fractions import Fraction
 
     return Fraction(text) if "/" in text else float(text)
@@ -113,7 +113,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "int | None": int,
     "str": str,
     "str | None": str,
-    "float | Fraction": _part,
+    "float | Fraction": _fraction,
     "tuple[float, ...]": lambda text: tuple(map(float, _words(text))),
     "tuple[str, ...]": _words,
     "Sequence[str]": _words,
@@ -127,13 +127,13 @@ def ball(text: str) -> Ball:
 
     norm, *numbers = text.split(":")
     if norm not in ("linf", "l2") or len(numbers) not in (1, 3):
-        raise InputError(f"{text!r} is no ball; write {FORMS['Ball']}.")
+        raise InputError(f"{text!r} is not a ball; write {FORMS['Ball']}.")
     try:
         return Ball("linf" if norm == "linf" else "l2", *map(float, numbers))
     except ValueError as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{text!r} is no ball; write {FORMS['Ball']}.") from error
+        raise InputError(f"{text!r} is not a ball; write {FORMS['Ball']}.") from error
 
 
 def removal(text: str, background: Any) -> Any:
@@ -151,7 +151,7 @@ def removal(text: str, background: Any) -> Any:
         return Constant(float(number or 0)) if name == "constant" else Blur(float(number))
     if name == "noisy_linear":
         return NoisyLinear(float(number or 0.01))
-    raise InputError(f"remove={text!r} is no removal; write {FORMS['Removal']}.")
+    raise InputError(f"remove={text!r} is not a removal; write {FORMS['Removal']}.")
 
 
 def split(words: Sequence[str]) -> tuple[str, ...]:

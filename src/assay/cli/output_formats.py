@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run as text of some format."""
+"""Output formats of a run."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 FORMATS = {
     "text": "findings on the terminal",
-    "json": "everything other programs need, in the layout of: assay schema result",
-    "html": "the page: one file, nothing outside it needed",
-    "md": "Markdown, for a comment on a change",
-    "junit": "JUnit XML, one case a check, for continuous integration",
+    "json": "all results for other programs; its schema: assay schema result",
+    "html": "the report as one self-contained HTML page",
+    "md": "Markdown, for example for a comment on a pull request",
+    "junit": "JUnit XML with one test case per check, for continuous integration",
     "card": "a model card for the Hugging Face hub",
 }
-"""What a run can be written as."""
+"""Each output format and its use."""
 
 Format = Literal["json", "html", "md", "junit", "card"]
 
 
-def text_of(run: Run, format: Format) -> str:
-    """The run in this format, ending in a line's end."""
+def format_run(run: Run, format: Format) -> str:
+    """Format the run; the text ends with a newline."""
     if format == "json":
         text = run.to_json()
     elif format == "html":
@@ -41,20 +41,20 @@ def text_of(run: Run, format: Format) -> str:
 
         text = junit(run.record)
     else:
-        from assay.report.formats.model_card import card
+        from assay.report.formats.model_card import model_card
 
-        text = card(run.record)
+        text = model_card(run.record)
     return text if text.endswith("\n") else f"{text}\n"
 
 
-def run_from(place: Path) -> Run:
-    """The run in a folder or file; one that is damaged or of another schema raises ``Unreadable``."""
+def load_run(path: Path) -> Run:
+    """Load the run in a folder or file; a damaged file or another schema version raises ``Unreadable``."""
     from assay.auditing.run import NAME, Run
 
-    file = place / NAME if place.is_dir() else place
+    file = path / NAME if path.is_dir() else path
     if not file.is_file():
-        raise InputError(f"there is no audit in {place}; {file} does not exist. Make one with: assay audit")
+        raise InputError(f"there is no audit in {path}; {file} does not exist. Make one with: assay audit")
     try:
-        return Run.load(place)
+        return Run.load(path)
     except InputError as error:
         raise Unreadable(str(error)) from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings, plans and results on the terminal."""
+"""Printing of findings, plans and results on the terminal."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from assay.auditing.audit import Prepared
+    from assay.auditing.audit import PreparedAudit
     from assay.auditing.gate import Gate
-    from assay.auditing.plan import Plan
+    from assay.auditing.planning.plan import Plan
     from assay.auditing.run import Run
     from assay.nouns.records.record import NotRun
-    from assay.nouns.results.result import Explanation, Finding
+    from assay.nouns.results.finding import Finding
+    from assay.nouns.results.result import Explanation
 
 STYLE = {"fail": "bold red", "undecided": "yellow", "pass": "blue", "error": "bold red"}
-SHOWN, ROWS, PARTS, TOLD = 20, 5, 8, 40
-"""How many findings, rows and parts fit on a screen."""
+MAX_FINDINGS, MAX_ROWS, MAX_FEATURES, MAX_LINES = 20, 5, 8, 40
+"""Most findings, rows, features of a row, and lines of a description that are printed."""
 
 
 def terminal() -> Console:
-    """Standard output, without anything read into the text."""
+    """A console on standard output that prints text literally, without markup or highlighting."""
     return Console(highlight=False, markup=False, emoji=False)
 
 
-def line_of(finding: Finding) -> Text:
-    """A finding as one line: verdict, code, claim, interval and what it needs."""
-    from assay.report.drawing.formatting import counted
+def format_finding(finding: Finding) -> Text:
+    """Format a finding as one line: verdict, code, claim, interval and threshold."""
+    from assay.report.drawing.formatting import format_count
 
     line = Text(f"{finding.verdict.upper():<11} ", style=STYLE.get(finding.verdict, ""))
     line.append(f"{finding.code}  {printable(finding.claim)}", style="")
@@ -40,98 +41,98 @@ def line_of(finding: Finding) -> Text:
     if interval is not None and finding.threshold is not None and finding.verdict in ("fail", "undecided"):
         line.append(f"  [{interval.low:.3g}, {interval.high:.3g}], needs {finding.direction} {finding.threshold:.3g}")
     if finding.verdict == "undecided" and finding.more:
-        line.append(f"  → about {counted(finding.more, 'more row')} would decide it")
+        line.append(f"  → about {format_count(finding.more, 'more row')} would decide it")
     return line
 
 
 def printable(text: str) -> str:
-    """Text on one line, without characters that steer a terminal: names of columns and classes are anybody's."""
+    """The text on one line without control characters, which names of columns and classes may contain."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def findings_shown(findings: Sequence[Finding]) -> None:
-    """One line a finding."""
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print one line per finding."""
     console = terminal()
     for finding in findings:
-        console.print(line_of(finding), soft_wrap=True)
+        console.print(format_finding(finding), soft_wrap=True)
 
 
-def conclusion(run: Run, judged: Gate, place: Path | None) -> None:
-    """Worst findings first, then the counts, what the gate made of them, and where the page lies."""
+def print_summary(run: Run, judged: Gate, folder: Path | None) -> None:
+    """Print the worst findings, the counts of verdicts, the notes of the gate, and the path of the report."""
     console = terminal()
-    shown = [f for f in run.findings if f.verdict in ("fail", "undecided", "error") or f.code.startswith("TRU")]
-    findings_shown(shown[:SHOWN])
-    if len(shown) > SHOWN:
-        console.print(f"… {len(shown) - SHOWN} more in the page")
-    told = " · ".join(f"{count} {verdict}" for verdict, count in judged.counts.items())
-    console.print(f"{told} · {len(run.record.not_run)} not run")
+    findings = [f for f in run.findings if f.verdict in ("fail", "undecided", "error") or f.code.startswith("TRU")]
+    print_findings(findings[:MAX_FINDINGS])
+    if len(findings) > MAX_FINDINGS:
+        console.print(f"… {len(findings) - MAX_FINDINGS} more in the report")
+    counts = " · ".join(f"{count} {verdict}" for verdict, count in judged.counts.items())
+    console.print(f"{counts} · {len(run.record.not_run)} not run")
     for note in judged.notes:
         console.print(printable(note), soft_wrap=True)
-    if place is not None:
-        console.print(f"page: {place / 'report.html'}", soft_wrap=True)
+    if folder is not None:
+        console.print(f"page: {folder / 'report.html'}", soft_wrap=True)
         worst = next((f.code for f in run.findings if f.verdict in ("fail", "error", "undecided")), "")
         if worst:
-            console.print(f"next: assay show {worst} --run {place}", soft_wrap=True)
+            console.print(f"next: assay show {worst} --run {folder}", soft_wrap=True)
 
 
-IN_THE_SHELL = {
+COMMAND_LINE_OPTIONS = {
     "train=(rows, labels)": "--train FILE",
     "y=labels": "--target COLUMN",
     "sensitive=('sex',)": "--sensitive COLUMN",
     "favourable='…'": "--favourable CLASS",
     "profile='deep'": "--profile deep",
 }
-"""What a plan says to give in Python, as the command line takes it."""
+"""The command-line option for each Python argument that a plan names."""
 
 
-def left_out(item: NotRun) -> str:
-    """Something that will not run, why, and the option that enables it."""
+def describe_not_run(item: NotRun) -> str:
+    """Describe a step that will not run: the reason, and the option that enables it."""
     enable = item.enable
-    for python, shell in IN_THE_SHELL.items():
+    for python, shell in COMMAND_LINE_OPTIONS.items():
         enable = enable.replace(python, shell)
     return printable(f"{item.what} will not run: {item.why} (enable with {enable})")
 
 
-def opening(laid: Prepared) -> None:
-    """What is audited, and which tests for faults cannot be made and why; on standard error."""
+def print_header(audit: PreparedAudit) -> None:
+    """Print the audited model and rows, and the diagnoses that cannot run, on standard error."""
     from importlib.metadata import version
 
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    subject, rows = laid.subject, laid.subject.held_out.rows
+    inputs, rows = audit.inputs, audit.inputs.case.rows
     shape = " × ".join(map(str, (f"{len(rows):,} rows", *rows.shape)))
-    named = f"assay {version('assay')} · {subject.model.name} ({subject.model.fingerprint[:8]}) · {shape}"
-    console.print(printable(f"{named} · profile {laid.profile} · seed {subject.seed.root}"), soft_wrap=True)
-    for item in laid.plan.skipped:
+    title = f"assay {version('assay')} · {inputs.model.name} ({inputs.model.fingerprint[:8]}) · {shape}"
+    console.print(printable(f"{title} · profile {audit.profile} · seed {inputs.seed.root}"), soft_wrap=True)
+    for item in audit.plan.skipped:
         if item.what.startswith("diagnose."):
-            console.print(f"! {left_out(item)}", soft_wrap=True)
+            console.print(f"! {describe_not_run(item)}", soft_wrap=True)
 
 
-def plan_of(laid: Plan) -> None:
-    """Every step with what it asks of the model, what is left out, and the sum."""
+def print_plan(plan: Plan) -> None:
+    """Print every step with its model evaluations, the steps that will not run, and the total."""
     from rich.table import Table
 
-    from assay.auditing.audit import told
+    from assay.auditing.audit import describe_plan
 
     console = terminal()
     table = Table(box=None, pad_edge=False)
     table.add_column("step", overflow="fold")
-    for heading in ("forwards", "backwards"):
+    for heading in ("model evaluations", "gradient evaluations"):
         table.add_column(heading, justify="right")
-    table.add_row("the model's own answers", f"{laid.clean.forwards:,}", f"{laid.clean.backwards:,}")
-    for step in laid.steps:
+    table.add_row("predictions of the model", f"{plan.clean.forwards:,}", f"{plan.clean.backwards:,}")
+    for step in plan.steps:
         limit = "" if step.exact else "≤ "
         table.add_row(step.key, f"{limit}{step.cost.forwards:,}", f"{limit}{step.cost.backwards:,}")
     console.print(table)
-    for item in laid.skipped:
-        console.print(left_out(item), soft_wrap=True)
-    console.print(f"plan: {told(laid)}", soft_wrap=True)
+    for item in plan.skipped:
+        console.print(describe_not_run(item), soft_wrap=True)
+    console.print(f"plan: {describe_plan(plan)}", soft_wrap=True)
 
 
-def result_shown(result: Any, format: Literal["text", "json"], save: Path | None = None) -> None:
-    """A result as text that fits on a screen, or as JSON; kept in a file where one is named."""
+def print_result(result: Any, format: Literal["text", "json"], save: Path | None = None) -> None:
+    """Print a result as short text or as JSON, and save it if a file is given."""
     if save is not None:
         result.save(save)
-    from assay.nouns.records.store import to_jsonable
+    from assay.nouns.records.jsonable import to_jsonable
     from assay.nouns.results.result import Explanation
 
     if format == "json":
@@ -139,26 +140,26 @@ def result_shown(result: Any, format: Literal["text", "json"], save: Path | None
         return
     terminal().print(repr(result), soft_wrap=True)
     if isinstance(result, Explanation):
-        _rows_shown(result)
-        for line in result.told[:TOLD]:
+        _print_rows(result)
+        for line in result.description[:MAX_LINES]:
             terminal().print(printable(line), soft_wrap=True)
-        if len(result.told) > TOLD:
-            terminal().print(f"… {len(result.told) - TOLD} more lines: --format json, or --save FILE.assay")
+        if len(result.description) > MAX_LINES:
+            terminal().print(f"… {len(result.description) - MAX_LINES} more lines: --format json, or --save FILE.assay")
 
 
-def _rows_shown(explanation: Explanation) -> None:
-    """The parts with the largest values of the first rows."""
+def _print_rows(explanation: Explanation) -> None:
+    """Print the features with the largest absolute values, for the first rows."""
     import numpy as np
 
     console = terminal()
-    for row in range(min(ROWS, len(explanation.ids))):
+    for row in range(min(MAX_ROWS, len(explanation.ids))):
         values, error = explanation.values[row], explanation.stderr
         label = f" · {explanation.labels[row]}" if explanation.labels else ""
         console.print(printable(f"row {explanation.ids[row]}{label}: {explanation.output[row]:.4g}"), soft_wrap=True)
-        for part in np.argsort(-np.abs(values), kind="stable")[:PARTS]:
+        for part in np.argsort(-np.abs(values), kind="stable")[:MAX_FEATURES]:
             name = explanation.features.names[part]
-            shown = f" = {explanation.shown[row][part]}" if explanation.shown else ""
-            spread = "" if error is None else f" ± {error[row, part]:.2g}"
-            console.print(printable(f"  {values[part]:+.4g}{spread}  {name}{shown}"), soft_wrap=True)
-    if len(explanation.ids) > ROWS:
-        console.print(f"… {len(explanation.ids) - ROWS} more rows: --format json, or --save FILE.assay")
+            feature_value = f" = {explanation.part_texts[row][part]}" if explanation.part_texts else ""
+            error_text = "" if error is None else f" ± {error[row, part]:.2g}"
+            console.print(printable(f"  {values[part]:+.4g}{error_text}  {name}{feature_value}"), soft_wrap=True)
+    if len(explanation.ids) > MAX_ROWS:
+        console.print(f"… {len(explanation.ids) - MAX_ROWS} more rows: --format json, or --save FILE.assay")

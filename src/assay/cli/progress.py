@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Progress: one line that moves on a terminal, plain lines elsewhere."""
+"""Progress of an audit: one updated line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from rich.console import Console
 
 
 @dataclass
-class Progress:
-    """Prints an audit's plan, its steps with the time left, and its end."""
+class ProgressLine:
+    """Prints the plan of an audit, and its steps with the remaining time."""
 
     console: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
     started: float = field(default_factory=time.monotonic)
 
     def __call__(self, event: str, text: str, share: float) -> None:
-        """Receive ``tell`` of an audit: what happens now, and the share of the planned price already paid."""
-        spent = time.monotonic() - self.started
+        """Print an event of an audit; ``share`` is the share of the planned cost spent so far."""
+        seconds = time.monotonic() - self.started
         if event == "plan":
             self.console.print(f"plan: {text}", markup=False, soft_wrap=True)
         elif event == "step":
-            left = f", about {spent / share * (1 - share):.0f} s left" if 0.1 < share < 1 else ""
-            line = f"{share:4.0%}  {text} ({spent:.0f} s{left})"
+            remaining = f", about {seconds / share * (1 - share):.0f} s left" if 0.1 < share < 1 else ""
+            line = f"{share:4.0%}  {text} ({seconds:.0f} s{remaining})"
             if self.console.is_terminal:
                 self.console.print(f"{line:<100.100}", end="\r", markup=False)
             else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows from files; nothing that a file brings is run."""
+"""Reading rows from data files; no code in a file is run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SUFFIXES = {
     ".npy": "npy",
     ".npz": "npz",
 }
-"""Formats of data by the end of a file's name."""
+"""Data formats by file suffix."""
 
 READERS = {
     "pandas": {"csv": "read_csv", "parquet": "read_parquet", "feather": "read_feather", "json": "read_json"},
     "polars": {"csv": "read_csv", "parquet": "read_parquet", "feather": "read_ipc", "json": "read_ndjson"},
 }
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
-    ("pandas", "csv"): {"keep_default_na": False, "na_values": [""]},  # "NA" is a text; an empty cell is a gap
+    ("pandas", "csv"): {"keep_default_na": False, "na_values": [""]},  # "NA" is text; an empty cell is missing
     ("pandas", "json"): {"lines": True, "dtype": False, "precise_float": True},
     ("polars", "csv"): {"infer_schema_length": None},
     ("polars", "json"): {"infer_schema_length": None},
@@ -39,8 +39,8 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """Rows as the model meets them, their labels and names (``None`` where the file has none), and the file."""
+class DataTable:
+    """The rows of a file as the model gets them, with labels and row ids (``None`` if not given), and the path."""
 
     rows: Any
     labels: Any
@@ -49,44 +49,44 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns; none for arrays."""
+        """Names of the columns; empty for arrays."""
         return tuple(map(str, getattr(self.rows, "columns", ())))
 
     def column(self, name: str) -> list[Any]:
-        """One column as plain values."""
+        """The values of one column."""
         if name not in self.columns:
             raise InputError(_no_column(self.path, name, self.columns))
         return list(self.rows[name])
 
-    def without(self, names: Sequence[str]) -> Table:
-        """The same with these columns left out, where they are there."""
-        gone = [name for name in names if name in self.columns]
-        rows = _drop(self.rows, gone) if gone else self.rows
-        return Table(rows, self.labels, self.ids, self.path)
+    def without(self, names: Sequence[str]) -> DataTable:
+        """The table without these columns; names of other columns are ignored."""
+        dropped = [name for name in names if name in self.columns]
+        rows = _drop(self.rows, dropped) if dropped else self.rows
+        return DataTable(rows, self.labels, self.ids, self.path)
 
 
-def rows_from(path: Path, target: str = "", ids: str = "") -> Table:
-    """The rows of a file; the columns of labels and names, if given, are taken out of them.
+def read_rows(path: Path, target: str = "", ids: str = "") -> DataTable:
+    """Read the rows of a file; the columns ``target`` (labels) and ``ids``, if given, are removed from them.
 
-    Tables are read with pandas, or with polars where that is installed and pandas is not; text stays text. Of an .npz
-    file with labels or names the rows are the one array that is neither.
+    Tables are read with pandas, or with polars if pandas is not installed; text stays text. In an .npz file the rows
+    are the one array that holds neither labels nor ids.
     """
     kind = SUFFIXES.get(path.suffix.lower())
     if not path.is_file():
         raise InputError(f"there is no file {path}.")
     if kind is None:
-        raise InputError(f"{path} is of no known format; give {', '.join(SUFFIXES)}.")
+        raise InputError(f"{path} has no known format; give {', '.join(SUFFIXES)}.")
     if kind in ("npy", "npz"):
         return _arrays(path, target, ids)
     frame = _frame(path, kind)
     names = list(map(str, frame.columns))
-    for wanted in filter(None, (target, ids)):
-        if wanted not in names:
-            raise InputError(_no_column(path, wanted, names))
-    named = list(frame[ids]) if ids else None
+    for name in filter(None, (target, ids)):
+        if name not in names:
+            raise InputError(_no_column(path, name, names))
+    row_ids = list(frame[ids]) if ids else None
     labels = frame[target] if target else None
-    gone = [name for name in (target, ids) if name]
-    return Table(_drop(frame, gone) if gone else frame, labels, named, path)
+    dropped = [name for name in (target, ids) if name]
+    return DataTable(_drop(frame, dropped) if dropped else frame, labels, row_ids, path)
 
 
 def _drop(frame: Any, names: Sequence[str]) -> Any:
@@ -94,10 +94,10 @@ def _drop(frame: Any, names: Sequence[str]) -> Any:
     return frame.drop(list(names)) if polars else frame.drop(columns=list(names))
 
 
-def _no_column(path: Path, wanted: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(wanted, names, n=3)
+def _no_column(path: Path, missing: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(missing, names, n=3)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {', '.join(names)[:200]}."
-    return f"{path} has no column {wanted!r}; {hint}"
+    return f"{path} has no column {missing!r}; {hint}"
 
 
 def _library() -> tuple[str, Any]:
@@ -112,38 +112,38 @@ def _library() -> tuple[str, Any]:
 
 def _frame(path: Path, kind: str) -> Any:
     name, library = _library()
-    read = getattr(library, READERS[name][kind])
-    broken = (
+    reader = getattr(library, READERS[name][kind])
+    read_errors = (
         (ValueError, KeyError, OSError, EOFError) if name == "pandas" else (library.exceptions.PolarsError, OSError)
     )
     try:
-        frame = read(path, **OPTIONS.get((name, kind), {}))
+        frame = reader(path, **OPTIONS.get((name, kind), {}))
     except ImportError as error:
         raise MissingExtra(f"{name} needs pyarrow to read {path}: pip install pyarrow") from error
-    except broken as error:
-        said = " ".join(str(error).split())[:200]
-        raise Unreadable(f"{path} could not be read as {kind}: {said}. Save it again, or as .csv.") from error
+    except read_errors as error:
+        text = " ".join(str(error).split())[:200]
+        raise Unreadable(f"{path} could not be read as {kind}: {text}. Save it again, or as .csv.") from error
     if not len(frame):
         raise InputError(f"{path} has no rows.")
     return frame
 
 
-def _arrays(path: Path, target: str, ids: str) -> Table:
+def _arrays(path: Path, target: str, ids: str) -> DataTable:
     import numpy as np
 
     try:
-        held = np.load(path, allow_pickle=False)
-        arrays = {name: held[name] for name in held.files} if path.suffix.lower() == ".npz" else {"rows": held}
+        loaded = np.load(path, allow_pickle=False)
+        arrays = {name: loaded[name] for name in loaded.files} if path.suffix.lower() == ".npz" else {"rows": loaded}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise Unreadable(
             f"{path} could not be read as numbers: {' '.join(str(error).split())[:120]}. Objects in numpy files are "
             f"pickles and are not read; save plain arrays."
         ) from error
-    for wanted in filter(None, (target, ids)):
-        if wanted not in arrays:
-            raise InputError(_no_column(path, wanted, list(arrays)).replace("column", "array", 1))
+    for name in filter(None, (target, ids)):
+        if name not in arrays:
+            raise InputError(_no_column(path, name, list(arrays)).replace("column", "array", 1))
     labels = arrays.pop(target) if target else None
-    named = arrays.pop(ids).tolist() if ids else None
+    row_ids = arrays.pop(ids).tolist() if ids else None
     if len(arrays) != 1:
-        raise InputError(f"{path} holds {len(arrays)} arrays beside labels and ids: {', '.join(arrays)}. Give one.")
-    return Table(next(iter(arrays.values())), labels, named, path)
+        raise InputError(f"{path} holds {len(arrays)} arrays other than labels and ids: {', '.join(arrays)}. Give one.")
+    return DataTable(next(iter(arrays.values())), labels, row_ids, path)

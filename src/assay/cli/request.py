@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands on one method share: the model, the rows, and the question."""
+"""What the commands on one method share: the model, the rows, and the target."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.basics.errors import InputError
 
 if TYPE_CHECKING:
     from assay.cases.case import Case
-    from assay.cli.read_rows import Table
+    from assay.cli.read_rows import DataTable
     from assay.model.model import Model
     from assay.nouns.catalogue import Method
     from assay.nouns.inputs.recipe import Recipe
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Wanted:
-    """The model, the rows, and the question put to it.
+class Request:
+    """The model, the rows, and the target explained.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ class Wanted:
     rows
         Only the first so many rows; 0 for all.
     background
-        File of rows that stand in for columns taken away.
+        File of rows that fill removed features.
     ask
-        What is asked of the outputs: logit, probability, margin, value, …; by default what suits the model.
+        The target, a function of the outputs: logit, probability, margin, value, …; by default what suits the model.
     label
-        The class asked about: predicted, runner_up, or its name.
+        The class explained: predicted, runner_up, or its name.
     option
         NAME=VALUE, an option of the method; may be repeated. See: assay show METHOD.
     seed
@@ -57,8 +57,8 @@ class Wanted:
         A further type that a skops file may name.
     unsafe_pickle
         Let the code in a pickle run. Only for files you trust.
-    unseen
-        Further columns that the model does not see; not the user's to give.
+    hidden
+        Further columns that the model does not see; set by commands, not on the command line.
     """
 
     data: Path
@@ -76,7 +76,7 @@ class Wanted:
     classes: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
     unsafe_pickle: bool = False
-    unseen: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
+    hidden: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
 
     def model(self, place: str) -> Model:
         """The model, with a meter of its own."""
@@ -94,39 +94,39 @@ class Wanted:
         )
         return replace(model, meter=Meter())
 
-    def table(self) -> Table:
+    def table(self) -> DataTable:
         """The rows, cut to ``rows``."""
-        from assay.cli.read_rows import Table, rows_from
+        from assay.cli.read_rows import DataTable, read_rows
 
-        whole = rows_from(self.data, self.target, self.ids)
+        whole = read_rows(self.data, self.target, self.ids)
         if self.rows < 0:
             raise InputError(f"--rows {self.rows}; give a number of rows, or 0 for all.")
         if not self.rows:
             return whole
         part = slice(0, self.rows)
         labels = None if whole.labels is None else whole.labels[part]
-        return Table(whole.rows[part], labels, None if whole.ids is None else whole.ids[part], whole.path)
+        return DataTable(whole.rows[part], labels, None if whole.ids is None else whole.ids[part], whole.path)
 
-    def other(self, path: Path | None) -> Any:
-        """Rows of another file in the form of the data: without labels, names and what else the model does not see."""
-        from assay.cli.read_rows import rows_from
+    def other_rows(self, path: Path | None) -> Any:
+        """Rows of another file in the form of the data, without columns that the model does not see."""
+        from assay.cli.read_rows import read_rows
 
         if path is None:
             return None
-        return rows_from(path).without([name for name in (self.target, self.ids, *self.unseen) if name]).rows
+        return read_rows(path).without([name for name in (self.target, self.ids, *self.hidden) if name]).rows
 
-    def case(self, model: Model, table: Table, label: Any = "") -> Case:
-        """The question."""
+    def case(self, model: Model, table: DataTable, label: Any = "") -> Case:
+        """The case: the model, the rows, the target and the class."""
         from assay.cases.case import case
 
-        asked = self.label if label == "" else label
-        return case(model, table.rows, target=self.ask or None, label=asked, ids=table.ids, seed=self.seed)
+        chosen = self.label if label == "" else label
+        return case(model, table.rows, target=self.ask or None, label=chosen, ids=table.ids, seed=self.seed)
 
     def options(self, method: Method) -> dict[str, Any]:
-        """The method's options; a background also fills what is taken away, unless ``remove`` says otherwise."""
+        """The method's options; a background also fills removed features, unless ``remove`` says otherwise."""
         from assay.cli.options import parsed
 
-        background = self.other(self.background)
+        background = self.other_rows(self.background)
         options = parsed(method, self.option, background)
         if background is not None:
             from assay.cases.removals import Marginal
@@ -139,7 +139,7 @@ class Wanted:
 
 
 def method_of(verb: str, name: str) -> Method:
-    """The method of this name, all being loaded."""
+    """The method of this name."""
     from assay.cli.catalogue import methods
     from assay.nouns.catalogue import find
 
@@ -148,19 +148,21 @@ def method_of(verb: str, name: str) -> Method:
 
 
 def recipe_of(method: Method, place: str) -> Recipe:
-    """The recipe that a method trains by, from FILE.py:FUNCTION."""
-    from assay.model.files.user_code import recipe_from
+    """The recipe that a method trains with, from FILE.py:FUNCTION."""
+    from assay.model.files.user_code import load_recipe
 
     if not place:
         raise InputError(
             f"{method.verb} {method.name} needs to know how to train: --recipe FILE.py:FUNCTION, returning "
             f"assay.Recipe(fit, x, y)."
         )
-    return recipe_from(place)
+    return load_recipe(place)
 
 
-def explanation_of(wanted: Wanted, case: Case, saved: Path | None, of: str, of_option: tuple[str, ...]) -> Explanation:
-    """The explanation in a file, or made now by the method ``of``."""
+def explanation_of(
+    request: Request, case: Case, saved: Path | None, of: str, of_option: tuple[str, ...]
+) -> Explanation:
+    """The explanation in a file, or computed now by the method ``of``."""
     from assay.nouns.records.store import load
     from assay.nouns.results.result import Explanation
 
@@ -172,5 +174,5 @@ def explanation_of(wanted: Wanted, case: Case, saved: Path | None, of: str, of_o
             raise InputError(f"{saved} holds a {type(found).__name__}, not an explanation.")
         return found
     method = method_of("explain", of)
-    made: Explanation = method.call(case, **replace(wanted, option=of_option).options(method))
-    return made
+    explanation: Explanation = method.call(case, **replace(request, option=of_option).options(method))
+    return explanation

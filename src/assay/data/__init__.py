@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data that ships with the package: German credit (UCI, CC BY 4.0)."""
+"""Data that ships with the package: German credit (UCI, CC BY 4.0) and the measured table of axioms."""
 
 from importlib.resources import files
 
@@ -70,11 +70,11 @@ MEANINGS = {
     "foreign_worker": {"A201": "yes", "A202": "no"},
     "credit": {"1": "good", "2": "bad"},
 }
-"""Words for the codes of the file, as its documentation has them; its coding of sex is known to be unreliable."""
+"""Meaning of each code according to the file's documentation; its coding of sex is known to be unreliable."""
 
 
 def german_credit() -> dict[str, list[str] | list[int]]:
-    """The 1,000 applications as columns, codes replaced by words, numbers as numbers; the last column is the label."""
+    """Load the 1,000 applications as columns with codes replaced by their meaning; the last column is the label."""
     lines = (files("assay.data") / "german.data").read_text(encoding="utf-8").split("\n")
     cells = [line.split() for line in lines if line.strip()]
     table: dict[str, list[str] | list[int]] = {}

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two audits of real models, ready to run: German credit, and ImageNet photographs."""
+"""Demonstration audits of two real models: a German credit classifier and an ImageNet classifier."""

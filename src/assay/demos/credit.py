@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""German credit: a gradient-boosted Pipeline trained now, audited, mended and audited again."""
+"""The German credit demo: a gradient-boosted pipeline is trained, audited, repaired and audited again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder
 from assay import explain
 from assay.auditing.audit import audit
 from assay.auditing.run import Run
-from assay.auditing.work import Tell, silent
+from assay.auditing.steps.execution import Progress, no_progress
 from assay.basics.optional import need
 from assay.basics.seed import Seed
 from assay.cases.case import case
@@ -26,24 +26,26 @@ from assay.nouns.inputs.recipe import Recipe
 from assay.nouns.records.record import Reason, Reasons
 
 GROUP = 100
-"""Rows of each comparison group that stand for it."""
+"""Number of rows drawn from each comparison group."""
 
 
-def credit(*, out: str | Path | None = None, profile: str = "quick", seed: int = 0, tell: Tell = silent) -> Run:
-    """Train on 700 applications, audit on the other 300."""
+def credit(
+    *, out: str | Path | None = None, profile: str = "quick", seed: int = 0, progress: Progress = no_progress
+) -> Run:
+    """Train a pipeline on 700 applications and audit it on the other 300."""
     pandas = need("pandas", extra="demo")
     frame = pandas.DataFrame(german_credit())
     label = frame.pop("credit")
     order = Seed(seed).child("credit", "split").generator().permutation(len(frame))
-    inside, outside = np.sort(order[:700]), np.sort(order[700:])
-    train, test = frame.iloc[inside], frame.iloc[outside]
-    recipe = Recipe(fit, train, label.iloc[inside], regularises=True)
-    model = sklearn(fit(train, label.iloc[inside], Seed(seed), 0.0), scores="probabilities", name="credit pipeline")
+    train_rows, test_rows = np.sort(order[:700]), np.sort(order[700:])
+    train, test = frame.iloc[train_rows], frame.iloc[test_rows]
+    recipe = Recipe(fit, train, label.iloc[train_rows], regularises=True)
+    model = sklearn(fit(train, label.iloc[train_rows], Seed(seed), 0.0), scores="probabilities", name="credit pipeline")
     return audit(
         model,
         test,
-        label.iloc[outside],
-        train=(train, label.iloc[inside]),
+        label.iloc[test_rows],
+        train=(train, label.iloc[train_rows]),
         sensitive={
             "sex as coded": test["status_sex"].str.split(",").str[0],
             "age": np.where(test["age"] <= 25, "25 or younger", "older"),
@@ -55,12 +57,12 @@ def credit(*, out: str | Path | None = None, profile: str = "quick", seed: int =
         seed=seed,
         title="German credit: who gets a loan, and why",
         out=out,
-        tell=tell,
+        progress=progress,
     )
 
 
 def fit(x: Any, y: Any, seed: Seed, strength: float) -> Pipeline:
-    """One-hot columns of text, then 300 boosted trees; strength 1 keeps a tenth of them, shallow and slow-learning."""
+    """Fit a pipeline: one-hot encoding of text columns, then 300 boosted trees; 30 shallow trees at strength 1."""
     text = [name for name in x.columns if not np.issubdtype(np.asarray(x[name]).dtype, np.number)]
     encoder = ColumnTransformer([("text", OneHotEncoder(handle_unknown="ignore"), text)], remainder="passthrough")
     trees = GradientBoostingClassifier(
@@ -74,9 +76,9 @@ def fit(x: Any, y: Any, seed: Seed, strength: float) -> Pipeline:
 
 
 def refusal_reasons(model: Model, train: Any, test: Any, seed: int) -> tuple[Reasons, ...]:
-    """Why the application refused with most confidence was refused, against the approved and against all."""
-    everyone = case(model, train, target="probability", label="good", seed=seed)
-    approved = everyone.output > 0.5
+    """Reasons why the most confidently refused application was refused, compared with approved and with all rows."""
+    all_rows = case(model, train, target="probability", label="good", seed=seed)
+    approved = all_rows.output > 0.5
     applicants = case(model, test, target="probability", label="good", seed=seed)
     refused = int(np.argmin(applicants.output))
     one = case(
@@ -88,12 +90,12 @@ def refusal_reasons(model: Model, train: Any, test: Any, seed: int) -> tuple[Rea
         seed=seed,
     )
     return tuple(
-        _table(one, group, name, seed)
+        _reasons(one, group, name, seed)
         for name, group in (("approved applicants", train[approved]), ("all applicants", train))
     )
 
 
-def _table(one: Any, group: Any, name: str, seed: int) -> Reasons:
+def _reasons(one: Any, group: Any, name: str, seed: int) -> Reasons:
     chosen = (
         Seed(seed).child("credit", "group", name).generator().choice(len(group), min(GROUP, len(group)), replace=False)
     )
@@ -102,7 +104,7 @@ def _table(one: Any, group: Any, name: str, seed: int) -> Reasons:
     lines = tuple(
         Reason(
             part=e.features.names[i],
-            shown=e.shown[0][i],
+            shown=e.part_texts[0][i],
             effect=float(e.values[0, i]),
             low=float(e.extra["low"][0, i]),
             high=float(e.extra["high"][0, i]),

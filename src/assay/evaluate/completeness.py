@@ -6,29 +6,45 @@ import numpy as np
 from assay.cases.case import Case
 from assay.engine.cost import free
 from assay.engine.declare import scorer
+from assay.nouns.catalogue import Check
 from assay.nouns.results.result import Estimate, Explanation
 
 ROUNDING = 1e-6
-"""Share of the target's size below which a rise cannot be told from rounding in float32."""
+"""Share of the target's size up to which a change in output is rounding in float32."""
 
 
-@scorer(source="sundararajan2017", better="lower", cost=free)
+@scorer(
+    source="sundararajan2017",
+    better="lower",
+    cost=free,
+    checks=(
+        Check(
+            "EXP101",
+            "Do the values add up to the change in output that they claim to distribute?",
+            "Raise the steps or the budget, or use a method whose values add up exactly.",
+            0.05,
+            "at most",
+            claim="leaves {estimate:.1%} of the change in output unexplained",
+            reads="relative",
+        ),
+    ),
+)
 def completeness(explanation: Explanation, case: Case) -> Estimate:
-    """How much of the target's rise over its base the values leave unexplained.
+    """Absolute gap between the sum of the values and the change in output that they distribute.
 
-    |Σφ − (f(x) − base)| in units of the target, 0 is best; extra["relative"] is its share of |f(x) − base|, undefined
-    where the target does not rise by more than a millionth of its size, which is rounding. Undefined where the
-    explanation has no base (gradients, RISE): such values are not meant to add up. Costs no model call. A complete
-    explanation need not be faithful: its values may be shuffled.
+    |Σφ − (f(x) − base)| in units of the target, 0 is best. extra["relative"] is the gap divided by |f(x) − base|,
+    undefined where that change is at most a millionth of the target's size, which is rounding. Undefined where the
+    explanation has no base value (gradients, RISE): such values need not add up. Needs no model evaluations. A complete
+    explanation need not be faithful: shuffled values are still complete.
 
-    quantus.Completeness differs: exact equality of floating-point numbers, after normalising the values.
+    quantus.Completeness differs: it tests exact equality of floating-point numbers, after normalising the values.
 
     >>> from assay import examples, explain
     >>> case = examples.linear((2.0, -1.0))
     >>> completeness(explain.integrated_gradients(case), case).values.round(9)
     array([0.])
     """
-    gap, rise = np.abs(explanation.residual), np.abs(explanation.output - explanation.base)
+    gap, change = np.abs(explanation.residual), np.abs(explanation.output - explanation.base)
     size = np.maximum(np.abs(explanation.output), np.abs(explanation.base))
-    relative = np.divide(gap, rise, out=np.full(gap.shape, np.nan), where=rise > ROUNDING * size)
+    relative = np.divide(gap, change, out=np.full(gap.shape, np.nan), where=change > ROUNDING * size)
     return Estimate(gap, extra={"relative": relative})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How soon the decision flips."""
+"""Share of features removed until the predicted class changes."""
 
 import numpy as np
 
@@ -13,16 +13,17 @@ from assay.nouns.results.result import Estimate, Explanation
 
 @scorer(source="serrano2019", better="lower", needs={"classes"}, cost=curve())
 def decision_flip(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> Estimate:
-    """Share of the parts that must go, highest attribution first, until the model decides for another class, 0 … 1.
+    """Share of the features that must be removed, highest attribution first, until the predicted class changes, 0 … 1.
 
-    Of the class explained, where the model predicts it (NaN elsewhere): the share gone at the first point of the
-    deletion curve where it is predicted in less than half of the removal's fillings. 1 where that happens with the last
-    part only, or not at all: extra["flipped"] tells which (1 or 0). ``steps`` is the number of removals (0: one part at
-    a time), and so the finest share that can be told; ties fall in part order. Undefined where the explanation is.
+    It is the share removed at the first point of the deletion curve where the explained class is predicted in less than
+    half of the removal's fillings; NaN where the model does not predict that class at the row. 1 where this happens
+    only with the last feature, or never: extra["flipped"] is 1 or 0. ``steps`` is the number of removals (0: one
+    feature at a time) and so limits the resolution; ties are broken by feature order. Undefined where the explanation
+    has a NaN.
 
-    It asks for decisions, whatever the case's target, once for all explanations of the case that put parts in the same
-    order; the deletion curve of another target is a question of its own, since a game keeps one number a row. Serrano
-    and Smith remove attention weights and renormalise the others; here parts of the input go.
+    The evaluated target is the decision, whatever the target of the case; evaluations are shared by all explanations of
+    the case with the same ranking, but not with the deletion curve of another target. Serrano and Smith remove
+    attention weights and renormalise the others; here input features are removed.
 
     >>> from assay import Constant, case, explain, model
     >>> votes = case(model.function(lambda x: 1 / (1 + np.exp(4.5 - x @ (3.0, 2.0, 1.0))), gives="probabilities"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The deletion curve's area."""
+"""Area under the deletion curve."""
 
 import numpy as np
 
@@ -8,25 +8,43 @@ from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.removal.ordered_removal import ordered_curve
+from assay.engine.removal.ordered_removal import perturbation_curve
+from assay.nouns.catalogue import Check
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="samek2017", better="lower", claims={"ordered", "directed"}, cost=curve())
+@scorer(
+    source="samek2017",
+    better="lower",
+    claims={"ordered", "directed"},
+    cost=curve(),
+    checks=(
+        Check(
+            "EXP201",
+            "Does the ranking of the explanation beat a random ranking when its top features are removed first?",
+            "Use an explanation that beats a random ranking, or raise its budget; try another removal.",
+            0.2,
+            "at least",
+            claim="deletion score {estimate:.2f} (0 = random ranking, 1 = {top})",
+            is_normalised=True,
+            kind="faithful",
+        ),
+    ),
+)
 def deletion(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
-    """Area under the target as parts are removed, highest attribution first.
+    """Area under the target as features are removed, highest attribution first.
 
-    In units of the target: the trapezium rule over the share of parts removed, from none to all. ``steps`` is the
-    number of removals (0: one part at a time); ties fall in part order. With many parts choose ``steps`` near 30: each
-    costs one evaluation a row. Undefined where the explanation is.
+    In units of the target: the trapezium rule over the share of features removed, from none to all. ``steps`` is the
+    number of removals (0: one feature at a time); ties are broken by feature order. With many features choose ``steps``
+    near 30: each step costs one model evaluation per row. Undefined where the explanation has a NaN.
 
-    quantus.PixelFlipping differs: by default it returns the curve, starts after the first removal, and steps by
-    element.
+    quantus.PixelFlipping differs: by default it returns the curve, starts after the first removal, and removes single
+    elements.
 
     >>> from assay import examples, explain
-    >>> case = examples.additive((3.0, 1.0))            # v = 4, 1, 0 as parts go
+    >>> case = examples.additive((3.0, 1.0))            # v = 4, 1, 0
     >>> deletion(explain.integrated_gradients(case), case).values.round(3)
     array([1.5])
     """
-    gone, value = ordered_curve(explanation, case, remove, steps)
-    return np.asarray(np.trapezoid(value, gone, axis=1))
+    removed, value = perturbation_curve(explanation, case, remove, steps)
+    return np.asarray(np.trapezoid(value, removed, axis=1))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The effective heat ratio."""
+"""Effective heat ratio."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.types import Floats, Masks
 from assay.cases.case import Case
-from assay.engine.attributions.localisation import Mass, judged, located, weighed
+from assay.engine.attributions.localisation import Mass, align_with_mask, attribution_mass, score_rows
 from assay.engine.cost import free
 from assay.engine.declare import scorer
 from assay.nouns.results.result import Estimate, Explanation
@@ -18,17 +18,17 @@ from assay.nouns.results.result import Estimate, Explanation
 def effective_heat_ratio(
     explanation: Explanation, case: Case, *, inside: Any, quantiles: int = 10, sign: Mass = "positive"
 ) -> Estimate:
-    """The share of attribution that lies inside the mask, averaged over how much of the weak attribution is dropped.
+    """Share of the attribution that lies inside the mask, averaged over thresholds that exclude weak attributions.
 
-    Mean over the levels q = 0, 1/Q, …, (Q − 1)/Q of Σ_{inside, a ≥ t_q} a / Σ_{a ≥ t_q} a, 0 … 1, where t_q leaves the
-    ⌈(1 − q) n⌉ highest of n places and all that tie with the last; Q = ``quantiles``. The first level is
-    ``mass_accuracy``; later ones ask where the peaks are. a is the positive part of φ, or its size where ``sign`` is
-    "absolute". ``inside`` is a mask over parts (row, part), pixels (row, height, width) or elements (row, *shape): over
-    pixels a part's attribution is spread evenly over its pixels and channels are added up. Always beside the score:
-    extra["area"], the mask's share, and extra["centre"], what a bump over the middle gets. Undefined where the mask is
-    empty or everything, and where there is no mass.
+    Mean over the levels q = 0, 1/Q, …, (Q − 1)/Q of Σ_{inside, a ≥ t_q} a / Σ_{a ≥ t_q} a, 0 … 1, where t_q selects the
+    ⌈(1 − q) n⌉ highest of n positions and all that tie with the last; Q = ``quantiles``. The first level is
+    ``mass_accuracy``; later levels measure where the peaks are. a is the positive part of φ, or |φ| with ``sign``
+    "absolute". ``inside`` is a mask over features (row, part), pixels (row, height, width) or elements (row, *shape).
+    Over pixels a feature's attribution is spread evenly over its pixels, and channels are summed. extra["area"] is the
+    mask's share of the positions, extra["centre"] the score of the centre baseline (a Gaussian over the middle).
+    Undefined where the mask is empty or covers everything, and where there is no mass.
 
-    The paper's thresholds are quantiles of the map interpolated between values; these are values of the map.
+    The paper's thresholds are interpolated quantiles of the map; these are values of the map.
 
     >>> from assay import examples, explain
     >>> case = examples.additive((3.0, 1.0))            # ¾ of all, then all of the higher half
@@ -45,7 +45,7 @@ def effective_heat_ratio(
             return np.nan
         high = np.sort(heat)[::-1]
         counts = np.ceil((1 - np.arange(quantiles) / quantiles) * len(heat) - 1e-9).astype(np.int64)
-        above = [heat >= high[count - 1] for count in counts]
-        return float(np.mean([heat[top & inside].sum() / heat[top].sum() for top in above]))
+        selected = [heat >= high[count - 1] for count in counts]
+        return float(np.mean([heat[top & inside].sum() / heat[top].sum() for top in selected]))
 
-    return judged(located(explanation, inside, spread=True), ratio, weighed(sign))
+    return score_rows(align_with_mask(explanation, inside, spread=True), ratio, attribution_mass(sign))

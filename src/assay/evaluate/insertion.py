@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The insertion curve's area."""
+"""Area under the insertion curve."""
 
 import numpy as np
 
@@ -8,24 +8,43 @@ from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.removal.ordered_removal import ordered_curve
+from assay.engine.removal.ordered_removal import perturbation_curve
+from assay.nouns.catalogue import Check
 from assay.nouns.results.result import Explanation
 
 
-@scorer(source="petsiuk2018", better="higher", claims={"ordered", "directed"}, cost=curve(insert=True))
+@scorer(
+    source="petsiuk2018",
+    better="higher",
+    claims={"ordered", "directed"},
+    cost=curve(insert=True),
+    checks=(
+        Check(
+            "EXP202",
+            "Does the ranking of the explanation beat a random ranking when its top features are inserted first?",
+            "Use an explanation that beats a random ranking, or raise its budget; try another removal.",
+            0.2,
+            "at least",
+            claim="insertion score {estimate:.2f} (0 = random ranking, 1 = {top})",
+            is_normalised=True,
+            kind="faithful",
+        ),
+    ),
+)
 def insertion(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
-    """Area under the target as parts are put back, highest attribution first, starting from everything removed.
+    """Area under the target as features are inserted, highest attribution first, starting with all features removed.
 
-    In units of the target: the trapezium rule over the share of parts put back, from none to all. ``steps`` is the
-    number of steps (0: one part at a time); ties fall in part order. With many parts choose ``steps`` near 30.
-    Undefined where the explanation is. Deletion with the lowest attribution first asks the same coalitions.
+    In units of the target: the trapezium rule over the share of features inserted, from none to all. ``steps`` is the
+    number of insertions (0: one feature at a time); ties are broken by feature order. With many features choose
+    ``steps`` near 30. Undefined where the explanation has a NaN. Deletion with the lowest attribution first evaluates
+    the same coalitions.
 
     The paper starts from a blurred image, remove=Blur(…), and averages probabilities; many ports start from zeros.
 
     >>> from assay import examples, explain
-    >>> case = examples.additive((3.0, 1.0))            # v = 0, 3, 4 as parts come
+    >>> case = examples.additive((3.0, 1.0))            # v = 0, 3, 4
     >>> insertion(explain.integrated_gradients(case), case).values.round(3)
     array([2.5])
     """
-    put_back, value = ordered_curve(explanation, case, remove, steps, insert=True)
-    return np.asarray(np.trapezoid(value, put_back, axis=1))
+    inserted, value = perturbation_curve(explanation, case, remove, steps, insert=True)
+    return np.asarray(np.trapezoid(value, inserted, axis=1))

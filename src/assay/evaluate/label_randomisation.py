@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data randomisation test."""
+"""Data randomisation test."""
 
 import numpy as np
 
@@ -7,46 +7,47 @@ from assay.basics.errors import InputError
 from assay.basics.types import PerPart
 from assay.cases.case import Case
 from assay.engine.declare import scorer
-from assay.engine.neighbourhoods.neighbourhood import named, recomputed
-from assay.engine.retraining.label_randomisation import asked_of, relabelled, relabelled_cost
-from assay.engine.retraining.randomised_weights import likeness
+from assay.engine.neighbourhoods.neighbourhood import explanation_key, recompute_values
+from assay.engine.retraining.label_randomisation import label_randomisation_cost, train_on_random_labels, with_model
+from assay.engine.retraining.randomised_weights import rank_correlations
 from assay.nouns.inputs.recipe import Recipe
 from assay.nouns.results.result import Estimate, Explanation, Note
 
 
-@scorer(source="adebayo2018", better="lower", cost=relabelled_cost)
+@scorer(source="adebayo2018", better="lower", cost=label_randomisation_cost)
 def label_randomisation(
     explanation: Explanation, case: Case, *, recipe: Recipe, refits: int = 1, absolute: bool = True
 ) -> Estimate:
-    """How alike the explanation stays, in rank, when the model is trained again on permuted labels.
+    """Rank correlation of the explanation with that of a model retrained on permuted labels.
 
-    Spearman correlation over parts, −1 … 1, between the explanation and the same one, for the same label, of a model
-    trained by ``recipe`` on the same rows with the labels in random order; near 0 it depends on what labels teach, near
-    1 it shows the data or the architecture. The mean over ``refits`` (``stderr`` over them), of magnitudes |φ| if
-    ``absolute``, else of signed values; extra["signed"] and extra["absolute"] tell both. It works for any model that
-    can be trained again, trees included. Parts a row lacks do not count. Undefined where either explanation is
+    Spearman correlation over features, −1 … 1, with the same explanation, for the same label, of a model trained by
+    ``recipe`` on the same rows with permuted labels. Near 0 the explanation depends on what the labels teach; near 1 it
+    reflects the data or the architecture. The score is the mean over ``refits`` (``stderr`` over them), of magnitudes
+    |φ| if ``absolute``, else of signed values; extra["signed"] and extra["absolute"] have both. It works for any model
+    that can be retrained, trees included. Features that a row lacks are excluded. Undefined where either explanation is
     constant.
 
-    extra["learnt"] is the refit's accuracy on its own permuted labels (R² of a regression; NaN where rows carry inputs
-    along): near chance it has learnt nothing, and this is a test of an untrained model. A refit is trained once a case.
+    extra["refit_accuracy"] is the refit's accuracy on its own permuted labels (R² of a regression; NaN if the rows have
+    further inputs). Near chance the refit has learnt nothing, and the score tests an untrained model. Each refit is
+    trained once per case.
     """
     if refits < 1:
-        raise InputError(f"refits={refits}; the model is trained again at least once.")
-    alike, learnt = [], []
+        raise InputError(f"refits={refits}; at least 1 is needed.")
+    correlations, accuracies = [], []
     for number in range(refits):
-        refit = relabelled(case, recipe, number)
-        other = asked_of(case, refit.model)
+        refit = train_on_random_labels(case, recipe, number)
+        other = with_model(case, refit.model)
 
-        def again(other: Case = other) -> PerPart:
-            return recomputed(explanation, other)
+        def explain(other: Case = other) -> PerPart:
+            return recompute_values(explanation, other)
 
-        after = case.explanation_cache.once(("relabelled", named(explanation), recipe, number), again)
-        alike.append(likeness(explanation.values, after, case))
-        learnt.append(refit.learnt)
-    signed, magnitude = (np.stack([one[kind] for one in alike]) for kind in ("signed", "absolute"))
+        after = case.explanation_cache.get(("relabelled", explanation_key(explanation), recipe, number), explain)
+        correlations.append(rank_correlations(explanation.values, after, case))
+        accuracies.append(refit.training_accuracy)
+    signed, magnitude = (np.stack([one[kind] for one in correlations]) for kind in ("signed", "absolute"))
     chosen = magnitude if absolute else signed
     stderr = chosen.std(axis=0, ddof=1) / np.sqrt(refits) if refits > 1 else None
-    known = np.full(len(case), np.mean(learnt))
-    told = f"refits know {np.mean(learnt):.3g} of their permuted labels (accuracy, or R²)"
-    extra = {"signed": signed.mean(axis=0), "absolute": magnitude.mean(axis=0), "learnt": known}
-    return Estimate(chosen.mean(axis=0), stderr, notes=(Note("permuted labels", told),), extra=extra)
+    accuracy = np.full(len(case), np.mean(accuracies))
+    text = f"accuracy (or R²) of the refits on their permuted labels: {np.mean(accuracies):.3g}"
+    extra = {"signed": signed.mean(axis=0), "absolute": magnitude.mean(axis=0), "refit_accuracy": accuracy}
+    return Estimate(chosen.mean(axis=0), stderr, notes=(Note("permuted labels", text),), extra=extra)

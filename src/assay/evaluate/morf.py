@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Most relevant first."""
+"""Most relevant first (MoRF)."""
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.removal.ordered_removal import mean_of_points, ordered_curve
+from assay.engine.removal.ordered_removal import mean_of_points, perturbation_curve
 from assay.nouns.results.result import Explanation
 
 
 @scorer(source="samek2017", better="lower", claims={"ordered", "directed"}, cost=curve())
 def morf(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
-    """Mean of the target over the points of the curve that removes the most relevant parts first.
+    """Mean of the target over the points of the curve that removes the most relevant features first.
 
-    1/(L + 1) Σ_{k=0…L} f(x without the first k of L removals), in units of the target: the intact input and the empty
-    one count as one point each. ``steps`` is L (0: one part at a time); ties fall in part order. Undefined where the
-    explanation is. ``deletion`` is the area under the same curve, ``aopc`` is f(x) less this mean; both are free after
-    it.
+    1/(L + 1) Σ_{k=0…L} f(x without the first k of L removals), in units of the target; the original input and the input
+    without features are one point each. ``steps`` is L (0: one feature at a time); ties are broken by feature order.
+    Undefined where the explanation has a NaN. ``deletion`` is the area under the same curve, ``aopc`` is f(x) minus
+    this mean; neither needs further model evaluations.
 
-    quantus.PixelFlipping returns the curve from the first removal on: its mean leaves the intact input out.
+    quantus.PixelFlipping returns the curve from the first removal on: its mean leaves the original input out.
 
     >>> from assay import examples, explain
-    >>> case = examples.additive((3.0, 1.0))            # v = 4, 1, 0 as parts go
+    >>> case = examples.additive((3.0, 1.0))            # v = 4, 1, 0
     >>> morf(explain.integrated_gradients(case), case).values.round(3)
     array([1.667])
     """
-    return mean_of_points(*ordered_curve(explanation, case, remove, steps))
+    return mean_of_points(*perturbation_curve(explanation, case, remove, steps))

@@ -6,7 +6,7 @@ from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.cost import beginning
 from assay.engine.declare import scorer
-from assay.engine.removal.ordered_removal import mean_of_points, ordered_start
+from assay.engine.removal.ordered_removal import mean_of_points, perturbation_curve_start
 from assay.nouns.results.result import Explanation
 
 
@@ -14,19 +14,20 @@ from assay.nouns.results.result import Explanation
 def region_perturbation(
     explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), regions: int = 100
 ) -> PerRow:
-    """How far the target falls, on average, as the first regions are removed, highest attribution first.
+    """Mean drop in the target as the first regions are removed, highest attribution first.
 
-    1/(L + 1) Σ_{k=0…L} f(x) − f(x without the k highest parts), L = ``regions`` or as many parts as there are, one part
-    a step, in units of the target. The parts are the regions: assay.grid((c, h, w), 9) cuts the paper's 9 × 9 pixels.
-    Ties fall in part order. Undefined where the explanation is. With as many regions as parts it is ``aopc``; its
-    points are points of the deletion curve with one part a step, and free after it.
+    1/(L + 1) Σ_{k=0…L} f(x) − f(x without the k highest features), in units of the target. L is ``regions``, at most
+    the number of features; one feature is removed per step. The features are the regions: assay.grid((c, h, w), 9)
+    gives the paper's 9 × 9 pixels. Ties are broken by feature order. Undefined where the explanation has a NaN. With as
+    many regions as features it is ``aopc``. Its points are points of the deletion curve with one feature per step and
+    need no further model evaluations after it.
 
-    The paper fills regions with uniform noise. quantus.RegionPerturbation returns the falls, which are high for good
+    The paper replaces regions by uniform noise. quantus.RegionPerturbation returns the drops, which are high for good
     explanations, and declares that lower is better.
 
     >>> from assay import examples, explain
-    >>> case = examples.additive((3.0, 1.0, 1.0))       # falls by 0, 3
+    >>> case = examples.additive((3.0, 1.0, 1.0))       # drops 0, 3
     >>> region_perturbation(explain.integrated_gradients(case), case, regions=1).values.round(3)
     array([1.5])
     """
-    return case.output - mean_of_points(*ordered_start(explanation, case, remove, regions))
+    return case.output - mean_of_points(*perturbation_curve_start(explanation, case, remove, regions))

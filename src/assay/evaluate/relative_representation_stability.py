@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Relative representation stability."""
+"""Relative representation stability (RRS)."""
 
 from dataclasses import replace
 
@@ -7,26 +7,26 @@ from assay.basics.types import Array, Floats, PerRow
 from assay.cases.case import Case
 from assay.engine.cost import CostFunction, Given
 from assay.engine.declare import scorer
-from assay.engine.gradients.activation_maps import units_layer
-from assay.engine.neighbourhoods.neighbourhood import classifies, explained_near, looked_at_labels
-from assay.engine.neighbourhoods.relative_stability import relative_stability, relative_to
+from assay.engine.gradients.activation_maps import find_units_layer
+from assay.engine.neighbourhoods.neighbourhood import is_classifier, neighbourhood_cost, prediction_passes
+from assay.engine.neighbourhoods.relative_stability import relative_change, relative_stability
 from assay.engine.search.ball import Ball
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate, Explanation
 
 
-def _priced() -> CostFunction:
-    """The layer at each draw and at the rows themselves, and one pass of one row where it must be found."""
+def _activation_cost() -> CostFunction:
+    """Cost of the activations at each draw and at the rows, and of one pass of one row where the layer is searched."""
 
-    def priced(case: Case, o: Given, again: Cost) -> Cost:
-        near = explained_near(lambda case, o: 1 + looked_at_labels(case, o))(case, o, again)
-        return near + Cost(case.model.passes * (len(case) + (o.layer is None)))
+    def count(case: Case, o: Given, again: Cost) -> Cost:
+        near = neighbourhood_cost(lambda case, o: 1 + prediction_passes(case, o))(case, o, again)
+        return near + Cost(case.model.passes_per_row * (len(case) + (o.layer is None)))
 
-    return priced
+    return count
 
 
-@scorer(source="agarwal2022", better="lower", needs={"net", "numbers"}, cost=_priced())
+@scorer(source="agarwal2022", better="lower", needs={"net", "numbers"}, cost=_activation_cost())
 def relative_representation_stability(
     explanation: Explanation,
     case: Case,
@@ -37,31 +37,32 @@ def relative_representation_stability(
     share: float = 0.01,
     floor: float = 1e-6,
 ) -> Estimate:
-    """The largest relative change of the explanation for a relative change of a hidden layer, among small moves.
+    """Largest relative change of the explanation per relative change of a hidden layer, under small perturbations.
 
     RRS = max_δ ‖(φ(x + δ) − φ(x)) / φ(x)‖ / max(‖(a(x + δ) − a(x)) / a(x)‖, ``floor``), a being the activations of
-    ``layer`` (its dotted name; None: the last that gives maps, else the last hidden one, told in a note); 0 … ∞, 0 is
-    best. Parts and units below ``share`` of their row's largest magnitude are left out, and draws at which another
-    class is predicted (extra["flipped"]); extra["floored"] counts the draws that met ``floor``. Undefined where no draw
-    is left, or where φ or a is 0. Draws are those of ``max_sensitivity``; prediction and layer there are asked beside.
+    ``layer`` (a dotted name; None: the last layer with activation maps, else the last hidden one, named in a note);
+    0 … ∞, 0 is best. Features and units below ``share`` of their row's largest magnitude are excluded, and draws that
+    predict another class (extra["flipped"]); extra["floored"] counts the draws where ``floor`` applied. Undefined where
+    no draw is left, or where φ or a is 0. Perturbations are those of ``max_sensitivity``; only their predictions and
+    activations need further model evaluations.
 
-    Quantus takes all layers together unless told, puts 1e-6 for activations of 0 and for φ = 0, and gives NaN for a row
+    Quantus takes all layers together by default, replaces activations of 0 and φ = 0 by 1e-6, and gives NaN for a row
     with one flipped draw.
     """
-    place, notes = case.explanation_cache.kept(("layer", layer), lambda: units_layer(case, layer))
+    name, notes = case.explanation_cache.get_object(("layer", layer), lambda: find_units_layer(case, layer))
 
     def activation(key: object, at: Case) -> Floats:
-        def asked() -> Floats:
-            return to_floats(at.from_layer(place).rows.x).reshape(len(case), -1).copy()
+        def evaluate() -> Floats:
+            return to_floats(at.from_layer(name).rows.x).reshape(len(case), -1).copy()
 
-        return case.explanation_cache.once(("activations", place, key), asked)
+        return case.explanation_cache.get(("activations", name, key), evaluate)
 
-    relative = relative_to(activation("here", case), share)
+    relative = relative_change(activation("here", case), share)
 
     def change(draw: int, x: Array, outputs: Floats) -> PerRow:
         return relative(activation((ball, draw), case.at(x)))
 
-    found = relative_stability(
-        explanation, case, ball, draws, change, share=share, floor=floor, looked=classifies(case)
+    estimate = relative_stability(
+        explanation, case, ball, draws, change, share=share, floor=floor, needs_outputs=is_classifier(case)
     )
-    return replace(found, notes=notes)
+    return replace(estimate, notes=notes)

@@ -8,7 +8,7 @@ from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.removal.ordered_removal import ordered_curve
+from assay.engine.removal.ordered_removal import perturbation_curve
 from assay.nouns.results.result import Explanation
 
 
@@ -16,20 +16,20 @@ from assay.nouns.results.result import Explanation
 def selectivity(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
     """Area under the target from the first removal to the last, highest attribution first.
 
-    The trapezium rule over the removals alone, divided by their width, so in units of the target: unlike ``deletion``
-    the intact input, alike for all explanations, does not count. The target without anything where one removal takes
-    all. ``steps`` is the number of removals (0: one part at a time); ties fall in part order. Undefined where the
-    explanation is. Free after ``deletion``.
+    The trapezium rule over the removals alone, divided by their width, so in units of the target. Unlike ``deletion``
+    it excludes the original input, which is the same for all explanations. If one removal takes all features, it is the
+    target without features. ``steps`` is the number of removals (0: one feature at a time); ties are broken by feature
+    order. Undefined where the explanation has a NaN. Needs no further model evaluations after ``deletion``.
 
-    quantus.Selectivity returns the curve of the removals; its area, a step being 1 wide, is this times the number of
-    removals less one.
+    quantus.Selectivity returns the curve of the removals; its area, with steps of width 1, is this times the number of
+    removals minus one.
 
     >>> from assay import examples, explain
-    >>> case = examples.additive((3.0, 1.0, 1.0))       # v = 5, then 2, 1, 0 as parts go
+    >>> case = examples.additive((3.0, 1.0, 1.0))       # v = 5, then 2, 1, 0
     >>> selectivity(explain.integrated_gradients(case), case).values.round(3)
     array([1.])
     """
-    gone, value = ordered_curve(explanation, case, remove, steps)
-    gone, value = gone[:, 1:], value[:, 1:]
-    width = gone[:, -1] - gone[:, 0]
-    return np.divide(np.trapezoid(value, gone, axis=1), width, out=value[:, 0].copy(), where=width > 0)
+    removed, value = perturbation_curve(explanation, case, remove, steps)
+    removed, value = removed[:, 1:], value[:, 1:]
+    width = removed[:, -1] - removed[:, 0]
+    return np.divide(np.trapezoid(value, removed, axis=1), width, out=value[:, 0].copy(), where=width > 0)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sufficiency: what is lost when only the top parts stay."""
+"""Sufficiency: the drop in the target with only the top features."""
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Removal
 from assay.engine.cost import shares
 from assay.engine.declare import scorer
-from assay.engine.removal.ordered_removal import ordered_points
+from assay.engine.removal.ordered_removal import perturbation_points
 from assay.nouns.results.result import Explanation
 
 
@@ -18,19 +18,19 @@ def sufficiency(
     remove: Removal = Constant(0.0),
     shares: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 0.5),
 ) -> PerRow:
-    """How far the target falls, on average, when only the parts of highest attribution stay.
+    """Mean drop in the target when only the features of highest attribution are kept.
 
-    Mean over the shares q of f(x) − v(the ⌈q · n⌉ highest parts alone), in units of the target; 0 where they alone give
-    the whole target, negative where they give more. With few parts several shares name the same parts and so weigh
-    more. Undefined where the explanation is. These are points of the insertion curve with one part a step, and free
-    after it.
+    Mean over the shares q of f(x) − v(the ⌈q · n⌉ highest features alone), in units of the target; 0 where they alone
+    give the whole target, negative where they give more. With few features several shares select the same features,
+    which then weigh more. Undefined where the explanation has a NaN. These are points of the insertion curve with one
+    feature per step and need no further model evaluations after it.
 
-    quantus.Sufficiency is another thing: the chance that inputs with similar explanations share a label.
+    quantus.Sufficiency is another quantity: the probability that inputs with similar explanations share a label.
 
     >>> from assay import examples, explain
-    >>> case = examples.additive((3.0, 1.0))            # the higher part alone gives 3 of 4
+    >>> case = examples.additive((3.0, 1.0))            # the higher feature alone gives 3 of 4
     >>> sufficiency(explain.integrated_gradients(case), case).values.round(3)
     array([1.])
     """
-    alone = ordered_points(explanation, case, remove, shares, insert=True)
+    alone = perturbation_points(explanation, case, remove, shares, insert=True)
     return case.output - alone.mean(axis=1)

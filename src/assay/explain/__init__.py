@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Explanations: functions of a case that say how much each part matters."""
+"""Explanation methods: functions of a case that compute one value per row and feature."""
 
 from assay.explain.aggregate import aggregate as aggregate
 from assay.explain.ale import ale as ale

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attention-aware layer-wise relevance propagation."""
+"""AttnLRP: layer-wise relevance propagation for transformers."""
 
 from dataclasses import replace
 
 from assay.cases.case import Case
 from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.gradients.backward_pass import at_the_net, leftover, returned
+from assay.engine.gradients.backward_pass import at_net_input, propagate_backward, relevance_balance
 from assay.nouns.results.result import Estimate
 
 
@@ -16,20 +16,22 @@ from assay.nouns.results.result import Estimate
     cost=per_row(lambda o: 1, lambda o: 1),
 )
 def attn_lrp(case: Case, *, epsilon: float = 1e-6) -> Estimate:
-    """Send the target back through a transformer so that attention gets its due.
+    """Relevance of the target propagated back through a transformer, with rules for attention and normalisation.
 
-    AttnLRP: weighted sums by LRP-ε, the two factors of every product (queries and keys, attention and values, gates)
-    share relevance by halves, softmax passes its linear part at the point and absorbs the rest, norms count as scales,
-    activations pass relevance whole. Values are in units of the target; Σ values + extra["absorbed"] = target, and
-    extra["conservation"] is what that leaves. The rules meet operations, not modules, so no family of models needs a
-    file of its own. LRP is reported to be patented: see docs/rules.md.
+    AttnLRP: weighted sums use LRP-ε, the two factors of every product (queries and keys, attention and values, gates)
+    get half of the relevance each, softmax passes its linear part at the point and absorbs the rest, norms are constant
+    scales, activations pass relevance unchanged. Values are in units of the target; Σ values + extra["absorbed"] =
+    target, and extra["conservation"] is the residual of this equation. The rules apply to operations, not modules, so
+    they work for any model family. LRP is reported to be patented: see docs/rules.md.
 
-    LXT patches the classes of some model families; it leaves the residual unchecked.
+    LXT patches the classes of some model families; it does not check the residual.
     """
-    from assay.model.rules.composites import composed
-    from assay.model.rules.relevance import Relevance
+    from assay.model.rules.composites import make_composite
+    from assay.model.rules.relevance import RelevanceRules
 
-    chosen = composed("epsilon", epsilon=epsilon, softmax="taylor")
-    assert chosen is not None
-    shares, absorbed = returned(case, at_the_net(case), lambda rows: Relevance("explain.attn_lrp", chosen, rows))
-    return replace(shares, extra=leftover(case, shares.values, absorbed))
+    composite = make_composite("epsilon", epsilon=epsilon, softmax="taylor")
+    assert composite is not None
+    shares, absorbed = propagate_backward(
+        case, at_net_input(case), lambda rows: RelevanceRules("explain.attn_lrp", composite, rows)
+    )
+    return replace(shares, extra=relevance_balance(case, shares.values, absorbed))

@@ -16,13 +16,13 @@ from assay.nouns.results.result import Estimate
     cost=of_influence(lambda o: BlurPath(o.sigma, o.steps)),
 )
 def blur_integrated_gradients(case: Case, *, sigma: float = 50.0, steps: int = 32) -> Estimate:
-    """Share out the target's rise from a blurred picture to the picture itself, along the path that clears it.
+    """Integrated gradients along the path from a blurred image to the image.
 
-    ∫₀¹ ∂f/∂z · dz/dα dα, where z(α) is the picture under Gaussian blur that narrows from ``sigma`` pixels to none, by
-    Gauss–Legendre quadrature with ``steps`` nodes; in units of the target. The start holds no detail finer than
-    ``sigma`` but keeps the colours, so nothing hangs on a choice of black. Channels are blurred one by one with
-    mirrored edges; dz/dα is exact. The residual is the quadrature's error.
+    ∫₀¹ ∂f/∂z · dz/dα dα, where z(α) is the image under a Gaussian blur that decreases from ``sigma`` pixels to 0, by
+    Gauss–Legendre quadrature with ``steps`` nodes; in units of the target. The baseline is the blurred image: it has no
+    detail finer than ``sigma`` but the image's colours, so no baseline colour must be chosen. Channels are blurred
+    separately with mirrored edges; dz/dα is exact. The residual is the quadrature's error.
 
-    The authors' code cuts the kernel off and takes differences of blurred pictures for dz/dα.
+    The authors' code truncates the kernel and takes differences of blurred images for dz/dα.
     """
     return influence(case, BlurPath(sigma, steps))

@@ -18,14 +18,14 @@ from assay.nouns.results.result import Estimate
     cost=of_influence(lambda o: Line(steps=o.steps)),
 )
 def conductance(case: Case, *, layer: str | None = None, start: Any = 0.0, steps: int = 32) -> Estimate:
-    """Share out the target's rise along the straight line from ``start`` to the input among a layer's units.
+    """Integrated gradients distributed over a layer's units: the target's change from ``start`` to the input.
 
-    ∫₀¹ ∂f/∂a · da/dα dα, by Gauss–Legendre quadrature with ``steps`` nodes: how much of the integrated gradients flows
-    through each unit of ``layer`` (its dotted name; ``None`` is the input, which gives integrated gradients), in units
-    of the target. da/dα is exact, taken in forward mode. Where all paths from input to output cross the layer the
-    values add up to f(x) − f(start), and the residual is the quadrature's error; beside a skip connection it is what
-    flows round the layer. Values are those of units, a channel's positions summed; ``map()`` keeps every position.
+    ∫₀¹ ∂f/∂a · da/dα dα, by Gauss–Legendre quadrature with ``steps`` nodes: the integrated gradients that pass through
+    each unit of ``layer`` (its dotted name; ``None`` is the input, which gives integrated gradients), in units of the
+    target. da/dα is exact, computed in forward mode. Where all connections from input to output cross the layer the
+    values add up to f(x) − f(start), and the residual is the quadrature's error; with a skip connection around the
+    layer the residual includes what passes through it. A channel's positions are summed; ``map()`` keeps them apart.
 
-    captum.LayerConductance takes differences of activations between nodes for da/dα, which needs more of them.
+    captum.LayerConductance takes differences of activations between nodes for da/dα, which needs more nodes.
     """
     return influence(case, Line(start, steps), layer=layer)

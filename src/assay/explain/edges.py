@@ -13,11 +13,11 @@ from assay.nouns.inputs.rows import to_floats
 
 @explainer(source="sobel1968", needs={"image"}, claims={"reference"}, cost=free)
 def edges(case: Case) -> Floats:
-    """How sharply the picture itself changes at a pixel; the model is not asked.
+    """The edge strength of the image at a pixel; the model is not evaluated.
 
     √(G_x² + G_y²) of the channels' mean under Sobel's 3 × 3 operator (weights 1 2 1), borders reflected; in input
-    units, never negative, shared equally by a pixel's channels. A reference: many explanations of images look like this
-    one and pass for evidence (Adebayo and others 2018). There is no base.
+    units, never negative, split equally over a pixel's channels. A reference without information on the model: many
+    explanations of images look like edges (Adebayo and others 2018). There is no base.
     """
     grey = to_floats(case.rows.x).mean(axis=1)
     down, across = (

@@ -6,27 +6,34 @@ from dataclasses import replace
 
 from assay.cases.case import Case
 from assay.engine.declare import explainer
-from assay.engine.gradients.activation_maps import gradient_weighed, of_maps, shown, sloped
-from assay.engine.gradients.backward_pass import rectified
+from assay.engine.gradients.activation_maps import (
+    compute_maps_and_gradient,
+    grad_cam_map,
+    layer_maps_cost,
+    upsample_to_input,
+)
+from assay.engine.gradients.backward_pass import modified_gradient
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate
 
 
 @explainer(
-    source="selvaraju2017", needs={"gradient", "net", "image"}, cost=of_maps(lambda case, o: 2, lambda case, o: 2)
+    source="selvaraju2017",
+    needs={"gradient", "net", "image"},
+    cost=layer_maps_cost(lambda case, o: 2, lambda case, o: 2),
 )
 def guided_grad_cam(
     case: Case, *, layer: str | None = None, signed: bool = False, allow: Sequence[str] = ()
 ) -> Estimate:
-    """Fine detail where the class is: guided backprop, element by element, times Grad-CAM enlarged to the input.
+    """Guided backprop multiplied, element by element, by Grad-CAM upsampled to the input.
 
-    Signed by guided backprop; in target units squared per input unit, so only places and signs mean anything. ``layer``
-    and ``signed`` are Grad-CAM's, ``allow`` is guided backprop's: steps other than rectifiers that may keep their own
-    derivative. What guided backprop draws hardly depends on the class; the map is what selects.
+    The sign is that of guided backprop; in target units squared per input unit, so only position and sign have a
+    meaning. ``layer`` and ``signed`` are Grad-CAM's, ``allow`` is guided backprop's: operations other than rectifiers
+    that keep their own derivative. Guided backprop hardly depends on the class; the Grad-CAM map does.
 
-    captum.GuidedGradCam enlarges by nearest neighbour unless told otherwise, and knows modules only.
+    captum.GuidedGradCam upsamples by nearest neighbour by default, and has rules for modules only.
     """
-    maps = sloped(case, layer)
-    where = shown(case, maps, gradient_weighed(maps), signed)
-    fine = to_floats(rectified(case, "explain.guided_grad_cam", guided=True, allow=allow).values)
-    return replace(where, values=fine * where.values * case.rows.shape[0])
+    maps = compute_maps_and_gradient(case, layer)
+    cam = upsample_to_input(case, maps, grad_cam_map(maps), signed)
+    fine = to_floats(modified_gradient(case, "explain.guided_grad_cam", guided=True, allow=allow).values)
+    return replace(cam, values=fine * cam.values * case.rows.shape[0])

@@ -11,8 +11,8 @@ from assay.engine.declare import explainer
 
 @explainer(source="assay2026", needs={"numbers"}, claims={"reference"}, cost=free)
 def input_itself(case: Case) -> Array:
-    """The size of the input, whatever the model: |x|, in input units; parts of several elements get the sum.
+    """The absolute value of the input, |x|, in input units; features of several elements get the sum.
 
-    A reference: an explanation that scores no better shows the input and not the model.
+    A reference that does not depend on the model: an explanation that scores no better shows the input.
     """
     return array_namespace(case.rows.x).abs(case.rows.x)

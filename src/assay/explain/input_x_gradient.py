@@ -16,10 +16,10 @@ from assay.engine.gradients.influence import influence
     cost=per_row(lambda o: 1, lambda o: 1),
 )
 def input_x_gradient(case: Case) -> Array:
-    """What each element would add if the target were the straight line that touches it at the input.
+    """The input times the target's gradient: each element's term in the linearised target.
 
     x · ∂f/∂x, in units of the target. For a linear f without intercept the values add up to f(x); in general they do
-    not, and there is no base. Depends on where the input's zero lies: shifting the input and undoing the shift inside
-    the model changes the values. An element that is 0 gets 0 whatever its gradient.
+    not, and there is no base. Depends on the input's zero point: shifting the input and undoing the shift inside the
+    model changes the values. An element that is 0 gets 0 whatever its gradient.
     """
     return case.rows.x * influence(case, Point()).values

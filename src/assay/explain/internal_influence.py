@@ -16,13 +16,13 @@ from assay.nouns.results.result import Estimate
     cost=of_influence(along=False),
 )
 def internal_influence(case: Case, *, layer: str | None = None, over: Distribution = Line()) -> Estimate:
-    """How fast the target moves when a unit moves, averaged over a distribution of inputs.
+    """The target's gradient with respect to a layer's units, averaged over a distribution of inputs.
 
     Σ w · ∂f/∂a(z) over the weighted points z of ``over``, where a are the activations of ``layer`` (its dotted name;
     ``None`` is the input): in target units per unit of activation. ``over`` is a Point, Line, Lines, Gaussian, Uniform,
-    BlurPath, Path or anything with ``nodes``. Values of a layer are those of its units, a channel's positions summed;
-    ``map()`` keeps every position. It shares nothing out, so there is no base.
+    BlurPath, Path or any object with ``nodes``. Values of a layer are those of its units, a channel's positions summed;
+    ``map()`` keeps every position. Values have no completeness, so there is no base.
 
-    captum.InternalInfluence agrees on a line of equal nodes; the paper's distribution may be any, as here.
+    captum.InternalInfluence agrees for a line with the same nodes; the paper allows any distribution, as here.
     """
     return influence(case, over, layer=layer, along=False)

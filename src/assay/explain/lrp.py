@@ -8,10 +8,10 @@ from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.engine.cost import per_row
 from assay.engine.declare import explainer
-from assay.engine.gradients.backward_pass import at_the_net, leftover, returned
+from assay.engine.gradients.backward_pass import at_net_input, propagate_backward, relevance_balance
 from assay.nouns.results.result import Estimate
 
-Named = Literal[
+CompositeName = Literal[
     "zero", "epsilon", "gamma", "alpha_beta", "z_plus", "flat", "w_square", "box",
     "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat", "epsilon_gamma_box",
 ]  # fmt: skip
@@ -25,7 +25,7 @@ Named = Literal[
 def lrp(
     case: Case,
     *,
-    composite: Named = "epsilon_plus",
+    composite: CompositeName = "epsilon_plus",
     epsilon: float = 1e-6,
     gamma: float = 0.25,
     alpha: float = 2.0,
@@ -33,28 +33,30 @@ def lrp(
     high: float | None = None,
     softmax: Literal["taylor", "constant"] = "taylor",
 ) -> Estimate:
-    """Send the target back through the net, split at every sum in proportion to what flowed in.
+    """Relevance of the target, propagated back and distributed at every sum in proportion to the inputs' contributions.
 
     At z = Σ a w + b the input a gets a w / z of z's relevance (zero); stabilised by ε·sign z (epsilon); with positive
-    contributions weighing 1 + ``gamma`` (gamma); with positive and negative ones apart, in the shares ``alpha`` and 1 −
-    ``alpha`` (alpha_beta; z_plus is ``alpha`` 1). In the first layer alone: alike (flat), as w² (w_square), or zᴮ for
-    inputs between ``low`` and ``high`` in the net's own units (box). Composites use epsilon for dense sums and, for
-    convolutions, z_plus (epsilon_plus), alpha 2 beta 1, or gamma. A batch norm is merged into the sum before it.
-    Activations pass relevance whole, products share it by halves, norms count as scales; softmax passes its linear part
-    (``taylor``) or nothing (``constant``). Values are in units of the target.
+    contributions weighted by 1 + ``gamma`` (gamma); with positive and negative contributions normalised separately, in
+    the shares ``alpha`` and 1 − ``alpha`` (alpha_beta; z_plus is ``alpha`` 1). In the first layer only: equal shares
+    (flat), in proportion to w² (w_square), or zᴮ for inputs between ``low`` and ``high`` in the net's own units (box).
+    Composites use epsilon for dense sums and, for convolutions, z_plus (epsilon_plus), alpha 2 beta 1, or gamma. A
+    batch norm is merged into the sum before it. Activations pass relevance unchanged, products give half to each
+    factor, norms are constant scales; softmax passes its linear part (``taylor``) or nothing (``constant``). Values are
+    in units of the target.
 
-    Σ values + extra["absorbed"] = target: biases, constants and ε absorb the rest, counted step by step;
-    extra["conservation"] is what that leaves, rounding unless a step was missed. A step without a rule (exp, a softmax
-    read as probability in a log) is refused by name. LRP is reported to be patented: see docs/rules.md.
+    Σ values + extra["absorbed"] = target: biases, constants and ε absorb the rest, counted per operation;
+    extra["conservation"] is the residual of this equation, rounding unless an operation was missed. An operation
+    without a rule (exp, a softmax read as probability in a log) is refused by name. LRP is reported to be patented: see
+    docs/rules.md.
 
-    zennit and captum attach to modules and double, leak or lose relevance at functional residuals, gates and norms.
+    zennit and captum attach to modules and double or lose relevance at functional residuals, gates and norms.
     """
-    from assay.model.rules.composites import composed
-    from assay.model.rules.relevance import Relevance
+    from assay.model.rules.composites import make_composite
+    from assay.model.rules.relevance import RelevanceRules
 
-    chosen = composed(composite, epsilon=epsilon, gamma=gamma, alpha=alpha, low=low, high=high, softmax=softmax)
-    if chosen is None:
+    rules = make_composite(composite, epsilon=epsilon, gamma=gamma, alpha=alpha, low=low, high=high, softmax=softmax)
+    if rules is None:
         raise InputError(f"composite={composite!r} needs low= and high=, the range of the net's own input.")
-    inner = at_the_net(case)
-    shares, absorbed = returned(case, inner, lambda rows: Relevance("explain.lrp", chosen, rows))
-    return replace(shares, extra=leftover(case, shares.values, absorbed))
+    inner = at_net_input(case)
+    shares, absorbed = propagate_backward(case, inner, lambda rows: RelevanceRules("explain.lrp", rules, rows))
+    return replace(shares, extra=relevance_balance(case, shares.values, absorbed))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chance, as a reference for scores."""
+"""A random explanation, as a reference for scores."""
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from assay.engine.declare import explainer
 
 @explainer(source="assay2026", claims={"reference"}, cost=free)
 def random(case: Case) -> Floats:
-    """Nothing: independent draws from the standard normal law, one for each part.
+    """Independent draws from the standard normal distribution, one per feature: a reference without information.
 
-    A reference: an explanation that scores no better than this one says nothing about the model. A row's draws follow
-    its id and the case's seed. Parts that a row lacks get 0; there is no base and no unit.
+    An explanation that scores no better than this one has no information on the model. A row's draws depend on its id
+    and the case's seed. Features that a row lacks get 0; there is no base and no unit.
     """
     parts = len(case.features)
     streams = [case.seed.child("random", name).generator() for name in case.rows.ids]

@@ -19,10 +19,10 @@ from assay.nouns.results.result import Estimate
     cost=per_row(lambda o: 1, lambda o: 1),
 )
 def saliency(case: Case, *, signed: bool = False) -> Estimate | Array:
-    """How fast the target moves when an element moves: |∂f/∂x|, in target units per input unit.
+    """The absolute gradient of the target with respect to the input: |∂f/∂x|, in target units per input unit.
 
-    ``signed=True`` gives ∂f/∂x itself, which is linear in f. Parts of several elements get the sum. Says nothing about
-    how much of the target an element accounts for, and is 0 wherever f is flat: ReLU(1 − x) at 2.
+    ``signed=True`` gives ∂f/∂x itself, which is linear in f. Features of several elements get the sum. It is a local
+    sensitivity, not a share of the target, and 0 wherever f is flat: ReLU(1 − x) at 2.
     """
-    slope = influence(case, Point()).values
-    return slope if signed else array_namespace(slope).abs(slope)
+    gradient = influence(case, Point()).values
+    return gradient if signed else array_namespace(gradient).abs(gradient)

@@ -7,16 +7,16 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.engine.declare import explainer
-from assay.engine.gradients.activation_maps import activated, counted, of_maps, shown
-from assay.engine.removal.channel_masking import most_active, scores
+from assay.engine.gradients.activation_maps import compute_maps, count_units, layer_maps_cost, upsample_to_input
+from assay.engine.removal.channel_masking import channel_weights, most_active_channels
 from assay.nouns.results.result import Estimate
 
 
 @explainer(
     source="wang2020",
     needs={"net", "image"},
-    cost=of_maps(
-        lambda case, o: 1 + min(counted(case, o.layer, maps=True), o.channels or 2**62),
+    cost=layer_maps_cost(
+        lambda case, o: 1 + min(count_units(case, o.layer, maps=True), o.channels or 2**62),
         lambda case, o: 0,
     ),
 )
@@ -28,21 +28,20 @@ def score_cam(
     start: Any = 0.0,
     channels: int | None = None,
 ) -> Estimate:
-    """Where a layer's channels are active, each weighted by the target of the input seen through it alone.
+    """The sum of a layer's channel activations, each weighted by the target of the input masked by its own map.
 
-    ReLU(Σ_k w_k A_k), w = softmax over channels of f(x ∘ H_k + start ∘ (1 − H_k)), where H_k is the map A_k enlarged to
-    the input and stretched to [0, 1], as in the paper. The paper's increase over f(start) gives the same softmax. So
-    values are in units of the activation, and the weights of a row add up to 1. A channel that is the same everywhere
-    shows no place and gets the weight 0. It needs no gradient, but one forward pass for each channel; ``channels``
-    keeps to those with the highest mean activation, each row its own. ``start`` (a number, a row, or a row each) fills
-    what is masked. ``layer``, the enlarging and ``extra["map"]`` are as for grad_cam.
+    ReLU(Σ_k w_k A_k), w = softmax over channels of f(x ∘ H_k + start ∘ (1 − H_k)), where H_k is the map A_k upsampled
+    to the input and rescaled to [0, 1], as in the paper. The paper's increase over f(start) gives the same softmax. So
+    values are in units of the activation, and the weights of a row add up to 1. A channel with a constant map selects
+    no position and gets the weight 0. It needs no gradient, but one forward pass per channel; ``channels`` limits them
+    to those with the highest mean activation in each row. ``start`` (a number, one row, or one row each) is the
+    baseline of masked positions. ``layer``, upsampling and ``extra["map"]`` are as for grad_cam.
 
-    The softmax depends on the scale of the target: ask for a probability and it is nearly even, for a logit and one
-    channel may take it all. The reference code uses the logit. The map itself is not stretched here.
+    The softmax depends on the scale of the target: for a probability the weights are nearly equal, for a logit one
+    channel may get almost all weight. The reference code uses the logit. The map itself is not rescaled here.
     """
-    maps = activated(case, layer)
-    chosen, notes = most_active(maps, channels)
-    weights = scores(case, maps, chosen, start)
+    maps = compute_maps(case, layer)
+    chosen, notes = most_active_channels(maps, channels)
+    weights = channel_weights(case, maps, chosen, start)
     active = np.take_along_axis(maps.activation, chosen[:, :, None, None], axis=1)
-    told = maps.telling(*notes)
-    return shown(case, told, np.einsum("rk,rkhw->rhw", weights, active), signed)
+    return upsample_to_input(case, maps.with_notes(*notes), np.einsum("rk,rkhw->rhw", weights, active), signed)

@@ -9,7 +9,7 @@ from assay.cases.case import Case
 from assay.engine.cost import per_row
 from assay.engine.declare import explainer
 from assay.engine.gradients.influence import influence
-from assay.engine.gradients.noise import around
+from assay.engine.gradients.noise import noisy_copies
 from assay.nouns.results.result import Estimate
 
 
@@ -20,19 +20,20 @@ from assay.nouns.results.result import Estimate
     cost=per_row(lambda o: o.draws, lambda o: o.draws),
 )
 def smooth_grad(case: Case, *, noise: float = 0.15, draws: int = 16, signed: bool = True) -> Estimate:
-    """How fast the target moves when an element moves, averaged over noisy copies of the input.
+    """The target's gradient with respect to the input, averaged over noisy copies of the input.
 
     The mean of ∂f/∂x over ``draws`` points x + σ·N(0, 1), in target units per input unit; signed, as in the paper. σ is
     the fraction ``noise`` of the row's own range, max − min over all its elements (the paper's noise level): meant for
-    images and other rows of one unit. In a table the widest column sets σ for all, so standardise the columns first. A
-    row whose elements are all equal gets no noise, and a note.
+    images and other rows of one unit. In a table the column with the widest range sets σ for all, so standardise the
+    columns first. A row whose elements are all equal gets no noise, and a note.
 
-    ``signed=False`` gives the size of the mean, not the mean of the sizes. ``stderr`` is that of the signed mean of a
-    part; it bounds the error of the size for single elements, and is left out for parts of several.
+    ``signed=False`` gives the absolute value of the mean, not the mean of absolute values. ``stderr`` is that of the
+    signed mean of a feature; it bounds the error of the absolute value for single elements, and is omitted for features
+    of several elements.
 
     captum.NoiseTunnel takes σ in input units, and over its Saliency averages absolute gradients.
     """
-    cloud, notes = around(case, noise, draws)
+    cloud, notes = noisy_copies(case, noise, draws)
     mean = replace(influence(case, cloud), notes=notes)
     if signed:
         return mean

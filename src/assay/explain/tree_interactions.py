@@ -15,19 +15,20 @@ from assay.nouns.results.result import Estimate
 
 @explainer(source="lundberg2020", needs={"trees"}, claims={"complete"}, cost=free)
 def tree_interactions(case: Case, *, background: Any = None) -> Estimate:
-    """Share out the target's rise among pairs of parts, and each part's pairs summed, exact for trees.
+    """Shapley interaction values of all pairs of features, exact for tree ensembles.
 
-    ``extra["interactions"]`` (row, part, part) is symmetric. Off the diagonal stands half the Shapley interaction
-    index, ½ Σ_S |S|! (n − |S| − 2)! / (n − 1)! · (v(S ∪ ij) − v(S ∪ i) − v(S ∪ j) + v(S)), on it what is left of a
-    part's Shapley value; ``values`` are the sums over the second part, that is the Shapley values. All in units of the
-    target, which must be a weighted sum of the trees' outputs; v and ``background`` are those of ``tree_shapley``.
+    ``extra["interactions"]`` (row, part, part) is symmetric. Off the diagonal is half the Shapley interaction index,
+    ½ Σ_S |S|! (n − |S| − 2)! / (n − 1)! · (v(S ∪ ij) − v(S ∪ i) − v(S ∪ j) + v(S)); on it the feature's main effect,
+    which is its Shapley value minus its row's other entries. ``values`` are the sums over the second feature: the
+    Shapley values. All in units of the target, which must be a weighted sum of the trees' outputs; v and ``background``
+    are those of ``tree_shapley``.
 
-    shap's interaction values of an interventional explainer are all 0; they exist here.
+    shap's interventional explainer returns 0 for all interaction values; here they are computed.
     """
     game = tree_game(case, background)
     if game is None:
-        told = NOT_LINEAR.format(target=case.target.name, name=case.model.name, gives=forest_of(case).gives)
-        raise CapabilityError(f"{told} explain.interactions takes any target.")
+        text = NOT_LINEAR.format(target=case.target.name, name=case.model.name, gives=forest_of(case).gives)
+        raise CapabilityError(f"{text} explain.interactions accepts any target.")
     values, pairs = game.shapley(), game.interactions() / 2
     part = np.arange(pairs.shape[1])
     pairs[:, part, part] = values - pairs.sum(axis=2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models: one noun, and a function for every kind of object that can become one."""
+"""The model noun, adapters for trained models of every library, and transformations of models."""
 
 from assay.model.adapters.boosters import catboost as catboost
 from assay.model.adapters.boosters import lightgbm as lightgbm
@@ -15,7 +15,7 @@ from assay.model.adapters.wrap import wrap as wrap
 from assay.model.model import Meter as Meter
 from assay.model.model import Model as Model
 from assay.model.transformations.fast_forward import fast as fast
-from assay.model.transformations.randomise_weights import layers as layers
+from assay.model.transformations.randomise_weights import layer_names as layer_names
 from assay.model.transformations.randomise_weights import randomise_weights as randomise_weights
 from assay.model.transformations.smooth import smooth as smooth
 from assay.model.transformations.softplus_surrogate import softplus_surrogate as softplus_surrogate
@@ -25,13 +25,14 @@ __all__ = [
     "Model",
     "Tokens",
     "catboost",
+    "fast",
     "function",
-    "layers",
+    "layer_names",
     "lightgbm",
-    "scrambled",
+    "randomise_weights",
     "sklearn",
-    "smoothed",
-    "softened",
+    "smooth",
+    "softplus_surrogate",
     "text",
     "token_embedding",
     "torch",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Places inside a net: reading a layer's activations, and running a net on from activations given to it."""
+"""Hooks on a net's layers: they read a layer's activations, or replace them, so that a net can be cut at a layer."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from assay.basics.errors import CapabilityError, InputError
 if TYPE_CHECKING:
     import torch as pt
 
-ROWS, OWN = "rows", ""
-"""The slice every model starts at (the rows as given), and the net's own input (after ``preprocess``)."""
+ROWS, NET_INPUT = "rows", ""
+"""The input layer of an uncut model (the rows as given), and the net's own input (after ``preprocess``)."""
 
-Visit = Callable[["pt.Tensor"], "pt.Tensor | None"]
-"""What happens to a layer's output when it comes by: a tensor returned takes its place."""
+LayerHook = Callable[["pt.Tensor"], "pt.Tensor | None"]
+"""A function of a layer's output; a tensor that it returns replaces the output."""
 
 
-def held(place: str) -> str:
-    """The name under which activations beneath a slice are carried along."""
-    return f"assay at {place or 'the net'}"
+def carried_name(layer: str) -> str:
+    """The name under which the rows of a model cut at ``layer`` carry the rows of the model before the cut."""
+    return f"assay at {layer or 'the net'}"
 
 
 def submodule(net: pt.nn.Module, layer: str) -> pt.nn.Module:
@@ -35,53 +35,53 @@ def submodule(net: pt.nn.Module, layer: str) -> pt.nn.Module:
     return names[layer]
 
 
-def address(net: pt.nn.Module, layer: str) -> tuple[pt.nn.Module, int | None]:
-    """A layer and which of its calls is meant: ``"relu#2"`` is the third call of a module that is used again."""
-    name, fingerprint, call = layer.partition("#")
-    if fingerprint and not call.isdigit():
+def find_layer_call(net: pt.nn.Module, layer: str) -> tuple[pt.nn.Module, int | None]:
+    """A layer and the number of its call: ``"relu#2"`` is the third call of a module that is used several times."""
+    name, separator, call = layer.partition("#")
+    if separator and not call.isdigit():
         raise InputError(f"layer {layer!r}: after # comes the number of the call, 0 for the first.")
-    return submodule(net, name), int(call) if fingerprint else None
+    return submodule(net, name), int(call) if separator else None
 
 
 @contextmanager
-def visited(net: pt.nn.Module, visits: Mapping[str, Visit]) -> Iterator[None]:
-    """While open, each layer's output goes through its visit; hooks are gone afterwards, whatever happens.
+def hook_layers(net: pt.nn.Module, hooks: Mapping[str, LayerHook]) -> Iterator[None]:
+    """Context in which each layer's output goes through its hook; the hooks are removed at the end, also after errors.
 
-    A layer may return one tensor, alone or first in a tuple. One that is called more than once must be addressed with
-    the number of the call (``"relu#0"``), and one that is never reached is refused: both are ``CapabilityError``.
+    A layer may return one tensor, alone or first in a tuple. A layer that is called more than once needs the number of
+    the call (``"relu#0"``), and one that the pass never reaches is refused: both are ``CapabilityError``.
     """
     import torch
 
-    calls = dict.fromkeys(visits, 0)
+    calls = dict.fromkeys(hooks, 0)
 
-    def hook(layer: str, wanted: int | None, visit: Visit) -> Callable[..., Any]:
-        def passed(module: pt.nn.Module, args: Any, out: Any) -> Any:
+    def make_hook(layer: str, number: int | None, hook: LayerHook) -> Callable[..., Any]:
+        def on_output(module: pt.nn.Module, args: Any, out: Any) -> Any:
             call = calls[layer]
             calls[layer] += 1
-            if wanted is not None and call != wanted:
+            if number is not None and call != number:
                 return None
             several = isinstance(out, tuple)
             tensors = [part for part in (out if several else (out,)) if isinstance(part, torch.Tensor)]
             if len(tensors) != 1 or (several and tensors[0] is not out[0]):
                 raise CapabilityError(f"layer {layer!r} returns {type(out).__name__}, not a tensor.")
             first = tensors[0]
-            new = visit(first)
+            new = hook(first)
             return new if new is None or first is out else (new, *out[1:])
 
-        return passed
+        return on_output
 
     with ExitStack() as stack:
-        for layer, visit in visits.items():
-            module, wanted = address(net, layer)
-            stack.callback(module.register_forward_hook(hook(layer, wanted, visit)).remove)
+        for layer, hook in hooks.items():
+            module, number = find_layer_call(net, layer)
+            stack.callback(module.register_forward_hook(make_hook(layer, number, hook)).remove)
         yield
     for layer, count in calls.items():
-        wanted = address(net, layer)[1]
+        number = find_layer_call(net, layer)[1]
         if count == 0:
             raise CapabilityError(f"layer {layer!r} was not reached by the forward pass.")
-        if wanted is None and count > 1:
+        if number is None and count > 1:
             raise CapabilityError(
-                f"layer {layer!r} is called {count} times in a pass; say which call: '{layer}#{count - 1}' is the last."
+                f"layer {layer!r} is called {count} times in a pass; name one call: '{layer}#{count - 1}' is the last."
             )
-        if wanted is not None and wanted >= count:
+        if number is not None and number >= count:
             raise CapabilityError(f"layer {layer!r}: the pass calls it {count} times only, numbered from 0.")

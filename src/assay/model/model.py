@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trained model, whatever made it."""
+"""The model noun: a function from rows to outputs, its metadata, its gradients and its counter of passes."""
 
 from __future__ import annotations
 
@@ -12,116 +12,123 @@ import numpy as np
 
 from assay.basics.errors import CapabilityError
 from assay.basics.types import Array
-from assay.model.curvature import bent, live_slope
+from assay.model.curvature import differentiable_gradient, hessian_vector_product
 from assay.model.layer_slices import ROWS
 from assay.nouns.inputs.rows import Rows
 from assay.nouns.inputs.target import Gives
 from assay.nouns.results.result import Note
 
 if TYPE_CHECKING:
-    from assay.model.adapters.text import Encoder
-    from assay.model.forests.forest import Parsed
+    from assay.model.forests.forest import ForestReader
 
 
 @dataclass
 class Meter:
-    """Counts rows that went forwards and backwards; models made from one another share it.
+    """Counts the rows that go through a model forwards and backwards; a model and its variants share one meter.
 
-    ``remembered`` counts the forward passes that a game's memory saved: forwards + remembered is what was asked for,
-    each mask once a call, and does not depend on what had been asked before. ``converted`` keeps forward passes made
-    by ``assay.model.fast``, so that a net is converted once.
+    ``cached`` counts the forward passes that a game's cache saves: forwards + cached is the number of requested passes,
+    each mask once a call, and does not depend on earlier requests. ``row_costs`` caches measurements of one row:
+    bytes, or counts of numbers. ``converted`` caches the forward passes made by ``assay.model.fast``, so that a net is
+    converted once.
     """
 
     forwards: int = 0
     backwards: int = 0
-    remembered: int = 0
+    cached: int = 0
     listener: Callable[[int, int], None] | None = field(default=None, repr=False)
-    weights: dict[tuple[str, tuple[int, ...]], tuple[int, int]] = field(default_factory=dict, repr=False)
+    row_costs: dict[tuple[str, tuple[int, ...]], tuple[int, int]] = field(default_factory=dict, repr=False)
     converted: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
     def count(self, forwards: int = 0, backwards: int = 0) -> None:
-        """Add to the counts and tell whoever listens."""
+        """Add to the counts and call the listener."""
         self.forwards += forwards
         self.backwards += backwards
         if self.listener is not None:
             self.listener(forwards, backwards)
 
     @property
-    def asked(self) -> int:
-        """Forward passes asked for, whether the model made them or a game remembered."""
-        return self.forwards + self.remembered
+    def requested(self) -> int:
+        """Number of requested forward passes: those the model made and those a game's cache returned."""
+        return self.forwards + self.cached
 
 
 @dataclass(frozen=True, eq=False)
-class Slope:
+class LayerGradient:
     """A gradient at a layer (row, *unit), the activations there, and their derivative along a direction of the rows."""
 
     gradient: Array
     activation: Array
-    pushed: Array | None = None
+    directional_derivative: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Returned:
-    """What came back through backward rules (row, *shape), and what stayed in biases and constants (row,).
+class BackwardResult:
+    """Result of a backward pass by rules: values (row, *shape), and what biases and constants absorbed (row,).
 
-    ``start`` is the target at the reference (row,), where there is one. ``again`` is how many passes were made a second
-    time, row by row.
+    ``start`` is the target at the reference (row,), where there is one. ``repeated_passes`` counts the passes that were
+    repeated row by row.
     """
 
     values: Array
-    absorbed: Array | None = None
+    absorbed_relevance: Array | None = None
     start: Array | None = None
-    again: int = 0
+    repeated_passes: int = 0
 
 
-class Ruling(Protocol):
+class BackwardRules(Protocol):
     """A table of backward rules for one pass."""
 
     @property
-    def folded(self) -> bool:
-        """Whether a net with folded batch norms (``assay.model.transformations.fold_batch_norm``) gives the same."""
+    def allows_folding(self) -> bool:
+        """Whether the rules give the same on a net whose batch norms are folded (``fold_batch_norm``)."""
 
     @property
     def mode(self) -> Any:
-        """Open while the net runs."""
+        """The context manager in which the net runs."""
 
     def begin(self, x: Array, start: Array | None) -> tuple[Array, Array]:
-        """What is derived by, and the input made of it."""
+        """The tensor to differentiate by, and the net's input computed from it."""
 
-    def end(self, values: Array, total: Array) -> Returned | None:
-        """What came back; ``None`` where rows were mixed up and must be asked one by one."""
+    def end(self, values: Array, total: Array) -> BackwardResult | None:
+        """The result; ``None`` where absorbed relevance cannot be assigned to rows, so that each row needs a pass."""
 
 
-class Inside(Protocol):
-    """The inside of a torch net, for those who look at its layers."""
+class LayerAccess(Protocol):
+    """Access to the layers of a torch net."""
 
-    def slope(self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None) -> Slope:
-        """The gradient of ``read(outputs)`` at a layer, and how the layer moves when the rows move ``along``."""
+    def layer_gradient(
+        self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None
+    ) -> LayerGradient:
+        """The gradient of ``read(outputs)`` at a layer, and the layer's derivative when the rows move ``along``."""
 
     def backward(
-        self, read: Callable[[Array], Array], rows: Rows, ruling: Callable[[int], Ruling], start: Array | None
-    ) -> Returned:
-        """One pass forward, and one back by rules."""
+        self,
+        read: Callable[[Array], Array],
+        rows: Rows,
+        make_rules: Callable[[int], BackwardRules],
+        start: Array | None,
+    ) -> BackwardResult:
+        """One forward pass, and one backward pass by rules."""
 
-    def weight(self, row: Rows) -> tuple[int, int]:
-        """Bytes that one row takes in passing, and that a graph keeps of it."""
+    def row_bytes(self, row: Rows) -> tuple[int, int]:
+        """Bytes that one row takes during a pass, and bytes that the autograd graph stores of it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A function from rows to outputs, with what is known about it.
+    """A function from rows to outputs, with its metadata.
 
     ``forward(rows)`` gives outputs (row, out) in the model's namespace. A torch model is ``differentiable`` when
-    autograd can follow ``forward``; a numpy model may give its ``slope`` with respect to the rows in closed form.
+    autograd can follow ``forward``; a numpy model may have a ``closed_form_gradient`` with respect to the rows.
     ``fingerprint`` changes when the weights change. ``net`` is the private torch module, ``None`` for other models.
-    ``place`` is the slice the rows are of: the model's own rows, or a layer (``since``).
+    ``input_layer`` names the space of the rows: the model's own rows, or the activations of a layer (``from_layer``).
     ``batch`` bounds the rows of one pass, ``memory`` its bytes (a net's activations; ``None`` for no such bound).
-    ``passes`` is how many passes of the underlying model one row costs (a smoothed model: its draws).
-    ``fast`` lets removal methods convert the net where so many rows lie ahead that it pays (``assay.model.fast``).
-    ``gaps`` says that rows may hold missing numbers (NaN), which the model itself knows what to make of.
-    ``encode`` turns texts into rows, for models that read text. ``forest`` reads the trees the model is made of.
-    Anything that changes a model gives another ``Model`` and shares its meter.
+    ``passes_per_row`` is the number of passes of the underlying model for one row (a smoothed model: its draws).
+    ``fast`` allows removal methods to convert the net where they evaluate enough rows for it (``assay.model.fast``).
+    ``accepts_missing`` says that rows may contain missing values (NaN), which the model itself handles.
+    ``encode`` turns texts into rows, for models that read text. ``forest`` holds the parsed trees of a tree ensemble.
+    ``rebuild`` makes the same model of another torch module, ``cut`` splits it at a layer.
+    Every function that changes a model returns another ``Model``, which shares the meter.
     """
 
     forward: Callable[[Rows], Array]
@@ -130,26 +137,26 @@ class Model:
     gives: Gives
     classes: tuple[str, ...] = ()
     differentiable: bool = False
-    slope: Callable[[Array], Array] | None = field(default=None, repr=False)
+    closed_form_gradient: Callable[[Array], Array] | None = field(default=None, repr=False)
     columns: tuple[str, ...] | None = None
     namespace: str = "numpy"
     dtype: str = "float64"
     device: str = "cpu"
     batch: int = 4096
-    passes: int = 1
+    passes_per_row: int = 1
     meter: Meter = field(default_factory=Meter)
     notes: tuple[Note, ...] = ()
     default_target: str = "probability"
     net: Any = field(default=None, repr=False)
-    recomputed: Callable[[Any, str, str], Model] | None = field(default=None, repr=False)
+    rebuild: Callable[[Any, str, str], Model] | None = field(default=None, repr=False)
     cut: Callable[[str], tuple[Model, Model]] | None = field(default=None, repr=False)
-    inside: Inside | None = field(default=None, repr=False)
-    place: str = ROWS
+    layer_access: LayerAccess | None = field(default=None, repr=False)
+    input_layer: str = ROWS
     memory: int | None = None
     fast: bool = True
-    encode: Encoder | None = field(default=None, repr=False)
-    gaps: bool = False
-    forest: Parsed | None = field(default=None, repr=False)
+    encode: Any = field(default=None, repr=False)
+    accepts_missing: bool = False
+    forest: ForestReader | None = field(default=None, repr=False)
     about: Mapping[str, str] = field(default_factory=dict)
 
     def up_to_layer(self, layer: str) -> Model:
@@ -157,7 +164,7 @@ class Model:
         return self._cut(layer)[0]
 
     def from_layer(self, layer: str) -> Model:
-        """The model from ``layer`` on: its rows are that layer's activations; what lies beneath is carried along.
+        """The model from ``layer`` on: its rows are that layer's activations; the original rows are carried along.
 
         The layer ``""`` is the net's own input, after ``preprocess``.
         """
@@ -165,44 +172,47 @@ class Model:
 
     def _cut(self, layer: str) -> tuple[Model, Model]:
         if self.cut is None:
-            raise CapabilityError(f"{self.name} has no layers to cut at; only torch nets have.")
+            raise CapabilityError(f"{self.name} has no layers to cut at; a torch net is needed.")
         until, since = self.cut(layer)
         return (
             replace(until, batch=self.batch, memory=self.memory, fast=self.fast),
             replace(since, batch=self.batch, memory=self.memory, fast=self.fast),
         )
 
-    def slope_at(self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None) -> Slope:
-        """Derivative of ``read(outputs)`` by the activations of ``layer``; along a direction of the rows, too."""
-        if self.inside is None:
-            raise CapabilityError(f"{self.name} has no layers to look at; only torch nets have.")
-        return self.inside.slope(read, rows, layer, along)
+    def layer_gradient(
+        self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None
+    ) -> LayerGradient:
+        """Gradient of ``read(outputs)`` by the activations of ``layer``, and their derivative along ``along``."""
+        if self.layer_access is None:
+            raise CapabilityError(f"{self.name} has no layers to read; a torch net is needed.")
+        return self.layer_access.layer_gradient(read, rows, layer, along)
 
     def with_net(self, net: Any, fingerprint: str, name: str) -> Model:
-        """The same model around another torch module (scrambled, softened, retrained weights)."""
-        if self.recomputed is None:
-            raise CapabilityError(f"{self.name} is no torch net, so its weights cannot be exchanged.")
-        return replace(self.recomputed(net, fingerprint, name), fast=self.fast)
+        """The same model with another torch module (randomised or retrained weights)."""
+        if self.rebuild is None:
+            raise CapabilityError(f"{self.name} is no torch net, so its weights cannot be replaced.")
+        return replace(self.rebuild(net, fingerprint, name), fast=self.fast)
 
     @property
     def has_gradient(self) -> bool:
-        """Whether the output's derivative with respect to the rows can be had."""
-        return self.differentiable or self.slope is not None
+        """Whether the output's derivative with respect to the rows is available."""
+        return self.differentiable or self.closed_form_gradient is not None
 
-    def room(self, rows: Rows, kept: int) -> int:
-        """How many of these rows go into one pass: ``batch``, or fewer where ``memory`` has no place for them.
+    def max_batch_rows(self, rows: Rows, copies: int) -> int:
+        """Largest number of these rows in one pass: ``batch``, or fewer where they exceed ``memory``.
 
-        ``kept`` is what the pass keeps of each row: 0 nothing (no gradient), 1 the activations, more for rules that
-        keep several of each. What a row takes is measured once for each shape, by a pass of one row not counted.
+        ``copies`` is how many times the pass stores each row's activations: 0 without a gradient, 1 with one, more for
+        rules that store several. The bytes of a row are measured once for each shape, by a pass of one row that is not
+        counted.
         """
-        most = max(1, self.batch // max(1, kept))
-        if self.memory is None or self.inside is None:
+        most = max(1, self.batch // max(1, copies))
+        if self.memory is None or self.layer_access is None:
             return most
         key = (self.fingerprint, rows.shape)
-        if key not in self.meter.weights:
-            self.meter.weights[key] = self.inside.weight(rows.take(np.array([0])))
-        passing, activations = self.meter.weights[key]
-        return max(1, min(most, self.memory // max(1, passing + kept * activations)))
+        if key not in self.meter.row_costs:
+            self.meter.row_costs[key] = self.layer_access.row_bytes(rows.take(np.array([0])))
+        passing, activations = self.meter.row_costs[key]
+        return max(1, min(most, self.memory // max(1, passing + copies * activations)))
 
     def values(self, rows: Rows) -> Array:
         """Outputs without recording a graph."""
@@ -213,27 +223,30 @@ class Model:
         with torch.no_grad():
             return self.forward(rows)
 
-    def gradient(self, read: Callable[[Array], Array], rows: Rows, live: bool) -> Array:
-        """Derivative of ``read(outputs)``, summed over rows, by ``rows.x``; ``live`` can be derived again."""
-        if self.slope is not None:
-            return self.slope(rows.x)
+    def gradient(self, read: Callable[[Array], Array], rows: Rows, create_graph: bool) -> Array:
+        """Derivative of ``read(outputs)``, summed over rows, by ``rows.x``.
+
+        With ``create_graph``, autograd can differentiate the result once more, if ``rows.x`` requires a gradient.
+        """
+        if self.closed_form_gradient is not None:
+            return self.closed_form_gradient(rows.x)
         import torch
 
-        if live and rows.x.requires_grad:
-            again = self._total(read, rows, self.forward)
-            return live_slope(again, rows.x, lambda: self.meter.count(len(rows), len(rows)))
-        derived = getattr(self.forward, "derived", None)  # a torch net's own forward pass
-        net = self.forward if derived is None else derived(rows)
+        if create_graph and rows.x.requires_grad:
+            total = self._total(read, rows, self.forward)
+            return differentiable_gradient(total, rows.x, lambda: self.meter.count(len(rows), len(rows)))
+        for_gradients = getattr(self.forward, "for_gradients", None)  # a torch net's own forward pass
+        net = self.forward if for_gradients is None else for_gradients(rows)
         total = self._total(read, rows, net)
-        with torch.enable_grad(), getattr(net, "hastened", nullcontext)():
+        with torch.enable_grad(), getattr(net, "accelerate", nullcontext)():
             x = rows.x.detach().requires_grad_(True)
             return torch.autograd.grad(total(x), x, materialize_grads=True)[0]
 
     def curvature(self, read: Callable[[Array], Array], rows: Rows, along: Array) -> Array:
-        """Second derivative of ``read(outputs)`` by ``rows.x``, each row's times its direction ``along``: H · d."""
+        """Hessian-vector product H · d of each row: H is that of ``read(outputs)`` by ``rows.x``, d is ``along``."""
         if not self.differentiable:
-            raise CapabilityError(f"second derivatives are needed; {self.name} is no torch net, which could give them.")
-        return bent(self._total(read, rows, self.forward), rows.x, along)
+            raise CapabilityError(f"second derivatives need a torch net; {self.name} is none.")
+        return hessian_vector_product(self._total(read, rows, self.forward), rows.x, along)
 
     def _total(
         self, read: Callable[[Array], Array], rows: Rows, forward: Callable[[Rows], Array]
@@ -241,24 +254,28 @@ class Model:
         """``read(outputs)``, summed over rows, as a function of ``rows.x``."""
 
         def total(x: Array) -> Array:
-            answer = read(forward(replace(rows, x=x))).sum()
-            if not answer.requires_grad:
+            result = read(forward(replace(rows, x=x))).sum()
+            if not result.requires_grad:
                 raise CapabilityError(
                     f"no gradient reaches the rows of {self.name}: preprocess, output or the net leaves torch or "
                     f"detaches. Keep it in torch, or use a removal method."
                 )
-            return answer
+            return result
 
         return total
 
     def backward(
-        self, read: Callable[[Array], Array], rows: Rows, ruling: Callable[[int], Ruling], start: Array | None
-    ) -> Returned:
-        """``read(outputs)`` sent back to the rows by rules; ``ruling(rows)`` makes the table of one pass."""
-        if self.inside is None:
-            raise CapabilityError(f"{self.name} is no torch net, so there is nothing to send back through it.")
-        return self.inside.backward(read, rows, ruling, start)
+        self,
+        read: Callable[[Array], Array],
+        rows: Rows,
+        make_rules: Callable[[int], BackwardRules],
+        start: Array | None,
+    ) -> BackwardResult:
+        """``read(outputs)`` propagated back to the rows by rules; ``make_rules(rows)`` makes the table of one pass."""
+        if self.layer_access is None:
+            raise CapabilityError(f"backward rules need a torch net; {self.name} is none.")
+        return self.layer_access.backward(read, rows, make_rules, start)
 
     def __repr__(self) -> str:
         classes = f", {len(self.classes)} classes" if self.classes else ""
-        return f"Model({self.name}, gives {self.gives}{classes}, mark {self.fingerprint[:8]})"
+        return f"Model({self.name}, gives {self.gives}{classes}, fingerprint {self.fingerprint[:8]})"

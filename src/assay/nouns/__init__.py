@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nouns: rows, features, targets, results, methods and the store."""
+"""The data types of the package: inputs, results, comparisons, records, and the catalogue of methods."""

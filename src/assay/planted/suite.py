@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every explanation method held to every planted truth that it can be asked about."""
+"""The benchmark suite: every explanation method on every benchmark with known ground truth."""
 
 from __future__ import annotations
 
@@ -15,32 +15,36 @@ from assay.basics.seed import Seed
 from assay.basics.stats import bootstrap
 from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
-from assay.engine.declare import check, versions
+from assay.engine.capabilities import require_capabilities
+from assay.engine.declare import versions
 from assay.engine.gradients.distributions import Line
 from assay.nouns.catalogue import Method, find, known
-from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable, Standing
+from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable, BenchmarkVerdict
 from assay.planted.agreement import agreement
+from assay.planted.benchmark_case import BenchmarkCase
 from assay.planted.clusters import clusters
-from assay.planted.creatures import creatures
+from assay.planted.gaussian_tables import gaussian_tables
 from assay.planted.grid_pointing import grid_pointing
-from assay.planted.planted import Planted
-from assay.planted.tables import tables
-from assay.planted.tokens import tokens
+from assay.planted.synthetic_birds import synthetic_birds
+from assay.planted.trigger_words import trigger_words
 from assay.planted.watermark import watermark
 from assay.planted.xai_tris import xai_tris
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A name, how it is made of a seed and sizes, and the training rows that the quick suite has (0: left out)."""
+    """A benchmark: its name, the function that makes its case from a seed, and its training rows in the quick suite.
+
+    ``quick`` is 0 for a benchmark that the quick suite leaves out.
+    """
 
     name: str
-    make: Callable[..., Planted]
+    make: Callable[..., BenchmarkCase]
     quick: int = 0
 
     @property
     def family(self) -> str:
-        """Benchmarks of one family draw alike, so that only what their names tell differs."""
+        """The first part of the name. Benchmarks of one family use the same random numbers."""
         return self.name.partition("-")[0]
 
 
@@ -52,25 +56,25 @@ BENCHMARKS: dict[str, Benchmark] = {
         Benchmark("tetrominoes-multiplicative", partial(xai_tris, scenario="multiplicative")),
         Benchmark("tetrominoes-rigid", partial(xai_tris, scenario="rigid")),
         Benchmark("tetrominoes-xor", partial(xai_tris, scenario="xor")),
-        Benchmark("table-logistic", partial(tables, kind="logistic"), 1500),
-        Benchmark("table-logistic-correlated", partial(tables, kind="logistic", rho=0.9)),
-        Benchmark("table-additive", partial(tables, kind="additive")),
-        Benchmark("table-xor", partial(tables, kind="xor")),
-        Benchmark("table-trees", partial(tables, kind="additive", trees=True), 1500),
+        Benchmark("table-logistic", partial(gaussian_tables, kind="logistic"), 1500),
+        Benchmark("table-logistic-correlated", partial(gaussian_tables, kind="logistic", rho=0.9)),
+        Benchmark("table-additive", partial(gaussian_tables, kind="additive")),
+        Benchmark("table-xor", partial(gaussian_tables, kind="xor")),
+        Benchmark("table-trees", partial(gaussian_tables, kind="additive", trees=True), 1500),
         Benchmark("clusters", clusters, 5000),
         Benchmark("grid-pointing", grid_pointing, 1000),
         Benchmark("grid-pointing-disconnected", partial(grid_pointing, disconnected=True)),
-        Benchmark("creatures", creatures, 1200),
-        Benchmark("words", tokens, 3000),
+        Benchmark("creatures", synthetic_birds, 1200),
+        Benchmark("words", trigger_words, 3000),
     )
 }
 """Every benchmark, by name."""
 
-DRAWS = 20
-"""Random explanations whose mean agreement stands for chance."""
+RANDOM_DRAWS = 20
+"""Number of random explanations whose mean agreement estimates chance."""
 QUICK_ROWS = 10
-OF_LOSS = {"permutation_importance"}
-"""Methods that give the rise of what they are asked about, which is meant to be a loss."""
+LOSS_METHODS = {"permutation_importance"}
+"""Methods that measure the increase of the target, which must then be a loss."""
 
 
 def benchmark(
@@ -79,180 +83,197 @@ def benchmark(
     methods: Sequence[str] = (),
     quick: bool = False,
     seed: int = 0,
-    told: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> BenchmarkTable:
-    """Make the benchmarks, or those named, and hold every method to them, or those named.
+    """Evaluate explanation methods, all or those named, on the benchmarks, all or those named.
 
-    References (oracle, random, constant, edges, the input itself) are always asked. A method's start, background and
-    removal are the benchmark's own; all else is its defaults. Methods that the case does not suit, or that speak of a
-    layer's units, are "not applicable"; where the model does not use what was planted, none is judged. Intervals are of
-    one method each, at 95 %, and are not corrected for their number. ``quick`` makes one benchmark a family, smaller.
-    ``told`` is called with the name of each benchmark before it is made.
+    References (oracle, random, constant, edges, the input itself) are always included. A method gets the benchmark's
+    baseline, background and removal, and its defaults otherwise. Methods that the case does not support, or that
+    explain the units of a layer, are "not applicable". If the model does not use the planted cue, no method is judged.
+    Intervals are 95 % for each method, without correction for multiple comparisons. ``quick`` runs one smaller
+    benchmark per family. ``progress`` is called with the name of each benchmark before it starts.
     """
     import assay.explain  # noqa: F401  # fills the catalogue
 
-    chosen = [_named(name) for name in only] or [one for one in BENCHMARKS.values() if one.quick or not quick]
-    asked = [find("explain", name) for name in methods] or [m for m in known("explain") if "reference" not in m.claims]
+    benchmarks = [_find_benchmark(name) for name in only] or [
+        one for one in BENCHMARKS.values() if one.quick or not quick
+    ]
+    evaluated = [find("explain", name) for name in methods] or [
+        m for m in known("explain") if "reference" not in m.claims
+    ]
     models, lines = [], []
-    for one in chosen:
-        if told is not None:
-            told(one.name)
-        planted = made(one, Seed(seed), quick=quick)
-        models.append(model_of(one.name, planted))
-        lines += held_to(one.name, planted, asked)
+    for one in benchmarks:
+        if progress is not None:
+            progress(one.name)
+        benchmark_case = make_case(one, Seed(seed), quick=quick)
+        models.append(describe_model(one.name, benchmark_case))
+        lines += evaluate_methods(one.name, benchmark_case, evaluated)
     return BenchmarkTable(tuple(models), tuple(lines), seed, quick, versions())
 
 
-def made(one: Benchmark, seed: Seed, *, quick: bool) -> Planted:
-    """The benchmark at its default size, or smaller."""
-    place = seed.child("planted", one.family)
+def make_case(one: Benchmark, seed: Seed, *, quick: bool) -> BenchmarkCase:
+    """Make the case of a benchmark at its default size, or smaller if ``quick``."""
+    stream = seed.child("planted", one.family)
     if not quick:
-        return one.make(place)
-    return one.make(place, rows=QUICK_ROWS, train=one.quick) if one.quick else one.make(place, rows=QUICK_ROWS)
+        return one.make(stream)
+    return one.make(stream, rows=QUICK_ROWS, train=one.quick) if one.quick else one.make(stream, rows=QUICK_ROWS)
 
 
-def _named(name: str) -> Benchmark:
+def _find_benchmark(name: str) -> Benchmark:
     if name not in BENCHMARKS:
         raise InputError(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}.")
     return BENCHMARKS[name]
 
 
-def model_of(name: str, planted: Planted) -> BenchmarkModel:
-    """What the table says of a benchmark and its model."""
-    competence = planted.competence
+def describe_model(name: str, benchmark_case: BenchmarkCase) -> BenchmarkModel:
+    """Describe a benchmark and its model for the table."""
+    competence = benchmark_case.competence
     return BenchmarkModel(
         benchmark=name,
-        agreement=planted.agreement,
-        chance=_rounded(planted.chance),
-        what=competence.what,
-        share=_rounded(competence.share),
-        low=_rounded(competence.interval.low),
-        high=_rounded(competence.interval.high),
-        needed=competence.needed,
-        enough=competence.enough,
-        beside={what: _rounded(number) for what, number in competence.beside.items()},
-        meaning=planted.meaning,
-        should=planted.should,
-        rows=len(planted.case),
-        parts=len(planted.case.features),
-        sources=planted.sources,
+        agreement=benchmark_case.agreement,
+        chance=_round(benchmark_case.chance),
+        what=competence.description,
+        share=_round(competence.share),
+        low=_round(competence.interval.low),
+        high=_round(competence.interval.high),
+        needed=competence.required,
+        is_sufficient=competence.is_sufficient,
+        other_measures={measure: _round(number) for measure, number in competence.other_measures.items()},
+        meaning=benchmark_case.meaning,
+        should=benchmark_case.should,
+        rows=len(benchmark_case.case),
+        parts=len(benchmark_case.case.features),
+        sources=benchmark_case.sources,
     )
 
 
-def held_to(name: str, planted: Planted, methods: Sequence[Method]) -> list[BenchmarkLine]:
-    """Oracle and references, then the methods, on one benchmark."""
-    references = {m.name: _tried(m, planted) for m in known("explain") if "reference" in m.claims}
-    heights = [found for found in references.values() if not isinstance(found, str) and np.isfinite(found).any()]
-    lines = [_line(name, "oracle", "oracle", agreement(planted.truth, planted), planted)]
-    for what, found in references.items():
-        lines.append(_answered(name, what, "reference", found, planted))
+def evaluate_methods(name: str, benchmark_case: BenchmarkCase, methods: Sequence[Method]) -> list[BenchmarkLine]:
+    """Evaluate the oracle and the references, then the methods, on one benchmark."""
+    competence = benchmark_case.competence
+    references = {m.name: _agreement_or_reason(m, benchmark_case) for m in known("explain") if "reference" in m.claims}
+    reference_agreements = [one for one in references.values() if not isinstance(one, str) and np.isfinite(one).any()]
+    lines = [_line(name, "oracle", "oracle", agreement(benchmark_case.truth, benchmark_case), benchmark_case)]
+    for reference, result in references.items():
+        lines.append(_line_or_refusal(name, reference, "reference", result, benchmark_case))
     for method in methods:
         if "reference" in method.claims:
             continue
-        found = _tried(method, planted) if planted.competence.enough else _fits(method, planted)
-        if isinstance(found, str) or planted.competence.enough:
-            standing = None if isinstance(found, str) else stands(found, heights, planted)
-            lines.append(_answered(name, method.name, standing or "not applicable", found, planted))
+        sufficient = competence.is_sufficient
+        result = _agreement_or_reason(method, benchmark_case) if sufficient else _nan_or_reason(method, benchmark_case)
+        if isinstance(result, str):
+            lines.append(_line_or_refusal(name, method.name, "not applicable", result, benchmark_case))
+        elif sufficient:
+            verdict = compare_with_references(result, reference_agreements, benchmark_case)
+            lines.append(_line(name, method.name, verdict, result, benchmark_case))
         else:
-            why = f"{planted.competence.what}: {planted.competence.share:.2g}, needed {planted.competence.needed:g}"
-            lines.append(BenchmarkLine(name, method.name, "not judged", None, None, None, len(planted.case), 0, why))
+            why = f"{competence.description}: {competence.share:.2g}, needed {competence.required:g}"
+            lines.append(
+                BenchmarkLine(name, method.name, "not judged", None, None, None, len(benchmark_case.case), 0, why)
+            )
     return lines
 
 
-def stands(found: PerRow, references: Sequence[PerRow], planted: Planted) -> Standing:
-    """Beside each reference row by row, and beside chance, by 95 % BCa intervals of mean differences.
+def compare_with_references(
+    agreements: PerRow, references: Sequence[PerRow], benchmark_case: BenchmarkCase
+) -> BenchmarkVerdict:
+    """Compare agreements (row,) with each reference, row by row, and with chance: 95 % BCa intervals of the mean.
 
-    Rows without an agreement count as chance, so that saying nothing wins nothing.
+    Rows without an agreement count as chance, so that an empty explanation gains nothing.
     """
-    whole = np.where(np.isnan(found), planted.chance, found)
-    above = [whole - np.where(np.isnan(other), planted.chance, other) for other in references]
-    intervals = [bootstrap(gap, seed=planted.case.seed) for gap in above]
+    chance = benchmark_case.chance
+    complete = np.where(np.isnan(agreements), chance, agreements)
+    differences = [complete - np.where(np.isnan(other), chance, other) for other in references]
+    intervals = [bootstrap(difference, seed=benchmark_case.case.seed) for difference in differences]
     if all(interval.low > 0 for interval in intervals):
         return "beats the references"
-    own = bootstrap(whole - planted.chance, seed=planted.case.seed)
-    if own.low > 0:
+    above_chance = bootstrap(complete - chance, seed=benchmark_case.case.seed)
+    if above_chance.low > 0:
         return "beats chance"
-    return "worse than chance" if own.high < 0 else "no better than chance"
+    return "worse than chance" if above_chance.high < 0 else "no better than chance"
 
 
-def explained(method: Method, planted: Planted) -> Floats:
-    """The method's values (row, part), asked with the benchmark's start, background and removal.
+def explain_case(method: Method, benchmark_case: BenchmarkCase) -> Floats:
+    """The method's values (row, feature) with the benchmark's baseline, background and removal.
 
-    ``CapabilityError`` where the case lacks what it needs, or the values are of a layer's units.
+    ``CapabilityError`` if the case lacks what the method needs, or the values are of a layer's units.
     """
-    explanation = method.call(_asked(method, planted), **options_of(method, planted))
-    if explanation.features.fingerprint != planted.case.features.fingerprint:
-        raise CapabilityError(f"explain.{method.name} gives values of a layer's units, not of parts of the input.")
+    explanation = method.call(_case_for(method, benchmark_case), **method_options(method, benchmark_case))
+    if explanation.features.fingerprint != benchmark_case.case.features.fingerprint:
+        raise CapabilityError(f"explain.{method.name} explains units of a layer, not features of the input.")
     return np.asarray(explanation.values)
 
 
-def _asked(method: Method, planted: Planted) -> Case:
-    """The benchmark's question, or, for methods that speak of a loss, the loss of the class explained.
+def _case_for(method: Method, benchmark_case: BenchmarkCase) -> Case:
+    """The benchmark's case; for methods that explain a loss, with the loss of the explained class as target.
 
-    A copy of the case remembers no game, so that nothing depends on what was asked before.
+    A copy of the case has an empty game cache, so that the result does not depend on earlier methods.
     """
-    if "loss" not in method.needs and method.name not in OF_LOSS:
-        return replace(planted.case)
-    if planted.case.model.gives == "values":
-        raise CapabilityError(f"explain.{method.name} speaks of a loss; the benchmark's model gives values.")
-    return replace(planted.case.with_target("loss", planted.case.label))
+    if "loss" not in method.needs and method.name not in LOSS_METHODS:
+        return replace(benchmark_case.case)
+    if benchmark_case.case.model.gives == "values":
+        raise CapabilityError(f"explain.{method.name} explains a loss; the benchmark's model is a regression.")
+    return replace(benchmark_case.case.with_target("loss", benchmark_case.case.label))
 
 
-def options_of(method: Method, planted: Planted) -> dict[str, Any]:
-    """What a benchmark chooses of a method's options."""
+def method_options(method: Method, benchmark_case: BenchmarkCase) -> dict[str, Any]:
+    """The options of a method that the benchmark sets."""
     if "members" in method.options:
-        raise CapabilityError(f"explain.{method.name} is made of other explanations.")
-    learns = bool({"held_out", "bins", "points"} & set(method.options))
-    chosen = {
-        "start": planted.start,
-        "background": planted.plenty if learns else planted.background,
-        "comparison": planted.background,
-        "remove": planted.remove,
+        raise CapabilityError(f"explain.{method.name} needs other explanations.")
+    needs_many_rows = bool({"held_out", "bins", "points"} & set(method.options))
+    candidates = {
+        "start": benchmark_case.start,
+        "background": benchmark_case.many_rows if needs_many_rows else benchmark_case.background,
+        "comparison": benchmark_case.background,
+        "remove": benchmark_case.remove,
         "read": "mean",
-        "budget": planted.budget,
+        "budget": benchmark_case.budget,
     }
-    given = {name: value for name, value in chosen.items() if name in method.options}
+    options = {name: value for name, value in candidates.items() if name in method.options}
     if "over" in method.options and isinstance(method.options["over"].default, Line):
-        given["over"] = Line(planted.start)
-    return given
+        options["over"] = Line(benchmark_case.start)
+    return options
 
 
-def _tried(method: Method, planted: Planted) -> PerRow | str:
-    """The agreement (row,), or why there is none."""
+def _agreement_or_reason(method: Method, benchmark_case: BenchmarkCase) -> PerRow | str:
+    """The agreement (row,), or the reason why there is none."""
     try:
         if method.name != "random":
-            return agreement(explained(method, planted), planted)
-        seeds = [planted.case.seed.child("chance", draw) for draw in range(DRAWS)]
-        cases = [replace(planted, case=replace(planted.case, seed=seed)) for seed in seeds]
-        return np.asarray(np.mean([agreement(explained(method, one), one) for one in cases], axis=0))
+            return agreement(explain_case(method, benchmark_case), benchmark_case)
+        seeds = [benchmark_case.case.seed.child("chance", draw) for draw in range(RANDOM_DRAWS)]
+        cases = [replace(benchmark_case, case=replace(benchmark_case.case, seed=seed)) for seed in seeds]
+        return np.asarray(np.mean([agreement(explain_case(method, one), one) for one in cases], axis=0))
     except AssayError as error:
         return str(error)
 
 
-def _fits(method: Method, planted: Planted) -> PerRow | str:
-    """Nothing yet, or why the method cannot be asked."""
+def _nan_or_reason(method: Method, benchmark_case: BenchmarkCase) -> PerRow | str:
+    """NaN for each row, or the reason why the method is not applicable."""
     try:
-        options_of(method, planted)
-        check(method, _asked(method, planted))
+        method_options(method, benchmark_case)
+        require_capabilities(method, _case_for(method, benchmark_case))
     except CapabilityError as error:
         return str(error)
-    return np.full(len(planted.case), np.nan)
+    return np.full(len(benchmark_case.case), np.nan)
 
 
-def _answered(name: str, what: str, standing: Standing, found: PerRow | str, planted: Planted) -> BenchmarkLine:
-    if isinstance(found, str):
-        return BenchmarkLine(name, what, "not applicable", None, None, None, len(planted.case), 0, found)
-    return _line(name, what, standing, found, planted)
+def _line_or_refusal(
+    name: str, method: str, verdict: BenchmarkVerdict, result: PerRow | str, benchmark_case: BenchmarkCase
+) -> BenchmarkLine:
+    if isinstance(result, str):
+        return BenchmarkLine(name, method, "not applicable", None, None, None, len(benchmark_case.case), 0, result)
+    return _line(name, method, verdict, result, benchmark_case)
 
 
-def _line(name: str, what: str, standing: Standing, found: PerRow, planted: Planted) -> BenchmarkLine:
-    held = found[~np.isnan(found)]
-    interval = bootstrap(held, seed=planted.case.seed)
-    average = float(held.mean()) if len(held) else float("nan")
-    mean, low, high = (None if np.isnan(one) else _rounded(one) for one in (average, interval.low, interval.high))
-    return BenchmarkLine(name, what, standing, mean, low, high, len(found), len(found) - len(held))
+def _line(
+    name: str, method: str, verdict: BenchmarkVerdict, agreements: PerRow, benchmark_case: BenchmarkCase
+) -> BenchmarkLine:
+    defined = agreements[~np.isnan(agreements)]
+    interval = bootstrap(defined, seed=benchmark_case.case.seed)
+    average = float(defined.mean()) if len(defined) else float("nan")
+    mean, low, high = (None if np.isnan(one) else _round(one) for one in (average, interval.low, interval.high))
+    return BenchmarkLine(name, method, verdict, mean, low, high, len(agreements), len(agreements) - len(defined))
 
 
-def _rounded(number: float) -> float:
-    """Four digits, so that rounding on another machine does not show."""
+def _round(number: float) -> float:
+    """Round to four decimals, so that rounding errors do not differ between machines."""
     return float(f"{number:.4f}") + 0.0

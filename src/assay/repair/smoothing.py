@@ -18,24 +18,24 @@ from assay.nouns.inputs.target import class_scores, probabilities
 
 @repairer(source="cohen2019", needs={"gradient", "numbers"})
 def smoothing(case: Case, *, sigma: float, draws: int = 16) -> Mapping[str, Any]:
-    """A model whose output, and so its explanation, changes slowly: averaged over noise on its input.
+    """A smoothed model: its output is averaged over noise on the input, so that its explanations change slowly.
 
-    For a model whose explanation is easily moved. ``sigma`` is the noise's standard deviation, in the units of the
-    rows; probabilities (a regression's values) are averaged over ``draws`` fixed noise fields, so the new model is
-    deterministic and ``draws`` times as dear. ``before`` and ``after`` speak of the case's rows: ``agreement`` is the
-    share whose predicted class stays, ``mean confidence`` the mean probability of the class predicted at first. A
-    regression has ``mean value`` and ``root mean square change`` instead. No certificate: the
-    noise is fixed.
+    For a model whose explanations change under small perturbations. ``sigma`` is the noise's standard deviation, in
+    the units of the rows; probabilities (a regression's values) are averaged over ``draws`` fixed noise fields, so the
+    new model is deterministic and costs ``draws`` times as much. ``before`` and ``after`` are measured on the case's
+    rows: ``agreement`` is the share of rows whose predicted class stays, ``mean confidence`` the mean probability of
+    the originally predicted class. A regression has ``mean value`` and ``root mean square change`` instead. No
+    certificate: the noise is fixed.
     """
     model = smooth(case.model, sigma=sigma, draws=draws, seed=case.seed)
     before, after = case.prediction, replace(case, model=model).prediction
-    figures = _numbers if case.model.gives in ("values", "units") else _classes
-    was, now = figures(before, after, case)
-    change = f"averaged over {draws} fixed Gaussian moves of the input of spread {sigma:g}"
+    metrics = _value_metrics if case.model.gives in ("values", "units") else _class_metrics
+    was, now = metrics(before, after, case)
+    change = f"averaged over {draws} fixed Gaussian perturbations of the input with standard deviation {sigma:g}"
     return {"model": model, "change": change, "before": was, "after": now}
 
 
-def _classes(before: Floats, after: Floats, case: Case) -> tuple[dict[str, float], dict[str, float]]:
+def _class_metrics(before: Floats, after: Floats, case: Case) -> tuple[dict[str, float], dict[str, float]]:
     rows, chosen = np.arange(len(case)), class_scores(before, case.model.gives).argmax(axis=1)
     confidence = probabilities(before, case.model.gives)[rows, chosen]
     agreement = float((after.argmax(axis=1) == chosen).mean())
@@ -45,7 +45,7 @@ def _classes(before: Floats, after: Floats, case: Case) -> tuple[dict[str, float
     )
 
 
-def _numbers(before: Floats, after: Floats, case: Case) -> tuple[dict[str, float], dict[str, float]]:
+def _value_metrics(before: Floats, after: Floats, case: Case) -> tuple[dict[str, float], dict[str, float]]:
     change = float(np.sqrt(((after - before) ** 2).mean()))
     return (
         {"mean value": float(before.mean()), "root mean square change": 0.0},

@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages: each one HTML file that is a view of a noun (a record, a comparison, a table). Words and nouns only."""
+"""Reports: one HTML page each for an audit, a comparison of two audits and a benchmark, and an audit as other formats.
+
+A report is a view of a record and imports only ``basics`` and ``nouns``.
+"""

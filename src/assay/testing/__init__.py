@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Audits inside tests."""
+"""A pytest plugin with fixtures that audit a model inside a test."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures for pytest: audit a model in a test, and compare with an audit that was kept.
+"""Pytest fixtures: audit a model in a test, and load a saved audit for comparison.
 
 ::
 
@@ -7,7 +7,7 @@
         run = assay_audit(model, x, y, train=(x_train, y_train))
         assert run.ok(ignore=["STA"])
 
-When such a test fails, its report tells what every audit made in it found. Nothing heavy is imported before.
+When such a test fails, its report lists the findings of every audit in it. Importing the plugin loads no numpy.
 """
 
 from __future__ import annotations
@@ -21,41 +21,44 @@ import pytest
 if TYPE_CHECKING:
     from assay.auditing.run import Run
 
-SHOWN = 12
-"""How many findings of an audit fit below a failed test."""
+MAX_FINDINGS = 12
+"""Most findings of an audit that are listed below a failed test."""
 
-_MADE: pytest.StashKey[list[Run]] = pytest.StashKey()
+_RUNS: pytest.StashKey[list[Run]] = pytest.StashKey()
 
 
-class Auditing(Protocol):
-    """What the fixture ``assay_audit`` gives: ``assay.audit`` with the profile "quick" and a store of its own."""
+class AuditFunction(Protocol):
+    """The value of the fixture ``assay_audit``: ``assay.audit`` with the profile "quick" and its own result store."""
 
     def __call__(self, model: Any, x: Any, y: Any = None, **options: Any) -> Run:
-        """Audit; see ``assay.audit`` for the options."""
+        """Audit a model; see ``assay.audit`` for the options."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--assay-baseline FOLDER``."""
     parser.getgroup("assay").addoption(
-        "--assay-baseline", metavar="FOLDER", default="", help="folder of an audit that assay_baseline loads"
+        "--assay-baseline",
+        metavar="FOLDER",
+        default="",
+        help="folder of the audit that the fixture assay_baseline loads",
     )
 
 
 @pytest.fixture
-def assay_audit(request: pytest.FixtureRequest) -> Auditing:
-    """``assay.audit`` that keeps finished steps in pytest's cache folder, with the profile "quick" by default."""
-    made = request.node.stash.setdefault(_MADE, [])
+def assay_audit(request: pytest.FixtureRequest) -> AuditFunction:
+    """``assay.audit`` with the profile "quick" by default; finished steps are cached in pytest's cache folder."""
+    runs = request.node.stash.setdefault(_RUNS, [])
     cache: Any = getattr(request.config, "cache", None)  # absent with -p no:cacheprovider
     store = None if cache is None else cache.mkdir("assay")
 
-    def audited(model: Any, x: Any, y: Any = None, **options: Any) -> Run:
+    def audit_model(model: Any, x: Any, y: Any = None, **options: Any) -> Run:
         from assay.auditing.audit import audit
 
         run = audit(model, x, y, **{"profile": "quick", "store": store, **options})
-        made.append(run)
+        runs.append(run)
         return run
 
-    return audited
+    return audit_model
 
 
 @pytest.fixture
@@ -71,17 +74,18 @@ def assay_baseline(request: pytest.FixtureRequest) -> Run:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Tell what the audits of a failed test found."""
+    """Add the findings of a failed test's audits to its report."""
     report = yield
     if report.failed:
-        report.sections += [(f"assay: {run.record.title}", "\n".join(told(run))) for run in item.stash.get(_MADE, [])]
+        runs = item.stash.get(_RUNS, [])
+        report.sections += [(f"assay: {run.record.title}", "\n".join(format_findings(run))) for run in runs]
     return report
 
 
-def told(run: Run) -> list[str]:
-    """What stands against a model, one line a finding, as far as it fits."""
-    standing = run.standing()
-    lines = [f"{f.verdict.upper()} {f.code} {f.claim}" for f in standing[:SHOWN]]
-    if len(standing) > SHOWN:
-        lines.append(f"… {len(standing) - SHOWN} more")
+def format_findings(run: Run) -> list[str]:
+    """The failed checks without a waiver, one line each, at most ``MAX_FINDINGS``."""
+    failed = run.unwaived()
+    lines = [f"{f.verdict.upper()} {f.code} {f.claim}" for f in failed[:MAX_FINDINGS]]
+    if len(failed) > MAX_FINDINGS:
+        lines.append(f"… {len(failed) - MAX_FINDINGS} more")
     return lines or ["nothing failed"]

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import assay
 from assay.model.forests.forest import Forest
-from assay.model.forests.trees import planted
+from assay.model.forests.trees import build_forest
 
 generator = np.random.default_rng(0)
 ROWS = 300
@@ -34,10 +34,10 @@ CLASSES = np.digitize(SCORE, [-1.0, 2.0])
 
 def read(parser: str, estimator: Any) -> tuple[Forest, Any]:
     """The forest of an estimator, and how it reads what it is given, gaps too."""
-    grown = import_module(f"assay.model.forests.{parser}").grown(estimator)
-    forest = planted(grown, lambda rows: rows, np.arange(1 + max(grown.origin, default=-1)))
+    parsed = import_module(f"assay.model.forests.{parser}").parse_trees(estimator)
+    forest = build_forest(parsed, lambda rows: rows, np.arange(1 + max(parsed.origin, default=-1)))
     adds_up(forest)
-    return forest, grown.read
+    return forest, parsed.read
 
 
 def agrees(parser: str, estimator: Any, given: Any, expected: Any, tolerance: float = 1e-10) -> Forest:

@@ -57,7 +57,7 @@ def test_gaps_met_for_the_first_time_go_left() -> None:
     agrees("catboost", estimator, GAPS, estimator.predict(GAPS))
 
 
-def test_several_values_are_kept_apart() -> None:
+def test_several_values_stay_separate() -> None:
     estimator = regressor(loss_function="MultiRMSE").fit(X, np.column_stack([VALUE, X[:, 1]]))
     agrees("catboost", estimator, X, estimator.predict(X))
 
@@ -129,7 +129,7 @@ def test_at_the_end_of_a_pipeline_the_raw_score_is_read() -> None:
     assert_array_equal(wired(fitted, FRAME).origin, [2, 2, 2, 2, 2, 0, 1, 3, 4])
 
 
-def test_the_mark_follows_the_fit_and_not_the_time() -> None:
+def test_the_fingerprint_follows_the_fit_and_not_the_time() -> None:
     one, same, other = (assay.wrap(classifier().fit(X, y)).fingerprint for y in (TWO, TWO, 1 - TWO))
     assert one == same != other
 

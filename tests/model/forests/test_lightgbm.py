@@ -29,14 +29,14 @@ def test_classes_are_the_raw_score(labels: Any, x: Any, leaves: int) -> None:
 @pytest.mark.parametrize("kind", ["gbdt", "dart", "rf", "goss"])
 def test_every_boosting_is_a_sum(kind: str) -> None:
     bag = {"subsample": 0.6, "subsample_freq": 1} if kind == "rf" else {}
-    made = lightgbm.LGBMRegressor(boosting_type="gbdt" if kind == "goss" else kind, **bag, **FEW)
-    made.set_params(**({"data_sample_strategy": "goss"} if kind == "goss" else {}))
-    estimator = made.fit(GAPS, VALUE)
+    estimator = lightgbm.LGBMRegressor(boosting_type="gbdt" if kind == "goss" else kind, **bag, **FEW)
+    estimator.set_params(**({"data_sample_strategy": "goss"} if kind == "goss" else {}))
+    estimator = estimator.fit(GAPS, VALUE)
     assert agrees("lightgbm", estimator, GAPS, estimator.predict(GAPS)).gives == "values"
 
 
 @pytest.mark.parametrize("options", [{"use_missing": False}, {"zero_as_missing": True}], ids=str)
-def test_gaps_are_routed_as_the_model_was_told(options: Any) -> None:
+def test_gaps_are_routed_as_the_model_is_configured(options: Any) -> None:
     x = np.where(np.abs(GAPS) < 0.3, np.sign(GAPS) * 0.0, GAPS)
     x[:9, 0] = [1e-36, -1e-36, 1e-35, -1e-35, 1.0000001e-35, 1e-34, -1e-34, 0.0, np.nan]
     estimator = lightgbm.LGBMRegressor(**options, **FEW).fit(x, VALUE)

@@ -20,7 +20,7 @@ from tests.model.forests.checks import CLASSES, FRAME, GAPS, THREE, TWO, X, wire
 
 import assay
 from assay.basics.errors import CapabilityError
-from assay.model.forests.pipeline import sources
+from assay.model.forests.pipeline import source_columns
 from assay.nouns.inputs.rows import Rows
 
 FOREST = RandomForestClassifier(5, random_state=0)
@@ -49,7 +49,7 @@ def test_every_kind_of_tree_is_read_behind_a_column_transformer(last: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("encoder", "made"),
+    ("encoder", "expected"),
     [
         (prepare.OneHotEncoder(drop="first"), [2] * 4),
         (prepare.OneHotEncoder(drop="if_binary"), [2] * 5),
@@ -61,11 +61,11 @@ def test_every_kind_of_tree_is_read_behind_a_column_transformer(last: Any) -> No
     ],
     ids=str,
 )
-def test_every_encoding_of_a_column_is_that_column(encoder: Any, made: list[int]) -> None:
+def test_every_encoding_of_a_column_is_that_column(encoder: Any, expected: list[int]) -> None:
     if isinstance(encoder, prepare.OneHotEncoder) and encoder.drop is not None and not isinstance(encoder.drop, str):
         encoder.set_params(drop=[FRAME["purpose"].value_counts().index[0]])  # one that is not rare
     fitted = make_pipeline(columns(encoder, remainder="passthrough"), FOREST).fit(FRAME, CLASSES)
-    assert_array_equal(wired(fitted, FRAME).origin, [*made, 0, 1, 3, 4])
+    assert_array_equal(wired(fitted, FRAME).origin, [*expected, 0, 1, 3, 4])
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_columns_may_be_chosen_in_every_way(chosen: Any) -> None:
     head = ColumnTransformer([("some", prepare.MinMaxScaler(), ["age"] if isinstance(chosen, str) else chosen)])
     fitted = make_pipeline(head, FOREST).fit(FRAME, CLASSES)
     origin = wired(fitted, FRAME).origin
-    made = head.fit(FRAME).get_feature_names_out()
-    assert [FRAME.columns[i] for i in origin] == [name.partition("__")[2] for name in made]
+    expected = head.fit(FRAME).get_feature_names_out()
+    assert [FRAME.columns[i] for i in origin] == [name.partition("__")[2] for name in expected]
 
 
 @pytest.mark.parametrize(
@@ -95,23 +95,23 @@ def test_columns_may_be_chosen_in_every_way(chosen: Any) -> None:
 def test_steps_column_by_column_are_followed(steps: Any) -> None:
     fitted = make_pipeline(*steps, FOREST).fit(X, THREE)
     forest = wired(fitted, X)
-    kept = steps[0].get_support() if isinstance(steps[0], SelectKBest) else np.full(5, True)
-    assert_array_equal(forest.origin, np.flatnonzero(kept))
+    selected = steps[0].get_support() if isinstance(steps[0], SelectKBest) else np.full(5, True)
+    assert_array_equal(forest.origin, np.flatnonzero(selected))
 
 
 @pytest.mark.filterwarnings("ignore:Skipping features without any observed values")
 @pytest.mark.parametrize("keep", [True, False])
-def test_an_imputers_marks_of_gaps_come_from_the_column_that_had_them(keep: bool) -> None:
+def test_an_imputers_missing_indicators_come_from_the_column_that_had_them(keep: bool) -> None:
     x = GAPS.copy()
     x[:, 1], x[:, 4] = np.nan, X[:, 4]
     imputer = SimpleImputer(add_indicator=True, keep_empty_features=keep)
     fitted = make_pipeline(imputer, FOREST).fit(x, THREE)
-    made = [0, 1, 2, 3, 4, 0, 1, 2, 3] if keep else [0, 2, 3, 4, 0, 1, 2, 3]
-    assert_array_equal(sources(fitted[0], np.arange(5)), made)
+    expected = [0, 1, 2, 3, 4, 0, 1, 2, 3] if keep else [0, 2, 3, 4, 0, 1, 2, 3]
+    assert_array_equal(source_columns(fitted[0], np.arange(5)), expected)
     parsed = assay.wrap(fitted).forest
     assert parsed is not None
     forest, rows = parsed(), Rows(x, tuple(map(str, range(len(x)))))
-    assert_array_equal(forest.origin, made)
+    assert_array_equal(forest.origin, expected)
     assert_allclose(forest.outputs(forest.matrix(rows)), fitted.predict_proba(x), atol=1e-12)
 
 
@@ -143,7 +143,7 @@ def test_a_sparse_matrix_before_xgboost_leaves_zeros_out() -> None:
 def test_a_step_that_mixes_columns_is_refused(step: Any, named: str) -> None:
     model = assay.wrap(make_pipeline(step, FOREST).fit(X, TWO))
     assert model.forest is not None
-    with pytest.raises(CapabilityError, match=f"its step {named} may make one column of several"):
+    with pytest.raises(CapabilityError, match=f"its step {named} may combine several columns into one"):
         model.forest()
 
 

@@ -131,25 +131,25 @@ def test_every_estimator_is_wired_to_its_model() -> None:
     } == NAMES
 
 
-def test_a_boosted_model_read_for_probabilities_still_shows_its_raw_score() -> None:
+def test_a_boosted_model_read_for_probabilities_still_has_raw_score_trees() -> None:
     model = assay.wrap(ensemble.GradientBoostingClassifier(**FEW).fit(X, TWO), output="probabilities")
     assert model.forest is not None
     assert (model.gives, model.forest().gives) == ("probabilities", "margin")
 
 
 @pytest.mark.parametrize(
-    ("estimator", "told"),
+    ("estimator", "message"),
     [
-        (ensemble.AdaBoostClassifier(**FEW), "AdaBoostClassifier shows no trees"),
-        (ensemble.VotingRegressor([("one", tree.DecisionTreeRegressor())]), "VotingRegressor shows no trees"),
+        (ensemble.AdaBoostClassifier(**FEW), "AdaBoostClassifier has no trees"),
+        (ensemble.VotingRegressor([("one", tree.DecisionTreeRegressor())]), "VotingRegressor has no trees"),
         (ensemble.BaggingClassifier(KNeighborsClassifier(), **FEW), "BaggingClassifier holds KNeighborsClassifier"),
-        (ensemble.GradientBoostingClassifier(init=LogisticRegression(), **FEW), "begins with LogisticRegression"),
+        (ensemble.GradientBoostingClassifier(init=LogisticRegression(), **FEW), "starts from LogisticRegression"),
     ],
 )
-def test_what_is_no_sum_of_trees_is_refused(estimator: Any, told: str) -> None:
+def test_estimators_that_are_not_a_sum_of_trees_are_refused(estimator: Any, message: str) -> None:
     model = assay.wrap(estimator.fit(X, TWO))
     assert model.forest is not None
-    with pytest.raises(CapabilityError, match=told):
+    with pytest.raises(CapabilityError, match=message):
         model.forest()
 
 
@@ -165,12 +165,12 @@ def test_a_preprocess_hides_the_trees() -> None:
         model.forest()
 
 
-def test_other_estimators_and_strangers_subclasses_show_none() -> None:
+def test_other_estimators_and_foreign_subclasses_have_no_forest() -> None:
     assert assay.wrap(LogisticRegression().fit(X, TWO)).forest is None
     assert assay.wrap(Own().fit(X, TWO)).forest is None
 
 
 def test_texts_are_no_numbers() -> None:
     _, matrix = read("sklearn", tree.DecisionTreeClassifier().fit(X, TWO))
-    with pytest.raises(InputError, match="the trees read numbers"):
+    with pytest.raises(InputError, match="the trees need numbers"):
         matrix(FRAME)

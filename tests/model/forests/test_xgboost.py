@@ -104,7 +104,7 @@ def test_models_of_frames_and_boosters_show_their_forest() -> None:
 
 def test_strange_categories_are_refused() -> None:
     _, matrix = read("xgboost", xgboost.XGBClassifier(**CATEGORIES).fit(CODED, CLASSES))
-    with pytest.raises(InputError, match="'purpose' has categories the model was not trained with"):
+    with pytest.raises(InputError, match="'purpose' has categories unseen in training"):
         matrix(CODED.assign(purpose=pd.Categorical(["never"] * len(CODED))))
 
 
@@ -148,10 +148,10 @@ def test_a_threshold_that_a_row_hits_in_float32_sends_it_right() -> None:
 
 def test_a_hand_made_tree_is_read_node_for_node() -> None:
     x = np.array([[0.0], [0.0], [1.0]])
-    made = xgboost.XGBRegressor(
+    estimator = xgboost.XGBRegressor(
         **{**FEW, "n_estimators": 1}, base_score=0.5, learning_rate=1.0, reg_lambda=0.0, min_child_weight=0
     )
-    forest, _ = read("xgboost", made.fit(x, [1.0, 1.0, 4.0]))
+    forest, _ = read("xgboost", estimator.fit(x, [1.0, 1.0, 4.0]))
     assert_array_equal(forest.column, [0, -1, -1])
     assert_array_equal(forest.cover, [3, 2, 1])
     assert_allclose(forest.value.ravel(), [0, 0.5, 3.5])

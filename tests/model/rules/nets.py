@@ -1,4 +1,4 @@
-"""Nets on which backward rules that attach to modules go wrong; each is made afresh, with weights of its own."""
+"""Nets on which backward rules attached to modules are wrong; each call makes a new net with its own weights."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ def filled(net: nn.Module, seed: int = 11, size: float = 0.6) -> nn.Module:
     return net
 
 
-def drawn(*shape: int, seed: int = 2) -> torch.Tensor:
-    """Normal numbers."""
+def normal_tensor(*shape: int, seed: int = 2) -> torch.Tensor:
+    """A tensor of standard normal values."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-class Written(nn.Module):
-    """Named layers and a forward written as a function of them."""
+class Composed(nn.Module):
+    """Named layers and a forward pass that is a function of them."""
 
     def __init__(self, forward: Forward, **layers: nn.Module) -> None:
         super().__init__()
         for name, layer in layers.items():
             self.add_module(name, layer)
-        self.written = forward
+        self.function = forward
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.written(self, x)
+        return self.function(self, x)
 
 
 def functional_net(f: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
     """Two dense layers with a function between them."""
-    return Written(lambda m, x: m.two(f(m.one(x))), one=nn.Linear(5, 7), two=nn.Linear(7, 3))
+    return Composed(lambda m, x: m.two(f(m.one(x))), one=nn.Linear(5, 7), two=nn.Linear(7, 3))
 
 
 def conv_relu_pool() -> nn.Module:
@@ -58,7 +58,7 @@ def conv_relu_pool() -> nn.Module:
 
 
 def sigmoid_tanh() -> nn.Module:
-    """Sigmoid and Tanh side by side."""
+    """Sigmoid and Tanh, one after the other."""
     return nn.Sequential(nn.Linear(5, 7), nn.Sigmoid(), nn.Tanh(), nn.Linear(7, 3))
 
 
@@ -69,7 +69,7 @@ def softmax_head() -> nn.Module:
 
 def residual() -> nn.Module:
     """h + f(h), written in forward."""
-    return Written(
+    return Composed(
         lambda m, x: m.head((h := torch.relu(m.stem(x))) + torch.relu(m.branch(h))),
         stem=nn.Linear(5, 7),
         branch=nn.Linear(7, 7),
@@ -79,7 +79,7 @@ def residual() -> nn.Module:
 
 def gated() -> nn.Module:
     """h · sigmoid(g), written in forward."""
-    return Written(
+    return Composed(
         lambda m, x: m.head(m.value(x) * torch.sigmoid(m.gate(x))),
         value=nn.Linear(5, 7),
         gate=nn.Linear(5, 7),
@@ -93,7 +93,7 @@ def normed() -> nn.Module:
 
 
 def in_place() -> nn.Module:
-    """Rectifiers, sums, products and slices that write over what was there."""
+    """Rectifiers, sums, products and slices that work in place."""
 
     def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
         h = m.one(x)
@@ -103,13 +103,13 @@ def in_place() -> nn.Module:
         functional.relu_(h)
         return m.two(m.relu(m.middle(h)))
 
-    return Written(
+    return Composed(
         forward, one=nn.Linear(5, 7), middle=nn.Linear(7, 7), relu=nn.ReLU(inplace=True), two=nn.Linear(7, 3)
     )
 
 
 def overwritten(over: bool = True) -> nn.Module:
-    """What a dense layer has read is written over afterwards; or the same, with nothing written over."""
+    """The input of a dense layer is overwritten afterwards; or the same function, out of place."""
 
     def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
         h = m.one(x)
@@ -119,17 +119,17 @@ def overwritten(over: bool = True) -> nn.Module:
             functional.relu_(h)
         else:
             h = functional.relu(h * 0.3)
-        return m.head(read) + m.beside(h)
+        return m.head(read) + m.direct(h)
 
-    return Written(forward, one=nn.Linear(5, 7), two=nn.Linear(7, 7), beside=nn.Linear(7, 3), head=nn.Linear(7, 3))
+    return Composed(forward, one=nn.Linear(5, 7), two=nn.Linear(7, 7), direct=nn.Linear(7, 3), head=nn.Linear(7, 3))
 
 
 def reused() -> nn.Module:
     """One activation and one dense layer, called twice each."""
-    return Written(
-        lambda m, x: m.head(m.act(m.again(m.act(m.again(m.stem(x)))))),
+    return Composed(
+        lambda m, x: m.head(m.act(m.repeated(m.act(m.repeated(m.stem(x)))))),
         stem=nn.Linear(5, 6),
-        again=nn.Linear(6, 6),
+        repeated=nn.Linear(6, 6),
         act=nn.Tanh(),
         head=nn.Linear(6, 3),
     )
@@ -174,7 +174,7 @@ def encoder(batch_first: bool, norm_first: bool, padded: bool, activation: str =
         return m.head(states[:, :3].mean(1))
 
     stack = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-    return Written(forward, layers=stack, head=nn.Linear(6, 3))
+    return Composed(forward, layers=stack, head=nn.Linear(6, 3))
 
 
 def attention(batch_first: bool, mask: str, need_weights: bool) -> nn.Module:
@@ -182,7 +182,7 @@ def attention(batch_first: bool, mask: str, need_weights: bool) -> nn.Module:
     shut = {
         "none": None,
         "bool": torch.triu(torch.ones(4, 4, dtype=torch.bool), 1),
-        "float": drawn(4, 4, seed=5),
+        "float": normal_tensor(4, 4, seed=5),
     }[mask]
 
     def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
@@ -190,7 +190,7 @@ def attention(batch_first: bool, mask: str, need_weights: bool) -> nn.Module:
         out = m.attention(x, x, x, attn_mask=shut, need_weights=need_weights)[0]
         return m.head(out.mean(1 if batch_first else 0))
 
-    return Written(forward, attention=nn.MultiheadAttention(6, 2, batch_first=batch_first), head=nn.Linear(6, 3))
+    return Composed(forward, attention=nn.MultiheadAttention(6, 2, batch_first=batch_first), head=nn.Linear(6, 3))
 
 
 class Embedded(nn.Module):

@@ -1,4 +1,4 @@
-"""Every operation passes by under its plain name; nothing is left behind, whatever happens midway."""
+"""Every operation is intercepted under its plain name; no state remains, also after errors."""
 
 from __future__ import annotations
 
@@ -18,33 +18,40 @@ from torch.overrides import _get_current_function_mode_stack
 import assay
 from assay import explain
 from assay.basics.errors import CapabilityError
-from assay.model.rules.interception import Interception, mapped, named, narrowed, opened, tensors
+from assay.model.rules.interception import (
+    Interception,
+    loses_precision,
+    map_tensors,
+    operation_name,
+    python_body,
+    tensors,
+)
 
 Step = tuple[str, bool]
 
 
-class Listening:
-    """A table that writes down what it meets and changes nothing."""
+class Recorder:
+    """Rules that record operations and change nothing."""
 
     def __init__(self) -> None:
-        self.met: list[Step] = []
+        self.operations: list[Step] = []
         self.mode = Interception(self)
 
-    def follows(self, tensor: torch.Tensor) -> bool:
+    def is_tracked(self, tensor: torch.Tensor) -> bool:
         return tensor.requires_grad
 
-    def step(self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, written: bool) -> Any:
-        self.met.append((name, written))
+    def run_operation(self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, in_place: bool) -> Any:
+        self.operations.append((name, in_place))
         return func(*args, **kwargs)
 
 
-def heard(f: Callable[[torch.Tensor], Any], *shape: int) -> list[Step]:
-    """The steps of a function of numbers between 0.1 and 1.1."""
-    table = Listening()
-    x = (nets.drawn(*(shape or (2, 3))).abs() + 0.1).requires_grad_(True) * 1.0
-    with table.mode:
+def record(f: Callable[[torch.Tensor], Any], *shape: int) -> list[Step]:
+    """The operations of a function of values between 0.1 and 1.1."""
+    rules = Recorder()
+    x = (nets.normal_tensor(*(shape or (2, 3))).abs() + 0.1).requires_grad_(True) * 1.0
+    with rules.mode:
         f(x)
-    return table.met
+    return rules.operations
 
 
 PLAIN: dict[str, tuple[Callable[[torch.Tensor], Any], Step]] = {
@@ -75,15 +82,15 @@ PLAIN: dict[str, tuple[Callable[[torch.Tensor], Any], Step]] = {
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_an_operation_has_one_name_however_it_is_written(name: str) -> None:
+def test_an_operation_has_one_name_in_every_form(name: str) -> None:
     f, step = PLAIN[name]
-    assert heard(f)[-1] == step
+    assert record(f)[-1] == step
 
 
 def test_the_name_of_a_property_is_its_own() -> None:
-    assert named(torch.Tensor.T.__get__, {}) == ("T", False)
-    assert named(torch.Tensor.__rtruediv__, {}) == ("rdiv", False)
-    assert named(torch.Tensor.__ipow__, {}) == ("pow", True)
+    assert operation_name(torch.Tensor.T.__get__, {}) == ("T", False)
+    assert operation_name(torch.Tensor.__rtruediv__, {}) == ("rdiv", False)
+    assert operation_name(torch.Tensor.__ipow__, {}) == ("pow", True)
 
 
 OPENED: dict[str, tuple[Callable[[torch.Tensor], Any], str]] = {
@@ -98,24 +105,24 @@ OPENED: dict[str, tuple[Callable[[torch.Tensor], Any], str]] = {
 
 
 @pytest.mark.parametrize("name", OPENED)
-def test_functions_that_torch_writes_in_python_are_opened(name: str) -> None:
+def test_bodies_of_torchs_python_functions_are_intercepted(name: str) -> None:
     f, inner = OPENED[name]
-    assert inner in [step for step, _ in heard(f)]
+    assert inner in [step for step, _ in record(f)]
 
 
-def test_what_is_compiled_has_no_body_to_open() -> None:
-    assert opened(torch.relu) is None
-    assert opened(functional.softmax) is not None
-    assert opened(test_what_is_compiled_has_no_body_to_open) is None
+def test_compiled_functions_have_no_python_body() -> None:
+    assert python_body(torch.relu) is None
+    assert python_body(functional.softmax) is not None
+    assert python_body(test_compiled_functions_have_no_python_body) is None
 
 
-def test_operations_that_do_not_follow_the_input_are_not_met() -> None:
-    assert heard(lambda x: torch.ones(3).exp() * 2) == []
+def test_operations_without_the_input_are_not_recorded() -> None:
+    assert record(lambda x: torch.ones(3).exp() * 2) == []
 
 
 @pytest.mark.parametrize("cast", ["float", "half", "bfloat16", "to", "to keyword", "type", "type_as"])
-def test_a_cast_to_fewer_digits_is_left_out(cast: str) -> None:
-    kept: list[torch.Tensor] = []
+def test_a_cast_that_loses_precision_is_left_out(cast: str) -> None:
+    recorded: list[torch.Tensor] = []
     casts: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
         "float": lambda x: x.float(),
         "half": lambda x: x.half(),
@@ -125,23 +132,23 @@ def test_a_cast_to_fewer_digits_is_left_out(cast: str) -> None:
         "type": lambda x: x.type(torch.float32),
         "type_as": lambda x: x.type_as(torch.ones(1)),
     }
-    assert heard(lambda x: kept.append(casts[cast](x))) == []
-    assert kept[0].dtype == torch.float64
+    assert record(lambda x: recorded.append(casts[cast](x))) == []
+    assert recorded[0].dtype == torch.float64
 
 
-def test_a_cast_to_more_digits_or_to_another_place_is_made() -> None:
+def test_other_casts_are_not_left_out() -> None:
     x = torch.ones(2)
-    assert not narrowed((x, torch.float64), {})
-    assert not narrowed((x, "cpu"), {})
-    assert not narrowed((torch.ones(2, dtype=torch.int64), torch.float32), {})
-    assert heard(lambda x: x.to("cpu"))[-1] == ("to", False)
+    assert not loses_precision((x, torch.float64), {})
+    assert not loses_precision((x, "cpu"), {})
+    assert not loses_precision((torch.ones(2, dtype=torch.int64), torch.float32), {})
+    assert record(lambda x: x.to("cpu"))[-1] == ("to", False)
 
 
 def test_tensors_are_found_and_changed_in_nested_arguments() -> None:
     a, b = torch.ones(1), torch.zeros(1)
     tree = {"one": [a, (b, 3)], "two": torch.return_types.max((a, b))}
     assert [id(t) for t in tensors(tree)] == [id(a), id(b), id(a), id(b)]
-    assert mapped([a, (b, 3), "name"], lambda t: t + 1) == [torch.tensor([2.0]), (torch.tensor([1.0]), 3), "name"]
+    assert map_tensors([a, (b, 3), "name"], lambda t: t + 1) == [torch.tensor([2.0]), (torch.tensor([1.0]), 3), "name"]
 
 
 def sorting(m: Any, x: torch.Tensor) -> torch.Tensor:
@@ -170,18 +177,18 @@ UNKNOWN: dict[str, tuple[Callable[..., torch.Tensor], dict[str, Any], tuple[str,
 )
 def test_an_operation_without_a_rule_is_refused_by_name(unknown: str, method: str) -> None:
     forward, layers, _, name = UNKNOWN[unknown]
-    net = nets.filled(nets.Written(forward, head=nn.Linear(5, 3), **{key: make() for key, make in layers.items()}))
-    case = assay.case(assay.wrap(net), nets.drawn(2, 5), label=1)
+    net = nets.filled(nets.Composed(forward, head=nn.Linear(5, 3), **{key: make() for key, make in layers.items()}))
+    case = assay.case(assay.wrap(net), nets.normal_tensor(2, 5), label=1)
     with pytest.raises(CapabilityError, match=rf"explain.{method} needs a rule .* none for '{name}'"):
         getattr(explain, method)(case)
     assert _get_current_function_mode_stack() == []
 
 
-def test_a_net_that_draws_at_random_in_evaluation_mode_is_refused() -> None:
+def test_dropout_in_evaluation_mode_is_refused() -> None:
     net = nets.functional_net(lambda x: functional.dropout(x, 0.5, training=True))
-    case = assay.case(assay.wrap(nets.filled(net)), nets.drawn(2, 5), label=1)
+    case = assay.case(assay.wrap(nets.filled(net)), nets.normal_tensor(2, 5), label=1)
     for method in ("deep_lift", "lrp"):
-        with pytest.raises(CapabilityError, match=f"explain.{method}: the net drops units at random"):
+        with pytest.raises(CapabilityError, match=f"explain.{method}: the net applies dropout"):
             getattr(explain, method)(case)
 
 
@@ -192,9 +199,9 @@ class Broken(RuntimeError):
 METHODS = ("deep_lift", "lrp", "attn_lrp", "guided_backprop", "deconvolution", "excitation_backprop", "conductance")
 
 
-@pytest.mark.parametrize("when", ["on the way", "on the way back"])
+@pytest.mark.parametrize("when", ["forward", "backward"])
 @pytest.mark.parametrize("method", METHODS)
-def test_nothing_is_left_after_an_error_midway(method: str, when: str) -> None:
+def test_no_state_remains_after_an_error(method: str, when: str) -> None:
     broken = [False]
 
     class Fails(torch.autograd.Function):
@@ -208,13 +215,13 @@ def test_nothing_is_left_after_an_error_midway(method: str, when: str) -> None:
 
     def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
         h = m.one(x)
-        if broken[0] and when == "on the way":
+        if broken[0] and when == "forward":
             raise Broken
         return m.two(functional.relu(Fails.apply(h) if broken[0] else h))
 
-    own = nets.filled(nets.Written(forward, one=nn.Linear(5, 7), two=nn.Linear(7, 3)))
+    own = nets.filled(nets.Composed(forward, one=nn.Linear(5, 7), two=nn.Linear(7, 3)))
     own.requires_grad_(True)
-    case = assay.case(assay.wrap(own), nets.drawn(2, 5), label=1)
+    case = assay.case(assay.wrap(own), nets.normal_tensor(2, 5), label=1)
     net = case.model.net
     sound = getattr(explain, method)(case).values
     generator = torch.get_rng_state()
@@ -240,11 +247,11 @@ def test_nothing_is_left_after_an_error_midway(method: str, when: str) -> None:
     assert_allclose(getattr(explain, method)(case).values, sound, atol=0)
 
 
-def test_a_pass_on_intercepted_operations_gives_the_nets_own_outputs() -> None:
+def test_an_intercepted_pass_gives_the_outputs_of_the_net() -> None:
     net = nets.filled(nets.encoder(True, False, True))
-    x = nets.drawn(3, 4, 6).requires_grad_(True)
-    table = Listening()
-    with table.mode:
+    x = nets.normal_tensor(3, 4, 6).requires_grad_(True)
+    rules = Recorder()
+    with rules.mode:
         seen = net(x)
     assert_allclose(seen.detach().numpy(), net(x).detach().numpy(), atol=1e-12)
-    assert len(np.unique([name for name, _ in table.met])) > 3
+    assert len(np.unique([name for name, _ in rules.operations])) > 3

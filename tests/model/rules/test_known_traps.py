@@ -1,4 +1,4 @@
-"""Nets that rules attached to modules get wrong: here the target is shared out without a rest, row by row."""
+"""Nets on which rules attached to modules are wrong: here attributions add up to the target, row by row."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ import assay
 from assay import explain
 from assay.cases.case import Case
 
-Provenance = tuple[Callable[[], nn.Module], torch.Tensor]
+NetAndRows = tuple[Callable[[], nn.Module], torch.Tensor]
 
 
-def written(f: Callable[[torch.Tensor], torch.Tensor]) -> Provenance:
-    return lambda: nets.functional_net(f), nets.drawn(3, 5)
+def between(f: Callable[[torch.Tensor], torch.Tensor]) -> NetAndRows:
+    return lambda: nets.functional_net(f), nets.normal_tensor(3, 5)
 
 
-def dense(net: Callable[[], nn.Module]) -> Provenance:
-    return net, nets.drawn(3, 5)
+def dense(net: Callable[[], nn.Module]) -> NetAndRows:
+    return net, nets.normal_tensor(3, 5)
 
 
-def pictures(net: Callable[[], nn.Module]) -> Provenance:
-    return net, nets.drawn(3, 2, 6, 6)
+def pictures(net: Callable[[], nn.Module]) -> NetAndRows:
+    return net, nets.normal_tensor(3, 2, 6, 6)
 
 
-def tokens(net: Callable[..., nn.Module], *given: Any, width: int = 6) -> Provenance:
-    return lambda: net(*given), nets.drawn(3, 4, width)
+def tokens(net: Callable[..., nn.Module], *given: Any, width: int = 6) -> NetAndRows:
+    return lambda: net(*given), nets.normal_tensor(3, 4, width)
 
 
 def encoder_name(batch_first: bool, norm_first: bool, padded: bool) -> str:
-    who, when = "batch" if batch_first else "token", "first" if norm_first else "last"
-    return f"encoder, {who} first, norm {when}{', padded' * padded}"
+    axis, norm = "batch" if batch_first else "token", "first" if norm_first else "last"
+    return f"encoder, {axis} first, norm {norm}{', padded' * padded}"
 
 
-NETS: dict[str, Provenance] = {
+NETS: dict[str, NetAndRows] = {
     "ReLU then MaxPool": pictures(nets.conv_relu_pool),
     "Sigmoid then Tanh": dense(nets.sigmoid_tanh),
     "softmax head": dense(nets.softmax_head),
     "GELU": dense(lambda: nn.Sequential(nn.Linear(5, 7), nn.GELU(), nn.Linear(7, 3))),
     "SiLU": dense(lambda: nn.Sequential(nn.Linear(5, 7), nn.SiLU(), nn.Linear(7, 3))),
-    "F.gelu": written(functional.gelu),
-    "F.gelu by tanh": written(lambda x: functional.gelu(x, approximate="tanh")),
-    "F.silu": written(functional.silu),
-    "F.relu": written(functional.relu),
-    "F.softplus": written(functional.softplus),
-    "torch.tanh": written(torch.tanh),
-    "Tensor.sigmoid": written(lambda x: x.sigmoid()),
-    "Tensor.clamp": written(lambda x: x.clamp(-0.5, 0.5)),
-    "F.layer_norm": written(lambda x: functional.layer_norm(x, (7,))),
+    "F.gelu": between(functional.gelu),
+    "F.gelu by tanh": between(lambda x: functional.gelu(x, approximate="tanh")),
+    "F.silu": between(functional.silu),
+    "F.relu": between(functional.relu),
+    "F.softplus": between(functional.softplus),
+    "torch.tanh": between(torch.tanh),
+    "Tensor.sigmoid": between(lambda x: x.sigmoid()),
+    "Tensor.clamp": between(lambda x: x.clamp(-0.5, 0.5)),
+    "F.layer_norm": between(lambda x: functional.layer_norm(x, (7,))),
     "LayerNorm": dense(nets.normed),
     "RMSNorm": dense(lambda: nn.Sequential(nn.Linear(5, 7), nn.RMSNorm(7), nn.Linear(7, 3))),
     "functional residual": dense(nets.residual),
@@ -89,8 +89,8 @@ NETS: dict[str, Provenance] = {
 }
 
 
-def asked(name: str) -> Case:
-    """The net of this name, asked about three rows."""
+def case_of(name: str) -> Case:
+    """A case of the net of this name and three rows."""
     if name.startswith(("bert", "gpt2", "llama")):
         pytest.importorskip("transformers", reason="transformers is not installed")
     make, x = NETS[name]
@@ -99,12 +99,12 @@ def asked(name: str) -> Case:
 
 
 def starts(case: Case) -> torch.Tensor:
-    """A start that is nowhere zero."""
-    return 0.4 * nets.drawn(len(case), *case.rows.shape, seed=8)
+    """A reference without zeros."""
+    return 0.4 * nets.normal_tensor(len(case), *case.rows.shape, seed=8)
 
 
 def tolerance(name: str) -> float:
-    """Llama computes its norms in float32 whatever it is given: its own outputs are no better than that."""
+    """Llama computes its norms in float32 for any input, so its outputs have that precision."""
     return 1e-6 if name.startswith("llama") else 1e-9
 
 
@@ -113,7 +113,7 @@ named = pytest.mark.parametrize("name", NETS)
 
 @named
 def test_deep_lift_is_complete(name: str) -> None:
-    case = asked(name)
+    case = case_of(name)
     result = explain.deep_lift(case, start=starts(case))
     rise = np.abs(result.output - result.base)
     assert rise.max() > 1e-3
@@ -122,7 +122,7 @@ def test_deep_lift_is_complete(name: str) -> None:
 
 @named
 def test_relevance_is_conserved(name: str) -> None:
-    case = asked(name)
+    case = case_of(name)
     result = explain.lrp(case, composite="epsilon", epsilon=1e-9)
     left = case.output - result.values.sum(1) - result.extra["absorbed"]
     assert_allclose(result.extra["conservation"], left, atol=1e-12)
@@ -132,38 +132,37 @@ def test_relevance_is_conserved(name: str) -> None:
 
 @named
 @pytest.mark.parametrize("method", ["deep_lift", "lrp", "attn_lrp"])
-def test_other_rows_change_nothing(name: str, method: str) -> None:
-    case = asked(name)
-    ask = getattr(explain, method)
-    whole = ask(case)
-    for place in range(3):
-        alone = ask(case.take([place]))
-        assert_allclose(alone.values[0], whole.values[place], atol=tolerance(name))
-        if method != "deep_lift":
-            assert_allclose(alone.extra["absorbed"], whole.extra["absorbed"][[place]], atol=tolerance(name))
-    mates = replace(case, rows=replace(case.rows, x=torch.cat([case.rows.x[:1], 5 * case.rows.x[1:]])))
-    assert_allclose(ask(mates).values[0], whole.values[0], atol=tolerance(name))
+def test_a_rows_values_do_not_depend_on_other_rows(name: str, method: str) -> None:
+    case = case_of(name)
+    method_function = getattr(explain, method)
+    together = method_function(case)
+    alone = method_function(case.take([2]))
+    assert_allclose(alone.values[0], together.values[2], atol=tolerance(name))
+    if method != "deep_lift":
+        assert_allclose(alone.extra["absorbed"], together.extra["absorbed"][[2]], atol=tolerance(name))
+    with_other_rows = replace(case, rows=replace(case.rows, x=torch.cat([case.rows.x[:1], 5 * case.rows.x[1:]])))
+    assert_allclose(method_function(with_other_rows).values[0], together.values[0], atol=tolerance(name))
 
 
 @pytest.mark.parametrize(
     "method",
     ["deep_lift", "lrp"],
 )
-def test_a_transposed_convolution_in_groups_is_shared_out(method: str) -> None:
-    case = assay.case(assay.wrap(nets.filled(nets.grouped_transposed())), nets.drawn(3, 2, 6, 6), label=1)
+def test_a_transposed_convolution_in_groups_conserves_the_output(method: str) -> None:
+    case = assay.case(assay.wrap(nets.filled(nets.grouped_transposed())), nets.normal_tensor(3, 2, 6, 6), label=1)
     result = getattr(explain, method)(case)
-    kept = result.base if method == "deep_lift" else result.extra["absorbed"]
-    assert_allclose(result.values.sum(1) + kept, case.output, atol=1e-6)
+    rest = result.base if method == "deep_lift" else result.extra["absorbed"]
+    assert_allclose(result.values.sum(1) + rest, case.output, atol=1e-6)
 
 
-def test_where_pooled_positions_of_input_and_start_agree_nothing_comes_from_other_rows() -> None:
-    case = asked("ReLU then MaxPool")
-    begun = starts(case)
-    begun[0], begun[1, :, :4] = case.rows.x[0], case.rows.x[1, :, :4]
-    result = explain.deep_lift(case, start=begun)
+def test_equal_pooled_positions_of_input_and_reference_get_zero() -> None:
+    case = case_of("ReLU then MaxPool")
+    start = starts(case)
+    start[0], start[1, :, :4] = case.rows.x[0], case.rows.x[1, :, :4]
+    result = explain.deep_lift(case, start=start)
     assert_allclose(result.values[0], 0.0, atol=1e-12)
     assert_allclose(result.residual, 0.0, atol=1e-12)
-    alone = explain.deep_lift(case.take([1]), start=begun[1])
+    alone = explain.deep_lift(case.take([1]), start=start[1])
     assert_allclose(alone.values[0], result.values[1], atol=1e-12)
 
 
@@ -172,7 +171,7 @@ def test_a_functional_residual_does_not_double_relevance() -> None:
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             parameter.zero_() if name.endswith("bias") else None
-    case = assay.case(assay.wrap(net), nets.drawn(3, 5), label=1)
+    case = assay.case(assay.wrap(net), nets.normal_tensor(3, 5), label=1)
     result = explain.lrp(case, composite="epsilon", epsilon=1e-12)
     assert_allclose(result.extra["absorbed"], 0.0, atol=1e-9)
     assert_allclose(result.values.sum(1), case.output, atol=1e-9)
@@ -188,7 +187,7 @@ def test_a_functional_residual_does_not_double_relevance() -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["deep_lift", "lrp"])
-def test_functions_modules_and_modules_in_place_are_one(one: str, other: Callable[[], nn.Module], method: str) -> None:
+def test_functions_and_modules_give_equal_values(one: str, other: Callable[[], nn.Module], method: str) -> None:
     function, module = NETS[one][0](), other()
     module = nets.filled(module)
     case = assay.case(assay.wrap(nets.filled(function)), NETS[one][1], label=1)
@@ -197,9 +196,11 @@ def test_functions_modules_and_modules_in_place_are_one(one: str, other: Callabl
 
 
 @pytest.mark.parametrize("method", ["deep_lift", "lrp", "attn_lrp", "excitation_backprop", "guided_backprop"])
-def test_what_is_written_over_after_it_was_read_still_counts(method: str) -> None:
-    over, anew = (
-        assay.case(assay.wrap(nets.filled(nets.overwritten(how))), nets.drawn(3, 5), label=1) for how in (True, False)
+def test_overwriting_a_tensor_after_use_changes_nothing(method: str) -> None:
+    in_place, out_of_place = (
+        assay.case(assay.wrap(nets.filled(nets.overwritten(over))), nets.normal_tensor(3, 5), label=1)
+        for over in (True, False)
     )
-    assert_allclose(over.output, anew.output, atol=1e-12)
-    assert_allclose(getattr(explain, method)(over).values, getattr(explain, method)(anew).values, atol=1e-12)
+    explainer = getattr(explain, method)
+    assert_allclose(in_place.output, out_of_place.output, atol=1e-12)
+    assert_allclose(explainer(in_place).values, explainer(out_of_place).values, atol=1e-12)

@@ -1,4 +1,4 @@
-"""What relevance propagation counts as absorbed, operation by operation."""
+"""The absorbed relevance of each operation in LRP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from assay import explain
 
 
 class Around(torch.nn.Module):
-    """A linear layer, something in the middle, a linear head."""
+    """A linear layer, the function ``middle``, a linear head."""
 
     def __init__(self, middle: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ MIDDLES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 @pytest.mark.parametrize("middle", MIDDLES.values(), ids=MIDDLES)
 @pytest.mark.parametrize("composite", ["zero", "epsilon", "alpha_beta", "gamma"])
-def test_what_constants_absorb_is_counted(middle: Callable[[torch.Tensor], torch.Tensor], composite: str) -> None:
+def test_constants_absorb_relevance(middle: Callable[[torch.Tensor], torch.Tensor], composite: str) -> None:
     torch.manual_seed(2)
     net = Around(middle).double()
     case = assay.case(assay.wrap(net), torch.randn(5, 4, dtype=torch.float64), label=0)
@@ -63,7 +63,7 @@ def test_what_constants_absorb_is_counted(middle: Callable[[torch.Tensor], torch
     assert abs(left).max() < 1e-10 * (abs(case.output) + abs(found.extra["absorbed"])).max()
 
 
-def test_a_way_that_ends_in_a_constant_is_refused() -> None:
+def test_a_net_whose_paths_end_in_constants_is_refused() -> None:
     net = Around(lambda h: 1 / (3 + torch.sigmoid(h))).double()
     case = assay.case(assay.wrap(net), torch.randn(2, 4, dtype=torch.float64), label=0)
     with pytest.raises(assay.basics.errors.CapabilityError, match="nothing reaches the input"):
@@ -71,7 +71,7 @@ def test_a_way_that_ends_in_a_constant_is_refused() -> None:
 
 
 @pytest.mark.parametrize("composite", ["flat", "w_square", "box"])
-def test_a_first_layer_behind_a_border_of_zeros_is_still_the_first(composite: str) -> None:
+def test_a_first_layer_after_zero_padding_uses_the_first_rule(composite: str) -> None:
     torch.manual_seed(4)
     layers = [torch.nn.ZeroPad2d((0, 1, 2, 0)), torch.nn.Conv2d(2, 3, 3), torch.nn.ReLU(), torch.nn.Flatten()]
     net = torch.nn.Sequential(*layers, torch.nn.Linear(3 * 5 * 4, 2)).double()

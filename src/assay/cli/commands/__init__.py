@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands."""
+"""One module for each subcommand of ``assay``."""

@@ -7,7 +7,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from assay.cli.request import Wanted
+from assay.cli.request import Request
 
 
 def attack(
@@ -15,7 +15,7 @@ def attack(
     method: str,
     /,
     *,
-    wanted: Wanted,
+    request: Request,
     ball: str,
     explanation: Path | None = None,
     of: str = "",
@@ -29,27 +29,27 @@ def attack(
     model
         A model file, or FILE.py:FUNCTION that returns the trained model.
     method
-        The attack: pgd, top_k. See: assay list attack.
+        The attack. See: assay list attack.
     ball
         How far inputs may be moved, in the units of the rows: linf:0.03 or l2:1, with bounds linf:0.03:0:1.
     explanation
         A saved explanation of the same rows, for attacks on explanations.
     of
-        The method that makes the explanation now, instead of a saved one.
+        The method that computes the explanation now, instead of a saved one.
     of_option
         NAME=VALUE, an option of that method; may be repeated.
     save
         File for the result.
     """
     from assay.cli.options import ball as ball_of
-    from assay.cli.printing import result_shown
+    from assay.cli.printing import print_result
     from assay.cli.request import explanation_of, method_of
 
     chosen = method_of("attack", method)
-    asked = wanted.case(wanted.model(model), wanted.table())
+    case = request.case(request.model(model), request.table())
     attacked: list[Any] = []
     if "explanation" in signature(chosen.body).parameters:
-        attacked.append(explanation_of(wanted, asked, explanation, of, of_option))
-    found = chosen.call(*attacked, asked, ball_of(ball), **wanted.options(chosen))
-    result_shown(found, wanted.format, save)
+        attacked.append(explanation_of(request, case, explanation, of, of_option))
+    found = chosen.call(*attacked, case, ball_of(ball), **request.options(chosen))
+    print_result(found, request.format, save)
     return 0

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from assay.basics.errors import InputError
 
 if TYPE_CHECKING:
-    from assay.auditing.audit import Prepared
+    from assay.auditing.audit import PreparedAudit
     from assay.auditing.config import Config
     from assay.model.model import Model
 
@@ -56,7 +56,7 @@ def audit(
     """Audit a model on data, and write results and a page.
 
     What is not given here is read from assay.toml (or [tool.assay] of pyproject.toml) in this folder. Finished steps
-    are kept in the store: the same command goes on where an earlier one stopped. Lists take commas.
+    are saved in the store: the same command continues where an earlier one stopped. Lists are separated by commas.
 
     Parameters
     ----------
@@ -67,13 +67,13 @@ def audit(
     target
         Column of the data (and of --train) that holds the true labels.
     train
-        File of rows the model was trained on; enables the tests for membership, shortcuts and faults of the split.
+        File of rows the model was trained on; enables the checks of membership, shortcuts and the train/test split.
     background
-        File of rows that stand in for columns taken away; by default the training rows.
+        File of background rows, which replace removed features; by default the training rows.
     architecture
         FILE.py:FUNCTION that returns the untrained net whose weights the model file holds.
     recipe
-        FILE.py:FUNCTION that returns an assay.Recipe, how the model was trained; what fails is then mended.
+        FILE.py:FUNCTION that returns an assay.Recipe, how the model was trained; enables repairs of failed checks.
     output
         What the model's scores are: logits, margin, probabilities or values.
     classes
@@ -81,35 +81,35 @@ def audit(
     trust
         A further type that a skops file may name.
     unsafe_pickle
-        Let the code in a pickle run. Only for files you trust.
+        Allow pickles, whose code is run. Only for files you trust.
     sensitive
-        Columns whose groups are compared; those that the model does not know are taken out of its rows.
+        Columns whose groups are compared; those that the model does not use are removed from its rows.
     favourable
-        The class that is good to get; by default the last one.
+        The favourable class; by default the last one.
     suspects
-        Columns that should not sway a decision.
+        Columns that should not affect decisions.
     ids
-        Column that names the rows; the model does not see it.
+        Column of row ids; it is not given to the model.
     profile
         quick, standard (the default) or deep.
     methods
-        Explanations to make instead of the profile's, such as shapley or tree_shapley.
+        Explainers to use instead of the profile's, such as shapley or tree_shapley.
     scores
-        Scores to make instead of the profile's, such as deletion or morf.
+        Scores to use instead of the profile's, such as deletion or morf.
     settings_grid
-        Rank the explanations under other removals, targets, steps and signs, too; by default in profile deep.
+        Also rank the explanations under other removals, targets, steps and signs; by default in profile deep.
     select
-        Beginnings of check codes, such as SAN or SAN1: only these checks are made.
+        Beginnings of check codes, such as SAN or SAN1: only these checks run.
     ignore
         Beginnings of check codes that are left out.
     level
-        Confidence that holds for all verdicts together; 0.95 by default.
+        Joint confidence level of all verdicts; 0.95 by default.
     seed
-        Root of all randomness; 0 by default.
+        Seed of all random draws; 0 by default.
     store
-        Folder that keeps finished steps; .assay/store by default.
+        Folder that stores finished steps; .assay/store by default.
     resume
-        Go on from the store. It does so anyway; this fails where the store is empty.
+        Continue from the store, as by default, and fail where the store is empty.
     out
         Folder for results and page; audit by default.
     config
@@ -119,13 +119,13 @@ def audit(
     fail_on
         The mildest verdict that fails: fail (the default), undecided or never.
     require
-        Beginnings of check codes that must have been made.
+        Beginnings of check codes that must have run.
     dry_run
-        Print what would be asked of the model, exactly, and stop.
+        Print the planned steps and model evaluations, and stop.
     quiet
-        No progress.
+        Print no progress.
     """
-    from assay.auditing.config import configured
+    from assay.auditing.config import load_config
     from assay.cli.options import split
 
     given: dict[str, dict[str, Any]] = {
@@ -163,15 +163,15 @@ def audit(
             "require": split(require),
         },
     }
-    asked = configured(config, given)
-    return audited(asked, format=format, resume=resume, dry_run=dry_run, quiet=quiet)
+    settings = load_config(config, given)
+    return run_audit(settings, format=format, resume=resume, dry_run=dry_run, quiet=quiet)
 
 
 def _text(path: Path | None) -> str:
     return "" if path is None else str(path)
 
 
-def audited(
+def run_audit(
     config: Config,
     *,
     format: Literal["text", "json", "html", "md", "junit"],
@@ -179,69 +179,71 @@ def audited(
     dry_run: bool,
     quiet: bool,
 ) -> int:
-    """Do what the settings ask for; the exit code of the gate is given back."""
-    from assay.auditing.gate import gated
-    from assay.auditing.work import silent
-    from assay.cli.output_formats import text_of
-    from assay.cli.printing import conclusion, opening, plan_of
-    from assay.cli.progress import Progress
+    """Run the audit of a configuration; returns the gate's exit code."""
+    from assay.auditing.gate import evaluate_gate
+    from assay.auditing.steps.execution import no_progress
+    from assay.cli.output_formats import format_run
+    from assay.cli.printing import print_header, print_plan, print_summary
+    from assay.cli.progress import ProgressLine
 
     store = Path(config.audit.store)
     if resume and not any(store.rglob("*.assay")):
         raise InputError(f"there is nothing to resume in {store}. Run the audit without --resume, or give its --store.")
-    laid = prepared_from(config)
-    if not any(step.verb != "explain" for step in laid.plan.steps):
-        return nothing(laid)
+    prepared = prepare_from_config(config)
+    if not any(step.verb != "explain" for step in prepared.plan.steps):
+        return report_nothing_selected(prepared)
     if dry_run:
-        plan_of(laid.plan)
+        print_plan(prepared.plan)
         return 0
     if not quiet:
-        opening(laid)
-    run = laid.run(level=config.audit.level, waivers=config.waivers, store=store, tell=silent if quiet else Progress())
+        print_header(prepared)
+    run = prepared.run(
+        level=config.audit.level, waivers=config.waivers, store=store, progress=no_progress if quiet else ProgressLine()
+    )
     out = Path(config.audit.out)
     run.save(out)
-    judged = gated(run, fail_on=config.audit.fail_on, require=config.audit.require, ignore=config.audit.ignore)
+    gate = evaluate_gate(run, fail_on=config.audit.fail_on, require=config.audit.require, ignore=config.audit.ignore)
     if format == "text":
-        conclusion(run, judged, out)
+        print_summary(run, gate, out)
     else:
-        sys.stdout.write(text_of(run, format))
-    return judged.exit
+        sys.stdout.write(format_run(run, format))
+    return gate.exit
 
 
-def prepared_from(config: Config) -> Prepared:
-    """The audit, planned and priced; the files are read, and the model is not asked anything."""
-    from assay.auditing.audit import prepared
-    from assay.cli.read_rows import rows_from
-    from assay.model.files.user_code import recipe_from
+def prepare_from_config(config: Config) -> PreparedAudit:
+    """The planned audit with its cost; reads the files and does not evaluate the model."""
+    from assay.auditing.audit import prepare
+    from assay.cli.read_rows import read_rows
+    from assay.model.files.user_code import load_recipe
 
-    said, file = config.data, config.model.file
-    if not file or not said.test:
-        lacking = " and ".join(w for w, there in (("a model", file), ("--data FILE", said.test)) if not there)
+    data, file = config.data, config.model.file
+    if not file or not data.test:
+        missing = " and ".join(w for w, there in (("a model", file), ("--data FILE", data.test)) if not there)
         raise InputError(
-            f"{lacking} must be given: assay audit MODEL --data FILE --target COLUMN\n"
-            f"or in assay.toml; write one with: assay init DATA --target COLUMN"
+            f"{missing} must be given: assay audit MODEL --data FILE --target COLUMN\n"
+            f"or in assay.toml; create one with: assay init DATA --target COLUMN"
         )
-    if said.train and not said.target:
-        raise InputError(f"--train {said.train} needs --target COLUMN: the tests on training rows need their labels.")
-    if config.model.recipe and not said.target:
-        raise InputError("--recipe needs --target COLUMN: a repair is measured on rows held out with their labels.")
+    if data.train and not data.target:
+        raise InputError(f"--train {data.train} needs --target COLUMN: the tests on training rows need their labels.")
+    if config.model.recipe and not data.target:
+        raise InputError("--recipe needs --target COLUMN: a repair is evaluated on held-out rows with their labels.")
     model = _model(config)
-    table = rows_from(Path(said.test), said.target, said.ids)
-    strange = [name for name in said.sensitive if model.columns is not None and name not in model.columns]
-    groups: Any = {name: table.column(name) for name in said.sensitive} if strange else said.sensitive
-    aside = [*strange, *([said.ids] if said.ids else [])]
-    train = rows_from(Path(said.train), said.target).without(aside) if said.train else None
-    other = rows_from(Path(said.background)).without([*aside, said.target]) if said.background else None
-    return prepared(
+    table = read_rows(Path(data.test), data.target, data.ids)
+    unused = [name for name in data.sensitive if model.columns is not None and name not in model.columns]
+    groups: Any = {name: table.column(name) for name in data.sensitive} if unused else data.sensitive
+    excluded = [*unused, *([data.ids] if data.ids else [])]
+    train = read_rows(Path(data.train), data.target).without(excluded) if data.train else None
+    other = read_rows(Path(data.background)).without([*excluded, data.target]) if data.background else None
+    return prepare(
         model,
-        table.without(strange).rows,
+        table.without(unused).rows,
         table.labels,
         train=None if train is None else (train.rows, train.labels),
         background=None if other is None else other.rows,
         sensitive=groups,
-        favourable=said.favourable,
-        suspects=said.suspects,
-        recipe=recipe_from(config.model.recipe) if config.model.recipe else None,
+        favourable=data.favourable,
+        suspects=data.suspects,
+        recipe=load_recipe(config.model.recipe) if config.model.recipe else None,
         ids=table.ids,
         profile=config.audit.profile,
         methods=config.audit.methods,
@@ -256,24 +258,24 @@ def prepared_from(config: Config) -> Prepared:
 def _model(config: Config) -> Model:
     from assay.model.files.load import load_model
 
-    known = config.model
+    section = config.model
     return load_model(
-        known.file,
-        architecture=known.architecture,
-        classes=known.classes or None,
-        output=known.output or None,
-        trust=known.trust,
-        unsafe_pickle=known.unsafe_pickle,
+        section.file,
+        architecture=section.architecture,
+        classes=section.classes or None,
+        output=section.output or None,
+        trust=section.trust,
+        unsafe_pickle=section.unsafe_pickle,
     )
 
 
-def nothing(laid: Prepared) -> int:
-    """Tell that no check is left to be made, and why; exit code 5."""
+def report_nothing_selected(prepared: PreparedAudit) -> int:
+    """Report that no check is selected, and why; exit code 5."""
     from assay.auditing.gate import NOTHING
-    from assay.cli.printing import left_out
+    from assay.cli.printing import describe_not_run
 
-    lines = ["nothing selected: no check is left to be made. See the codes with: assay list checks"]
-    skipped = [item for item in laid.plan.skipped if item.what.startswith(("diagnose.", "attack.", "certify."))]
-    lines += [f"  {left_out(item)}" for item in skipped]
+    lines = ["nothing selected: no check is left to run. See the codes with: assay list checks"]
+    skipped = [item for item in prepared.plan.skipped if item.what.startswith(("diagnose.", "attack.", "certify."))]
+    lines += [f"  {describe_not_run(item)}" for item in skipped]
     sys.stderr.write("\n".join(lines) + "\n")
     return NOTHING

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``assay axioms``."""
+"""The command ``assay axioms``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from assay.axioms.table import Table
+    from assay.axioms.table import AxiomTable
 
 SHORT = {
     "completeness": "adds up",
@@ -26,10 +26,10 @@ SHORT = {
     "structured_shift_invariance": "pattern",
     "batch_independence": "batch",
 }
-"""Headings that fit on a terminal."""
+"""Column headings that fit on a terminal."""
 
-METHOD, CELL = 27, 11
-"""Columns of a terminal that a method's name and a cell take; axioms that do not fit follow below."""
+METHOD_WIDTH, CELL_WIDTH = 27, 11
+"""Width in characters of a method's name and of a cell; axioms that do not fit on the terminal follow below."""
 
 
 def axioms(
@@ -42,68 +42,68 @@ def axioms(
 ) -> int:
     """Show which axioms each explanation method keeps: ✓ kept, ✗ size violated, ? undecided, – not applicable.
 
-    The table ships with the package; --measure makes it anew on this machine, in about a minute. A size is relative:
-    1 is as large as the values themselves.
+    The table ships with the package; --measure measures it again on this machine, in about a minute. The size of a
+    violation is relative: 1 is as large as the values themselves.
 
     Parameters
     ----------
     method
-        Show these methods alone; may be given more than once.
+        Show only these methods; may be given more than once.
     why
-        A method and an axiom: tell what was measured, and the subject it was measured on.
+        A method and an axiom: show the definition, the measured violation and the counterexample.
     measure
-        Measure instead of reading the table that ships.
+        Measure the table instead of reading the one that ships with the package.
     json
         Write JSON instead of a table.
     out
         Write the JSON to this file.
     """
-    from assay.axioms.table import measured, stored
+    from assay.axioms.table import load_table, measure_table
 
     if measure:
-        table = measured(method or ([why[0]] if why is not None else None))
+        table = measure_table(method or ([why[0]] if why is not None else None))
     else:
-        table = stored().only(method) if method else stored()
+        table = load_table().select(method) if method else load_table()
     if out is not None:
         out.write_text(table.to_json(), encoding="utf-8")
     if json:
         sys.stdout.write(table.to_json())
     elif why is not None:
-        _told(table, *why)
+        _print_cell(table, *why)
     elif out is None:
-        _shown(table)
+        _print_table(table)
     return 0
 
 
-def _shown(table: Table) -> None:
+def _print_table(table: AxiomTable) -> None:
     from rich import box
-    from rich.table import Table as Drawn
+    from rich.table import Table
 
     from assay.axioms.table import AXIOMS
     from assay.cli.printing import terminal
 
     console, names = terminal(), list(AXIOMS)
-    fit = max(1, (console.width - METHOD) // CELL)
-    for first in range(0, len(names), fit):
-        drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        drawn.add_column("method", no_wrap=True, min_width=METHOD - 1)
-        for name in names[first : first + fit]:
-            drawn.add_column(SHORT[name], no_wrap=True, min_width=CELL - 1)
+    columns = max(1, (console.width - METHOD_WIDTH) // CELL_WIDTH)
+    for first in range(0, len(names), columns):
+        block = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        block.add_column("method", no_wrap=True, min_width=METHOD_WIDTH - 1)
+        for name in names[first : first + columns]:
+            block.add_column(SHORT[name], no_wrap=True, min_width=CELL_WIDTH - 1)
         for method in table.methods:
-            drawn.add_row(method, *(table.cell(method, name).sign for name in names[first : first + fit]))
-        console.print(drawn)
+            block.add_row(method, *(table.cell(method, name).symbol for name in names[first : first + columns]))
+        console.print(block)
     console.print("columns: " + ", ".join(f"{SHORT[name]} = {name}" for name in AXIOMS), soft_wrap=True)
-    console.print("a cell in words: assay axioms --why METHOD AXIOM", soft_wrap=True)
+    console.print("details of a cell: assay axioms --why METHOD AXIOM", soft_wrap=True)
 
 
-def _told(table: Table, method: str, axiom: str) -> None:
-    from assay.axioms.table import said
+def _print_cell(table: AxiomTable, method: str, axiom: str) -> None:
+    from assay.axioms.table import axiom_docstring
     from assay.cli.printing import printable, terminal
 
     cell, console = table.cell(method, axiom), terminal()
-    console.print(said(axiom), soft_wrap=True)
+    console.print(axiom_docstring(axiom), soft_wrap=True)
     size = "" if cell.size is None else f", size {cell.size:.3g}"
-    chance = f", chance alone may do {cell.tolerance:.3g}" if cell.tolerance else ""
-    console.print(f"\n{method}: {cell.verdict}{size}{chance}", soft_wrap=True)
+    tolerance = f", four standard errors {cell.tolerance:.3g}" if cell.tolerance else ""
+    console.print(f"\n{method}: {cell.verdict}{size}{tolerance}", soft_wrap=True)
     console.print(printable(cell.counterexample), soft_wrap=True)
-    console.print(f"asked of {cell.asked} subjects, {cell.answered} not refused", soft_wrap=True)
+    console.print(f"subjects tested: {cell.subjects_tested}, answered: {cell.subjects_answered}", soft_wrap=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``assay benchmark``."""
+"""The command ``assay benchmark``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from assay.nouns.comparisons.benchmark_table import BenchmarkTable
 
-METHOD, CELL = 27, 12
-"""Columns of a terminal that a method's name and a cell take; benchmarks that do not fit follow below."""
+METHOD_WIDTH, CELL_WIDTH = 27, 12
+"""Width in characters of a method's name and of a cell; benchmarks that do not fit on the terminal follow below."""
 
 
 def benchmark(
@@ -24,26 +24,27 @@ def benchmark(
     json: bool = False,
     out: Path | None = None,
 ) -> int:
-    """Hold explanation methods to models that were made to read one thing, and see who finds it.
+    """Evaluate explanation methods on models whose ground-truth explanation is known.
 
-    First each model is asked how well it uses what was planted; where it does not, no method is judged. Then each
-    method's agreement with the truth is told, with its interval over rows, beside oracle, random, constant, edges and
-    the input itself. All of it takes some minutes on one core; the same seed gives the same table.
+    The models are trained on data with a planted cue. The command first measures how well each model uses its cue; if
+    it does not, no method is judged on it. It then prints each method's agreement with the ground truth, its interval
+    over rows, and the references: oracle, random, constant, edges and the input itself. The whole suite takes some
+    minutes on one core; the same seed gives the same table.
 
     Parameters
     ----------
     quick
-        One benchmark of each family, smaller: under two minutes.
+        Run one smaller benchmark of each family: under two minutes.
     only
-        Run these benchmarks alone; may be given more than once.
+        Run only these benchmarks; may be given more than once.
     method
-        Judge these methods alone; may be given more than once.
+        Evaluate only these methods; may be given more than once.
     seed
-        Where all chance comes from.
+        Root of all randomness.
     json
         Write JSON instead of a table.
     out
-        Write the table to this file: a page where it ends in .html, JSON where in .json, Markdown where in .md.
+        Write the table to this file, as a page (.html), JSON (.json) or Markdown (.md).
     """
     from assay.basics.errors import InputError
     from assay.planted.suite import benchmark as run
@@ -54,32 +55,32 @@ def benchmark(
         )
     if out is not None and not out.absolute().parent.is_dir():
         raise InputError(f"the folder {out.absolute().parent} does not exist. Make it first.")
-    table = run(only=only, methods=method, quick=quick, seed=seed, told=_told)
+    table = run(only=only, methods=method, quick=quick, seed=seed, progress=_print_progress)
     if out is not None:
-        out.write_text(_written(table, out.suffix), encoding="utf-8")
+        out.write_text(_format(table, out.suffix), encoding="utf-8")
     if json:
         sys.stdout.write(table.to_json())
     elif out is None:
-        _shown(table)
+        _print_table(table)
     return 0
 
 
-def _written(table: BenchmarkTable, ending: str) -> str:
+def _format(table: BenchmarkTable, ending: str) -> str:
     if ending == ".html":
-        from assay.report.benchmark.page import benchmarked
+        from assay.report.benchmark.page import render_benchmark
 
-        return benchmarked(table)
+        return render_benchmark(table)
     return table.to_json() if ending == ".json" else table.to_markdown()
 
 
-def _told(name: str) -> None:
+def _print_progress(name: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"{name} …\n")
 
 
-def _shown(table: BenchmarkTable) -> None:
+def _print_table(table: BenchmarkTable) -> None:
     from rich import box
-    from rich.table import Table as Drawn
+    from rich.table import Table
 
     from assay.cli.printing import terminal
     from assay.nouns.comparisons.benchmark_table import LEGEND
@@ -87,17 +88,17 @@ def _shown(table: BenchmarkTable) -> None:
     console = terminal()
     for model in table.models:
         share = f"{model.share:.2f} [{model.low:.2f}, {model.high:.2f}]"
-        judged = "" if model.enough else f", below {model.needed:g}: not judged"
-        console.print(f"{model.benchmark}: {model.what} {share}{judged}", soft_wrap=True)
-    fit = max(1, (console.width - METHOD) // CELL)
-    for first in range(0, len(table.models), fit):
-        some = table.models[first : first + fit]
-        drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        drawn.add_column("method", no_wrap=True, min_width=METHOD - 1)
-        for model in some:
-            drawn.add_column(model.benchmark.replace("-", " "), max_width=CELL - 1)
-        drawn.add_row("chance", *(f"{model.chance:.2f} {model.agreement}" for model in some))
+        verdict = "" if model.is_sufficient else f", below {model.needed:g}: not judged"
+        console.print(f"{model.benchmark}: {model.what} {share}{verdict}", soft_wrap=True)
+    columns = max(1, (console.width - METHOD_WIDTH) // CELL_WIDTH)
+    for first in range(0, len(table.models), columns):
+        models = table.models[first : first + columns]
+        block = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        block.add_column("method", no_wrap=True, min_width=METHOD_WIDTH - 1)
+        for model in models:
+            block.add_column(model.benchmark.replace("-", " "), max_width=CELL_WIDTH - 1)
+        block.add_row("chance", *(f"{model.chance:.2f} {model.agreement}" for model in models))
         for method in table.methods:
-            drawn.add_row(method, *(table.line(model.benchmark, method).shown for model in some))
-        console.print(drawn)
+            block.add_row(method, *(table.line(model.benchmark, method).label for model in models))
+        console.print(block)
     console.print(LEGEND, soft_wrap=True)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from inspect import signature
 from pathlib import Path
 
-from assay.cli.request import Wanted
-from assay.engine.coalitions.masks import LEADING
+from assay.cli.request import Request
+from assay.engine.coalitions.masks import TOP_SHARE
 
 
 def certify(
@@ -15,39 +15,39 @@ def certify(
     method: str,
     /,
     *,
-    wanted: Wanted,
+    request: Request,
     explanation: Path | None = None,
     of: str = "",
     of_option: tuple[str, ...] = (),
-    share: float = LEADING,
+    share: float = TOP_SHARE,
     save: Path | None = None,
 ) -> int:
-    """Certify what cannot move a prediction, for the leading parts of an explanation, or the explanation itself.
+    """Certify a prediction given the top features of an explanation, or the explanation itself.
 
     Parameters
     ----------
     model
         A model file, or FILE.py:FUNCTION that returns the trained model.
     method
-        The certificate: mus, shapley_error, soft_stability. See: assay list certify.
+        The certificate. See: assay list certify.
     explanation
         A saved explanation of the same rows.
     of
-        The method that makes the explanation now, instead of a saved one.
+        The method that computes the explanation now, instead of a saved one.
     of_option
         NAME=VALUE, an option of that method; may be repeated.
     share
-        Share of the parts, highest values first, that count as the explained ones.
+        Share of the features, highest values first, that count as top features.
     save
         File for the result.
     """
-    from assay.cli.printing import result_shown
+    from assay.cli.printing import print_result
     from assay.cli.request import explanation_of, method_of
 
     chosen = method_of("certify", method)
-    asked = wanted.case(wanted.model(model), wanted.table())
-    given = explanation_of(wanted, asked, explanation, of, of_option)
+    case = request.case(request.model(model), request.table())
+    explained = explanation_of(request, case, explanation, of, of_option)
     whole = "explanation" in signature(chosen.body).parameters
-    found = chosen.call(*((given, asked) if whole else (asked, given.top(share))), **wanted.options(chosen))
-    result_shown(found, wanted.format, save)
+    found = chosen.call(*((explained, case) if whole else (case, explained.top(share))), **request.options(chosen))
+    print_result(found, request.format, save)
     return 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``assay compare``."""
+"""The command ``assay compare``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from assay.basics.errors import InputError
 
 if TYPE_CHECKING:
-    from assay.auditing.audit import Prepared
+    from assay.auditing.audit import PreparedAudit
     from assay.auditing.config import Config
     from assay.auditing.run import Run
     from assay.nouns.comparisons.audit_comparison import Comparison
@@ -46,49 +46,49 @@ def compare(
     out: Path | None = None,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"])] = False,
 ) -> int:
-    """Compare two audits, or two models: which checks changed, and whether explanations of the same rows drifted.
+    """Compare two audits, or two models: which checks changed, and whether the explanations of the same rows changed.
 
-    Two models are first audited on the same rows with the same seed, as assay audit would; what is not given is read
-    from assay.toml. The exit code is 1 where a check is newly failing, shown to be worse, or gone.
+    Two models are first audited on the same rows with the same seed, as by assay audit; options that are not given are
+    read from assay.toml. The exit code is 1 if a check newly fails, is significantly worse, or is missing.
 
     Parameters
     ----------
     before
-        Folder of an audit, or its file run.assay; or a model file, or FILE.py:FUNCTION.
+        Folder of an audit or its file run.assay; or a model file or FILE.py:FUNCTION.
     after
-        The other one, of the same kind.
+        The second audit or model, of the same kind.
     data
-        For two models: file of rows that neither was trained on.
+        For two models: file of rows that neither model was trained on.
     target
         Column of the data (and of --train) that holds the true labels.
     train
         File of rows that both models were trained on.
     background
-        File of rows that stand in for columns taken away; by default the training rows.
+        File of background rows, whose values replace removed columns; by default the training rows.
     ids
-        Column that names the rows; the models do not see it.
+        Column of row ids; the models do not get it.
     sensitive
-        Columns whose groups are compared.
+        Sensitive columns, whose groups are compared.
     architecture
-        FILE.py:FUNCTION that returns the untrained net whose weights the model files hold.
+        FILE.py:FUNCTION that returns the untrained network whose weights the model files hold.
     output
-        What the models' scores are: logits, margin, probabilities or values.
+        Type of the models' outputs: logits, margin, probabilities or values.
     unsafe_pickle
-        Let the code in a pickle run. Only for files you trust.
+        Allow code in a pickle to run. Only for files you trust.
     profile
         quick, standard (the default) or deep.
     select
-        Beginnings of check codes: only these checks are made.
+        Prefixes of check codes: only these checks run.
     ignore
-        Beginnings of check codes that are left out.
+        Prefixes of check codes to leave out.
     seed
         Root of all randomness; 0 by default.
     store
-        Folder that keeps finished steps; .assay/store by default.
+        Folder of the result store; .assay/store by default.
     config
         The file to read instead of assay.toml.
     level
-        Confidence that holds for all intervals of change together.
+        Simultaneous confidence level of all intervals of change.
     format
         text, json, html or md (Markdown).
     out
@@ -96,13 +96,13 @@ def compare(
     quiet
         No progress.
     """
-    from assay.auditing.compare import compare as compared
-    from assay.auditing.config import configured
-    from assay.cli.commands.audit import nothing
+    from assay.auditing.compare import compare as compare_runs
+    from assay.auditing.config import load_config
+    from assay.cli.commands.audit import report_nothing_selected
     from assay.cli.options import split
-    from assay.cli.output_formats import run_from
+    from assay.cli.output_formats import load_run
 
-    given: dict[str, dict[str, Any]] = {
+    options: dict[str, dict[str, Any]] = {
         "model": {"architecture": architecture, "output": output, "unsafe_pickle": unsafe_pickle or None},
         "data": {
             "test": _text(data),
@@ -121,23 +121,23 @@ def compare(
         },
     }
     if not _both_models(before, after):
-        _unneeded(given)
-        runs = [run_from(Path(place)) for place in (before, after)]
+        _refuse_model_options(options)
+        runs = [load_run(Path(source)) for source in (before, after)]
     else:
-        asked = configured(config, given)
-        laid = [_laid(asked, place, (before, after)) for place in (before, after)]
-        empty = [one for one in laid if not any(step.verb != "explain" for step in one.plan.steps)]
+        settings = load_config(config, options)
+        audits = [_prepare_audit(settings, source, (before, after)) for source in (before, after)]
+        empty = [one for one in audits if not any(step.verb != "explain" for step in one.plan.steps)]
         if empty:
-            return nothing(empty[0])
-        runs = [_run(asked, one, place, quiet) for one, place in zip(laid, (before, after))]
-    found = compared(*runs, level=level)
-    _told(text_of(found, format), format, out)
-    return 1 if found.worse else 0
+            return report_nothing_selected(empty[0])
+        runs = [_run(settings, one, source, quiet) for one, source in zip(audits, (before, after))]
+    comparison = compare_runs(*runs, level=level)
+    _write(format_comparison(comparison, format), format, out)
+    return 1 if comparison.worse else 0
 
 
 def _both_models(before: str, after: str) -> bool:
-    """Whether two models are to be compared, and not two audits; one of each is refused."""
-    audits = [place for place in (before, after) if _is_audit(place)]
+    """Whether both are models and not audits; one of each is refused."""
+    audits = [source for source in (before, after) if _is_audit(source)]
     if len(audits) == 1:
         model = after if audits[0] == before else before
         raise InputError(
@@ -147,12 +147,12 @@ def _both_models(before: str, after: str) -> bool:
     return not audits
 
 
-def _is_audit(place: str) -> bool:
-    """A folder, a file that holds a record, or the name of a folder that is not there."""
+def _is_audit(source: str) -> bool:
+    """Whether a path is an audit: a folder, a file with a record, or a path without suffix that does not exist."""
     from assay.model.files.user_code import is_code
 
-    path = Path(place)
-    if is_code(place):
+    path = Path(source)
+    if is_code(source):
         return False
     if path.is_file() and path.suffix != ".assay" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as pack:
@@ -160,77 +160,77 @@ def _is_audit(place: str) -> bool:
     return path.is_dir() or path.suffix == ".assay" or (not path.suffix and not path.exists())
 
 
-def _unneeded(given: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse options that only two models need, rather than pass them by."""
-    words = {"test": "data"}
-    found = [
-        f"--{words.get(name, name).replace('_', '-')}"
-        for section in given.values()
+def _refuse_model_options(options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse options that apply only to two models."""
+    option_names = {"test": "data"}
+    given = [
+        f"--{option_names.get(name, name).replace('_', '-')}"
+        for section in options.values()
         for name, value in section.items()
         if value not in (None, "", ())
     ]
-    if found:
-        raise InputError(f"{', '.join(found)}: two finished audits are compared as they are; leave it out.")
+    if given:
+        raise InputError(f"{', '.join(given)}: two finished audits are compared as they are; leave it out.")
 
 
-def _laid(asked: Config, place: str, both: tuple[str, str]) -> Prepared:
-    """The audit of one of the models, planned; nothing is mended, since repairs are not compared."""
-    from assay.cli.commands.audit import prepared_from
+def _prepare_audit(settings: Config, source: str, both: tuple[str, str]) -> PreparedAudit:
+    """Prepare the audit of one of the models; without repairs, which are not compared."""
+    from assay.cli.commands.audit import prepare_from_config
 
-    if not asked.data.test:
+    if not settings.data.test:
         raise InputError(
             f"two models are compared on the same rows: assay compare {' '.join(both)} --data FILE --target COLUMN"
         )
-    model = asked.model.model_copy(update={"file": place, "recipe": ""})
-    return prepared_from(asked.model_copy(update={"model": model}))
+    model = settings.model.model_copy(update={"file": source, "recipe": ""})
+    return prepare_from_config(settings.model_copy(update={"model": model}))
 
 
-def _run(asked: Config, laid: Prepared, place: str, quiet: bool) -> Run:
-    """The audit, named as the model was named."""
-    from assay.auditing.work import silent
-    from assay.cli.printing import opening
-    from assay.cli.progress import Progress
+def _run(settings: Config, audit: PreparedAudit, title: str, quiet: bool) -> Run:
+    """Run the audit, with the name of the model as its title."""
+    from assay.auditing.steps.execution import no_progress
+    from assay.cli.printing import print_header
+    from assay.cli.progress import ProgressLine
 
     if not quiet:
-        opening(laid)
-    tell = silent if quiet else Progress()
-    return laid.run(level=asked.audit.level, title=place, store=Path(asked.audit.store), tell=tell)
+        print_header(audit)
+    progress = no_progress if quiet else ProgressLine()
+    return audit.run(level=settings.audit.level, title=title, store=Path(settings.audit.store), progress=progress)
 
 
-def text_of(found: Comparison, format: str) -> str:
-    """The comparison in this format, ending in a line's end."""
+def format_comparison(comparison: Comparison, format: str) -> str:
+    """Format the comparison; the text ends with a newline."""
     from assay.cli.printing import printable
-    from assay.nouns.records.store import to_jsonable
+    from assay.nouns.records.jsonable import to_jsonable
 
     if format == "json":
-        return dumps(_plain(to_jsonable(found)), indent=1, allow_nan=False) + "\n"
+        return dumps(_without_basis(to_jsonable(comparison)), indent=1, allow_nan=False) + "\n"
     if format == "html":
-        from assay.report.comparison.page import compared
+        from assay.report.comparison.page import render_comparison
 
-        return compared(found).rstrip("\n") + "\n"
+        return render_comparison(comparison).rstrip("\n") + "\n"
     if format == "md":
-        from assay.report.formats.markdown import compared_markdown
+        from assay.report.formats.markdown import comparison_markdown
 
-        return compared_markdown(found)
-    lines = [*repr(found).splitlines(), *(f"note: {note}" for note in found.notes)]
+        return comparison_markdown(comparison)
+    lines = [*repr(comparison).splitlines(), *(f"note: {note}" for note in comparison.notes)]
     return "\n".join(map(printable, lines)) + "\n"
 
 
-def _told(text: str, format: str, out: Path | None) -> None:
+def _write(text: str, format: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text)
         return
-    from assay.auditing.run import written
+    from assay.auditing.run import write_atomically
 
-    sys.stdout.write(f"{format}: {written(out, text)}\n")
+    sys.stdout.write(f"{format}: {write_atomically(out, text)}\n")
 
 
 def _text(path: Path | None) -> str:
     return "" if path is None else str(path)
 
 
-def _plain(told: object) -> object:
-    """The same without what only redraws an interval (a finding's basis)."""
-    if isinstance(told, dict):
-        return {name: _plain(value) for name, value in told.items() if name != "basis"}
-    return [_plain(value) for value in told] if isinstance(told, list) else told
+def _without_basis(data: object) -> object:
+    """The data without the key "basis", which only serves to recompute an interval."""
+    if isinstance(data, dict):
+        return {name: _without_basis(value) for name, value in data.items() if name != "basis"}
+    return [_without_basis(value) for value in data] if isinstance(data, list) else data

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``assay demo``."""
+"""The command ``assay demo``."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Literal
 def demo(
     which: Literal["credit", "image"], /, *, out: Path | None = None, profile: str = "quick", seed: int = 0
 ) -> int:
-    """Audit a real model: a credit pipeline trained now, or an ImageNet classifier. The exit code is 0 either way.
+    """Audit an example model: a credit pipeline that is trained first, or an ImageNet classifier. Always exits with 0.
 
     Parameters
     ----------
     which
         credit (German credit, gradient-boosted trees) or image (EfficientNet-Lite0, six photographs).
     out
-        Folder for results and page; demo/NAME by default.
+        Folder for results and report; demo/NAME by default.
     profile
         quick, standard or deep.
     seed
         Root of all randomness.
     """
-    from assay.auditing.gate import gated
-    from assay.cli.printing import conclusion
-    from assay.cli.progress import Progress
+    from assay.auditing.gate import evaluate_gate
+    from assay.cli.printing import print_summary
+    from assay.cli.progress import ProgressLine
 
-    place = out or Path("demo") / which
+    folder = out or Path("demo") / which
     if which == "credit":
         from assay.demos.credit import credit
 
-        run = credit(out=place, profile=profile, seed=seed, tell=Progress())
+        run = credit(out=folder, profile=profile, seed=seed, progress=ProgressLine())
     else:
         from assay.demos.image import image
 
-        run = image(out=place, profile=profile, seed=seed, tell=Progress())
-    conclusion(run, gated(run), place)
+        run = image(out=folder, profile=profile, seed=seed, progress=ProgressLine())
+    print_summary(run, evaluate_gate(run), folder)
     return 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``assay doctor``."""
+"""The command ``assay doctor``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from json import dumps
 from pathlib import Path
 from typing import Any, Literal
 
-NEEDED = ("numpy", "scipy", "scikit-learn", "narwhals", "pydantic", "cyclopts", "rich", "jinja2", "safetensors")
-"""Packages without which nothing works."""
+REQUIRED = ("numpy", "scipy", "scikit-learn", "narwhals", "pydantic", "cyclopts", "rich", "jinja2", "safetensors")
+"""Required packages."""
 
 EXTRAS = {
     "torch": {"torch": "torch"},
@@ -23,40 +23,40 @@ EXTRAS = {
     "shap": {"shap": "shap"},
     "demo": {"pandas": "pandas"},
 }
-"""What each extra brings: the package, and the module it is imported as."""
+"""The packages of each extra, with their import names."""
 
-ALONE = {"polars": "polars", "pyarrow": "pyarrow"}
-"""Packages that data files may need and that belong to no extra."""
+OPTIONAL = {"polars": "polars", "pyarrow": "pyarrow"}
+"""Packages for reading data files, which belong to no extra."""
 
 OTHER_NAMES = {"xgboost": ("xgboost", "xgboost-cpu")}
 
 
 def doctor(*, store: Path = Path(".assay/store"), format: Literal["text", "json"] = "text") -> int:
-    """Tell versions, extras, and what is missing. The exit code is 3 where something needed is broken.
+    """Show versions, extras and missing packages. The exit code is 3 if a required part does not work.
 
     Parameters
     ----------
     store
-        The folder that keeps finished steps, which must be writable.
+        Folder of the result store, which must be writable.
     format
         text or json.
     """
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "assay": _version("assay"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "needed": {name: _version(name) or "missing" for name in NEEDED},
-        "extras": {extra: {n: _state(n, m) for n, m in held.items()} for extra, held in EXTRAS.items()},
-        "alone": {name: _state(name, module) for name, module in ALONE.items()},
+        "required": {name: _version(name) or "missing" for name in REQUIRED},
+        "extras": {extra: {n: _state(n, m) for n, m in packages.items()} for extra, packages in EXTRAS.items()},
+        "optional": {name: _state(name, module) for name, module in OPTIONAL.items()},
         "torch threads": _threads(),
         "store": {"folder": str(store), "writable": _writable(store)},
     }
-    found["notes"] = _notes(found)
-    healthy = found["store"]["writable"] and "missing" not in found["needed"].values()
+    report["notes"] = _notes(report)
+    healthy = report["store"]["writable"] and "missing" not in report["required"].values()
     if format == "json":
-        sys.stdout.write(dumps(found, indent=1) + "\n")
+        sys.stdout.write(dumps(report, indent=1) + "\n")
     else:
-        _shown(found)
+        _print_report(report)
     return 0 if healthy else 3
 
 
@@ -70,7 +70,7 @@ def _version(package: str) -> str:
 
 
 def _state(package: str, module: str) -> dict[str, str]:
-    """Version, and whether it can be imported; importing is the only proof that it works."""
+    """The version of a package, and whether its import succeeds."""
     number = _version(package)
     if not number:
         return {"state": "missing"}
@@ -87,44 +87,44 @@ def _threads() -> int | None:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether a file can be put where the store is, or will be."""
+    """Whether files can be written in a folder, or in its nearest existing parent."""
     import os
 
-    place = folder
-    while not place.exists():
-        place = place.parent
-    return place.is_dir() and os.access(place, os.W_OK)
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    return existing.is_dir() and os.access(existing, os.W_OK)
 
 
-def _notes(found: Mapping[str, Any]) -> list[str]:
+def _notes(report: Mapping[str, Any]) -> list[str]:
     notes = []
-    for extra, held in found["extras"].items():
-        lacking = [name for name, state in held.items() if state["state"] != "present"]
-        if lacking:
-            notes.append(f"{', '.join(lacking)}: pip install 'assay[{extra}]'")
-    if found["alone"]["pyarrow"]["state"] != "present":
+    for extra, packages in report["extras"].items():
+        missing = [name for name, state in packages.items() if state["state"] != "present"]
+        if missing:
+            notes.append(f"{', '.join(missing)}: pip install 'assay[{extra}]'")
+    if report["optional"]["pyarrow"]["state"] != "present":
         notes.append("pyarrow: pip install pyarrow, to read parquet and feather files with pandas")
     if _version("torchvision") and _state("torchvision", "torchvision")["state"] == "broken":
         notes.append(
-            "torchvision is installed and cannot be imported; assay does not need it, other packages that import it "
-            "will fail: reinstall it to match torch, or remove it (pip uninstall torchvision)"
+            "torchvision is installed and cannot be imported. assay does not need it, but other packages may: "
+            "reinstall it to match torch, or remove it (pip uninstall torchvision)"
         )
-    if not found["store"]["writable"]:
-        notes.append(f"the store {found['store']['folder']} cannot be written; give another folder with --store")
+    if not report["store"]["writable"]:
+        notes.append(f"the store {report['store']['folder']} is not writable; give another folder with --store")
     return notes
 
 
-def _shown(found: Mapping[str, Any]) -> None:
+def _print_report(report: Mapping[str, Any]) -> None:
     from assay.cli.printing import terminal
 
     console = terminal()
-    console.print(f"assay {found['assay']} · python {found['python']} · {found['platform']}", soft_wrap=True)
-    console.print(" · ".join(f"{name} {number}" for name, number in found["needed"].items()), soft_wrap=True)
-    for extra, held in {**found["extras"], "no extra": found["alone"]}.items():
-        told = ", ".join(f"{name} {state.get('version', '')} {state['state']}" for name, state in held.items())
-        console.print(f"[{extra}] {' '.join(told.split())}", soft_wrap=True)
-    if found["torch threads"] is not None:
-        console.print(f"torch uses {found['torch threads']} thread(s)")
-    console.print(f"store {found['store']['folder']}: {'writable' if found['store']['writable'] else 'not writable'}")
-    for note in found["notes"]:
+    console.print(f"assay {report['assay']} · python {report['python']} · {report['platform']}", soft_wrap=True)
+    console.print(" · ".join(f"{name} {number}" for name, number in report["required"].items()), soft_wrap=True)
+    for extra, packages in {**report["extras"], "no extra": report["optional"]}.items():
+        states = ", ".join(f"{name} {state.get('version', '')} {state['state']}" for name, state in packages.items())
+        console.print(f"[{extra}] {' '.join(states.split())}", soft_wrap=True)
+    if report["torch threads"] is not None:
+        console.print(f"torch uses {report['torch threads']} thread(s)")
+    console.print(f"store {report['store']['folder']}: {'writable' if report['store']['writable'] else 'not writable'}")
+    for note in report["notes"]:
         console.print(f"! {note}", soft_wrap=True)

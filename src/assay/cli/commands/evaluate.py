@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from assay.basics.errors import InputError
-from assay.cli.request import Wanted
+from assay.cli.request import Request
 
 
 def evaluate(
@@ -14,7 +14,7 @@ def evaluate(
     method: str,
     /,
     *,
-    wanted: Wanted,
+    request: Request,
     explanation: Path | None = None,
     of: str = "",
     of_option: tuple[str, ...] = (),
@@ -22,7 +22,7 @@ def evaluate(
     recipe: str = "",
     save: Path | None = None,
 ) -> int:
-    """Test an explanation with one score.
+    """Evaluate an explanation with one score.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def evaluate(
     explanation
         A saved explanation of the same rows.
     of
-        The method that makes the explanation now, instead of a saved one.
+        The method that computes the explanation now, instead of a saved one.
     of_option
         NAME=VALUE, an option of that method; may be repeated.
     ball
@@ -44,19 +44,19 @@ def evaluate(
         File for the result.
     """
     from assay.cli.options import ball as ball_of
-    from assay.cli.printing import result_shown
+    from assay.cli.printing import print_result
     from assay.cli.request import explanation_of, method_of, recipe_of
 
     chosen = method_of("evaluate", method)
-    asked = wanted.case(wanted.model(model), wanted.table())
-    options = wanted.options(chosen)
+    case = request.case(request.model(model), request.table())
+    options = request.options(chosen)
     if ball and "ball" in chosen.options:
         options["ball"] = ball_of(ball)
     if "recipe" in chosen.options:
         options["recipe"] = recipe_of(chosen, recipe)
     elif recipe:
-        raise InputError(f"evaluate {method} trains nothing; leave out --recipe.")
-    judged = explanation_of(wanted, asked, explanation, of, of_option)
-    found = chosen.call(judged, asked, **options)
-    result_shown(found, wanted.format, save)
+        raise InputError(f"evaluate {method} does not train; leave out --recipe.")
+    judged = explanation_of(request, case, explanation, of, of_option)
+    found = chosen.call(judged, case, **options)
+    print_result(found, request.format, save)
     return 0

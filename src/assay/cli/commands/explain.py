@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assay.cli.request import Wanted
+from assay.cli.request import Request
 
 
-def explain(model: str, method: str, /, *, wanted: Wanted, save: Path | None = None) -> int:
+def explain(model: str, method: str, /, *, request: Request, save: Path | None = None) -> int:
     """Explain rows with one method.
 
     Parameters
@@ -20,11 +20,11 @@ def explain(model: str, method: str, /, *, wanted: Wanted, save: Path | None = N
     save
         File for the result, such as shapley.assay.
     """
-    from assay.cli.printing import result_shown
+    from assay.cli.printing import print_result
     from assay.cli.request import method_of
 
     chosen = method_of("explain", method)
-    asked = wanted.case(wanted.model(model), wanted.table())
-    found = chosen.call(asked, **wanted.options(chosen))
-    result_shown(found, wanted.format, save)
+    case = request.case(request.model(model), request.table())
+    found = chosen.call(case, **request.options(chosen))
+    print_result(found, request.format, save)
     return 0

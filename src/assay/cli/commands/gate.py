@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``assay gate``."""
+"""The command ``assay gate``."""
 
 from __future__ import annotations
 
@@ -25,53 +25,54 @@ def gate(
     config: Path | None = None,
     format: Literal["text", "json"] = "text",
 ) -> int:
-    """Judge a finished audit. It fails closed: what is required and not known does not pass.
+    """Pass or fail a finished audit. The gate fails closed: a required check without a result does not pass.
 
-    What is not given is read from assay.toml; where there is such a file, its waivers hold instead of the run's.
+    Options that are not given are read from assay.toml; if that file exists, its waivers replace those of the run.
 
     Parameters
     ----------
     run
         Folder of an audit, or its file run.assay.
     baseline
-        An earlier audit: what failed there already is told and does not fail; what it decided must be decided again.
+        An earlier audit. Checks that failed there are reported and do not fail; checks decided there must be decided
+        again.
     fail_on
-        The mildest verdict that fails: fail (the default), undecided or never.
+        The least severe verdict that fails: fail (the default), undecided or never.
     require
-        Beginnings of check codes that must have been made.
+        Prefixes of check codes that must have a result.
     ignore
-        Beginnings of check codes that do not count.
+        Prefixes of check codes to ignore.
     day
-        The day on which waivers are looked at, such as 2027-01-31; today by default.
+        Date at which waivers are evaluated, such as 2027-01-31; today by default.
     config
         The file to read instead of assay.toml.
     format
         text or json.
     """
-    from assay.auditing.config import configured, found
-    from assay.auditing.gate import gated
+    from assay.auditing.config import find_config_file, load_config
+    from assay.auditing.gate import evaluate_gate
     from assay.cli.options import split
-    from assay.cli.output_formats import run_from
+    from assay.cli.output_formats import load_run
 
-    place = config if config is not None else found()
-    given = {"audit": {"fail_on": fail_on, "require": split(require), "ignore": split(ignore)}}
-    asked = configured(place, given)
-    judged = run_from(run)
-    if place is not None:
-        judged = replace(judged, record=replace(judged.record, waivers=asked.waivers))
-    answer = gated(
-        judged,
-        fail_on=asked.audit.fail_on,
-        require=asked.audit.require,
-        ignore=asked.audit.ignore,
-        day=_day(day),
-        baseline=None if baseline is None else run_from(baseline),
+    file = config if config is not None else find_config_file()
+    options = {"audit": {"fail_on": fail_on, "require": split(require), "ignore": split(ignore)}}
+    settings = load_config(file, options)
+    loaded = load_run(run)
+    if file is not None:
+        loaded = replace(loaded, record=replace(loaded.record, waivers=settings.waivers))
+    result = evaluate_gate(
+        loaded,
+        fail_on=settings.audit.fail_on,
+        require=settings.audit.require,
+        ignore=settings.audit.ignore,
+        day=_parse_date(day),
+        baseline=None if baseline is None else load_run(baseline),
     )
-    _shown(answer, format)
-    return answer.exit
+    _print_gate(result, format)
+    return result.exit
 
 
-def _day(text: str) -> str:
+def _parse_date(text: str) -> str:
     import datetime
 
     from assay.basics.errors import InputError
@@ -79,19 +80,19 @@ def _day(text: str) -> str:
     try:
         return text and datetime.date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise InputError(f"--day {text!r} is no day like 2027-01-31.") from error
+        raise InputError(f"--day {text!r} is not a date such as 2027-01-31.") from error
 
 
-def _shown(answer: Gate, format: str) -> None:
+def _print_gate(result: Gate, format: str) -> None:
     from assay.cli.printing import printable, terminal
 
     if format == "json":
-        held = {"passed": answer.passed, "exit": answer.exit, "reasons": answer.reasons, "counts": answer.counts}
-        sys.stdout.write(dumps(held, indent=1) + "\n")
+        data = {"passed": result.passed, "exit": result.exit, "reasons": result.reasons, "counts": result.counts}
+        sys.stdout.write(dumps(data, indent=1) + "\n")
         return
     console = terminal()
-    for reason in answer.reasons:
+    for reason in result.reasons:
         console.print(printable(reason), soft_wrap=True)
-    told = " · ".join(f"{count} {verdict}" for verdict, count in answer.counts.items()) or "no findings"
-    words = {0: "passed", 1: "failed", 3: "incomplete", 5: "nothing selected"}
-    console.print(f"gate: {words[answer.exit]} · {told}", soft_wrap=True)
+    counts = " · ".join(f"{count} {verdict}" for verdict, count in result.counts.items()) or "no findings"
+    outcomes = {0: "passed", 1: "failed", 3: "incomplete", 5: "nothing selected"}
+    console.print(f"gate: {outcomes[result.exit]} · {counts}", soft_wrap=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``assay inspect``."""
+"""The command ``assay inspect``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 
 def inspect(model: str, /, *, format: Literal["text", "json"] = "text") -> int:
-    """Tell what a model file holds. Nothing in it is loaded or run.
+    """Describe the contents of a model file. Nothing in it is loaded or run.
 
     Parameters
     ----------
@@ -20,25 +20,25 @@ def inspect(model: str, /, *, format: Literal["text", "json"] = "text") -> int:
         text or json.
     """
     from assay.cli.printing import printable, terminal
-    from assay.model.files.inspect import inspected
+    from assay.model.files.inspect import inspect_model
 
-    found = inspected(model)
+    contents = inspect_model(model)
     if format == "json":
-        sys.stdout.write(dumps(found, indent=1) + "\n")
+        sys.stdout.write(dumps(contents, indent=1) + "\n")
         return 0
     console = terminal()
-    for line in _lines(found):
+    for line in _lines(contents):
         console.print(printable(line), soft_wrap=True)
     return 0
 
 
-def _lines(found: dict[str, Any], most: int = 12) -> Iterator[str]:
-    """Short things on one line each, long ones shortened."""
-    for name, value in found.items():
+def _lines(contents: dict[str, Any], most: int = 12) -> Iterator[str]:
+    """One line per entry; long entries are shortened to ``most`` items."""
+    for name, value in contents.items():
         label = f"{name.replace('_', ' ')}:"
         if isinstance(value, dict):
             yield f"{label} {len(value)}"
-            yield from (f"  {key}: {_short(held)}" for key, held in list(value.items())[:most])
+            yield from (f"  {key}: {_short(item)}" for key, item in list(value.items())[:most])
             yield from ([f"  … {len(value) - most} more: --format json"] if len(value) > most else [])
         else:
             yield f"{label} {_short(value)}"
@@ -51,5 +51,5 @@ def _short(value: Any, most: int = 12) -> str:
         more = f" … {len(value) - most} more" if len(value) > most else ""
         return ", ".join(map(str, value[:most])) + more or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {held}" for key, held in value.items())
+        return ", ".join(f"{key} {item}" for key, item in value.items())
     return str(value)

@@ -13,18 +13,23 @@ Kind = Literal[
 ]  # fmt: skip
 
 
-def listing(kind: Kind = "all", /, *, json: bool = False, format: Literal["text", "json"] = "text") -> int:
-    """List methods (all of them, or those of a verb), checks, profiles, formats, or the models that can be read.
+def listing(
+    kind: Kind = "all", /, *, checks: bool = False, json: bool = False, format: Literal["text", "json"] = "text"
+) -> int:
+    """List methods (all, or those of one verb), checks, profiles, formats, or the supported kinds of model.
 
     Parameters
     ----------
     kind
         What to list; all methods by default.
+    checks
+        Same as: assay list checks.
     json
-        Short for --format json.
+        Same as --format json.
     format
         text or json.
     """
+    kind = "checks" if checks else kind
     rows = TABLES[kind]() if kind in TABLES else _methods(kind)
     if json or format == "json":
         sys.stdout.write(dumps(rows, indent=1) + "\n")
@@ -34,12 +39,12 @@ def listing(kind: Kind = "all", /, *, json: bool = False, format: Literal["text"
     from assay.cli.printing import terminal
 
     table = Table(box=None, pad_edge=False)
-    shown = COLUMNS.get(kind, {"method": "method", "needs": "needs", "meaning": "what the number means"})
-    for heading in shown.values():
+    columns = COLUMNS.get(kind, {"method": "method", "needs": "needs", "meaning": "meaning"})
+    for heading in columns.values():
         table.add_column(heading, overflow="fold")
     for row in rows:
         cells = row | {"method": f"{row.get('verb')}.{row.get('name')}"}
-        table.add_row(*(_cell(cells[name]) for name in shown))
+        table.add_row(*(_cell(cells[name]) for name in columns))
     terminal().print(table)
     return 0
 
@@ -66,13 +71,24 @@ def _methods(kind: str) -> list[dict[str, Any]]:
 
 
 def _checks() -> list[dict[str, Any]]:
-    from assay.cli.checks import CHECKS
+    from assay.auditing.check_catalogue import all_checks
 
-    return [{"code": c.code, "family": c.family, "asks": c.asks, "mend": c.mend, "method": c.method} for c in CHECKS]
+    return [
+        {
+            "code": c.code,
+            "family": c.family,
+            "question": c.question,
+            "remedy": c.remedy,
+            "threshold": c.threshold,
+            "direction": c.direction,
+            "method": c.method,
+        }
+        for c in all_checks()
+    ]
 
 
 def _profiles() -> list[dict[str, Any]]:
-    from assay.auditing.profile import PROFILES
+    from assay.auditing.planning.profiles import all_profiles
 
     return [
         {
@@ -84,8 +100,9 @@ def _profiles() -> list[dict[str, Any]]:
             "scores": list(p.scores),
             "attacks": list(p.attacks),
             "certificates": list(p.certificates),
+            "diagnoses": {name: dict(options) for name, options in p.diagnoses.items()},
         }
-        for (kind, name), p in PROFILES.items()
+        for (kind, name), p in all_profiles().items()
     ]
 
 
@@ -93,8 +110,8 @@ def _formats() -> list[dict[str, Any]]:
     from assay.cli.output_formats import FORMATS
     from assay.cli.read_rows import SUFFIXES
 
-    written = [{"format": name, "use": "written", "what": what} for name, what in FORMATS.items()]
-    return [*written, *({"format": end, "use": "read", "what": f"rows ({kind})"} for end, kind in SUFFIXES.items())]
+    outputs = [{"format": name, "use": "written", "what": what} for name, what in FORMATS.items()]
+    return [*outputs, *({"format": end, "use": "read", "what": f"rows ({kind})"} for end, kind in SUFFIXES.items())]
 
 
 def _adapters() -> list[dict[str, Any]]:
@@ -108,14 +125,14 @@ ADAPTERS = (
     ("torch nets", "state dict or safetensors with --architecture, or FILE.py:FUNCTION", "torch"),
     ("ONNX (a black box: no gradients)", "ONNX file", "files"),
     ("any function of rows", "FILE.py:FUNCTION with --output", ""),
-    ("pickles and what contains them", "refused, unless --unsafe-pickle", ""),
+    ("pickles and files that contain them", "refused without --unsafe-pickle", ""),
 )
-"""Models that can be read, how they are given, and the extra that brings what reads them."""
+"""Supported kinds of model, how they are given, and the extra that installs the reader."""
 
 TABLES = {"checks": _checks, "profiles": _profiles, "formats": _formats, "adapters": _adapters}
 COLUMNS = {
-    "checks": {"code": "code", "family": "family", "asks": "what it asks"},
+    "checks": {"code": "code", "family": "family", "question": "question"},
     "profiles": {"profile": "profile", "data": "data", "rows": "rows explained", "explainers": "explanations"},
-    "formats": {"format": "format", "use": "use", "what": "what it is"},
+    "formats": {"format": "format", "use": "use", "what": "content"},
     "adapters": {"model": "model", "given as": "given as", "extra": "extra"},
 }

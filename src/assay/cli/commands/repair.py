@@ -8,16 +8,16 @@ from json import dumps
 from typing import TYPE_CHECKING
 
 from assay.basics.errors import InputError
-from assay.cli.request import Wanted
+from assay.cli.request import Request
 
 if TYPE_CHECKING:
     from assay.nouns.results.result import Repair
 
 
-def repair(model: str, method: str, /, *, wanted: Wanted, recipe: str = "") -> int:
-    """Mend a model, and tell what that costs on the rows given. The new model is not saved.
+def repair(model: str, method: str, /, *, request: Request, recipe: str = "") -> int:
+    """Repair a model, and measure what that costs on the given rows. The new model is not saved.
 
-    ``assay repair MODEL refit --recipe FILE.py:FUNCTION --option without=branch_code --data … --target …`` trains again
+    ``assay repair MODEL refit --recipe FILE.py:FUNCTION --option without=branch_code --data … --target …`` retrains
     without a column; ``--option strength=1`` regularises more. ``assay repair MODEL smoothing --option sigma=0.1``
     averages over noise. To keep the new model, call assay.repair in Python.
 
@@ -26,32 +26,32 @@ def repair(model: str, method: str, /, *, wanted: Wanted, recipe: str = "") -> i
     model
         A model file, or FILE.py:FUNCTION that returns the trained model.
     method
-        refit or smoothing.
+        The repair. See: assay list repair.
     recipe
-        FILE.py:FUNCTION that returns an assay.Recipe: how to train (refit).
+        FILE.py:FUNCTION that returns an assay.Recipe: how the model was trained.
     """
     from assay.cli.request import method_of, recipe_of
 
     chosen = method_of("repair", method)
-    table = wanted.table()
-    asked = wanted.case(wanted.model(model), table)
-    options = wanted.options(chosen)
+    table = request.table()
+    case = request.case(request.model(model), table)
+    options = request.options(chosen)
     if "recipe" in chosen.options:
         if table.labels is None:
-            raise InputError(f"repair {method} is measured on rows held out with their labels: --target COLUMN.")
+            raise InputError(f"repair {method} is measured on held-out rows with their labels: --target COLUMN.")
         options |= {"recipe": recipe_of(chosen, recipe), "held_out": (table.rows, table.labels)}
-    _shown(chosen.call(asked, **options), wanted.format)
+    _print(chosen.call(case, **options), request.format)
     return 0
 
 
-def _shown(found: Repair, format: str) -> None:
+def _print(found: Repair, format: str) -> None:
     from assay.cli.printing import printable, terminal
-    from assay.nouns.records.store import to_jsonable
+    from assay.nouns.records.jsonable import to_jsonable
 
     if format == "json":
-        held = {"method": found.method, "change": found.change, "before": found.before, "after": found.after}
-        held |= {"meaning": found.meaning, "notes": [note.text for note in found.notes]}
-        sys.stdout.write(dumps(to_jsonable(held), indent=1, allow_nan=False) + "\n")
+        plain = {"method": found.method, "change": found.change, "before": found.before, "after": found.after}
+        plain |= {"meaning": found.meaning, "notes": [note.text for note in found.notes]}
+        sys.stdout.write(dumps(to_jsonable(plain), indent=1, allow_nan=False) + "\n")
         return
     console = terminal()
     console.print(printable(found.change), soft_wrap=True)

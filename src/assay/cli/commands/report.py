@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``assay report``."""
+"""The command ``assay report``."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def report(
     out
         File to write; without it the text is printed.
     """
-    from assay.cli.output_formats import run_from, text_of
+    from assay.cli.output_formats import format_run, load_run
 
-    text = text_of(run_from(run), format)
+    text = format_run(load_run(run), format)
     if out is None:
         sys.stdout.write(text)
         return 0
-    from assay.auditing.run import written
+    from assay.auditing.run import write_atomically
 
-    sys.stdout.write(f"{format}: {written(out, text)}\n")
+    sys.stdout.write(f"{format}: {write_atomically(out, text)}\n")
     return 0

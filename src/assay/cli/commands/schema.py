@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``assay schema``."""
+"""The command ``assay schema``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def schema(which: Literal["config", "result"], /) -> int:
     which
         config (assay.toml) or result (result.json).
     """
-    from assay.auditing.schema import schema as made
+    from assay.auditing.schema import schema as json_schema
 
-    sys.stdout.write(dumps(made(which), indent=1) + "\n")
+    sys.stdout.write(dumps(json_schema(which), indent=1) + "\n")
     return 0

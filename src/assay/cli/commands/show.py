@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Literal
 from assay.basics.errors import InputError
 
 if TYPE_CHECKING:
-    from assay.cli.checks import Check
-    from assay.nouns.catalogue import Method
-    from assay.nouns.results.result import Finding
+    from assay.nouns.catalogue import Check, Method
+    from assay.nouns.results.finding import Finding
 
 
 def show(what: str, /, *, run: Path | None = None, format: Literal["text", "json"] = "text") -> int:
-    """Show what a check code means (with --run: its findings), a method's page, or a saved result.
+    """Show the meaning of a check code (with --run: its findings), a method's documentation, or a saved result.
 
     Parameters
     ----------
@@ -28,47 +27,51 @@ def show(what: str, /, *, run: Path | None = None, format: Literal["text", "json
     format
         text or json.
     """
-    from assay.cli.checks import checks
+    from assay.auditing.check_catalogue import all_checks
 
     if Path(what).is_file():
-        return _saved(Path(what), format)
+        return _show_saved(Path(what), format)
     code = what.upper()
-    known = checks(code) if len(what) >= 3 else ()
-    if run is None and not known:
-        return _pages(what, format)
-    from assay.cli.output_formats import run_from
+    checks = all_checks(code) if len(what) >= 3 else ()
+    if run is None and not checks:
+        return _show_methods(what, format)
+    from assay.cli.output_formats import load_run
 
-    findings = [f for f in run_from(run).findings if f.code.startswith(code)] if run is not None else []
-    if not known and not findings:
-        raise InputError(f"{run} has no finding {what!r}, and no check is called so. See: assay list checks")
+    findings = [f for f in load_run(run).findings if f.code.startswith(code)] if run is not None else []
+    if not checks and not findings:
+        raise InputError(f"{run} has no finding {what!r}, and there is no such check. See: assay list checks")
     if format == "json":
-        _json(known, findings)
+        _print_json(checks, findings)
     else:
-        _text(known, findings, run)
+        _print_text(checks, findings, run)
     return 0
 
 
-def _json(known: tuple[Check, ...], findings: list[Finding]) -> None:
+def _print_json(checks: tuple[Check, ...], findings: list[Finding]) -> None:
     from dataclasses import asdict, replace
 
-    from assay.nouns.records.store import to_jsonable
+    from assay.nouns.records.jsonable import to_jsonable
 
     plain = [to_jsonable(replace(finding, basis=None)) for finding in findings]
-    sys.stdout.write(dumps({"checks": [asdict(check) for check in known], "findings": plain}, indent=1) + "\n")
+    sys.stdout.write(dumps({"checks": [asdict(check) for check in checks], "findings": plain}, indent=1) + "\n")
 
 
-def _text(known: tuple[Check, ...], findings: list[Finding], run: Path | None) -> None:
-    from assay.cli.printing import line_of, printable, terminal
+def _print_text(checks: tuple[Check, ...], findings: list[Finding], run: Path | None) -> None:
+    from assay.cli.printing import format_finding, printable, terminal
 
     console = terminal()
-    for check in known:
-        console.print(f"{check.code}  ({check.family})\n  {check.asks}\n  when it fails: {check.mend}", soft_wrap=True)
+    for check in checks:
+        console.print(
+            f"{check.code}  ({check.family})\n  {check.question}\n  when it fails: {check.remedy}", soft_wrap=True
+        )
+        if check.threshold is not None:
+            console.print(f"  passes: {check.direction} {check.threshold:g}")
         if check.method:
-            console.print(f"  how it is measured: assay show {check.method}")
+            console.print(f"  method: assay show {check.method}")
     if run is not None and not findings:
-        console.print(f"{run} has no finding of this code.", soft_wrap=True)
+        console.print(f"{run} has no finding of this check.", soft_wrap=True)
     for finding in findings:
-        console.print(line_of(finding), soft_wrap=True)
+        console.print(format_finding(finding), soft_wrap=True)
         for name, value in (("meaning", finding.meaning), ("advice", finding.advice)):
             if value:
                 console.print(printable(f"  {name}: {value}"), soft_wrap=True)
@@ -76,22 +79,22 @@ def _text(known: tuple[Check, ...], findings: list[Finding], run: Path | None) -
             console.print(printable(f"  {name}: {str(value)[:200]}"), soft_wrap=True)
 
 
-def _saved(path: Path, format: str) -> int:
+def _show_saved(path: Path, format: str) -> int:
     from assay.auditing.run import Run
-    from assay.cli.output_formats import text_of
-    from assay.cli.printing import result_shown
+    from assay.cli.output_formats import format_run
+    from assay.cli.printing import print_result
     from assay.nouns.records.record import Record
     from assay.nouns.records.store import load
 
-    held = load(path)
-    if isinstance(held, Record):
-        sys.stdout.write(text_of(Run(held), "json") if format == "json" else f"{Run(held)!r}\n")
+    saved = load(path)
+    if isinstance(saved, Record):
+        sys.stdout.write(format_run(Run(saved), "json") if format == "json" else f"{Run(saved)!r}\n")
     else:
-        result_shown(held, "json" if format == "json" else "text")
+        print_result(saved, "json" if format == "json" else "text")
     return 0
 
 
-def _pages(what: str, format: str) -> int:
+def _show_methods(what: str, format: str) -> int:
     from assay.cli.catalogue import methods
 
     every = methods()
@@ -99,12 +102,12 @@ def _pages(what: str, format: str) -> int:
     if not found:
         import difflib
 
-        from assay.cli.checks import CHECKS
+        from assay.auditing.check_catalogue import all_checks
 
-        names = [*(m.name for m in every), *(check.code for check in CHECKS)]
+        names = [*(m.name for m in every), *(check.code for check in all_checks())]
         near = difflib.get_close_matches(what.rpartition(".")[2], names, n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ". Try: assay list, assay list checks"
-        raise InputError(f"{what!r} is no check, no method and no file{hint}")
+        raise InputError(f"{what!r} is neither a check, a method nor a file{hint}")
     if format == "json":
         from assay.cli.options import kind_of
 
@@ -116,7 +119,7 @@ def _pages(what: str, format: str) -> int:
         sys.stdout.write(dumps(rows, indent=1) + "\n")
         return 0
     for method in found:
-        _page(method)
+        _print_method(method)
     return 0
 
 
@@ -125,8 +128,8 @@ def _default(parameter: object) -> str:
     return "" if default is getattr(parameter, "empty", None) else repr(default)
 
 
-def _page(method: Method) -> None:
-    from assay.cli.options import FLAGS, FORMS, kind_of
+def _print_method(method: Method) -> None:
+    from assay.cli.options import FORMS, flag_of, kind_of
     from assay.cli.printing import terminal
 
     console = terminal()
@@ -135,10 +138,16 @@ def _page(method: Method) -> None:
     console.print("\noptions:" if method.options else "\nno options")
     for name, option in method.options.items():
         kind, default = kind_of(option.annotation), _default(option)
-        form = FLAGS.get((method.verb, name)) or ("" if kind in ("int", "float") else FORMS.get(kind, ""))
-        written = f"  ({form})" if form else ""
-        console.print(f"  {name}: {kind}{f' = {default}' if default else ''}{written}")
+        form = flag_of(method, name) or ("" if kind in ("int", "float") else FORMS.get(kind, ""))
+        hint = f"  ({form})" if form else ""
+        console.print(f"  {name}: {kind}{f' = {default}' if default else ''}{hint}")
     if method.needs:
         console.print(f"needs: {', '.join(sorted(method.needs))}")
+    if method.optional:
+        console.print(f"also reads: {', '.join(sorted(method.optional))}")
+    for check in method.checks:
+        console.print(f"check {check.code}: {check.question}")
+    if method.answers:
+        console.print(f"repairs failures of: {', '.join(sorted(method.answers))}")
     if method.claims:
         console.print(f"claims, tested: {', '.join(sorted(method.claims))}")

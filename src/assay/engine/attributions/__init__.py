@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attributions."""
+"""Computes properties of attributions: agreement between methods, shares, localisation, adjacency, class contrast."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same explanation of another class, and how alike the two are."""
+"""Rank correlation of an explanation with the same explanation of another class."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ import numpy as np
 from assay.basics.errors import CapabilityError
 from assay.basics.types import Floats, Ints, PerPart
 from assay.cases.case import Case
-from assay.engine.neighbourhoods.neighbourhood import named, recomputed
-from assay.engine.retraining.randomised_weights import likeness
+from assay.engine.neighbourhoods.neighbourhood import explanation_key, recompute_values
+from assay.engine.retraining.randomised_weights import rank_correlations
 from assay.nouns.inputs.target import class_scores
 from assay.nouns.results.result import Estimate, Explanation
 
-Choice = Callable[[Case, int, Floats], int]
-"""One class for a row (case, row, scores by class), where classes that may not be chosen score −∞."""
+ClassChoice = Callable[[Case, int, Floats], int]
+"""Chooses one class for a row from (case, row, scores by class); classes that may not be chosen score −∞."""
 
 
-def against_class(explanation: Explanation, case: Case, choose: Choice, *, absolute: bool) -> Estimate:
-    """Rank correlation of the explanation with that of another class, one a row; which one is told."""
-    other = other_classes(case, choose)
-    name = ("class", named(explanation), tuple(other.tolist()))
+def correlate_with_class(explanation: Explanation, case: Case, choose: ClassChoice, *, absolute: bool) -> Estimate:
+    """Rank correlation (row,) of the explanation with that of another class; extra["class"] is that class."""
+    other = choose_classes(case, choose)
+    key = ("class", explanation_key(explanation), tuple(other.tolist()))
 
-    def again() -> PerPart:
-        return recomputed(explanation, case.with_target(label=told_labels(case, other)))
+    def explain_other() -> PerPart:
+        return recompute_values(explanation, case.with_target(label=class_labels(case, other)))
 
-    alike = likeness(explanation.values, case.explanation_cache.once(name, again), case)
-    return Estimate(alike["absolute" if absolute else "signed"], extra={**alike, "class": other.astype(np.float64)})
+    values = case.explanation_cache.get(key, explain_other)
+    correlation = rank_correlations(explanation.values, values, case)
+    chosen = correlation["absolute" if absolute else "signed"]
+    return Estimate(chosen, extra={**correlation, "class": other.astype(np.float64)})
 
 
-def other_classes(case: Case, choose: Choice) -> Ints:
-    """A class (row,) of the model's own, never the label, nor the rival it is compared with."""
+def choose_classes(case: Case, choose: ClassChoice) -> Ints:
+    """One class (row,) of the model per row; never the label, and never the rival class of the target."""
     scores = class_scores(case.prediction, case.model.gives).copy()
     scores[np.arange(len(case)), case.label] = -np.inf
     if isinstance(case.target.rival, int):
@@ -45,6 +47,6 @@ def other_classes(case: Case, choose: Choice) -> Ints:
     return np.array([choose(case, row, score) for row, score in enumerate(scores)], dtype=np.int64)
 
 
-def told_labels(case: Case, labels: Ints) -> list[str] | Ints:
-    """Positions as a caller would tell them: names, where the classes have some."""
+def class_labels(case: Case, labels: Ints) -> list[str] | Ints:
+    """Class positions as labels that a case accepts: class names where the model has them, else the positions."""
     return [case.model.classes[label] for label in labels] if case.model.classes else labels

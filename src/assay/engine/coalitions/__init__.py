@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coalitions."""
+"""Estimate Shapley, Banzhaf and Owen values, interactions and linear fits of a removal game from sampled coalitions."""

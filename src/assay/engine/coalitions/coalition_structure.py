@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Owen values: which coalitions a structure of groups asks, all or in sampled orders, and what they add up to."""
+"""Owen values: the coalitions that a coalition structure (nested groups) needs, enumerated or in sampled orders."""
 
 from __future__ import annotations
 
@@ -9,65 +9,68 @@ import numpy as np
 
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Masks
-from assay.engine.coalitions.permutations import antithetic
-from assay.nouns.inputs.hierarchy import Nest, leaves
+from assay.engine.coalitions.permutations import draw_antithetic_orders
+from assay.nouns.inputs.hierarchy import FeatureTree, tree_leaves
 
-WIDEST = 20
-"""Members of a group beyond which its subsets are not listed."""
+MAX_MEMBERS = 20
+"""The largest group whose subsets are enumerated."""
 
 
-def count(nest: Nest, contexts: int = 1, top: bool = True) -> int:
-    """How many coalitions determine the values: whole groups beside the own one, and all subsets within it, at each
-    level; each counted once."""
+def count_coalitions(nest: FeatureTree, contexts: int = 1, top: bool = True) -> int:
+    """Number of distinct coalitions that determine the values.
+
+    At each level these are all subsets of a group's members, each united with any union of the group's siblings.
+    """
     if isinstance(nest, int):
         return 0
     members = len(nest)
     own = contexts * (2**members if top else 2**members - 2)
-    return own + sum(count(inner, contexts * 2 ** (members - 1), top=False) for inner in nest)
+    return own + sum(count_coalitions(inner, contexts * 2 ** (members - 1), top=False) for inner in nest)
 
 
-def listed(nest: Nest, budget: int) -> bool:
-    """Whether these coalitions fit in ``budget``."""
-    return _widest(nest) <= WIDEST and count(nest) <= budget
+def is_enumerable(nest: FeatureTree, budget: int) -> bool:
+    """Whether all these coalitions fit in ``budget``."""
+    return _largest_group(nest) <= MAX_MEMBERS and count_coalitions(nest) <= budget
 
 
-def _widest(nest: Nest) -> int:
-    return 0 if isinstance(nest, int) else max(len(nest), *map(_widest, nest))
+def _largest_group(nest: FeatureTree) -> int:
+    return 0 if isinstance(nest, int) else max(len(nest), *map(_largest_group, nest))
 
 
-def all_coalitions(nest: Nest, parts: int) -> tuple[Masks, Floats]:
-    """The coalitions (mask, part), the empty one first, and what each counts for a part's value (mask, part)."""
-    place: dict[bytes, int] = {}
+def owen_coalitions(nest: FeatureTree, parts: int) -> tuple[Masks, Floats]:
+    """The coalitions (mask, part), the empty one first, and the weight of each in a part's Owen value (mask, part)."""
+    index: dict[bytes, int] = {}
     masks: list[Masks] = []
     weights: list[Floats] = []
 
     def at(mask: Masks) -> int:
         key = np.packbits(mask).tobytes()
-        if key not in place:
-            place[key] = len(masks)
+        if key not in index:
+            index[key] = len(masks)
             masks.append(mask)
             weights.append(np.zeros(parts))
-        return place[key]
+        return index[key]
 
-    def walk(nest: Nest, contexts: list[tuple[Masks, float]]) -> None:
+    def walk(nest: FeatureTree, contexts: list[tuple[Masks, float]]) -> None:
         inside = np.zeros(parts, dtype=bool)
-        inside[leaves(nest)] = True
+        inside[tree_leaves(nest)] = True
         if isinstance(nest, int):
             for mask, weight in contexts:
                 weights[at(mask)][nest] -= weight
                 weights[at(mask | inside)][nest] += weight
             return
         for own, inner in enumerate(nest):
-            walk(inner, [(m | more, w * share) for m, w in contexts for more, share in _beside(nest, own, parts)])
+            siblings = _sibling_unions(nest, own, parts)
+            walk(inner, [(m | more, w * share) for m, w in contexts for more, share in siblings])
 
     at(np.zeros(parts, dtype=bool))
     walk(nest, [(masks[0], 1.0)])
     return np.stack(masks), np.stack(weights)
 
 
-def _beside(nest: tuple[Nest, ...], own: int, parts: int) -> list[tuple[Masks, float]]:
-    """Every set of the other members, whole, with its chance to stand before one's own in a random order."""
-    others = [leaves(inner) for place, inner in enumerate(nest) if place != own]
+def _sibling_unions(nest: tuple[FeatureTree, ...], own: int, parts: int) -> list[tuple[Masks, float]]:
+    """Every union of the other members, with the probability that exactly these precede ``own`` in a random order."""
+    others = [tree_leaves(inner) for position, inner in enumerate(nest) if position != own]
     found = []
     for code in range(2 ** len(others)):
         mask = np.zeros(parts, dtype=bool)
@@ -78,12 +81,12 @@ def _beside(nest: tuple[Nest, ...], own: int, parts: int) -> list[tuple[Masks, f
     return found
 
 
-def orders(nest: Nest, parts: int, budget: int, seed: Seed) -> Masks:
-    """Chains of growing coalitions (order, step, part): orders that keep groups together, each with its reverse."""
+def draw_orders(nest: FeatureTree, parts: int, budget: int, seed: Seed) -> Masks:
+    """Chains of growing coalitions (order, step, part): random orders that keep groups together, and their reverses."""
 
-    def shuffled(nest: Nest, generator: np.random.Generator) -> list[int]:
+    def shuffle(nest: FeatureTree, generator: np.random.Generator) -> list[int]:
         if isinstance(nest, int):
             return [nest]
-        return [part for place in generator.permutation(len(nest)) for part in shuffled(nest[place], generator)]
+        return [part for position in generator.permutation(len(nest)) for part in shuffle(nest[position], generator)]
 
-    return antithetic(parts, budget, seed, lambda generator: np.array(shuffled(nest, generator)))
+    return draw_antithetic_orders(parts, budget, seed, lambda generator: np.array(shuffle(nest, generator)))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Interaction indices: each a density on the diagonal of a game's multilinear extension.
+"""Interaction indices: each is a density on the diagonal of a game's multilinear extension.
 
-With D_S(p) the mixed derivative, by the parts of S, of E[v] when every part is present with chance p, an index of S is
-∫ D_S(p) w(p) dp. So it is enough to say w by nodes and weights: what a unanimity game on T ⊇ S gives to S is then
-Σ w p^(t−s), and what one coalition T counts is ± Σ w p^|T∖S| (1−p)^|N∖S∖T|. Some indices of order k hand what the sets
-of more members have down to fewer; they add a factor for each number of members that was left out.
+Let D_S(p) be the mixed derivative, by the parts of S, of E[v] when every part is present with probability p. An index
+of S is ∫ D_S(p) w(p) dp, so w, given by nodes and weights, defines the index: a unanimity game on T ⊇ S gives
+Σ w p^(t−s) to S, and the weight of one coalition T is ± Σ w p^|T∖S| (1−p)^|N∖S∖T|. Some indices of order k redistribute
+the interactions of larger sets to smaller ones, by a factor that depends on the difference of their sizes.
 """
 
 from __future__ import annotations
@@ -21,49 +21,50 @@ from assay.basics.errors import InputError
 from assay.basics.types import Floats, Ints
 
 Nodes = tuple[Floats, Floats]
-"""Places p in [0, 1] and their weights."""
+"""Nodes p in [0, 1] and their weights."""
 
 
-def _alone(more: int) -> float:
+def _no_redistribution(more: int) -> float:
     return 1.0 if more == 0 else 0.0
 
 
 @dataclass(frozen=True)
-class Index:
-    """``density(size, order, fineness)`` is w for sets of ``size`` members; ``fineness`` nodes integrate the game.
+class InteractionIndex:
+    """``density(size, order, nodes)`` is w for sets of ``size`` members, as ``nodes`` quadrature nodes and weights.
 
-    ``handed(more)`` is the factor with which sets of so many more members count, too. ``complete`` says that all
-    interactions up to the order add up to v(N) − v(∅); ``even`` that all coalitions count alike, so that the polynomial
-    to begin with is fitted to all alike; ``border`` how far beyond ``order`` − 1 members every coalition is needed.
+    ``redistribution(more)`` is the factor by which interactions of sets with ``more`` further members are added.
+    ``is_efficient``: all interactions up to the order add up to v(N) − v(∅). ``is_uniform``: all coalitions have equal
+    weight, so the polynomial is fitted with equal weights. ``boundary_sizes``: every coalition of up to ``order`` − 1
+    + ``boundary_sizes`` members (or absent members) is needed.
     """
 
     name: str
     density: Callable[[int, int, int], Nodes]
-    handed: Callable[[int], float] = _alone
-    complete: bool = False
-    even: bool = False
-    border: int = 0
+    redistribution: Callable[[int], float] = _no_redistribution
+    is_efficient: bool = False
+    is_uniform: bool = False
+    boundary_sizes: int = 0
 
     def shares(self, order: int, parts: int) -> Floats:
-        """What a set of s members gets of a unanimity game on t ⊇ s of them, (s, t)."""
+        """The index (s, t) of a set of s members in a unanimity game on t members that include them."""
         out = np.zeros((order + 1, parts + 1))
         for size in range(1, order + 1):
             for more in range(order - size + 1):
-                p, w = self.density(size + more, order, _fine(order, parts))
+                p, w = self.density(size + more, order, _node_count(order, parts))
                 for t in range(size + more, parts + 1):
-                    out[size, t] += self.handed(more) * comb(t - size, more) * float(w @ p ** (t - size - more))
+                    out[size, t] += self.redistribution(more) * comb(t - size, more) * float(w @ p ** (t - size - more))
         return out
 
     def weights(self, order: int, parts: int) -> Floats:
-        """What a coalition of t parts counts for a set of s members of which l are in it, (s, t, l)."""
+        """The weight (s, t, l) of a coalition of t parts in the index of a set of s members, l of them in it."""
         plain = np.zeros((order + 1, parts + 1, order + 1))
         for size in range(1, min(order, parts) + 1):
-            p, w = self.density(size, order, _fine(order, parts))
+            p, w = self.density(size, order, _node_count(order, parts))
             for t in range(parts + 1):
                 for inside in range(max(0, size + t - parts), min(size, t) + 1):
                     powers = p ** (t - inside) * (1 - p) ** (parts - size - t + inside)
                     plain[size, t, inside] = (-1) ** (size - inside) * float(w @ powers)
-        if self.handed is _alone:
+        if self.redistribution is _no_redistribution:
             return plain
         out = np.zeros_like(plain)
         for size in range(1, min(order, parts) + 1):
@@ -77,49 +78,52 @@ class Index:
         present, absent = t - inside, parts - size - t + inside
         return float(
             sum(
-                self.handed(more) * comb(present, j) * comb(absent, more - j) * plain[size + more, t, inside + j]
+                self.redistribution(more)
+                * comb(present, j)
+                * comb(absent, more - j)
+                * plain[size + more, t, inside + j]
                 for more in range(min(order, parts) - size + 1)
                 for j in range(more + 1)
             )
         )
 
 
-def _fine(order: int, parts: int) -> int:
-    """Gauss–Legendre nodes for which polynomials of the game's degree times the density's are exact."""
+def _node_count(order: int, parts: int) -> int:
+    """Number of Gauss–Legendre nodes that integrate (degree of the game) × (degree of the density) exactly."""
     return (parts + 2 * order) // 2 + 1
 
 
-def _flat(size: int, order: int, fineness: int) -> Nodes:
-    p, w = roots_legendre(fineness)
+def _uniform(size: int, order: int, nodes: int) -> Nodes:
+    p, w = roots_legendre(nodes)
     return (p + 1) / 2, w / 2
 
 
-def _halfway(size: int, order: int, fineness: int) -> Nodes:
+def _half(size: int, order: int, nodes: int) -> Nodes:
     return np.array([0.5]), np.array([1.0])
 
 
-def _origin(size: int, order: int, fineness: int) -> Nodes:
+def _zero(size: int, order: int, nodes: int) -> Nodes:
     return np.array([0.0]), np.array([1.0])
 
 
-def _chained(size: int, order: int, fineness: int) -> Nodes:
-    p, w = _flat(size, order, fineness)
+def _chaining(size: int, order: int, nodes: int) -> Nodes:
+    p, w = _uniform(size, order, nodes)
     return p, w * size * p ** (size - 1)
 
 
-def _taylor(size: int, order: int, fineness: int) -> Nodes:
+def _taylor(size: int, order: int, nodes: int) -> Nodes:
     if size < order:
-        return _origin(size, order, fineness)
-    p, w = _flat(size, order, fineness)
+        return _zero(size, order, nodes)
+    p, w = _uniform(size, order, nodes)
     return p, w * order * (1 - p) ** (order - 1)
 
 
-def _faithful(size: int, order: int, fineness: int) -> Nodes:
-    """The density whose moments are the closed form of Tsai and others; Beta(k, k) for the top order.
+def _faithful_shapley(size: int, order: int, nodes: int) -> Nodes:
+    """The density whose moments are the closed form of Tsai et al. (2023); Beta(k, k) for the highest order.
 
     Σ_j a_j p^(s+j−1), the partial fractions of Π_{i≤k−s}(q − i) / Π_{i<k}(q + s + i) in q = t − s, 1 at q = 0.
     """
-    p, w = _flat(size, order, fineness)
+    p, w = _uniform(size, order, nodes)
     left = order - size
     scale = prod(size + i for i in range(order)) / ((-1) ** left * factorial(left))
     shape = np.zeros_like(p)
@@ -133,20 +137,22 @@ def _faithful(size: int, order: int, fineness: int) -> Nodes:
 INDICES = {
     index.name: index
     for index in (
-        Index("sii", _flat),
-        Index("k_sii", _flat, handed=lambda more: float(bernoulli(more)[more]), complete=True),
-        Index("stii", _taylor, complete=True),
-        Index("fsii", _faithful, complete=True),
-        Index("banzhaf", _halfway, even=True),
-        Index("fbii", _halfway, handed=lambda more: (-0.5) ** more, even=True),
-        Index("chaining", _chained),
-        Index("moebius", _origin, border=1),
+        InteractionIndex("sii", _uniform),
+        InteractionIndex(
+            "k_sii", _uniform, redistribution=lambda more: float(bernoulli(more)[more]), is_efficient=True
+        ),
+        InteractionIndex("stii", _taylor, is_efficient=True),
+        InteractionIndex("fsii", _faithful_shapley, is_efficient=True),
+        InteractionIndex("banzhaf", _half, is_uniform=True),
+        InteractionIndex("fbii", _half, redistribution=lambda more: (-0.5) ** more, is_uniform=True),
+        InteractionIndex("chaining", _chaining),
+        InteractionIndex("moebius", _zero, boundary_sizes=1),
     )
 }
-"""Every index by its name in the literature."""
+"""All indices by their name in the literature."""
 
 
-def index_named(name: str) -> Index:
+def index_named(name: str) -> InteractionIndex:
     """The index of this name."""
     if name not in INDICES:
         raise InputError(f"no interaction index {name!r}; there are {', '.join(INDICES)}.")
@@ -154,7 +160,7 @@ def index_named(name: str) -> Index:
 
 
 def subsets(parts: int, order: int) -> Ints:
-    """All sets of 1 … ``order`` of the parts (subset, order), small ones first, filled up with −1."""
+    """All sets of 1 … ``order`` of the parts (subset, order), smallest first, padded with −1."""
     found = [
         np.array(list(combinations(range(parts), size)), dtype=np.int64).reshape(-1, size)
         for size in range(1, min(order, parts) + 1)
@@ -164,7 +170,7 @@ def subsets(parts: int, order: int) -> Ints:
 
 
 def moebius(values: Floats) -> Floats:
-    """What every coalition adds to its parts' coalitions, (row, 2^n): v(S) = Σ_{T⊆S} a(T); first part = lowest bit."""
+    """Möbius transform a (row, 2^n) of games v: v(S) = Σ_{T⊆S} a(T). The first part is the lowest bit."""
     out = values.copy()
     for i in range(int(np.log2(values.shape[1]))):
         halves = out.reshape(len(out), -1, 2, 2**i)
@@ -172,8 +178,8 @@ def moebius(values: Floats) -> Floats:
     return out
 
 
-def over_supersets(values: Floats) -> Floats:
-    """The sum over all supersets of each coalition, itself among them, (row, 2^n)."""
+def sum_over_supersets(values: Floats) -> Floats:
+    """The sum over all supersets of each coalition, with the coalition itself, (row, 2^n)."""
     out = values.copy()
     for i in range(int(np.log2(values.shape[1]))):
         halves = out.reshape(len(out), -1, 2, 2**i)
@@ -181,17 +187,17 @@ def over_supersets(values: Floats) -> Floats:
     return out
 
 
-def exact(index: Index, order: int, values: Floats) -> Floats:
+def exact_interactions(index: InteractionIndex, order: int, values: Floats) -> Floats:
     """The index of every set of 1 … ``order`` parts (row, subset), from v of all coalitions (row, 2^n)."""
     parts = int(np.log2(values.shape[1]))
     codes = np.arange(values.shape[1])
     sizes = np.bitwise_count(codes).astype(np.int64)
-    shares, wanted = index.shares(order, parts), subsets(parts, order)
-    members = np.where(wanted >= 0, 1 << np.maximum(wanted, 0), 0).sum(axis=1)
-    out = np.empty((len(values), len(wanted)))
+    shares, sets = index.shares(order, parts), subsets(parts, order)
+    members = np.where(sets >= 0, 1 << np.maximum(sets, 0), 0).sum(axis=1)
+    out = np.empty((len(values), len(sets)))
     for row, game in enumerate(values):  # one row at a time bounds the memory
-        added = moebius(game[None] - game[0])
+        transformed = moebius(game[None] - game[0])
         for size in range(1, min(order, parts) + 1):
-            places = np.flatnonzero(sizes[members] == size)
-            out[row, places] = over_supersets(added * shares[size, sizes])[0, members[places]]
+            columns = np.flatnonzero(sizes[members] == size)
+            out[row, columns] = sum_over_supersets(transformed * shares[size, sizes])[0, members[columns]]
     return out

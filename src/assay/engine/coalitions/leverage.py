@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shapley values by least squares on complementary pairs, drawn by leverage score."""
+"""Leverage SHAP: Shapley values by least squares on complementary pairs of coalitions, drawn by leverage score."""
 
 from __future__ import annotations
 
@@ -15,64 +15,73 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Ints, Masks
-from assay.engine.coalitions.summary import BEYOND, Design, Summary, all_masks, distinct, enumerated, exact_shapley
+from assay.engine.coalitions.estimator import (
+    MAX_COUNT,
+    Design,
+    Estimator,
+    all_masks,
+    draw_distinct,
+    exact_shapley,
+    is_enumerable,
+)
 from assay.nouns.results.result import Estimate
 
-LISTED = 20_000
-"""Sets of one size, up to this many, are listed and shuffled; more are drawn until they differ."""
+MAX_LISTED = 20_000
+"""Up to this many sets of one size are listed and shuffled; beyond it, sets are drawn until enough differ."""
 
 
-def paired(parts: int, budget: int, seed: Seed) -> Design:
-    """Empty and full set, then complementary pairs: sizes equally often, sets of a size without replacement.
+def draw_pairs(parts: int, budget: int, seed: Seed) -> Design:
+    """The empty and the full coalition, then complementary pairs: sizes equally often, without replacement.
 
-    The chance of a set is its leverage score, 1 / C(n, |S|) up to a constant (Musco and Witter 2025); a size whose
-    sets are all used gives its share to the others. A larger budget asks the same pairs and more: each size has a
-    stream of its own, and sizes take turns in an order that the budget does not change.
+    The probability of a coalition is its leverage score, 1 / C(n, |S|) up to a constant (Musco and Witter 2025). Where
+    all coalitions of a size are drawn, the rest of its share goes to the other sizes. Designs are nested: a larger
+    budget adds pairs to those of a smaller one, since each size has its own random stream and the order of sizes does
+    not depend on the budget.
     """
     sizes = np.arange(1, parts // 2 + 1)
-    held = [comb(parts, int(s)) // (2 if 2 * s == parts else 1) for s in sizes]
-    pairs = min((budget - 2) // 2, sum(held))
+    available = [comb(parts, int(s)) // (2 if 2 * s == parts else 1) for s in sizes]
+    pairs = min((budget - 2) // 2, sum(available))
     if parts == 1 and budget >= 2:
         return Design(all_masks(1))
     if pairs < parts - 1:
         raise InputError(
-            f"budget={budget} leaves {max(pairs, 0)} pairs of coalitions for {parts} parts; at least "
-            f"{2 * (parts - 1) + 2} evaluations determine the values. Raise budget, or group parts."
+            f"budget={budget} pays for {max(pairs, 0)} pairs of coalitions of {parts} features; the values need at "
+            f"least {2 * (parts - 1) + 2} evaluations. Raise budget, or group features."
         )
-    taken = _allotted(pairs, held, np.where(2 * sizes == parts, 0.5, 1.0))
+    drawn = _allocate(pairs, available, np.where(2 * sizes == parts, 0.5, 1.0))
     masks, weight = [], []
-    for size, count, total in zip(sizes.tolist(), taken.tolist(), held):
-        masks.append(sets(parts, size, count, total, seed.child(size)))
-        # kernel weight (n − 1) / (C(n, s) s (n − s)) of all pairs of the size, spread over those that stand for them
+    for size, count, total in zip(sizes.tolist(), drawn.tolist(), available):
+        masks.append(draw_sets(parts, size, count, total, seed.child(size)))
+        # kernel weight (n − 1) / (C(n, s) s (n − s)) of all pairs of the size, divided among the pairs drawn
         kernel = (parts - 1) / (size * (parts - size)) * (0.5 if 2 * size == parts else 1.0)
         weight.append(np.full(count, kernel / max(count, 1)))
     half = np.concatenate(masks)
     both = np.concatenate([[[False] * parts, [True] * parts], np.stack([half, ~half], axis=1).reshape(-1, parts)])
-    population = np.repeat([float(min(total, BEYOND)) for total in held], taken)
-    design = Design(both, np.concatenate(weight), np.repeat(sizes, taken), population)
-    if not Pairs(design).determined:
+    population = np.repeat([float(min(total, MAX_COUNT)) for total in available], drawn)
+    design = Design(both, np.concatenate(weight), np.repeat(sizes, drawn), population)
+    if not PairRegression(design).is_determined:
         raise InputError(
-            f"budget={budget}: the coalitions drawn do not determine {parts} values. Raise budget, or group parts."
+            f"budget={budget}: the coalitions drawn do not determine {parts} values. Raise budget, or group features."
         )
     return design
 
 
-def _allotted(pairs: int, held: list[int], share: Floats) -> Ints:
-    """Pairs to each size, one after another to the size that is furthest behind its share (Webster's rule).
+def _allocate(pairs: int, available: list[int], share: Floats) -> Ints:
+    """Number of pairs of each size by Webster's rule: each pair goes to the size farthest below its share.
 
-    Never more than a size holds; one more pair never takes one away from any size.
+    No size gets more pairs than it has, and one more pair never lowers the number of any size.
     """
-    rooms = np.minimum(np.array([min(total, pairs) for total in held]), pairs)
-    size = np.repeat(np.arange(len(rooms)), rooms)
-    turn = np.arange(len(size)) - np.repeat(np.cumsum(rooms) - rooms, rooms)
+    limits = np.minimum(np.array([min(total, pairs) for total in available]), pairs)
+    size = np.repeat(np.arange(len(limits)), limits)
+    turn = np.arange(len(size)) - np.repeat(np.cumsum(limits) - limits, limits)
     first = np.lexsort((size, (2 * turn + 1) / share[size]))[:pairs]
-    return np.bincount(size[first], minlength=len(rooms))
+    return np.bincount(size[first], minlength=len(limits))
 
 
-def sets(parts: int, size: int, count: int, total: int, seed: Seed) -> Masks:
-    """The first ``count`` distinct sets of the size's stream; of complementary halves one only."""
+def draw_sets(parts: int, size: int, count: int, total: int, seed: Seed) -> Masks:
+    """Draw ``count`` distinct sets of ``size`` parts; of two complementary halves, at most one."""
     halves, generator = 2 * size == parts, seed.generator()
-    if total <= LISTED:
+    if total <= MAX_LISTED:
         listed = [c for c in combinations(range(parts), size) if not halves or 0 in c]
         chosen = np.array(listed)[generator.permutation(total)[:count]]
         masks = np.zeros((count, parts), dtype=bool)
@@ -85,14 +94,14 @@ def sets(parts: int, size: int, count: int, total: int, seed: Seed) -> Masks:
         np.put_along_axis(block, first, True, axis=1)
         return np.where(halves & ~block[:, :1], ~block, block)
 
-    return distinct(count, parts, draw)
+    return draw_distinct(count, parts, draw)
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
-    """The complementary pairs of a design, and the least squares on their differences v(S) − v(S^c).
+class PairRegression:
+    """Weighted least squares of the differences v(S) − v(S^c) on the complementary pairs of a design.
 
-    ``centred`` (pair, part) are the regressors, projected on Σφ = v(N) − v(∅).
+    ``centred`` (pair, part) are the regressors, projected onto the constraint Σφ = v(N) − v(∅).
     """
 
     design: Design
@@ -104,12 +113,12 @@ class Pairs:
 
     @cached_property
     def centred(self) -> Floats:
-        """P(z_S − z_{S^c}), where P takes off the mean over parts."""
+        """P(z_S − z_{S^c}), where P subtracts the mean over parts."""
         return np.asarray(2.0 * (self.half - self.half.mean(axis=1, keepdims=True)))
 
     @cached_property
     def _factor(self) -> Any:
-        """Cholesky's factor of the normal equations, or ``None`` where they are too near to singular for it."""
+        """Cholesky factor of the normal equations, or ``None`` where they are nearly singular."""
         gram = (self.centred * self.design.weight[:, None]).T @ self.centred
         gram += gram.trace() / gram.size
         try:
@@ -120,68 +129,71 @@ class Pairs:
         return factor if pivots.min() > 1e-4 * pivots.max() else None
 
     @cached_property
-    def determined(self) -> bool:
+    def is_determined(self) -> bool:
         """Whether the pairs determine a value for every part."""
         return self._factor is not None or int(np.linalg.matrix_rank(self.centred)) == self.half.shape[1] - 1
 
     @cached_property
-    def lever(self) -> Floats:
-        """(pair, part): φ = Σ_pair lever · difference; the minimum-norm solution, which sums to 0."""
+    def pseudo_inverse(self) -> Floats:
+        """(pair, part): φ = Σ_pair pseudo_inverse · difference, the minimum-norm solution, which sums to 0."""
         if self._factor is not None:
             return np.asarray(cho_solve(self._factor, (self.centred * self.design.weight[:, None]).T).T)
         root = np.sqrt(self.design.weight)[:, None]
         return np.asarray((np.linalg.pinv(self.centred * root) * root[:, 0]).T)
 
     @cached_property
-    def listed(self) -> Masks:
-        """(pair,) whether all pairs of the size were asked, so that nothing there is left to chance."""
+    def is_exhausted(self) -> Masks:
+        """(pair,) whether the design has all pairs of the pair's size, so that the size has no sampling error."""
         count = np.bincount(self.design.stratum)[self.design.stratum]
         return np.asarray(count == self.design.population)
 
     @cached_property
-    def spare(self) -> int:
-        """Pairs beyond those that determine the values."""
+    def degrees_of_freedom(self) -> int:
+        """Number of pairs minus the n − 1 free values: the residual degrees of freedom."""
         return len(self.half) - (self.half.shape[1] - 1)
 
     def differences(self, values: Floats) -> Floats:
-        """(row, pair): v(S) − v(S^c), less an equal share of v(N) − v(∅) for each part."""
+        """(row, pair): v(S) − v(S^c), minus an equal share of v(N) − v(∅) for each part."""
         parts = self.half.shape[1]
         gap = (values[:, 1] - values[:, 0])[:, None]
         return values[:, 2::2] - values[:, 3::2] - gap * (2 * self.half.sum(axis=1) - parts) / parts
 
-    def shared_out(self, difference: Floats) -> tuple[Floats, Floats]:
+    def solve(self, difference: Floats) -> tuple[Floats, Floats]:
         """φ without the equal share, and its variance, both (row, part).
 
-        Linearised, stratified by size, with the correction for sampling without replacement, so it is exactly 0 once
-        every pair has been asked; NaN where the pairs just determine the values and nothing is left to judge them by.
+        The variance is linearised and stratified by size, with the finite-population correction: it is exactly 0 where
+        the design has every pair, and NaN where there are no residual degrees of freedom.
         """
-        phi = difference @ self.lever
+        phi = difference @ self.pseudo_inverse
         residual = difference - phi @ self.centred.T
         variance = np.zeros_like(phi)
-        freedom = len(self.half) / self.spare if self.spare > 0 else np.nan
-        for layer in np.unique(self.design.stratum[~self.listed]):
+        freedom = len(self.half) / self.degrees_of_freedom if self.degrees_of_freedom > 0 else np.nan
+        for layer in np.unique(self.design.stratum[~self.is_exhausted]):
             inside = self.design.stratum == layer
             count, total = int(inside.sum()), float(self.design.population[inside][0])
-            spread = (residual[:, inside] ** 2) @ (self.lever[inside] ** 2)
+            spread = (residual[:, inside] ** 2) @ (self.pseudo_inverse[inside] ** 2)
             if count > 1:
-                spread = spread - (residual[:, inside] @ self.lever[inside]) ** 2 / count
+                spread = spread - (residual[:, inside] @ self.pseudo_inverse[inside]) ** 2 / count
             variance += (1 - count / total) * count / max(count - 1, 1) * spread * freedom
         return phi, np.maximum(variance, 0.0)
 
 
 def _linear(design: Design, values: Floats) -> Estimate:
-    """Weighted least squares on complementary differences."""
+    """Values by weighted least squares on complementary differences."""
     gap = (values[:, 1] - values[:, 0])[:, None]
     if design.masks.shape[1] == 1:
         return Estimate(gap, np.where(np.isnan(gap), np.nan, 0.0), values[:, 0])
-    pairs = Pairs(design)
-    phi, variance = pairs.shared_out(pairs.differences(values))
+    pairs = PairRegression(design)
+    phi, variance = pairs.solve(pairs.differences(values))
     return Estimate(phi + gap / design.masks.shape[1], np.sqrt(variance), values[:, 0])
 
 
-paired_leverage = Summary("paired leverage", paired, _linear, partial=True)
+paired_leverage = Estimator("paired leverage", draw_pairs, _linear, allows_absent_parts=True)
 
 
-def affordable_shapley(parts: int, budget: int) -> Summary:
-    """All coalitions where ``budget`` pays for them, else complementary pairs: either way linear in the game."""
-    return exact_shapley if enumerated(parts, budget) else paired_leverage
+def shapley_estimator(parts: int, budget: int) -> Estimator:
+    """The Shapley estimator for a budget: exact from all coalitions if they fit, else paired leverage sampling.
+
+    Both are linear in the game.
+    """
+    return exact_shapley if is_enumerable(parts, budget) else paired_leverage

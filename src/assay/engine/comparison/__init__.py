@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparison."""
+"""Compute comparisons of explanation methods: paired tests, rankings, score reliability and sensitivity to settings."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all scores of one comparison of methods share."""
+"""Settings of a comparison of methods on paired rows, shared by all its scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.basics.types import Floats, Ints
 
 @dataclass(frozen=True, eq=False)
 class PairedScores:
-    """Methods, who of them are references, and how pairs are judged. Without ``clusters`` rows stand for themselves."""
+    """Methods, the roles of references, and how pairs are tested. ``clusters=None``: rows are independent."""
 
     methods: tuple[str, ...]
     references: Mapping[str, str]
@@ -27,12 +27,12 @@ class PairedScores:
 
     @property
     def ranked(self) -> list[int]:
-        """Places of the methods that are no references."""
-        played = set(self.references.values())
-        return [i for i, method in enumerate(self.methods) if method not in played]
+        """Indices of the methods that are not references."""
+        references = set(self.references.values())
+        return [i for i, method in enumerate(self.methods) if method not in references]
 
     @property
     def compared(self) -> list[tuple[int, int]]:
-        """Pairs of methods, at least one of them no reference."""
+        """Pairs of method indices, of which at least one is not a reference."""
         ranked = set(self.ranked)
         return [(i, j) for i, j in combinations(range(len(self.methods)), 2) if {i, j} & ranked]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One score made in many ways: how much of the ranking of methods is the setting's doing."""
+"""Sensitivity of a ranking of methods to the settings of a score: removal, target, steps and sign."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from assay.basics.clustered import numbered, resampled_means
+from assay.basics.clustered import number_clusters, resample_means
 from assay.basics.errors import InputError
-from assay.basics.rank_tests import ranks_of
+from assay.basics.rank_tests import ranks_in_rows
 from assay.basics.seed import Seed
 from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.cases.removals import Removal
 from assay.cases.sibling_targets import with_sibling_targets
-from assay.engine.comparison.meta_evaluation import explains_again, score_of
-from assay.engine.comparison.method_comparison import references_of
-from assay.engine.comparison.normalised_scores import oriented
+from assay.engine.comparison.meta_evaluation import recomputes_explanations, score_method
+from assay.engine.comparison.method_comparison import find_references
+from assay.engine.comparison.normalised_scores import orient
 from assay.engine.cost import cost_of
 from assay.engine.declare import Declared
 from assay.nouns.catalogue import Cost, Method, find
@@ -50,38 +50,39 @@ def settings_grid(
     draws: int = 2000,
     seed: int | Seed = 0,
 ) -> SettingsGrid:
-    """The same explanations judged by one score under every combination of settings, and how the ranking moves.
+    """The ranking of the same explanations by one score under every combination of settings.
 
-    The settings are how absent parts are filled (``removals``, by name or in a list), what is read off the model's
-    outputs (``targets``: "logit", "probability", "log_odds", "margin" …), how many removals a curve has (``steps``, for
-    scores that have this option), and whether attributions are taken as given or by magnitude (``signs``). An axis left
-    empty stays at the score's own default and the case's target; ``options`` are the score's others. The first of each
-    axis makes the usual setting, which the others are compared with. Explanations are not made again: under another
-    target it is the scoring that changes, so a score that compares amounts (``infidelity``, ``completeness``) rightly
-    finds values in the wrong unit; one that compares orders does not mind.
+    The settings are the filling of removed features (``removals``, by name or in a list), the target that is computed
+    from the model's outputs (``targets``: "logit", "probability", "log_odds", "margin" …), the number of removal steps
+    (``steps``, for scores with this option), and whether attributions are used as given or by magnitude (``signs``). An
+    empty axis has the score's default and the case's target; ``options`` are the other options of the score. The first
+    value of each axis is the default setting, with which the others are compared. Explanations are not computed
+    again: another target changes only the score. So scores that compare amounts (``infidelity``, ``completeness``)
+    compare values in different units there, while scores that compare orders are unaffected.
 
-    All targets are read off the same passes: a grid over targets costs what one target costs, where the score asks the
-    same masks. ``settings_cost`` says beforehand what is asked for. With ``reference`` rows (of the data the model was
-    trained on) ``evaluate.familiarity`` of what each removal makes is told beside, at its own price.
+    All targets are computed from the same forward passes: a grid over targets costs as much as one target if the score
+    evaluates the same masks. ``settings_cost`` gives the cost in advance. With ``reference`` rows (of the training
+    data) the grid has ``evaluate.familiarity`` of the perturbed inputs of each removal, at additional cost.
 
-    ``references`` names who plays "random" and others, by default the methods of those names. Refused: a score without
-    a better side; scores that explain again; "loss" beside other targets, for it falls when the evidence grows.
+    ``references`` maps the role "random" and others to methods, by default to the methods of these names.
+    ``InputError`` for a score without a better direction, for scores that compute explanations again, and for "loss"
+    together with other targets, since it falls when the evidence grows.
 
     >>> from assay import evaluate, examples, explain
     >>> case = examples.linear((1.0, -2.0))
-    >>> held = [explain.input_x_gradient(case), explain.saliency(case)]
-    >>> found = settings_grid(held, case, evaluate.deletion, steps=(0, 1), signs=("as given", "absolute"))
-    >>> found.best, found.axes                  # magnitudes tie the two; in one step everything goes at once
+    >>> explanations = [explain.input_x_gradient(case), explain.saliency(case)]
+    >>> found = settings_grid(explanations, case, evaluate.deletion, steps=(0, 1), signs=("as given", "absolute"))
+    >>> found.best, found.reversal_rates    # magnitudes are equal; with one step all features are removed at once
     ('input_x_gradient', {'steps': 0.25, 'sign': 0.25})
     """
     named = explanations_by_name(explanations)
     grid = _grid(score, case, len(named), removals, targets, steps, signs, options)
     meter = case.model.meter
     before = meter.forwards, meter.backwards
-    values = grid.scored(case, named)
-    familiar = grid.familiar(case, named, reference)
+    values = grid.compute_scores(case, named)
+    familiarity = grid.compute_familiarity(case, named, reference)
     cost = {"forwards": meter.forwards - before[0], "backwards": meter.backwards - before[1]}
-    return _ranked(grid, tuple(named), case, values, familiar, references, clusters, draws, seed, cost)
+    return _rank(grid, tuple(named), case, values, familiarity, references, clusters, draws, seed, cost)
 
 
 def settings_cost(
@@ -96,27 +97,27 @@ def settings_cost(
     options: Mapping[str, Any] | None = None,
     reference: Any = None,
 ) -> Cost:
-    """The most that ``settings_grid`` asks of the model with these arguments; nothing is asked to say so.
+    """Upper bound on the cost of ``settings_grid`` with these arguments; the model is not evaluated.
 
-    Every combination of method, removal, steps and sign at the score's price, all targets as one (and the rows
-    themselves once). What methods and settings have in common is asked once, so less is paid. ``explanations`` may be
-    how many there will be, before any is made.
+    The sum of the score's cost over every combination of method, removal, steps and sign, with all targets counted as
+    one, plus one evaluation of the rows. Evaluations that methods and settings share are made once, so the actual cost
+    is lower. ``explanations`` may be their number, before any is computed.
     """
     count = explanations if isinstance(explanations, int) else len(explanations_by_name(explanations))
     grid = _grid(score, case, count, removals, targets, steps, signs, options)
-    total = Cost(len(case) * case.model.passes)
-    for place in grid.places:
-        if place.target is grid.targets[0]:
-            total = total + cost_of(grid.method, case, grid.options_of(place)) * count
+    total = Cost(len(case) * case.model.passes_per_row)
+    for setting in grid.settings:
+        if setting.target is grid.targets[0]:
+            total = total + cost_of(grid.method, case, grid.options_of(setting)) * count
     if reference is not None:
         method = find("evaluate", "familiarity")
-        for place in grid.curves.values():
-            total = total + cost_of(method, case, grid.familiar_options(place, reference)) * count
+        for setting in grid.curves.values():
+            total = total + cost_of(method, case, grid.familiarity_options(setting, reference)) * count
     return total
 
 
 def explanations_by_name(explanations: Given) -> dict[str, Explanation]:
-    """Explanations by the name of what they stand for: their methods', where no names are given."""
+    """Explanations by name; without given names, by the name of their method."""
     if isinstance(explanations, Mapping):
         named = {str(name): explanation for name, explanation in explanations.items()}
     else:
@@ -124,7 +125,7 @@ def explanations_by_name(explanations: Given) -> dict[str, Explanation]:
         for one in explanations:
             if one.provenance.method in named:
                 raise InputError(
-                    f"{one.provenance.method} is there twice; name the explanations: {{name: explanation}}."
+                    f"{one.provenance.method} is given twice; name the explanations: {{name: explanation}}."
                 )
             named[one.provenance.method] = one
     if len(named) < 2:
@@ -133,10 +134,10 @@ def explanations_by_name(explanations: Given) -> dict[str, Explanation]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
-    """One setting, with what it is made of; ``None`` where the score's default stands."""
+class _Setting:
+    """One setting with its objects; ``None`` for the score's default. ``label`` has the values as text."""
 
-    told: Scoring
+    label: Scoring
     removal: Removal | None
     target: Target
     steps: int | None
@@ -149,62 +150,62 @@ class _Grid:
 
     method: Method
     targets: tuple[Target, ...]
-    places: tuple[_Place, ...]
+    settings: tuple[_Setting, ...]
     options: Mapping[str, Any]
 
-    def options_of(self, place: _Place) -> dict[str, Any]:
+    def options_of(self, setting: _Setting) -> dict[str, Any]:
         """The score's options under a setting."""
-        held = dict(self.options)
-        if place.removal is not None:
-            held["remove"] = place.removal
-        return held if place.steps is None else held | {"steps": place.steps}
+        options = dict(self.options)
+        if setting.removal is not None:
+            options["remove"] = setting.removal
+        return options if setting.steps is None else options | {"steps": setting.steps}
 
-    def scored(self, case: Case, named: Mapping[str, Explanation]) -> Floats:
-        """The score (setting, row, method); what a further target reads off the same passes is not asked for again."""
+    def compute_scores(self, case: Case, named: Mapping[str, Explanation]) -> Floats:
+        """The score (setting, row, method); further targets use the forward passes of the first one."""
         own = self.targets == (case.target,)
         cases = dict(zip(self.targets, (case,) if own else with_sibling_targets(case, self.targets)))
-        table, meter = np.empty((len(self.places), len(case), len(named))), case.model.meter
-        for i, place in enumerate(self.places):
-            remembered = meter.remembered
+        table, meter = np.empty((len(self.settings), len(case), len(named))), case.model.meter
+        for i, setting in enumerate(self.settings):
+            cached = meter.cached
             for j, explanation in enumerate(named.values()):
                 with np.errstate(invalid="ignore"):  # infinite log odds have no mean: the row's score is undefined
-                    told = self.method.call(
-                        _signed(explanation, place.sign), cases[place.target], **self.options_of(place)
+                    score = self.method.call(
+                        _apply_sign(explanation, setting.sign), cases[setting.target], **self.options_of(setting)
                     )
-                table[i, :, j] = cast(Score, told).values
-            if place.target is not self.targets[0]:
-                meter.remembered = remembered
+                table[i, :, j] = cast(Score, score).values
+            if setting.target is not self.targets[0]:
+                meter.cached = cached
         return np.where(np.isfinite(table), table, np.nan)
 
     @property
-    def curves(self) -> dict[tuple[str, int | None, str], _Place]:
-        """One setting of each curve that parts are removed along, whatever is read off it; none without removals."""
-        return {_curve(place): place for place in self.places if place.removal is not None}
+    def curves(self) -> dict[tuple[str, int | None, str], _Setting]:
+        """One setting for each distinct set of perturbed inputs (removal, steps, sign); none without removals."""
+        return {_curve(setting): setting for setting in self.settings if setting.removal is not None}
 
-    def familiar_options(self, place: _Place, reference: Any) -> dict[str, Any]:
-        """The options of the familiarity beside a setting."""
-        held = {"reference": reference, "remove": place.removal}
-        return held if place.steps is None else held | {"steps": place.steps}
+    def familiarity_options(self, setting: _Setting, reference: Any) -> dict[str, Any]:
+        """The options of ``evaluate.familiarity`` for a setting."""
+        options = {"reference": reference, "remove": setting.removal}
+        return options if setting.steps is None else options | {"steps": setting.steps}
 
-    def familiar(self, case: Case, named: Mapping[str, Explanation], reference: Any) -> Floats:
-        """Mean familiarity (setting, method); NaN where there is no reference, or nothing is removed."""
-        table = np.full((len(self.places), len(named)), np.nan)
+    def compute_familiarity(self, case: Case, named: Mapping[str, Explanation], reference: Any) -> Floats:
+        """Mean familiarity (setting, method); NaN without reference rows, and for settings without removals."""
+        table = np.full((len(self.settings), len(named)), np.nan)
         if reference is None:
             return table
         method = find("evaluate", "familiarity")
-        for curve, place in self.curves.items():
-            alike = [i for i, one in enumerate(self.places) if one.removal is not None and _curve(one) == curve]
-            options = self.familiar_options(place, reference)
+        for curve, setting in self.curves.items():
+            equal = [i for i, one in enumerate(self.settings) if one.removal is not None and _curve(one) == curve]
+            options = self.familiarity_options(setting, reference)
             for j, explanation in enumerate(named.values()):
-                told = method.call(_signed(explanation, place.sign), case, **options)
-                table[alike, j] = cast(Score, told).mean
+                score = method.call(_apply_sign(explanation, setting.sign), case, **options)
+                table[equal, j] = cast(Score, score).mean
         return table
 
 
-def _curve(place: _Place) -> tuple[str, int | None, str]:
-    """What the inputs that a setting makes depend on, beside the explanation."""
-    assert place.removal is not None
-    return place.removal.fingerprint, place.steps, place.sign
+def _curve(setting: _Setting) -> tuple[str, int | None, str]:
+    """The part of a setting that determines its perturbed inputs, for a given explanation."""
+    assert setting.removal is not None
+    return setting.removal.fingerprint, setting.steps, setting.sign
 
 
 def _grid(
@@ -217,57 +218,58 @@ def _grid(
     signs: Sequence[str],
     options: Mapping[str, Any] | None,
 ) -> _Grid:
-    method, held = score_of(score), dict(options or {})
+    method, fixed = score_method(score), dict(options or {})
     if method.better == "neither":
-        raise InputError(f"evaluate.{method.name} has no better side, so methods cannot be ranked by it.")
+        raise InputError(f"evaluate.{method.name} has no better direction, so methods cannot be ranked by it.")
     for axis, option, given in (("removals", "remove", removals), ("steps", "steps", steps)):
-        if len(given) and (option not in method.options or option in held):
-            why = "is among the options already" if option in held else "is no option of the score"
+        if len(given) and (option not in method.options or option in fixed):
+            why = "is already given in options" if option in fixed else "is not an option of the score"
             raise InputError(f"{axis}= varies {option!r}, which {why} (evaluate.{method.name}).")
-    wrong = [sign for sign in signs if sign not in SIGNS]
-    if wrong or not signs:
-        raise InputError(f"signs={tuple(signs)!r}; there are {', '.join(map(repr, SIGNS))}, at least one.")
-    asked = tuple(target_named(target) for target in targets) or (case.target,)
-    if len({target.name == "loss" for target in asked}) > 1 or (case.target.name == "loss") != (
-        asked[0].name == "loss"
+    unknown = [sign for sign in signs if sign not in SIGNS]
+    if unknown or not signs:
+        raise InputError(f"signs={tuple(signs)!r}; there are {', '.join(map(repr, SIGNS))}, at least one is needed.")
+    targets_ = tuple(target_named(target) for target in targets) or (case.target,)
+    if len({target.name == "loss" for target in targets_}) > 1 or (case.target.name == "loss") != (
+        targets_[0].name == "loss"
     ):
-        raise InputError("loss falls when the evidence for the label grows; it makes no ranking beside other targets.")
-    filled = _removals(method, removals, held)
-    counts = tuple(steps) or (
-        held.get("steps", method.options["steps"].default) if "steps" in method.options else None,
-    )
-    places = tuple(
-        _Place(Scoring(name, target.name, -1 if size is None else size, sign), removal, target, size, sign)
-        for (name, removal), target, size, sign in product(filled.items(), asked, counts, signs)
-    )
-    if len({place.told for place in places}) < len(places):
-        raise InputError("a setting is there twice; name each removal, target, step and sign once.")
-    grid = _Grid(
-        method, asked, places, {name: value for name, value in held.items() if name not in ("remove", "steps")}
-    )
-    for place in places if explains_again(method, case, grid.options_of(places[0])) else ():
         raise InputError(
-            f"evaluate.{method.name} explains again: under another setting ({place.told}) it would judge other "
-            f"explanations than these {count}. Choose a score of the values at hand."
+            "loss falls when the evidence for the label grows; it cannot be compared with other targets in a ranking."
+        )
+    named_removals = _name_removals(method, removals, fixed)
+    counts = tuple(steps) or (
+        fixed.get("steps", method.options["steps"].default) if "steps" in method.options else None,
+    )
+    settings = tuple(
+        _Setting(Scoring(name, target.name, -1 if size is None else size, sign), removal, target, size, sign)
+        for (name, removal), target, size, sign in product(named_removals.items(), targets_, counts, signs)
+    )
+    if len({setting.label for setting in settings}) < len(settings):
+        raise InputError("a setting is given twice; give each removal, target, number of steps and sign once.")
+    others = {name: value for name, value in fixed.items() if name not in ("remove", "steps")}
+    grid = _Grid(method, targets_, settings, others)
+    for setting in settings if recomputes_explanations(method, case, grid.options_of(settings[0])) else ():
+        raise InputError(
+            f"evaluate.{method.name} computes explanations again: under another setting ({setting.label}) it would "
+            f"score other explanations than these {count}. Use a score of the given values."
         )
     return grid
 
 
-def _removals(
-    method: Method, removals: Mapping[str, Removal] | Sequence[Removal], held: Mapping[str, Any]
+def _name_removals(
+    method: Method, removals: Mapping[str, Removal] | Sequence[Removal], options: Mapping[str, Any]
 ) -> dict[str, Removal | None]:
-    """The removals by name: a list's by their kind, with a number where several are alike."""
+    """The removals by name; those of a list by their representation, numbered where it is not unique."""
     if isinstance(removals, Mapping):
         return dict(removals)
     if not removals:
         if "remove" not in method.options:
             return {"": None}
-        removals = (held.get("remove", method.options["remove"].default),)
+        removals = (options.get("remove", method.options["remove"].default),)
     found: dict[str, Removal | None] = {}
     for removal in removals:
         if isinstance(removal, type) or not isinstance(removal, Removal):
             raise InputError(
-                f"removals hold {removal!r}, which is no removal. Give Constant(0.0), Mean, Blur, Marginal."
+                f"removals contain {removal!r}, which is not a removal. Give Constant(0.0), Mean, Blur or Marginal."
             )
         plain = repr(removal) if len(repr(removal)) <= 40 else type(removal).__name__
         same = [name for name in found if name.partition(" #")[0] == plain]
@@ -275,109 +277,110 @@ def _removals(
     return found
 
 
-def _signed(explanation: Explanation, sign: str) -> Explanation:
-    """The explanation as given, or with magnitudes in place of values (and none finer than the parts but their own)."""
+def _apply_sign(explanation: Explanation, sign: str) -> Explanation:
+    """The explanation as given, or with the magnitudes of its values (and of its dense values)."""
     if sign == "as given":
         return explanation
     dense = None if explanation.dense is None else np.abs(explanation.dense)
     return replace(explanation, values=np.abs(explanation.values), dense=dense)
 
 
-def _ranked(
+def _rank(
     grid: _Grid,
     methods: tuple[str, ...],
     case: Case,
     values: Floats,
-    familiar: Floats,
+    familiarity: Floats,
     references: Mapping[str, str] | None,
     clusters: Any,
     draws: int,
     seed: int | Seed,
     cost: Mapping[str, int],
 ) -> SettingsGrid:
-    played = references_of(references, methods)
-    ranked = [i for i, method in enumerate(methods) if method not in set(played.values())]
+    roles = find_references(references, methods)
+    ranked = [i for i, method in enumerate(methods) if method not in set(roles.values())]
     if len(ranked) < 2:
-        raise InputError(f"a ranking needs two methods that are no references; got {', '.join(methods)}.")
+        raise InputError(f"a ranking needs two methods that are not references; got {', '.join(methods)}.")
     whole = ~np.isnan(values[:, :, ranked]).any(axis=2)
     usable = np.where(whole[:, :, None], values, np.nan)
-    groups = numbered(clusters, len(case))
+    groups = number_clusters(clusters, len(case))
     means = _means(usable)
     better = cast(Literal["higher", "lower"], grid.method.better)
     ranks = np.full(means.shape, np.nan)
     defined = whole.any(axis=1)
-    ranks[np.ix_(defined, ranked)] = ranks_of(oriented(means[defined][:, ranked], better))
+    ranks[np.ix_(defined, ranked)] = ranks_in_rows(orient(means[defined][:, ranked], better))
     root = seed if isinstance(seed, Seed) else Seed(seed)
-    drawn = oriented(
-        resampled_means(np.moveaxis(usable, 1, 0), groups, draws, root.child("settings", grid.method.name)), better
+    resampled = orient(
+        resample_means(np.moveaxis(usable, 1, 0), groups, draws, root.child("settings", grid.method.name)), better
     )
-    first, all_along = _first(drawn, ranked)
+    best_rate, best_everywhere = _best_rates(resampled, ranked)
     return SettingsGrid(
         score=grid.method.name,
         better=better,
         methods=methods,
-        references=played,
+        references=roles,
         ids=case.rows.ids,
-        settings=tuple(place.told for place in grid.places),
+        settings=tuple(setting.label for setting in grid.settings),
         values=values,
         means=means,
         ranks=ranks,
         rows=whole.sum(axis=1),
-        first=first,
-        all_along=all_along,
-        beaten=_beaten(drawn, ranked, methods, played),
-        familiarity=familiar,
+        best_rate=best_rate,
+        best_everywhere=best_everywhere,
+        beaten_by_random=_beaten_by_random(resampled, ranked, methods, roles),
+        familiarity=familiarity,
         cost={what: count for what, count in cost.items() if count},
         notes=_notes(grid, whole),
     )
 
 
 def _means(values: Floats) -> Floats:
-    """Means (setting, method) over the rows (axis 1) that are known; NaN where none is."""
+    """Means (setting, method) over the defined rows (axis 1); NaN where no row is defined."""
     known = ~np.isnan(values)
     total, count = np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1)
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
-def _first(drawn: Floats, ranked: list[int]) -> tuple[Floats, Floats]:
-    """How often each method is best, by setting and under all of them, from means (draw, setting, method).
+def _best_rates(resampled: Floats, ranked: list[int]) -> tuple[Floats, Floats]:
+    """How often each method is best, by setting and under all settings, from means (draw, setting, method).
 
-    Draws in which a setting has no row that counts are left out; settings that never have one do not count.
+    Draws in which a setting has no defined row are left out, as are settings that have none in any draw.
     """
-    held = drawn[:, :, ranked]
-    known = np.isfinite(held).all(axis=2)
-    leads = np.where(known[:, :, None], held == np.max(held, axis=2, keepdims=True), False)
-    shared = leads / np.maximum(leads.sum(axis=2, keepdims=True), 1)
+    means = resampled[:, :, ranked]
+    known = np.isfinite(means).all(axis=2)
+    is_best = np.where(known[:, :, None], means == np.max(means, axis=2, keepdims=True), False)
+    shared = is_best / np.maximum(is_best.sum(axis=2, keepdims=True), 1)
     count = known.sum(axis=0)
-    first, along = np.full(drawn.shape[1:], np.nan), np.full(drawn.shape[2], np.nan)
+    best_rate, everywhere = np.full(resampled.shape[1:], np.nan), np.full(resampled.shape[2], np.nan)
     by_setting = np.divide(
-        shared.sum(axis=0), count[:, None], out=np.full(held.shape[1:], np.nan), where=count[:, None] > 0
+        shared.sum(axis=0), count[:, None], out=np.full(means.shape[1:], np.nan), where=count[:, None] > 0
     )
-    first[:, ranked] = by_setting
+    best_rate[:, ranked] = by_setting
     ever = count > 0
     complete = known[:, ever].all(axis=1)
     if ever.any() and complete.any():
-        along[ranked] = leads[complete][:, ever].all(axis=1).mean(axis=0)
-    return first, along
+        everywhere[ranked] = is_best[complete][:, ever].all(axis=1).mean(axis=0)
+    return best_rate, everywhere
 
 
-def _beaten(drawn: Floats, ranked: list[int], methods: tuple[str, ...], played: Mapping[str, str]) -> Floats:
-    found = np.full(drawn.shape[1:], np.nan)
-    if "random" not in played:
+def _beaten_by_random(
+    resampled: Floats, ranked: list[int], methods: tuple[str, ...], roles: Mapping[str, str]
+) -> Floats:
+    found = np.full(resampled.shape[1:], np.nan)
+    if "random" not in roles:
         return found
-    floor = drawn[:, :, [methods.index(played["random"])]]
-    both = np.isfinite(drawn) & np.isfinite(floor)
+    random = resampled[:, :, [methods.index(roles["random"])]]
+    both = np.isfinite(resampled) & np.isfinite(random)
     count = both.sum(axis=0)
-    share = np.divide((both & (floor >= drawn)).sum(axis=0), count, out=found.copy(), where=count > 0)
+    share = np.divide((both & (random >= resampled)).sum(axis=0), count, out=found.copy(), where=count > 0)
     found[:, ranked] = share[:, ranked]
     return found
 
 
 def _notes(grid: _Grid, whole: Any) -> tuple[Note, ...]:
-    notes = []
-    gone = [(place.told, int((~rows).sum())) for place, rows in zip(grid.places, whole) if not rows.all()]
-    if gone:
-        told = "; ".join(f"{setting}: {count}" for setting, count in gone[:4])
-        more = f" and {len(gone) - 4} more settings" if len(gone) > 4 else ""
-        notes.append(Note("left-out", f"rows of {whole.shape[1]} where a method has no score: {told}{more}"))
-    return tuple(notes)
+    missing = [(setting.label, int((~rows).sum())) for setting, rows in zip(grid.settings, whole) if not rows.all()]
+    if not missing:
+        return ()
+    counts = "; ".join(f"{label}: {count}" for label, count in missing[:4])
+    more = f" and {len(missing) - 4} more settings" if len(missing) > 4 else ""
+    return (Note("left-out", f"rows of {whole.shape[1]} where a method has no score: {counts}{more}"),)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gradients."""
+"""Gradient computations: averages over points and paths, modified backward passes, activation maps and attention."""

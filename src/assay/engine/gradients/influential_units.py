@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a few units of a layer carry of a target, and what of the input they see."""
+"""Influential units of a layer: the target with only these units or without them, and their gradient at the input."""
 
 from __future__ import annotations
 
@@ -15,67 +15,68 @@ from assay.basics.types import Array, Floats, Ints
 from assay.cases.case import Case
 from assay.cases.removals import Constant
 from assay.engine.cost import Given
-from assay.engine.gradients.activation_maps import counted
+from assay.engine.gradients.activation_maps import count_units
 from assay.engine.gradients.distributions import Distribution
 from assay.engine.gradients.influence import influence
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import to_floats
-from assay.nouns.inputs.target import Gives, Target, pick
+from assay.nouns.inputs.target import Gives, Target, select_label
 from assay.nouns.results.result import Note
 
 
-def carried(inside: Case, output: Floats, first: Ints) -> tuple[dict[str, Floats], tuple[Note, ...]]:
-    """The target with only the first k units kept, and with them set to 0, k from 0; and both as shares of all.
+def ablate_units(inside: Case, output: Floats, first: Ints) -> tuple[dict[str, Floats], tuple[Note, ...]]:
+    """The target with only the first k units kept, and with the first k units set to 0, for k from 0; both as shares.
 
-    ``inside`` is the case asked from the layer on, its parts the units; ``output`` the target with all of them.
+    ``inside`` is the case from the layer on, whose features are the units; ``output`` is the target with all units. A
+    share is relative to the target's change from no units to all.
     """
     units = len(inside.features)
-    kept = _leading(first, units)
+    kept = _leading_masks(first, units)
     masks = np.unique(np.concatenate([kept, ~kept]), axis=0)
     some = masks[~masks.all(axis=1)]
-    answers = {mask.tobytes(): column for mask, column in zip(some, inside.game(Constant(0.0)).table(some).T)}
-    answers[np.ones(units, dtype=bool).tobytes()] = output
+    outputs = {mask.tobytes(): column for mask, column in zip(some, inside.game(Constant(0.0)).table(some).T)}
+    outputs[np.ones(units, dtype=bool).tobytes()] = output
     target = {
-        name: np.stack([answers[mask.tobytes()] for mask in order], axis=1)
+        name: np.stack([outputs[mask.tobytes()] for mask in order], axis=1)
         for name, order in (("kept", kept), ("removed", ~kept))
     }
     none = target["kept"][:, 0]
-    shares = {f"share_{name}": _shares(values, none, output, inside.seed) for name, values in target.items()}
+    shares = {f"share_{name}": _mean_shares(values, none, output, inside.seed) for name, values in target.items()}
     found = {name: share[:, 0] for name, share in shares.items()}
     found |= {f"{name}_interval": share[:, 1:] for name, share in shares.items()}
-    text = "the mean target is the same with all units at 0: no share of it can be told"
-    silent = float(np.mean(output - none)) == 0
-    return target | found, ((Note("undefined-share", text),) if silent else ())
+    text = "the mean target is the same with all units at 0, so the shares are undefined"
+    no_effect = float(np.mean(output - none)) == 0
+    return target | found, ((Note("undefined-share", text),) if no_effect else ())
 
 
-def regions_of(case: Case, layer: str, over: Distribution, units: Ints) -> Floats:
-    """The influence of the input on each of some units of a layer: (unit, row, *shape)."""
-    until = case.model.up_to_layer(layer)
+def unit_regions(case: Case, layer: str, over: Distribution, units: Ints) -> Floats:
+    """The influence of the input on each of the given units of a layer: (unit, row, *shape)."""
+    lower_layers = case.model.up_to_layer(layer)
     found = []
     for unit in units:
         label = np.full(len(case), unit, dtype=np.int64)
-        question = replace(case, model=until, target=_unit(layer, int(unit)), label=label)
-        found.append(to_floats(influence(question, over, along=False).values))
+        unit_case = replace(case, model=lower_layers, target=_unit_target(layer, int(unit)), label=label)
+        found.append(to_floats(influence(unit_case, over, along=False).values))
     return np.stack(found)
 
 
-def priced(case: Case, o: Given, again: Cost) -> Cost:
-    """The influence, two readings of the layer, each different removal, and the regions."""
-    units = counted(case, o.layer, maps=False)
-    kept = _leading(np.arange(min(o.top, units)), units)
+def influential_units_cost(case: Case, o: Given, again: Cost) -> Cost:
+    """Cost of the influence, two forward passes to the layer, each distinct ablation, and the regions."""
+    units = count_units(case, o.layer, maps=False)
+    kept = _leading_masks(np.arange(min(o.top, units)), units)
     masks = np.unique(np.concatenate([kept, ~kept]), axis=0)
     passes = o.over.count * (1 + min(o.regions, units))
     each = Cost(passes + 2 + int((~masks.all(axis=1)).sum()), passes)
-    return (each * len(case) + Cost(1 if o.layer is None else 0)) * case.model.passes
+    return (each * len(case) + Cost(1 if o.layer is None else 0)) * case.model.passes_per_row
 
 
-def asked(top: int, regions: int) -> None:
-    """Raise ``InputError`` for a number of units below 0."""
+def require_counts(top: int, regions: int) -> None:
+    """Raise ``InputError`` for a negative number of units."""
     if top < 0 or regions < 0:
         raise InputError(f"top={top}, regions={regions}; neither may be below 0.")
 
 
-def _leading(first: Ints, units: int) -> Any:
+def _leading_masks(first: Ints, units: int) -> Any:
     """Masks (k, unit) of the first k units."""
     masks = np.zeros((len(first) + 1, units), dtype=bool)
     for count in range(1, len(masks)):
@@ -83,24 +84,24 @@ def _leading(first: Ints, units: int) -> Any:
     return masks
 
 
-def _unit(layer: str, index: int) -> Target:
-    """A unit's activation, the mean over its positions: channels lie on the first axis of maps, else units last."""
+def _unit_target(layer: str, index: int) -> Target:
+    """A unit's activation, averaged over positions: the channel is the first axis of maps, else the unit the last."""
 
     def read(outputs: Array, label: Array, gives: Gives) -> Array:
         if outputs.ndim == 4:
-            return pick(outputs.mean(axis=(2, 3)), label)
-        return pick(outputs.reshape(len(outputs), -1, outputs.shape[-1]).mean(axis=1), label)
+            return select_label(outputs.mean(axis=(2, 3)), label)
+        return select_label(outputs.reshape(len(outputs), -1, outputs.shape[-1]).mean(axis=1), label)
 
     return Target(f"unit {index} of {layer}", read, f"activation of unit {index} of layer {layer}", layer=layer)
 
 
-def _shares(values: Floats, none: Floats, output: Floats, seed: Seed) -> Floats:
-    """Mean rise above none over that of all, (k, estimate and its limits); NaN where all does nothing."""
+def _mean_shares(values: Floats, none: Floats, output: Floats, seed: Seed) -> Floats:
+    """mean(values − none) / mean(output − none), (k, estimate, low, high); NaN where the denominator is 0."""
     whole = output - none
 
     def ratio(pairs: Floats, axis: int) -> Floats:
-        rise, of = np.moveaxis(pairs.mean(axis=axis), -1, 0)
-        return np.divide(rise, of, out=np.full(np.shape(of), np.nan), where=of != 0)
+        change, total = np.moveaxis(pairs.mean(axis=axis), -1, 0)
+        return np.divide(change, total, out=np.full(np.shape(total), np.nan), where=total != 0)
 
     if whole.mean() == 0:
         return np.full((values.shape[1], 3), np.nan)
@@ -108,7 +109,7 @@ def _shares(values: Floats, none: Floats, output: Floats, seed: Seed) -> Floats:
     for column in values.T:
         pairs = np.stack([column - none, whole], axis=1)
         share = float(ratio(pairs, 0))
-        if np.ptp(pairs) == 0 and len(pairs) > 1:  # all rows alike, and all carried
+        if np.ptp(pairs) == 0 and len(pairs) > 1:  # the share is the same in all rows
             found.append([share, share, share])
             continue
         limits = bootstrap(pairs, statistic=ratio, seed=seed.child("influential_units"))

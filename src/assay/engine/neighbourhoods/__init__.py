@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Neighbourhoods."""
+"""Computes explanations of perturbed rows, their relative changes, and how typical rows are of reference data."""

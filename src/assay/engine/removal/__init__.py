@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Removal."""
+"""Computes the change in output without features: perturbation curves, random coalitions, windows, channel masks."""

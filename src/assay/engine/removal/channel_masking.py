@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The target of inputs seen through one channel of a layer at a time."""
+"""The target of inputs masked by one activation map at a time."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from scipy.special import softmax
 from assay.basics.errors import InputError
 from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
-from assay.engine.gradients.activation_maps import Maps, enlarged
-from assay.engine.gradients.distributions import started
+from assay.engine.gradients.activation_maps import ActivationMaps, upsample
+from assay.engine.gradients.distributions import broadcast_start
 from assay.nouns.results.result import Note
 
 
-def most_active(maps: Maps, count: int | None) -> tuple[Ints, tuple[Note, ...]]:
-    """Channels (row, kept) with the highest mean activation, and a note if any are left out; ``None`` keeps all."""
+def most_active_channels(maps: ActivationMaps, count: int | None) -> tuple[Ints, tuple[Note, ...]]:
+    """Channels (row, channel) of highest mean activation, and a note if any are left out; ``None`` selects all."""
     rows, channels = maps.activation.shape[:2]
     if count is not None and count < 1:
         raise InputError(f"channels={count}; at least 1 is needed.")
     if count is None or count >= channels:
         return np.tile(np.arange(channels), (rows, 1)), ()
     order = np.argsort(-maps.activation.mean(axis=(2, 3)), axis=1, kind="stable")[:, :count]
-    return order, (Note("channels", f"the {count} most active of {channels} channels are used, each row its own"),)
+    return order, (Note("channels", f"each row uses its {count} most active of {channels} channels"),)
 
 
-def scores(case: Case, maps: Maps, chosen: Ints, start: Any) -> Floats:
-    """Softmax over the channels chosen (row, kept) of the target of the input seen through each; 0 for flat ones.
+def channel_weights(case: Case, maps: ActivationMaps, chosen: Ints, start: Any) -> Floats:
+    """Softmax (row, channel) over the chosen channels of the target of the input masked by each map.
 
-    One model batch of masked inputs at a time.
+    0 for constant maps. The masked inputs are evaluated one model batch at a time.
     """
-    origin, x = started(case, start), case.rows.x
+    origin, x = broadcast_start(case, start), case.rows.x
     which, columns = np.repeat(np.arange(len(case)), chosen.shape[1]), chosen.ravel()
-    found = np.empty(len(which))
-    for first in range(0, len(which), max(1, case.room())):
-        part = slice(first, first + max(1, case.room()))
-        owners = which[part]
+    target = np.empty(len(which))
+    for first in range(0, len(which), max(1, case.max_batch_rows())):
+        batch = slice(first, first + max(1, case.max_batch_rows()))
+        owners = which[batch]
         mask = array_namespace(x).asarray(
-            _stretched(maps.activation[owners, columns[part]], case.rows.shape), dtype=x.dtype, device=x.device
+            _scale(maps.activation[owners, columns[batch]], case.rows.shape), dtype=x.dtype, device=x.device
         )
-        found[part] = case.value(x[owners] * mask + origin[owners] * (1 - mask), owners)
+        target[batch] = case.value(x[owners] * mask + origin[owners] * (1 - mask), owners)
     flat = np.ptp(maps.activation.reshape(*maps.activation.shape[:2], -1), axis=2)
     flat = np.take_along_axis(flat, chosen, axis=1) == 0
-    found = np.where(flat, -np.inf, found.reshape(chosen.shape))
-    alive = ~flat.all(axis=1)
+    target = np.where(flat, -np.inf, target.reshape(chosen.shape))
+    defined = ~flat.all(axis=1)
     weights = np.zeros(chosen.shape)
-    weights[alive] = softmax(found[alive], axis=1)
+    weights[defined] = softmax(target[defined], axis=1)
     return weights
 
 
-def _stretched(maps: Floats, shape: tuple[int, ...]) -> Floats:
-    """Maps (mask, h, w) enlarged to pictures and stretched to [0, 1]: (mask, 1, height, width); flat ones are 0."""
-    large = enlarged(maps, shape[1], shape[2])
+def _scale(maps: Floats, shape: tuple[int, ...]) -> Floats:
+    """Maps (mask, h, w) enlarged to the image and scaled to [0, 1]: (mask, 1, height, width); constant maps are 0."""
+    large = upsample(maps, shape[1], shape[2])
     low, span = large.min(axis=(1, 2), keepdims=True), np.ptp(large, axis=(1, 2), keepdims=True)
     return np.divide(large - low, span, out=np.zeros_like(large), where=span > 0)[:, None]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows of neighbouring parts, and what the target loses with them."""
+"""Sliding windows of neighbouring features, and the drop in the target without them."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from assay.cases.case import Case
 from assay.cases.removals import Removal
 
 
-def fall_without(case: Case, remove: Removal, gone: Masks) -> Floats:
-    """Mean of f(x) − v(N ∖ w) over the windows w that cover a part, (row, part); ``gone`` has axes (window, part)."""
-    left = case.game(remove).table(~gone)
-    with np.errstate(invalid="ignore"):  # ∞ − ∞ of a loss is NaN, which is told by whoever gets it
-        return np.asarray((case.output[:, None] - left) @ gone / gone.sum(axis=0))
+def removal_effects(case: Case, remove: Removal, removed: Masks) -> Floats:
+    """Mean drop f(x) − v(N ∖ w) over the windows w with a feature, (row, part); ``removed`` is (window, part)."""
+    left = case.game(remove).table(~removed)
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ of a loss is NaN, which the caller reports
+        return np.asarray((case.output[:, None] - left) @ removed / removed.sum(axis=0))
 
 
-def windows(case: Case, together: int) -> Masks:
-    """Every window of ``together`` neighbours, one step apart, (window, part).
+def sliding_windows(case: Case, together: int) -> Masks:
+    """All windows of ``together`` neighbouring features with stride 1, (window, part).
 
-    Squares on a grid of an image (patches, or the elements of each channel), runs in part order elsewhere. A window
-    is never wider than what there is.
+    Squares on the grid of an image (patches, or the elements of each channel), runs in feature order for other inputs.
+    A window is at most as wide as the input.
     """
     parts = len(case.features)
     if together < 1:
-        raise InputError(f"together={together}; a window holds at least 1 part.")
+        raise InputError(f"together={together}; a window needs at least 1 feature.")
     if together == 1:
         return np.eye(parts, dtype=bool)
     if len(case.rows.shape) != 3:
         return _runs(parts, min(together, parts))
-    plan = _layout(case)
-    high, wide = (min(together, side) for side in plan.shape[1:])
-    found = [
-        plan[channel, top : top + high, left : left + wide]
-        for channel in range(len(plan))
-        for top in range(plan.shape[1] - high + 1)
-        for left in range(plan.shape[2] - wide + 1)
+    layout = _layout(case)
+    height, width = (min(together, side) for side in layout.shape[1:])
+    windows = [
+        layout[channel, top : top + height, left : left + width]
+        for channel in range(len(layout))
+        for top in range(layout.shape[1] - height + 1)
+        for left in range(layout.shape[2] - width + 1)
     ]
-    gone = np.zeros((len(found), parts), dtype=bool)
-    for mask, members in zip(gone, found):
+    masks = np.zeros((len(windows), parts), dtype=bool)
+    for mask, members in zip(masks, windows):
         mask[members.ravel()] = True
-    return gone
+    return masks
 
 
 def _runs(parts: int, together: int) -> Masks:
-    place = np.arange(parts)[None, :] - np.arange(parts - together + 1)[:, None]
-    return np.asarray((place >= 0) & (place < together))
+    offset = np.arange(parts)[None, :] - np.arange(parts - together + 1)[:, None]
+    return np.asarray((offset >= 0) & (offset < together))
 
 
 def _layout(case: Case) -> Any:
-    """Which part lies where: (plane, down, across), every part once."""
+    """Index of the feature at each grid position, (plane, down, across); every feature once."""
     index = case.features.index
     if case.features.elementwise:
         return index
@@ -61,10 +61,10 @@ def _layout(case: Case) -> Any:
         flat = index[0]
         down = np.concatenate([[True], (flat[1:] != flat[:-1]).any(axis=1)])
         across = np.concatenate([[True], (flat[:, 1:] != flat[:, :-1]).any(axis=0)])
-        plan = flat[np.ix_(down, across)]
-        if plan.size == len(case.features) and plan.min() >= 0:
-            return plan[None]
+        layout = flat[np.ix_(down, across)]
+        if layout.size == len(case.features) and layout.min() >= 0:
+            return layout[None]
     raise CapabilityError(
-        "together above 1 needs parts that lie on a grid; these parts of an image do not (superpixels, say). Use "
-        "together=1, or features=assay.grid(shape, patch)."
+        "together above 1 needs features on a grid; the features of this image are not (superpixels, for example). "
+        "Use together=1, or features=assay.grid(shape, patch)."
     )

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Retraining."""
+"""Computes explanations of retrained, randomised and shifted models, and how much they differ from the original."""

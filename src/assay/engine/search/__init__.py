@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Search."""
+"""Computes perturbations: norm balls around rows, random points in them, and projected steepest ascent inside them."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moving inputs inside a ball so that an objective rises."""
+"""Projected steepest ascent: perturbs inputs within a ball to increase an objective."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from array_api_compat import array_namespace, is_torch_array
 from assay.basics.errors import InputError, NumericalError
 from assay.basics.types import Array, Floats, Masks
 from assay.engine.search.ball import Ball
-from assay.nouns.inputs.frames import some
+from assay.nouns.inputs.frames import list_first
 from assay.nouns.inputs.rows import to_numpy
 
 
 @dataclass(frozen=True, eq=False)
-class Climb:
-    """Where an ascent ended.
+class AscentResult:
+    """Result of an ascent.
 
-    ``x`` (row, *shape) is each row's best feasible point, the row itself where none was better; ``height`` (row,) its
-    objective; ``flat`` (row,) says whose slope was zero at every step, so that nothing was searched there.
+    ``x`` (row, *shape) is each row's best accepted point, the row itself where none is better; ``objective`` (row,) is
+    the objective there; ``has_zero_gradient`` (row,) says where the gradient was zero at every step, so that the search
+    could not move.
     """
 
     x: Array
-    height: Floats
-    flat: Masks
+    objective: Floats
+    has_zero_gradient: Masks
 
 
 def ascend(
     x0: Array,
-    slope: Callable[[Array], Array],
+    gradient: Callable[[Array], Array],
     objective: Callable[[Array], Floats],
     accept: Callable[[Array], Masks],
     ball: Ball,
@@ -40,40 +41,41 @@ def ascend(
     steps: int = 40,
     step: float = 0.1,
     momentum: float = 0.0,
-) -> Climb:
+) -> AscentResult:
     """Projected steepest ascent inside the ball around each row of ``x0``, all rows at once.
 
-    x ← project(x + step · radius · steepest(heading)), heading ← momentum · heading + steepest(slope(x)), ``steps``
-    times from each of ``starts`` (by default from the rows themselves). Each row keeps the highest point it met that
-    ``accept`` allows. ``slope`` may belong to a smoother stand-in; ``objective`` and ``accept`` judge the real thing.
-    ``step`` is a share of the radius.
+    x ← project(x + step · radius · steepest(direction)), direction ← momentum · direction + steepest(gradient(x)),
+    ``steps`` times from each of ``starts`` (by default from the rows themselves). The result of a row is the point of
+    highest ``objective`` among those that ``accept`` allows. ``gradient`` may be that of a smooth surrogate;
+    ``objective`` and ``accept`` are evaluated on the model itself. ``step`` is a share of the radius.
     """
     if steps < 1 or not step > 0 or not 0 <= momentum < 1:
         raise InputError(
             f"steps={steps}, step={step}, momentum={momentum}; needed are steps ≥ 1, step > 0, 0 ≤ momentum < 1."
         )
-    ball.fit(x0)
-    best, height, flat = x0, objective(x0), np.ones(len(x0), dtype=bool)
+    ball.check_bounds(x0)
+    best, highest, zero = x0, objective(x0), np.ones(len(x0), dtype=bool)
     for start in starts or (x0,):
-        x, heading = start, array_namespace(x0).zeros_like(x0)
+        x, direction = start, array_namespace(x0).zeros_like(x0)
         for _ in range(steps):
-            rise = slope(x)
-            flat &= ~_moving(rise)
-            heading = momentum * heading + ball.steepest(rise)
-            x = ball.project(x + step * ball.radius * ball.steepest(heading), x0)
-            reached = objective(x)
-            better = (reached > height) & accept(x)  # asked whether needed or not: the price of a search is known
-            best, height = _where(better, x, best), np.where(better, reached, height)
-    return Climb(best, height, flat)
+            slope = gradient(x)
+            zero &= ~_is_nonzero(slope)
+            direction = momentum * direction + ball.steepest(slope)
+            x = ball.project(x + step * ball.radius * ball.steepest(direction), x0)
+            current = objective(x)
+            better = (current > highest) & accept(x)  # evaluated at every step, so that the cost is known in advance
+            best, highest = _where(better, x, best), np.where(better, current, highest)
+    return AscentResult(best, highest, zero)
 
 
-def _moving(rise: Array) -> Masks:
-    flat = to_numpy(rise).reshape(len(rise), -1)
+def _is_nonzero(slope: Array) -> Masks:
+    """Whether a row's gradient is nonzero, (row,); ``NumericalError`` naming rows where it is not finite."""
+    flat = to_numpy(slope).reshape(len(slope), -1)
     broken = np.flatnonzero(~np.isfinite(flat).all(axis=1))
     if len(broken):
         raise NumericalError(
-            f"the slope is NaN or infinite in row(s) {some(broken)}, so there is no direction to search. Look for a "
-            f"division by zero or a logarithm of zero in the model or the explanation."
+            f"the gradient is NaN or infinite in row(s) {list_first(broken)}, so there is no search direction. Look "
+            f"for a division by zero or a logarithm of zero in the model or the explanation."
         )
     return np.asarray((flat != 0).any(axis=1))
 

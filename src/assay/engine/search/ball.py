@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far an input may be moved."""
+"""The norm ball that limits perturbations of an input."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from array_api_compat import array_namespace, is_torch_array
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Array, Floats
-from assay.nouns.inputs.frames import some
+from assay.nouns.inputs.frames import list_first
 from assay.nouns.inputs.rows import Rows, to_floats
 
 
 @dataclass(frozen=True)
 class Ball:
-    """All inputs within ``radius`` of a row in ``norm``, and between ``low`` and ``high``.
+    """The perturbation radius: all inputs within ``radius`` of a row in ``norm``, and between ``low`` and ``high``.
 
-    Units are those of the rows, before the model's ``preprocess``. ``low`` and ``high`` bound the values an input
-    can take at all (0 and 255 for photographs), infinite if not given.
+    Units are those of the rows, before the model's ``preprocess``. ``low`` and ``high`` are the bounds of valid input
+    values (0 and 255 for photographs); infinite by default.
     """
 
     norm: Literal["linf", "l2"]
@@ -38,10 +38,10 @@ class Ball:
             )
 
     def project(self, x: Array, centre: Array) -> Array:
-        """Bring ``x`` back: first into the norm's ball around ``centre``, then between the bounds.
+        """Project ``x`` onto the norm's ball around ``centre``, then clip it to the bounds.
 
-        The nearest point for ``linf``, and for ``l2`` without bounds; with bounds, a point of the ball near ``x``. A
-        centre within the bounds is needed, else no point satisfies both (``fit`` refuses such rows).
+        This is the nearest point for ``linf``, and for ``l2`` without bounds; with bounds it is a point of the ball
+        near ``x``. The centre must lie within the bounds (``check_bounds``), else no point satisfies both.
         """
         xp = array_namespace(x)
         move = x - centre
@@ -57,25 +57,25 @@ class Ball:
             move = move * _wide(shrink, move)
         return xp.clip(centre + move, self.low, self.high)
 
-    def fit(self, centre: Array) -> None:
-        """Raise ``InputError`` naming rows that lie outside the bounds: their units are not those of the ball."""
+    def check_bounds(self, centre: Array) -> None:
+        """Raise ``InputError`` naming the rows outside the bounds: they are not in the units of the ball."""
         values = to_floats(centre).reshape(len(centre), -1)
         outside = np.flatnonzero((values < self.low).any(axis=1) | (values > self.high).any(axis=1))
         if len(outside):
             raise InputError(
-                f"row(s) {some(outside)} reach from {values[outside].min():g} to {values[outside].max():g}, outside "
-                f"the ball's bounds {self.low:g} … {self.high:g}. Give radius and bounds in the units of the rows, "
-                f"before preprocess."
+                f"row(s) {list_first(outside)} have values from {values[outside].min():g} to "
+                f"{values[outside].max():g}, outside the ball's bounds {self.low:g} … {self.high:g}. Give radius and "
+                f"bounds in the units of the rows, before preprocess."
             )
 
     def length(self, move: Array) -> Array:
-        """The norm (row,) of each row's move."""
+        """The norm (row,) of each row's perturbation."""
         xp = array_namespace(move)
         flat = xp.reshape(move, (move.shape[0], -1))
         return xp.max(xp.abs(flat), axis=1) if self.norm == "linf" else xp.sqrt(xp.sum(flat * flat, axis=1))
 
     def steepest(self, slope: Array) -> Array:
-        """The unit move (in the norm) along which a function with this gradient rises most."""
+        """The direction of steepest ascent for this gradient: the perturbation of norm 1 that increases it most."""
         xp = array_namespace(slope)
         if self.norm == "linf":
             return xp.sign(slope)
@@ -83,23 +83,24 @@ class Ball:
         return slope / _wide(xp.where(length > 0, length, xp.ones_like(length)), slope)
 
     def draw(self, rows: Rows, seed: Seed, *, edge: bool = False) -> Array:
-        """One random point of the ball around each row: uniform, or on its surface with ``edge``. Streams follow ids.
+        """One random point of the ball around each row: uniform, or on its surface with ``edge``.
 
-        Points beyond the bounds are brought back to them, and are then less far away than the edge.
+        The random stream of a row depends on its id. Points outside the bounds are clipped to them, and are then closer
+        to the row than the surface.
         """
-        self.fit(rows.x)
-        moves = np.stack([self._move(rows.shape, seed.child("ball", name).generator(), edge) for name in rows.ids])
+        self.check_bounds(rows.x)
+        moves = np.stack([self._sample(rows.shape, seed.child("ball", name).generator(), edge) for name in rows.ids])
         x = rows.x
         move = array_namespace(x).asarray(moves, dtype=x.dtype, device=x.device) if is_torch_array(x) else moves
         return self.project(x + move, x)
 
-    def _move(self, shape: tuple[int, ...], generator: np.random.Generator, edge: bool) -> Floats:
+    def _sample(self, shape: tuple[int, ...], generator: np.random.Generator, edge: bool) -> Floats:
         if self.norm == "linf":
             return self.radius * (generator.choice([-1.0, 1.0], shape) if edge else generator.uniform(-1, 1, shape))
         direction = generator.standard_normal(shape)
         size = int(np.prod(shape))
-        reach = 1.0 if edge else generator.random() ** (1 / size)
-        return np.asarray(self.radius * reach * direction / np.linalg.norm(direction))
+        share = 1.0 if edge else generator.random() ** (1 / size)
+        return np.asarray(self.radius * share * direction / np.linalg.norm(direction))
 
 
 def _wide(per_row: Array, like: Array) -> Array:

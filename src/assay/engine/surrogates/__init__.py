@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Surrogates."""
+"""Surrogate rules (trees and rule lists) fitted to a model, and feature profiles (grids and mean curves)."""

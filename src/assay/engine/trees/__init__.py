@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trees."""
+"""Exact Shapley values and interactions of decision-tree ensembles, computed leaf by leaf."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Games of trees: Shapley values and interactions leaf by leaf, exact up to rounding.
+"""Games of tree ensembles: Shapley values and interactions computed leaf by leaf, exact up to rounding.
 
-A leaf adds its value where every condition on the way to it holds. Conditions of one player belong together, so with D
-players on the way the leaf's game is a product of D factors: x_d (do the row's conditions hold?) where player d is
-present, b_d (do the background row's?) or the share r_d of training rows (path-dependent) where it is absent. On the
+A leaf adds its value where every condition on its path holds. The conditions of one player belong together, so with D
+players on the path the leaf's game is a product of D factors: x_d (do the row's conditions hold?) where player d is
+present; where it is absent, b_d (do the background row's?) or the share r_d of training rows (path-dependent). On the
 diagonal its multilinear extension is V(p) = Π (p x_d + (1 − p) b_d), averaged over the background; the Shapley value of
 d is ∫ ∂_d V dp and the interaction of d and e ∫ ∂_d ∂_e V dp, polynomials that ⌈D/2⌉ Gauss–Legendre nodes integrate
 exactly. With x_d = 0, ∂_d V = −V / (1 − p); with x_d = 1 it is (V − V at x_d = 0, over 1 − p) / p.
@@ -20,21 +20,21 @@ from assay.basics.types import Floats, Ints, Masks
 from assay.engine.trees.tree_leaves import Leaves, leaves_of
 from assay.model.forests.forest import Forest
 
-TABLED = 16
-"""Leaves of more players have no table of their 2^D patterns."""
-BLOCK = 2**19
-"""Numbers in the largest arrays made for some leaves and rows (4 MB of float64, near a processor's cache)."""
-HELD = 2**26
-"""Bytes of what is held of nodes × rows at a time."""
+MAX_TABLE_PLAYERS = 16
+"""Leaves with more players are computed without a table of their 2^D patterns."""
+MAX_BLOCK = 2**19
+"""Numbers in the largest arrays of a block of leaves and rows (4 MB of float64, about a processor's cache)."""
+MAX_DECISIONS = 2**26
+"""Entries (bytes) of the largest array of decisions, nodes × rows."""
 
 
 @dataclass(frozen=True, eq=False)
 class TreeGame:
     """The game of a forest at rows: outputs · readout + constant, with players removed by cover or by a background.
 
-    ``player`` (column,) says which of ``parts`` players holds a column; ``matrix`` (row, column) the rows as the trees
-    read them; ``readout`` (row, out) and ``constant`` (row,) what is made of the outputs; ``background`` (row, column)
-    the rows that absent players come from, ``None`` for path-dependent values.
+    ``player`` (column,) is the player of each column, of ``parts`` players; ``matrix`` (row, column) the rows in the
+    trees' encoding; ``readout`` (row, out) and ``constant`` (row,) the linear function of the outputs; ``background``
+    (row, column) the rows that replace absent players, ``None`` for path-dependent values.
     """
 
     forest: Forest
@@ -47,102 +47,108 @@ class TreeGame:
 
     @cached_property
     def empty(self) -> Floats:
-        """v(∅) (row,)."""
+        """v(∅) (row,): the value with all players absent."""
         if self.background is not None:
             mean = self.forest.outputs(self.background).mean(axis=0)
         else:
             groups = leaves_of(self.forest, self.player)
-            mean = self.forest.base + sum(g.reached @ self.forest.value[g.at] for g in groups)
+            mean = self.forest.base + sum(g.reach_share @ self.forest.value[g.at] for g in groups)
         return np.asarray(self.readout @ mean + self.constant)
 
     def shapley(self) -> Floats:
         """Shapley values (row, part)."""
-        return self._summed(1)
+        return self._sum_leaves(1)
 
     def interactions(self) -> Floats:
         """Shapley interaction indices of pairs (row, part, part), symmetric, 0 on the diagonal."""
-        pairs = self._summed(2).reshape(len(self.matrix), self.parts, self.parts)
+        pairs = self._sum_leaves(2).reshape(len(self.matrix), self.parts, self.parts)
         return pairs + np.swapaxes(pairs, 1, 2)
 
-    def _summed(self, order: int) -> Floats:
-        """What the leaves add for their players, ``order`` at a time: (row, part^order), of pairs one half."""
+    def _sum_leaves(self, order: int) -> Floats:
+        """Sum of the leaves' values for sets of ``order`` players: (row, part^order); of pairs the upper triangle."""
         out = np.zeros((len(self.matrix), self.parts**order))
-        other = self.matrix[:0] if self.background is None else self.background
+        background = self.matrix[:0] if self.background is None else self.background
         readouts, of = np.unique(self.readout, axis=0, return_inverse=True)
-        for forest in self.forest.split(HELD // max(1, len(other), min(len(self.matrix), 4096))):
+        for forest in self.forest.split(MAX_DECISIONS // max(1, len(background), min(len(self.matrix), 4096))):
             groups = [group for group in leaves_of(forest, self.player) if group.width >= order]
-            others = forest.goes_left(other)
+            absent = forest.goes_left(background)
             for readout, rows in zip(readouts, (np.flatnonzero(of.ravel() == i) for i in range(len(readouts)))):
-                for some in _blocks(rows, HELD // len(forest.column)):
-                    goes = forest.goes_left(self.matrix[some])
+                for some in _blocks(rows, MAX_DECISIONS // len(forest.column)):
+                    present = forest.goes_left(self.matrix[some])
                     for group in groups:
-                        self._add(out, some, group, forest.value @ readout, goes, others, order)
+                        self._add(out, some, group, forest.value @ readout, present, absent, order)
         return out
 
     def _add(
-        self, out: Floats, rows: Ints, group: Leaves, value: Floats, goes: Masks, others: Masks, order: int
+        self, out: Floats, rows: Ints, group: Leaves, value: Floats, present: Masks, absent: Masks, order: int
     ) -> None:
-        """Add to ``out`` what a group of leaves, with the ``value`` (node,) of each, says of some rows."""
-        held = self.background is not None
-        chosen = group.combinations(order)
-        tabled = group.width <= TABLED and (held or 2**group.width <= len(rows))
+        """Add a group of leaves, with the ``value`` (node,) of each, to ``out`` at some rows.
+
+        ``present`` and ``absent`` (node, row) are the decisions of the rows and of the background.
+        """
+        has_background = self.background is not None
+        sets = group.combinations(order)
+        tabled = group.width <= MAX_TABLE_PLAYERS and (has_background or 2**group.width <= len(rows))
         wide = max(len(rows), 2**group.width) if tabled else len(rows)
-        for leaves in group.chunks(max(1, BLOCK // (wide * len(chosen)))):
-            patterns, worth = leaves.patterns(goes), value[leaves.at]
-            absent = leaves.patterns(others) if held else None
+        for leaves in group.chunks(max(1, MAX_BLOCK // (wide * len(sets)))):
+            patterns, leaf_value = leaves.patterns(present), value[leaves.at]
+            others = leaves.patterns(absent) if has_background else None
             if tabled:
-                found = looked_up(leaves, patterns, absent, worth, chosen)
-            elif absent is None:
-                found = worked_out(patterns, leaves.ratio, worth, chosen)
+                found = contributions_from_table(leaves, patterns, others, leaf_value, sets)
+            elif others is None:
+                found = contributions_by_node(patterns, leaves.ratio, leaf_value, sets)
             else:
-                shares = (absent[:, None] >> np.arange(group.width)[:, None]) & 1  # (leaf, D, background row)
-                each = (worked_out(patterns, one, worth, chosen) for one in np.moveaxis(shares, 2, 0))
-                found = sum(each) / absent.shape[1]
-            columns, to = _places(leaves, chosen, self.parts)
-            out[np.ix_(rows, columns)] += found @ to
+                shares = (others[:, None] >> np.arange(group.width)[:, None]) & 1  # (leaf, D, background row)
+                each = (contributions_by_node(patterns, one, leaf_value, sets) for one in np.moveaxis(shares, 2, 0))
+                found = sum(each) / others.shape[1]
+            columns, scatter = _scatter_matrix(leaves, sets, self.parts)
+            out[np.ix_(rows, columns)] += found @ scatter
 
 
-def _places(leaves: Leaves, chosen: Ints, parts: int) -> tuple[Ints, Floats]:
-    """The columns of ``out`` that the leaves' combinations belong to, and who goes where: (found, column), 0 or 1."""
-    who = np.sort(leaves.players[:, chosen], axis=2)  # (leaf, combination, order)
-    places = who @ parts ** np.arange(chosen.shape[1])[::-1]
-    met, local = np.unique(places, return_inverse=True)
-    to = np.zeros((places.size, len(met)))
-    to[np.arange(places.size), local.ravel()] = 1.0
-    return met, to
+def _scatter_matrix(leaves: Leaves, sets: Ints, parts: int) -> tuple[Ints, Floats]:
+    """The columns of ``out`` of the leaves' sets of players, and the 0/1 matrix (leaf · set, column) to them."""
+    players = np.sort(leaves.players[:, sets], axis=2)  # (leaf, set, order)
+    positions = players @ parts ** np.arange(sets.shape[1])[::-1]
+    columns, local = np.unique(positions, return_inverse=True)
+    scatter = np.zeros((positions.size, len(columns)))
+    scatter[np.arange(positions.size), local.ravel()] = 1.0
+    return columns, scatter
 
 
-def looked_up(leaves: Leaves, patterns: Ints, absent: Ints | None, worth: Floats, chosen: Ints) -> Floats:
-    """What leaves add for combinations of players, (row, leaf · combination), read from a table of all patterns."""
+def contributions_from_table(leaves: Leaves, patterns: Ints, absent: Ints | None, value: Floats, sets: Ints) -> Floats:
+    """Values of the leaves' games for sets of players, (row, leaf · set), read from a table of all 2^D patterns."""
     width, size = leaves.width, 2**leaves.width
-    tables = np.zeros((len(leaves), size, len(chosen)))
-    histogram = None if absent is None else histograms(absent, size)
-    for p, weight in nodes(width):
-        table = extended(leaves.ratio, p) if histogram is None else blended(histogram, p, width)
-        for place, players in enumerate(chosen):
-            bent = table
+    tables = np.zeros((len(leaves), size, len(sets)))
+    histogram = None if absent is None else pattern_shares(absent, size)
+    for p, weight in gauss_nodes(width):
+        if histogram is None:
+            extension = extension_by_cover(leaves.ratio, p)
+        else:
+            extension = extension_by_background(histogram, p, width)
+        for number, players in enumerate(sets):
+            derivative = extension
             for d in players:
-                bent = derived(bent, p, d)
-            tables[:, :, place] += weight * bent
-    tables *= worth[:, None, None]
+                derivative = partial_derivative(derivative, p, d)
+            tables[:, :, number] += weight * derivative
+    tables *= value[:, None, None]
     index = patterns.T.astype(np.intp) + np.arange(len(leaves)) * size
-    return tables.reshape(-1, len(chosen)).take(index, axis=0).reshape(len(index), -1)
+    return tables.reshape(-1, len(sets)).take(index, axis=0).reshape(len(index), -1)
 
 
-def histograms(absent: Ints, size: int) -> Floats:
+def pattern_shares(absent: Ints, size: int) -> Floats:
     """Share of the background rows with each pattern, (leaf, pattern)."""
     flat = absent.astype(np.int64) + np.arange(len(absent))[:, None] * size
     counts = np.bincount(flat.ravel(), minlength=len(absent) * size)
     return np.asarray(counts.reshape(len(absent), size) / absent.shape[1])
 
 
-def nodes(width: int) -> list[tuple[float, float]]:
-    """Gauss–Legendre places in (0, 1) with their weights, exact for polynomials of degree ``width`` − 1."""
-    places, weights = np.polynomial.legendre.leggauss((width + 1) // 2)
-    return list(zip((places + 1) / 2, weights / 2))
+def gauss_nodes(width: int) -> list[tuple[float, float]]:
+    """Gauss–Legendre nodes in (0, 1) with their weights, exact for polynomials of degree ``width`` − 1."""
+    nodes, weights = np.polynomial.legendre.leggauss((width + 1) // 2)
+    return list(zip((nodes + 1) / 2, weights / 2))
 
 
-def extended(ratio: Floats, p: float) -> Floats:
+def extension_by_cover(ratio: Floats, p: float) -> Floats:
     """V(p) of every pattern, (leaf, 2^D): Π (p x_d + (1 − p) r_d)."""
     table = np.ones((len(ratio), 1))
     for share in ratio.T[:, :, None]:
@@ -150,37 +156,38 @@ def extended(ratio: Floats, p: float) -> Floats:
     return table
 
 
-def blended(histogram: Floats, p: float, width: int) -> Floats:
+def extension_by_background(histogram: Floats, p: float, width: int) -> Floats:
     """V(p) of every pattern, (leaf, 2^D): the mean over b of Π (p x_d + (1 − p) b_d), one factor at a time."""
     table = histogram
     for d in range(width):
         pairs = table.reshape(len(table), -1, 2, 2**d)
-        lacking, having = pairs[:, :, 0], pairs[:, :, 1]
-        table = np.stack([(1 - p) * having, p * lacking + having], axis=2).reshape(len(table), -1)
+        fails, holds = pairs[:, :, 0], pairs[:, :, 1]
+        table = np.stack([(1 - p) * holds, p * fails + holds], axis=2).reshape(len(table), -1)
     return table
 
 
-def derived(table: Floats, p: float, d: int) -> Floats:
+def partial_derivative(table: Floats, p: float, d: int) -> Floats:
     """∂_d V(p) of every pattern, from V(p)."""
     pairs = table.reshape(len(table), -1, 2, 2**d)
-    lacking = pairs[:, :, 0] / (1 - p)
-    return np.stack([-lacking, (pairs[:, :, 1] - lacking) / p], axis=2).reshape(len(table), -1)
+    fails = pairs[:, :, 0] / (1 - p)
+    return np.stack([-fails, (pairs[:, :, 1] - fails) / p], axis=2).reshape(len(table), -1)
 
 
-def worked_out(patterns: Ints, ratio: Floats, worth: Floats, chosen: Ints) -> Floats:
-    """The same where a table would be longer than the rows are many: (row, leaf · combination), node by node of p.
+def contributions_by_node(patterns: Ints, ratio: Floats, value: Floats, sets: Ints) -> Floats:
+    """The same as ``contributions_from_table`` without a table: (row, leaf · set), summed over the quadrature nodes p.
 
-    ∂_d V = V · u_d with u_d = −1 / (1 − p) where x_d = 0, and (1 − r_d) / (p + (1 − p) r_d) where x_d = 1.
+    Used where a table would be longer than the number of rows. ∂_d V = V · u_d with u_d = −1 / (1 − p) where x_d = 0,
+    and (1 − r_d) / (p + (1 − p) r_d) where x_d = 1.
     """
     leaves, width = ratio.shape
     holds = (patterns[:, None] >> np.arange(width)[:, None]) & 1 == 1  # (leaf, D, row)
-    found = np.zeros((leaves, len(chosen), patterns.shape[1]))
-    for p, weight in nodes(width):
-        here = p + (1 - p) * ratio
-        factors = np.where(holds, here[:, :, None], ((1 - p) * ratio)[:, :, None])
-        slopes = np.where(holds, ((1 - ratio) / here)[:, :, None], -1 / (1 - p))
-        whole = weight * worth[:, None] * factors.prod(axis=1)
-        found += whole[:, None] * slopes[:, chosen].prod(axis=2)
+    found = np.zeros((leaves, len(sets), patterns.shape[1]))
+    for p, weight in gauss_nodes(width):
+        present = p + (1 - p) * ratio
+        factors = np.where(holds, present[:, :, None], ((1 - p) * ratio)[:, :, None])
+        slopes = np.where(holds, ((1 - ratio) / present)[:, :, None], -1 / (1 - p))
+        product = weight * value[:, None] * factors.prod(axis=1)
+        found += product[:, None] * slopes[:, sets].prod(axis=2)
     return np.moveaxis(found, 2, 0).reshape(patterns.shape[1], -1)
 
 

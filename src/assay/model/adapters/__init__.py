@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adapters."""
+"""Adapters that turn functions, estimators, boosters, torch modules and text nets into models."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scikit-learn estimators and pipelines as models."""
+"""Adapter for scikit-learn estimators and pipelines."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.fingerprint import digest
 from assay.basics.types import Array
-from assay.model.adapters.function import as_given, as_outputs, class_names, quietly
-from assay.model.forests import parsed
+from assay.model.adapters.function import class_names, predict_without_name_warning, prepare_rows, to_outputs
+from assay.model.forests import forest_reader
 from assay.model.model import Model
 from assay.nouns.inputs.rows import Rows
 from assay.nouns.inputs.target import Gives
@@ -29,7 +29,7 @@ RAW: dict[str, dict[str, Any]] = {
     "lightgbm": {"raw_score": True},
     "catboost": {"prediction_type": "RawFormulaVal"},
 }
-"""How ``predict`` of these libraries' classifiers is asked for raw scores."""
+"""The arguments with which ``predict`` of these libraries' classifiers returns raw scores."""
 
 
 def sklearn(
@@ -41,23 +41,23 @@ def sklearn(
     batch: int = 65536,
     name: str | None = None,
 ) -> Model:
-    """A fitted estimator or Pipeline as a model, explained in the columns it was given, not in encoded ones.
+    """A fitted estimator or Pipeline as a model; its features are the input columns, not the encoded ones.
 
-    ``scores`` names what is read of a classifier: ``"probabilities"`` (the default where ``predict_proba`` exists)
-    or ``"margin"`` (``decision_function``; the default of gradient-boosted classifiers, whose raw scores it is,
-    those of XGBoost, LightGBM and CatBoost at a Pipeline's end included).
+    ``scores`` names a classifier's output: ``"probabilities"`` (the default where ``predict_proba`` exists) or
+    ``"margin"`` (``decision_function``, or raw scores; the default of gradient-boosted classifiers, including those of
+    XGBoost, LightGBM and CatBoost at the end of a Pipeline).
     """
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    predicts(last, estimator, "Wrap a function of rows instead.")
-    gives = _classifies(estimator, last, scores) if is_classifier(last) else "values"
+    require_fitted_predictor(last, estimator, "Wrap a function of rows instead.")
+    gives = _choose_scores(estimator, last, scores) if is_classifier(last) else "values"
     if gives == "values" and scores not in (None, "values"):
         raise InputError(f"scores={scores!r}; a regressor gives 'values'.")
-    read = _read(estimator, last, gives)
+    read = _score_method(estimator, last, gives)
     known = getattr(estimator, "classes_", None) if gives != "values" else None
     columns = getattr(estimator, "feature_names_in_", None)
 
     def forward(rows: Rows) -> Array:
-        return as_outputs(quietly(read, as_given(rows, preprocess)), len(rows))
+        return to_outputs(predict_without_name_warning(read, prepare_rows(rows, preprocess)), len(rows))
 
     return Model(
         forward=forward,
@@ -68,8 +68,8 @@ def sklearn(
         columns=tuple(map(str, columns)) if columns is not None else None,
         batch=batch,
         default_target={"values": "value", "margin": "margin"}.get(gives, "probability"),
-        gaps=_takes_gaps(estimator),
-        forest=parsed(estimator, preprocess),
+        accepts_missing=_accepts_missing(estimator),
+        forest=forest_reader(estimator, preprocess),
         about={
             "estimator": " ".join(repr(last).split()),
             "pipeline": " → ".join(n for n, _ in estimator.steps) if isinstance(estimator, Pipeline) else "no",
@@ -77,9 +77,9 @@ def sklearn(
     )
 
 
-def predicts(last: Any, estimator: Any, otherwise: str) -> None:
-    """Raise unless ``last`` is a classifier or a regressor, and ``estimator`` that ends in it is fitted."""
-    known = isinstance(last, BaseEstimator) or _package(last) == "catboost"  # which keeps to the rules by itself
+def require_fitted_predictor(last: Any, estimator: Any, otherwise: str) -> None:
+    """Raise unless ``last`` is a classifier or a regressor, and ``estimator``, whose last step it is, is fitted."""
+    known = isinstance(last, BaseEstimator) or _package(last) == "catboost"  # no BaseEstimator, but the same interface
     if not known or not (is_classifier(last) or is_regressor(last)):
         raise CapabilityError(f"{type(last).__name__} is neither a classifier nor a regressor. {otherwise}")
     try:
@@ -88,22 +88,22 @@ def predicts(last: Any, estimator: Any, otherwise: str) -> None:
         raise InputError(f"{type(last).__name__} is not fitted yet. Call fit first.") from error
 
 
-def _classifies(estimator: Any, last: Any, scores: str | None) -> Gives:
-    """Which scores a classifier is read for: those wanted, else raw ones of boosted trees, else probabilities."""
+def _choose_scores(estimator: Any, last: Any, scores: str | None) -> Gives:
+    """A classifier's output: ``scores`` if given, else raw scores of boosted trees, else probabilities."""
     offered = [m for m in ("predict_proba", "decision_function") if callable(getattr(estimator, m, None))]
     if not offered:
         raise CapabilityError(
             f"{type(last).__name__} gives neither probabilities nor decision scores. Fit one that does."
         )
     boosted = isinstance(last, GradientBoostingClassifier | HistGradientBoostingClassifier) or _raw(last)
-    wanted = scores or ("margin" if boosted or offered == ["decision_function"] else "probabilities")
-    if wanted not in ("margin", "probabilities"):
-        raise InputError(f"scores={wanted!r}; a classifier gives 'probabilities' or 'margin'.")
-    return "margin" if wanted == "margin" else "probabilities"
+    chosen = scores or ("margin" if boosted or offered == ["decision_function"] else "probabilities")
+    if chosen not in ("margin", "probabilities"):
+        raise InputError(f"scores={chosen!r}; a classifier gives 'probabilities' or 'margin'.")
+    return "margin" if chosen == "margin" else "probabilities"
 
 
-def _read(estimator: Any, last: Any, gives: Gives) -> Callable[[Any], Any]:
-    """The method that gives what is wanted."""
+def _score_method(estimator: Any, last: Any, gives: Gives) -> Callable[[Any], Any]:
+    """The method of the estimator that returns ``gives``."""
     if gives == "margin" and _raw(last):
         return functools.partial(estimator.predict, **_raw(last))
     if gives == "margin" and getattr(last, "decision_function_shape", "") == "ovo" and len(estimator.classes_) > 2:
@@ -115,8 +115,8 @@ def _read(estimator: Any, last: Any, gives: Gives) -> Callable[[Any], Any]:
     return read
 
 
-def _takes_gaps(estimator: Any) -> bool:
-    """Whether missing numbers go through: every step lets them pass, up to one that fills them in."""
+def _accepts_missing(estimator: Any) -> bool:
+    """Whether missing values are accepted: by every step, or by every step up to an imputer."""
     for _, step in estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]:
         if step is None or isinstance(step, str):
             continue  # "passthrough"

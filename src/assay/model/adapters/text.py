@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nets that read text: the rows are the embeddings of the tokens, the parts are words."""
+"""Adapter for nets that read text: the rows are the embeddings of the tokens, the features are words or tokens."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.types import Array, Ints, Masks
 from assay.model.adapters.torch import torch as wrapped
-from assay.model.layer_slices import ROWS, held, submodule
+from assay.model.layer_slices import ROWS, carried_name, submodule
 from assay.model.model import Model
-from assay.nouns.inputs.frames import some
+from assay.nouns.inputs.frames import list_first
 from assay.nouns.inputs.rows import Rows, Text
 from assay.nouns.inputs.target import Gives
 from assay.nouns.results.result import Note
@@ -22,21 +22,21 @@ from assay.nouns.results.result import Note
 if TYPE_CHECKING:
     import torch as pt
 
-Reads = Literal["first", "last", "mean"]
-"""Which position's state the output is computed from: the first token's, the last's, or the mean over tokens."""
+ReadPosition = Literal["first", "last", "mean"]
+"""The position whose state the output is computed from: the first token, the last one, or the mean over tokens."""
 
 Parts = Literal["words", "tokens"]
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """What a tokenizer made of texts, padded to one length.
+    """The output of a tokenizer for several texts, padded to one length.
 
-    ``ids`` (row, token) are whole numbers. ``word`` (row, token) says to which word of its text a token belongs, −1
-    for special tokens and padding, which are no players. ``carried`` are further inputs of the net by name, one line a
-    row (an attention mask). ``pieces`` (row, token) are the tokens as text. ``real`` (row, token) says where there is
-    no padding; by default the attention mask, else every token of a word. ``words`` are the words as text, by default
-    their pieces joined.
+    ``ids`` (row, token) are whole numbers. ``word`` (row, token) is the number of the word that a token belongs to, −1
+    for special tokens and padding, which are no features. ``carried`` are further inputs of the net by name, one entry
+    a row (an attention mask). ``pieces`` (row, token) are the tokens as text. ``real`` (row, token) is true where there
+    is no padding; by default the attention mask, else every token of a word. ``words`` are the words as text, by
+    default their joined pieces.
     """
 
     ids: Ints
@@ -53,7 +53,7 @@ Tokenize = Callable[[list[str]], Tokens]
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """Texts as a model takes them: embeddings (row, token, dimension), and the part of each token, −1 for none."""
+    """Texts as a model's input: embeddings (row, token, dimension), and the feature of each token, −1 for none."""
 
     x: Array
     carried: Mapping[str, Array]
@@ -65,33 +65,33 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Turns texts into rows: tokens, embedded by the net ``base`` up to its layer ``embedding``."""
+    """A function from texts to rows: tokenizes them, and embeds the tokens with the layer ``embedding`` of ``base``."""
 
     tokenize: Tokenize
     base: Model
     embedding: str
     parts: Parts
-    id_of: Callable[[str], int] | None = None
+    token_id: Callable[[str], int] | None = None
 
     def __call__(self, texts: list[str]) -> Encoded:
-        """The texts as embeddings; raises ``InputError`` where a text has no part."""
-        tokens = checked(self.tokenize(texts), len(texts))
-        index = _numbered(tokens.word, self.parts)
+        """The texts as embeddings; raises ``InputError`` for a text without a word or token."""
+        tokens = check_tokens(self.tokenize(texts), len(texts))
+        index = _number_parts(tokens.word, self.parts)
         empty = np.flatnonzero((index < 0).all(axis=1))
         if len(empty):
-            raise InputError(f"row {some(empty)}: the text is empty (no token of a word). Leave such rows out.")
-        carried = {name: self._placed(value) for name, value in tokens.carried.items()}
-        ids = self._placed(tokens.ids)
-        text = Text(_words(tokens, index, self.parts), _real(tokens))
+            raise InputError(f"row {list_first(empty)}: the text is empty (no token of a word). Leave such rows out.")
+        carried = {name: self._to_tensor(value) for name, value in tokens.carried.items()}
+        ids = self._to_tensor(tokens.ids)
+        text = Text(_words(tokens, index, self.parts), _real_tokens(tokens))
         part = "word" if self.parts == "words" else "token"
-        return Encoded(self.embedded(ids, carried), {**carried, held(ROWS): ids}, index, text, part, tokens.notes)
+        return Encoded(self.embed(ids, carried), {**carried, carried_name(ROWS): ids}, index, text, part, tokens.notes)
 
-    def embedded(self, ids: Array, carried: Mapping[str, Array]) -> Array:
-        """Activations (row, token, dimension) of the embedding layer."""
+    def embed(self, ids: Array, carried: Mapping[str, Array]) -> Array:
+        """Activations (row, token, dimension) of the embedding layer for token ids."""
         import torch as pt
 
         layer = submodule(self.base.net, self.embedding)
-        if isinstance(layer, pt.nn.Embedding):  # its own call is all there is to it
+        if isinstance(layer, pt.nn.Embedding):  # no other layer comes before it
             with pt.no_grad():
                 found = layer(ids)
         else:
@@ -104,20 +104,20 @@ class Encoder:
             )
         return found
 
-    def embedding_of(self, token: str) -> Array:
+    def embed_token(self, token: str) -> Array:
         """The embedding (dimension,) of one token, written as in the vocabulary or as text."""
-        number = self.id_of(token) if self.id_of is not None else self._single(token)
-        ids = self._placed(np.array([[number]]))
-        return self.embedded(ids, {"attention_mask": self._placed(np.ones((1, 1), dtype=np.int64))})[0, 0]
+        number = self.token_id(token) if self.token_id is not None else self._single(token)
+        ids = self._to_tensor(np.array([[number]]))
+        return self.embed(ids, {"attention_mask": self._to_tensor(np.ones((1, 1), dtype=np.int64))})[0, 0]
 
     def _single(self, token: str) -> int:
-        tokens = checked(self.tokenize([token]), 1)
+        tokens = check_tokens(self.tokenize([token]), 1)
         found = tokens.ids[tokens.word >= 0]
         if len(found) != 1:
             raise InputError(f"{token!r} is {len(found)} tokens of this vocabulary; one is needed.")
         return int(found[0])
 
-    def _placed(self, values: Any) -> Array:
+    def _to_tensor(self, values: Any) -> Array:
         import torch as pt
 
         return pt.as_tensor(np.array(values) if not isinstance(values, pt.Tensor) else values.detach().clone()).to(
@@ -134,7 +134,7 @@ def text(
     classes: Sequence[str] | None = None,
     output: Callable[[Any], pt.Tensor] | None = None,
     gives: Gives = "logits",
-    read: Reads | None = None,
+    read: ReadPosition | None = None,
     device: str | None = None,
     batch: int = 16,
     memory: int | None = None,
@@ -142,70 +142,73 @@ def text(
 ) -> Model:
     """A torch net that takes token ids, as a model of texts.
 
-    The net is called with ids (row, token) and with what ``tokenize(texts)`` carries, by name. ``embedding`` is the
-    dotted name of the layer that embeds tokens: its activations (row, token, dimension) are the rows that methods
-    move, since a token's number has no derivative. ``parts`` are whole words or single tokens; special tokens and
-    padding are no parts, so they are never taken away and keep their value on a path. ``read`` says which position the
-    output is computed from, which attention views need. The rest is as for ``assay.model.torch``.
+    The net is called with ids (row, token) and, by name, with the further inputs that ``tokenize(texts)`` carries.
+    ``embedding`` is the dotted name of the layer that embeds tokens: its activations (row, token, dimension) are the
+    rows that methods perturb, since there is no derivative by a token's id. ``parts`` chooses words or tokens as the
+    features; special tokens and padding are no features, so they are never removed and stay constant on a path.
+    ``read`` is the position that the output is computed from; attention methods need it. The other arguments are those
+    of ``assay.model.torch``.
 
-    The net must give a text the same output however far it is padded: mask the padding, or pad to one length.
+    The net's output for a text must not depend on the padding: mask the padding, or pad to one length.
     """
     options: dict[str, Any] = {"device": device, "gives": gives, "batch": batch, "memory": memory, "name": name}
     base = wrapped(net, classes=classes, output=output, **options)
-    return of_text(base, tokenize, embedding, parts, read)
+    return text_model(base, tokenize, embedding, parts, read)
 
 
-def of_text(
+def text_model(
     base: Model,
     tokenize: Tokenize,
     embedding: str,
     parts: Parts,
-    read: Reads | None,
-    id_of: Callable[[str], int] | None = None,
+    read: ReadPosition | None,
+    token_id: Callable[[str], int] | None = None,
 ) -> Model:
-    """A model over token ids as a model over their embeddings, which knows how to read texts."""
+    """A model of token ids as a model of their embeddings, with the encoder of texts."""
     if parts not in ("words", "tokens"):
         raise InputError(f'parts={parts!r}; there are "words" and "tokens".')
     if read not in ("first", "last", "mean", None):
         raise InputError(f'read={read!r}; there are "first", "last", "mean" and None.')
 
-    def recomputed(net: Any, fingerprint: str, name: str) -> Model:
-        return of_text(base.with_net(net, fingerprint, name), tokenize, embedding, parts, read, id_of)
+    def rebuild(net: Any, fingerprint: str, name: str) -> Model:
+        return text_model(base.with_net(net, fingerprint, name), tokenize, embedding, parts, read, token_id)
 
     since = base.from_layer(embedding)
     return replace(
         since,
         name=base.name,
-        recomputed=recomputed,
-        encode=Encoder(tokenize, base, embedding, parts, id_of),
+        rebuild=rebuild,
+        encode=Encoder(tokenize, base, embedding, parts, token_id),
         about={**since.about, "reads": "text", **({"read": read} if read is not None else {})},
     )
 
 
 def token_embedding(model: Model, token: str) -> Array:
-    """The embedding (dimension,) of one token, as a start or a stand-in: ``token_embedding(model, "[MASK]")``."""
+    """The embedding (dimension,) of one token, as a baseline or replacement: ``token_embedding(model, "[MASK]")``."""
     if model.encode is None:
         raise CapabilityError(f"{model.name} reads no text; make it with assay.model.text or assay.model.transformers.")
-    return model.encode.embedding_of(token)
+    return model.encode.embed_token(token)
 
 
-def checked(tokens: Tokens, rows: int) -> Tokens:
-    """Tokens that fit together, or ``InputError``."""
+def check_tokens(tokens: Tokens, rows: int) -> Tokens:
+    """The tokens with ids and words as int64; raises ``InputError`` where shapes or types do not match."""
     ids, word = np.asarray(tokens.ids), np.asarray(tokens.word)
     if ids.ndim != 2 or len(ids) != rows or ids.dtype.kind not in "iu":
         raise InputError(
-            f"tokenize gave ids of {ids.dtype} {ids.shape} for {rows} texts; needed are whole (row, token)."
+            f"tokenize gave ids of {ids.dtype} {ids.shape} for {rows} texts; whole numbers (row, token) are needed."
         )
     if word.shape != ids.shape or word.dtype.kind not in "iu":
-        raise InputError(f"tokenize gave word of {word.dtype} {word.shape} for ids {ids.shape}; one number a token.")
+        raise InputError(
+            f"tokenize gave word of {word.dtype} {word.shape} for ids {ids.shape}; each token needs a whole number."
+        )
     odd = [name for name, value in tokens.carried.items() if len(value) != rows]
     if odd:
         raise InputError(f"tokenize carries {odd[:5]} of another length than {rows} texts.")
     return replace(tokens, ids=ids.astype(np.int64), word=word.astype(np.int64))
 
 
-def _numbered(word: Ints, parts: Parts) -> Ints:
-    """Parts 0, 1, … of each row in the order of the text, −1 for none."""
+def _number_parts(word: Ints, parts: Parts) -> Ints:
+    """Number 0, 1, … of each token's feature in the order of the text, −1 for none (row, token)."""
     index = np.full(word.shape, -1, dtype=np.int64)
     for row, own in zip(index, word):
         kept = own >= 0
@@ -224,7 +227,7 @@ def _words(tokens: Tokens, index: Ints, parts: Parts) -> tuple[tuple[str, ...], 
     )
 
 
-def _real(tokens: Tokens) -> Masks:
+def _real_tokens(tokens: Tokens) -> Masks:
     if tokens.real is not None:
         return np.asarray(tokens.real, dtype=bool)
     mask = tokens.carried.get("attention_mask")

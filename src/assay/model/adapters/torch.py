@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""torch nets as models."""
+"""Adapter for torch modules."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from assay.basics.errors import CapabilityError, InputError
 from assay.basics.fingerprint import digest
 from assay.basics.optional import need
 from assay.basics.types import Array
-from assay.model.layer_slices import OWN, ROWS, Visit, address, held, visited
-from assay.model.model import Meter, Model, Returned, Ruling, Slope
+from assay.model.layer_slices import NET_INPUT, ROWS, LayerHook, carried_name, find_layer_call, hook_layers
+from assay.model.model import BackwardResult, BackwardRules, LayerGradient, Meter, Model
 from assay.nouns.inputs.rows import Rows
 from assay.nouns.inputs.target import Gives
 from assay.nouns.results.result import Note
@@ -41,9 +41,9 @@ def torch(
 ) -> Model:
     """A torch module as a model.
 
-    A private copy in evaluation mode is used; the caller's module is never touched. ``preprocess`` is applied to
-    tensors in the units of the rows, inside the graph. ``output`` picks the tensor (row, class) out of whatever the
-    module returns. ``gives`` says what that tensor is; one column of logits means two classes. A pass takes ``batch``
+    The model is a private copy in evaluation mode; the caller's module stays unchanged. ``preprocess`` is applied to
+    tensors in the units of the rows, inside the graph. ``output`` selects the tensor (row, class) from the module's
+    return value. ``gives`` says what that tensor is; one column of logits means two classes. A pass takes ``batch``
     rows at most, and fewer where their activations would take more than ``memory`` bytes.
     """
     need("torch", extra="torch")
@@ -53,32 +53,32 @@ def torch(
     private = copy.deepcopy(net).eval().requires_grad_(False)
     if device is not None:
         private = private.to(device)
-    pictures = any(p.ndim == 4 for p in private.parameters())
-    if pictures:
-        _laid(private, need("torch", extra="torch").channels_last)
-    kept = _Net(private, preprocess, output, _Layout(pictures))
+    channels_last = any(p.ndim == 4 for p in private.parameters())
+    if channels_last:
+        _set_memory_format(private, need("torch", extra="torch").channels_last)
+    wrapped = _Net(private, preprocess, output, _Layout(channels_last))
     if memory is not None and memory <= 0:
         raise InputError(f"memory={memory}; a number of bytes above 0 is needed.")
     model = _model(
-        kept, _fingerprint(kept, gives), name or type(net).__name__, gives, tuple(classes or ()), batch, notes
+        wrapped, _fingerprint(wrapped, gives), name or type(net).__name__, gives, tuple(classes or ()), batch, notes
     )
     return replace(model, memory=memory)
 
 
 @dataclass
 class _Layout:
-    """Whether pictures lie channels last in memory, which is faster; a net that cannot read them so unsets it."""
+    """Whether images have the memory format channels last, which is faster; unset by a net that cannot read it."""
 
-    last: bool
+    channels_last: bool
 
 
 @dataclass(frozen=True, eq=False)
 class _Net:
-    """A module, what goes before it and comes after, and where it is cut.
+    """A module, the functions before and after it, and the layers at which it is cut.
 
-    ``until`` is the layer whose activations are wanted. ``since`` are layers whose activations are given instead of
-    computed: the rows are those of the last, what lies beneath is carried along. ``read`` is an ``output`` that also
-    sees the rows, and what they carry.
+    ``until`` is the layer whose activations are the outputs. ``since`` are layers whose activations are given instead
+    of computed: the rows are those of the last, the rows of the earlier ones are carried along. ``read`` is an
+    ``output`` that also gets the rows, and what they carry.
     """
 
     module: pt.nn.Module
@@ -92,55 +92,55 @@ class _Net:
     def __call__(self, rows: Rows) -> pt.Tensor:
         if self.until is None:
             return self.scores(self.run(rows), rows)
-        return self.reached(rows, self.until)[0]
+        return self.read_layer(rows, self.until)[0]
 
-    def run(self, rows: Rows, visits: Mapping[str, Visit] | None = None) -> Any:
-        """Whatever the module returns; ``visits`` see layers' outputs pass by."""
+    def run(self, rows: Rows, hooks: Mapping[str, LayerHook] | None = None) -> Any:
+        """The module's return value; the outputs of layers go through ``hooks``."""
         carried = dict(rows.carried)
-        *beneath, last = (ROWS, *self.since)
-        given = {place: carried.pop(held(place)) for place in beneath} | {last: rows.x}
+        *earlier, last = (ROWS, *self.since)
+        given = {layer: carried.pop(carried_name(layer)) for layer in earlier} | {last: rows.x}
         x = given.pop(ROWS)
-        if OWN in given:
-            x = given.pop(OWN).clone()
+        if NET_INPUT in given:
+            x = given.pop(NET_INPUT).clone()
         elif self.preprocess is not None:
             x = self.preprocess(x.clone())
         else:
-            x = x.clone()  # a net that works in place must not reach the rows
-        taken = {place: replacing(activation) for place, activation in given.items()}
-        for place, visit in (visits or {}).items():
-            taken[place] = visit if place not in taken else then(taken[place], visit)
-        with visited(self.module, taken):
-            return self.called(x, carried)
+            x = x.clone()  # a net that works in place must not change the rows
+        all_hooks = {layer: replace_output(activation) for layer, activation in given.items()}
+        for layer, hook in (hooks or {}).items():
+            all_hooks[layer] = hook if layer not in all_hooks else chain_hooks(all_hooks[layer], hook)
+        with hook_layers(self.module, all_hooks):
+            return self.call_module(x, carried)
 
-    def called(self, x: pt.Tensor, carried: Mapping[str, Any]) -> Any:
-        """The module itself, channels last as long as it can read pictures so."""
+    def call_module(self, x: pt.Tensor, carried: Mapping[str, Any]) -> Any:
+        """The module's return value; images are passed channels last, unless the module cannot read that format."""
         import torch as pt
 
-        if not self.layout.last or x.ndim != 4:
+        if not self.layout.channels_last or x.ndim != 4:
             return self.module(x, **carried)
         try:
             return self.module(x.contiguous(memory_format=pt.channels_last), **carried)
         except RuntimeError as error:
             if "view size is not compatible" not in str(error):
                 raise
-        self.layout.last = False
-        _laid(self.module, pt.contiguous_format)
-        return self.called(x, carried)
+        self.layout.channels_last = False
+        _set_memory_format(self.module, pt.contiguous_format)
+        return self.call_module(x, carried)
 
-    def derived(self, rows: Rows, *layers: str) -> _Net:
-        """The net that gradients are taken of: the same function with batch norms folded, where that is proven."""
-        from assay.model.transformations.fold_batch_norm import folded
+    def for_gradients(self, rows: Rows, *layers: str) -> _Net:
+        """The net for gradients: the same function with folded batch norms, where a check confirms the outputs."""
+        from assay.model.transformations.fold_batch_norm import fold_batch_norm
 
-        return folded(self, rows, *layers)
+        return fold_batch_norm(self, rows, *layers)
 
-    def hastened(self) -> AbstractContextManager[Any]:
-        """While entered, gradients at the input take less time."""
-        from assay.model.transformations.column_gradients import by_columns
+    def accelerate(self) -> AbstractContextManager[Any]:
+        """Context in which gradients by the input of convolutions take less time."""
+        from assay.model.transformations.column_gradients import column_gradients
 
-        return by_columns(self.module)
+        return column_gradients(self.module)
 
     def scores(self, out: Any, rows: Rows) -> pt.Tensor:
-        """What the module returned as scores (row, class)."""
+        """The scores (row, class) in the module's return value."""
         if self.read is not None:
             out = self.read(out, rows)
         elif self.output is not None:
@@ -149,50 +149,52 @@ class _Net:
         if not isinstance(out, pt.Tensor):
             raise CapabilityError(
                 f"the net returns {type(out).__name__}, not a tensor. "
-                f"Say which part to use: output=lambda out: out.logits"
+                f"Select the tensor with output=, for example output=lambda out: out.logits"
             )
         if out.ndim == 1:
             out = out[:, None]
         if out.ndim != 2 or len(out) != len(rows):
             raise CapabilityError(
                 f"the net returns shape {tuple(out.shape)} for {len(rows)} rows; one row of scores per input is "
-                f"needed. Pick it with output=…"
+                f"needed. Select it with output=…"
             )
         return out
 
-    def reached(self, rows: Rows, layer: str) -> tuple[pt.Tensor, Any]:
-        """A layer's activations, row first, and what the module returned."""
-        if layer == OWN:
+    def read_layer(self, rows: Rows, layer: str) -> tuple[pt.Tensor, Any]:
+        """A layer's activations, row first, and the module's return value."""
+        if layer == NET_INPUT:
             x = rows.x.clone()
             return (x if self.preprocess is None or self.since else self.preprocess(x)), None
-        seen: list[pt.Tensor] = []
+        recorded: list[pt.Tensor] = []
 
-        def keep(out: pt.Tensor) -> None:
+        def record(out: pt.Tensor) -> None:
             if out.ndim < 2 or len(out) != len(rows):
                 raise CapabilityError(
                     f"layer {layer!r} gives shape {tuple(out.shape)} for {len(rows)} rows; its first axis must be the "
-                    f"row. Choose a layer whose output is one line a row."
+                    f"row. Choose a layer with one output for each row."
                 )
-            seen.append(out.clone())  # the next layer may work in place
+            recorded.append(out.clone())  # the next layer may work in place
 
-        out = self.run(rows, {layer: keep})
-        return seen[-1], out
+        out = self.run(rows, {layer: record})
+        return recorded[-1], out
 
-    def slope(self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None) -> Slope:
-        """The gradient of ``read(outputs)`` at a layer, in one pass, and how the layer moves when rows move along."""
+    def layer_gradient(
+        self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None
+    ) -> LayerGradient:
+        """The gradient of ``read(outputs)`` at a layer, and the layer's derivative along ``along``, in one pass."""
         import torch as pt
         from torch.autograd import forward_ad
         from torch.nn.attention import SDPBackend, sdpa_kernel
 
-        net = self.derived(rows, layer)
+        net = self.for_gradients(rows, layer)
         leaf: list[pt.Tensor] = []
-        pushed: list[pt.Tensor] = []
+        tangents: list[pt.Tensor] = []
 
-        def open_here(out: pt.Tensor) -> pt.Tensor:
-            moved = forward_ad.unpack_dual(out) if along is not None else None  # type: ignore[no-untyped-call]  # torch gives it no types
-            if moved is not None:
-                pushed.append(pt.zeros_like(out) if moved.tangent is None else moved.tangent.detach().clone())
-            primal = out if moved is None else moved.primal
+        def start_graph(out: pt.Tensor) -> pt.Tensor:
+            dual = forward_ad.unpack_dual(out) if along is not None else None  # type: ignore[no-untyped-call]  # torch gives it no types
+            if dual is not None:
+                tangents.append(pt.zeros_like(out) if dual.tangent is None else dual.tangent.detach().clone())
+            primal = out if dual is None else dual.primal
             if len(primal) != len(rows):
                 raise CapabilityError(
                     f"layer {layer!r} gives shape {tuple(out.shape)}; its first axis must be the row."
@@ -201,72 +203,79 @@ class _Net:
             return leaf[-1].clone()  # the next layer may work in place
 
         with pt.enable_grad(), ExitStack() as stack:
-            if along is not None:  # fused attention knows no derivative along a direction
-                stack.enter_context(warnings.catch_warnings())  # torch's own forward mode scripts its decompositions
+            if along is not None:  # fused attention has no directional derivative
+                stack.enter_context(warnings.catch_warnings())  # torch's forward mode scripts its decompositions
                 warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
                 stack.enter_context(forward_ad.dual_level())
                 stack.enter_context(sdpa_kernel(SDPBackend.MATH))
                 dual = forward_ad.make_dual(rows.x.detach(), along)  # type: ignore[no-untyped-call]  # torch gives it no types
                 rows = replace(rows, x=dual)
-            total = read(net.scores(net.run(rows, {layer: open_here}), rows)).sum()
-            slope = pt.autograd.grad(total, leaf[-1], materialize_grads=True)[0]
-        return Slope(slope, leaf[-1].detach(), pushed[-1] if pushed else None)
+            total = read(net.scores(net.run(rows, {layer: start_graph}), rows)).sum()
+            gradient = pt.autograd.grad(total, leaf[-1], materialize_grads=True)[0]
+        return LayerGradient(gradient, leaf[-1].detach(), tangents[-1] if tangents else None)
 
-    def weight(self, row: Rows) -> tuple[int, int]:
-        """Bytes in passing (six of the largest activation: in, out, their gradients, work), and in the graph."""
+    def row_bytes(self, row: Rows) -> tuple[int, int]:
+        """Bytes of one row during a pass, and bytes that the autograd graph stores of it.
+
+        During a pass: six times the largest activation (input, output, their gradients, workspace).
+        """
         import torch as pt
         from torch.autograd.graph import saved_tensors_hooks
 
         own = {parameter.untyped_storage().data_ptr() for parameter in self.module.parameters()}
-        kept: dict[int, int] = {}
+        stored: dict[int, int] = {}
 
-        def keep(tensor: pt.Tensor) -> pt.Tensor:
+        def record(tensor: pt.Tensor) -> pt.Tensor:
             storage = tensor.untyped_storage()
             if storage.data_ptr() not in own:
-                kept[storage.data_ptr()] = storage.nbytes()
+                stored[storage.data_ptr()] = storage.nbytes()
             return tensor
 
-        with pt.enable_grad(), saved_tensors_hooks(keep, lambda tensor: tensor):
+        with pt.enable_grad(), saved_tensors_hooks(record, lambda tensor: tensor):
             out = self(replace(row, x=row.x.detach().clone().requires_grad_(True)))
-        largest = max([_bytes(row.x), _bytes(out), *kept.values()])
-        return 6 * largest, sum(kept.values())
+        largest = max([_bytes(row.x), _bytes(out), *stored.values()])
+        return 6 * largest, sum(stored.values())
 
     def backward(
-        self, read: Callable[[Array], Array], rows: Rows, ruling: Callable[[int], Ruling], start: Array | None
-    ) -> Returned:
-        """One pass forward while the rules listen, and one back."""
+        self,
+        read: Callable[[Array], Array],
+        rows: Rows,
+        make_rules: Callable[[int], BackwardRules],
+        start: Array | None,
+    ) -> BackwardResult:
+        """One forward pass in the rules' context, and one backward pass; repeated row by row where rules need it."""
         import torch as pt
 
-        table = ruling(len(rows))
-        net = self.derived(rows) if table.folded else self
+        rules = make_rules(len(rows))
+        net = self.for_gradients(rows) if rules.allows_folding else self
         with pt.enable_grad():
-            leaf, x = table.begin(rows.x.detach(), start)
-            with table.mode:
-                seen = replace(rows, x=x)
-                total = read(net.scores(net.run(seen), seen))
+            leaf, x = rules.begin(rows.x.detach(), start)
+            with rules.mode:
+                given = replace(rows, x=x)
+                total = read(net.scores(net.run(given), given))
             if not total.requires_grad:
-                raise CapabilityError("nothing reaches the input: every way from it to the output ends in a constant.")
+                raise CapabilityError("nothing reaches the input: every path from it ends in a constant.")
             values = pt.autograd.grad(total.sum(), leaf, materialize_grads=True)[0]
-        returned = table.end(values, total)
-        if returned is not None:
-            return returned
-        each = [self.backward(read, row, ruling, begun) for row, begun in _alone(rows, start)]
-        absorbed = pt.cat([pt.as_tensor(one.absorbed) for one in each])
-        return Returned(pt.cat([one.values for one in each]), absorbed, again=len(rows))
+        result = rules.end(values, total)
+        if result is not None:
+            return result
+        each = [self.backward(read, row, make_rules, row_start) for row, row_start in _single_rows(rows, start)]
+        absorbed = pt.cat([pt.as_tensor(one.absorbed_relevance) for one in each])
+        return BackwardResult(pt.cat([one.values for one in each]), absorbed, repeated_passes=len(rows))
 
 
-def reading(
+def with_scores(
     model: Model, read: Callable[[Any, Rows], pt.Tensor], gives: Gives = "logits", classes: tuple[str, ...] = ()
 ) -> Model:
-    """The same net, its scores read by ``read(what the net returned, rows)``."""
+    """The same net; its scores are ``read(return value of the net, rows)``."""
     net: Any = model.forward
     fingerprint = digest(model.fingerprint, read, gives)
     other = _model(replace(net, read=read), fingerprint, model.name, gives, classes, model.batch, model.notes)
     return replace(other, memory=model.memory, fast=model.fast)
 
 
-def _laid(net: pt.nn.Module, layout: Any) -> None:
-    """Lay out a private net's weights for pictures, in place; those of one channel too, which ``contiguous`` skips."""
+def _set_memory_format(net: pt.nn.Module, layout: Any) -> None:
+    """Set the memory format of 4-d weights in place, also of those with one channel, which ``contiguous`` skips."""
     for parameter in net.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.to(memory_format=layout)
@@ -276,19 +285,19 @@ def _bytes(tensor: pt.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _alone(rows: Rows, start: Array | None) -> Iterator[tuple[Rows, Array | None]]:
-    """Each row by itself."""
+def _single_rows(rows: Rows, start: Array | None) -> Iterator[tuple[Rows, Array | None]]:
+    """Each row and its start, as batches of one."""
     for place in range(len(rows)):
         yield rows.take(np.array([place])), None if start is None else start[place : place + 1]
 
 
-def replacing(activation: pt.Tensor) -> Visit:
-    """A visit that puts ``activation`` in the place of what comes by."""
+def replace_output(activation: pt.Tensor) -> LayerHook:
+    """A hook that replaces a layer's output by ``activation``."""
     return lambda out: activation.to(out.dtype).reshape(out.shape).clone()
 
 
-def then(first: Visit, second: Visit) -> Visit:
-    """Two visits at one layer."""
+def chain_hooks(first: LayerHook, second: LayerHook) -> LayerHook:
+    """Two hooks of one layer, one after the other."""
 
     def both(out: pt.Tensor) -> pt.Tensor | None:
         new = first(out)
@@ -300,13 +309,13 @@ def then(first: Visit, second: Visit) -> Visit:
 
 
 def _fingerprint(net: _Net, gives: Gives) -> str:
-    weights = fingerprint_of(net.module)
+    weights = net_fingerprint(net.module)
     plain = net.preprocess is None and net.output is None and gives == "logits"
     return weights if plain else digest(weights, net.preprocess, net.output, gives)
 
 
-def fingerprint_of(net: pt.nn.Module) -> str:
-    """Stands for the architecture's text and every parameter and buffer."""
+def net_fingerprint(net: pt.nn.Module) -> str:
+    """A digest of the architecture's text and of every parameter and buffer."""
     import torch as pt
 
     parts: list[Any] = [repr(net)]
@@ -333,7 +342,7 @@ def _model(
     dtype = pt.get_default_dtype() if first is None else first.dtype
     meter = Meter() if meter is None else meter
 
-    def recomputed(other: pt.nn.Module, other_fingerprint: str, other_name: str) -> Model:
+    def rebuild(other: pt.nn.Module, other_fingerprint: str, other_name: str) -> Model:
         return _model(
             replace(net, module=other, layout=copy.copy(net.layout)),
             other_fingerprint,
@@ -346,11 +355,11 @@ def _model(
         )
 
     def cut(layer: str) -> tuple[Model, Model]:
-        if layer != OWN:
-            address(net.module, layer)
+        if layer != NET_INPUT:
+            find_layer_call(net.module, layer)
         until = replace(net, until=layer)
-        own = layer == OWN and net.since  # the rows are activations already
-        since = net if own else replace(net, since=(*net.since, layer))
+        is_cut = layer == NET_INPUT and net.since  # the rows are activations already
+        since = net if is_cut else replace(net, since=(*net.since, layer))
         place = layer or "the net's own input"
         return (
             _model(
@@ -376,9 +385,9 @@ def _model(
         notes=notes,
         default_target={"logits": "logit", "values": "value"}.get(gives, "probability"),
         net=net.module,
-        inside=net,
-        place=net.since[-1] if net.since else ROWS,
-        recomputed=recomputed,
+        layer_access=net,
+        input_layer=net.since[-1] if net.since else ROWS,
+        rebuild=rebuild,
         cut=cut,
         about={
             "architecture": type(net.module).__name__,

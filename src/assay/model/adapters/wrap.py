@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One door for every kind of trained model."""
+"""Entry point that chooses the adapter of a trained model."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def wrap(
     """Make a ``Model`` of a torch module, a scikit-learn estimator or Pipeline, an XGBoost or LightGBM
     estimator or booster, a CatBoost estimator, or a function.
 
-    ``output`` picks the scores out of what a net returns (a function). For a plain function it must say what the
-    outputs are: ``"logits"``, ``"margin"``, ``"probabilities"`` or ``"values"``; of a scikit-learn classifier it may
-    choose ``"margin"`` or ``"probabilities"``. ``preprocess`` maps rows in the
-    caller's units to what the model expects; every explanation and every ball stays in the caller's units.
-    ``fast=False`` keeps removal methods from converting a net where many rows lie ahead (``assay.model.fast``).
+    ``output`` is a function that selects the scores in a net's return value. For a plain function it must say what the
+    outputs are: ``"logits"``, ``"margin"``, ``"probabilities"`` or ``"values"``; for a scikit-learn classifier it may
+    choose ``"margin"`` or ``"probabilities"``. ``preprocess`` maps rows in the caller's units to the model's input;
+    every explanation and every perturbation radius stays in the caller's units. ``fast=False`` stops removal methods
+    from converting a net for many evaluations (``assay.model.fast``).
     """
     if isinstance(obj, Model):
         return obj if fast else replace(obj, fast=False)
@@ -40,12 +40,12 @@ def wrap(
         model = torch(obj, classes=classes, preprocess=preprocess, output=output, device=device)
         return replace(model, fast=fast)
     if device is not None:
-        raise InputError(f"device={device!r} has a meaning for torch nets only; {type(obj).__name__} is none.")
+        raise InputError(f"device={device!r} applies to torch nets only; {type(obj).__name__} is none.")
     if callable(output):
-        raise InputError(f"output=<function> has a meaning for torch nets only; {type(obj).__name__} is none.")
+        raise InputError(f"output=<function> applies to torch nets only; {type(obj).__name__} is none.")
     if kind in ("xgboost", "lightgbm", "catboost"):
         if output not in (None, "margin", "values"):
-            raise InputError(f"output={output!r}; boosted trees are asked for raw scores ('margin') or 'values'.")
+            raise InputError(f"output={output!r}; boosted trees give raw scores ('margin') or 'values'.")
         from assay.model.adapters import boosters as trees
 
         adapter = {"xgboost": trees.xgboost, "lightgbm": trees.lightgbm, "catboost": trees.catboost}[kind]
@@ -57,18 +57,18 @@ def wrap(
     if callable(obj):
         if output not in ("logits", "margin", "probabilities", "values"):
             raise InputError(
-                f"{getattr(obj, '__name__', type(obj).__name__)} is a function: say what it returns with "
+                f"{getattr(obj, '__name__', type(obj).__name__)} is a function: state what it returns with "
                 f"output='logits', 'margin', 'probabilities' or 'values'."
             )
         return function(obj, gives=output, classes=classes, preprocess=preprocess)
     raise CapabilityError(
-        f"{type(obj).__module__}.{type(obj).__qualname__} is no model assay knows. Give a torch module, a "
+        f"{type(obj).__module__}.{type(obj).__qualname__} is not a supported model. Give a torch module, a "
         f"scikit-learn, XGBoost, LightGBM or CatBoost estimator, or a function of rows."
     )
 
 
 def _kind(obj: Any) -> str:
-    """Which library made ``obj``, read from its class's ancestors; nothing is imported for the question."""
+    """The library of ``obj``, by the modules of its base classes; nothing is imported for it."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(obj, torch.nn.Module):
         return "torch"

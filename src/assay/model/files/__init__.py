@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files."""
+"""Readers of model files: format detection, safe loading, inspection without loading, and user code."""

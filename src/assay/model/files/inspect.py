@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a model file says about itself; nothing is loaded, nothing is run."""
+"""Metadata of a model file, read from its header; the model is not loaded and no code runs."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from typing import Any
 
 from assay.basics.errors import InputError, MissingExtra
 from assay.basics.optional import need
-from assay.model.files.formats import LOADED_AS, opened, tensors
+from assay.model.files.formats import UNSAFE_FORMATS, read_model_file, safetensors_header
 from assay.model.files.load import TRUSTED, TRUSTED_VERSION
-from assay.model.files.pickles import imports, ordinary, printable
-from assay.model.files.ubj import parsed
+from assay.model.files.pickles import imports, is_allowed_import, printable
+from assay.model.files.ubj import parse_ubjson
 from assay.model.files.user_code import is_code
 
 
-def inspected(place: str | Path) -> dict[str, Any]:
-    """Format, size, sha256 and what the header of a model file tells, as plain data.
+def inspect_model(place: str | Path) -> dict[str, Any]:
+    """Format, size, sha256 and header fields of a model file, as plain data.
 
-    ``can_run_code`` says whether ``load_model`` would refuse the file without ``unsafe_pickle``. A torch file counts
-    as weights when all it would import is torch's own.
+    ``can_run_code`` is true if ``load_model`` refuses the file without ``unsafe_pickle``. A torch file counts as
+    weights if it imports nothing but torch's own names.
     """
     if is_code(str(place)) and not (":" in str(place) and Path(place).is_file()):
         return _code(str(place))
-    file = opened(Path(place))
+    file = read_model_file(Path(place))
     head: dict[str, Any] = {
         "file": printable(file.path.name),
         "format": file.format,
         "size": len(file.data),
         "sha256": hashlib.sha256(file.data).hexdigest(),
-        "can_run_code": file.format in LOADED_AS,
+        "can_run_code": file.format in UNSAFE_FORMATS,
     }
     read = _HEADERS.get(file.format)
     if read is None:
@@ -49,7 +49,7 @@ def inspected(place: str | Path) -> dict[str, Any]:
 
 def _code(place: str) -> dict[str, Any]:
     path = Path(place if place.endswith(".py") else place.rpartition(":")[0])
-    found: dict[str, Any] = {"file": printable(place), "format": "code", "told": "code you own, not run"}
+    found: dict[str, Any] = {"file": printable(place), "format": "code", "note": "your own code, not run"}
     if path.suffix != ".py":
         return found
     if not path.is_file():
@@ -60,7 +60,11 @@ def _code(place: str) -> dict[str, Any]:
 
 def _pickle(data: bytes) -> dict[str, Any]:
     names, whole = imports(data)
-    return {"imports": names, "not_allowed": [name for name in names if not ordinary(name)], "followed_to_end": whole}
+    return {
+        "imports": names,
+        "not_allowed": [name for name in names if not is_allowed_import(name)],
+        "followed_to_end": whole,
+    }
 
 
 def _torch(data: bytes) -> dict[str, Any]:
@@ -72,12 +76,12 @@ def _torch(data: bytes) -> dict[str, Any]:
 
 
 def _safetensors(data: bytes) -> dict[str, Any]:
-    held = tensors(data) or {}
-    shapes = {name: [int(n) for n in _list(item["shape"])] for name, item in held.items()}
+    header = safetensors_header(data) or {}
+    shapes = {name: [int(n) for n in _list(item["shape"])] for name, item in header.items()}
     return {
         "tensors": {
             printable(name): {"dtype": printable(str(item["dtype"])), "shape": shapes[name]}
-            for name, item in held.items()
+            for name, item in header.items()
         },
         "parameters": sum(map(math.prod, shapes.values())),
     }
@@ -93,7 +97,7 @@ def _onnx(data: bytes) -> dict[str, Any]:
     try:
         onnx = need("onnx", extra="files")
     except MissingExtra as error:
-        return {"told": str(error)}
+        return {"note": str(error)}
     try:
         model = onnx.load_model_from_string(data)
     except need("google.protobuf.message", extra="files").DecodeError as error:
@@ -110,15 +114,15 @@ def _onnx(data: bytes) -> dict[str, Any]:
 
 def _onnx_value(onnx: Any, item: Any) -> dict[str, Any]:
     kind = item.type.WhichOneof("value") or "unknown"
-    told: dict[str, Any] = {"name": printable(item.name), "type": kind.removesuffix("_type")}
+    entry: dict[str, Any] = {"name": printable(item.name), "type": kind.removesuffix("_type")}
     if kind == "tensor_type":
         tensor = item.type.tensor_type
-        told["type"] = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
-        told["shape"] = [
+        entry["type"] = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+        entry["shape"] = [
             int(dim.dim_value) if dim.HasField("dim_value") else printable(dim.dim_param or "?")
             for dim in tensor.shape.dim
         ]
-    return told
+    return entry
 
 
 def _skops(data: bytes) -> dict[str, Any]:
@@ -132,13 +136,13 @@ def _skops(data: bytes) -> dict[str, Any]:
     try:
         reader = need("skops.io", extra="files")
     except MissingExtra as error:
-        return found | {"told": str(error)}
-    strange = sorted(set(reader.get_untrusted_types(data=data)) - set(TRUSTED))
-    return found | {"not_allowed": [printable(kind) for kind in strange], "can_run_code": bool(strange)}
+        return found | {"note": str(error)}
+    untrusted = sorted(set(reader.get_untrusted_types(data=data)) - set(TRUSTED))
+    return found | {"not_allowed": [printable(kind) for kind in untrusted], "can_run_code": bool(untrusted)}
 
 
 def _types(node: Any) -> set[str]:
-    """Every type a skops schema names, at any depth."""
+    """Every type that a skops schema names, at any depth."""
     found: set[str] = set()
     waiting = [node]
     while waiting:
@@ -156,7 +160,7 @@ def _xgboost(data: bytes) -> dict[str, Any]:
     try:
         learner = json.loads(data)["learner"]
     except ValueError:
-        learner = parsed(data)["learner"]
+        learner = parse_ubjson(data)["learner"]
     booster = learner["gradient_booster"]
     trees = booster.get("gbtree", booster).get("model", {}).get("gbtree_model_param", {}).get("num_trees", "0")
     return {

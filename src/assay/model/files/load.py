@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One door for trained models kept in files; what could run code on the way in is refused."""
+"""Loading of trained models from files; files that could run code are refused."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any, get_args
 from assay.basics.errors import InputError, Refused, Unreadable
 from assay.basics.optional import need
 from assay.model.adapters.wrap import wrap
-from assay.model.files.formats import LOADED_AS, File, opened
-from assay.model.files.pickles import imports, ordinary, printable
-from assay.model.files.user_code import called, is_code
+from assay.model.files.formats import UNSAFE_FORMATS, File, read_model_file
+from assay.model.files.pickles import imports, is_allowed_import, printable
+from assay.model.files.user_code import call_user_function, is_code
 from assay.model.model import Model
 from assay.nouns.inputs.target import Gives
 
@@ -45,15 +45,16 @@ TRUSTED = (
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
 )
-"""Types beyond skops's own that a skops file may name: the insides of scikit-learn's trees, histogram boosting,
-neighbours, nets, ensembles, selection, calibration and Gaussian processes. None calls what the file names."""
+"""Types beyond skops's own list that a skops file may name: internal types of scikit-learn's trees, histogram
+boosting, neighbours, nets, ensembles, selection, calibration and Gaussian processes. None of them calls a function that
+the file names."""
 
 KINDS = tuple(kind for kind in get_args(Gives) if kind != "units")
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """What the caller said about the model."""
+class _LoadOptions:
+    """The options of ``load_model`` that describe the model."""
 
     architecture: str
     classes: Sequence[str] | None
@@ -70,146 +71,150 @@ def load_model(
     trust: Sequence[str] = (),
     unsafe_pickle: bool = False,
 ) -> Model:
-    """The model at ``place``: a file, or code of your own that returns it.
+    """Load a model from ``place``: a file, or your own code that returns the model.
 
-    Code is ``FILE.py:FUNCTION`` or ``package.module:function``; it is run. Files are read by their content, whatever
-    their name: skops, native XGBoost and LightGBM, ONNX, and weights of a torch net (a state dict or safetensors),
-    which need ``architecture``, code that returns the untrained net. ``trust`` adds types to those a skops file may
-    name. ``output`` says what the scores are, as in ``wrap``; of an ONNX file also ``"NAME=KIND"``. Pickles and all
-    that contain them raise ``Refused``, unless ``unsafe_pickle`` says that their code may run.
+    Code is ``FILE.py:FUNCTION`` or ``package.module:function``; it is run. The format of a file is detected from its
+    content: skops, native XGBoost and LightGBM, ONNX, and weights of a torch net (a state dict or safetensors),
+    which need ``architecture``, code that returns the untrained net. ``trust`` adds types that a skops file may
+    name. ``output`` is the kind of output, as in ``wrap``; for an ONNX file also ``"NAME=KIND"``. Pickles and files
+    that contain them raise ``Refused``, unless ``unsafe_pickle`` allows their code to run.
     """
-    wanted = _Wanted(architecture, classes, output, trust)
+    options = _LoadOptions(architecture, classes, output, trust)
     if is_code(str(place)) and not (":" in str(place) and Path(place).is_file()):
-        return _wrapped(called(str(place)), wanted)
-    file = opened(Path(place))
+        return _wrap(call_user_function(str(place)), options)
+    file = read_model_file(Path(place))
     reader = _READERS.get(file.format)
-    model = reader(file, wanted) if reader is not None else None
-    if model is None:  # the file, or what a torch file holds beside weights, could run code
-        model = (_unsafe if unsafe_pickle else _refused)(file, wanted)
+    model = reader(file, options) if reader is not None else None
+    if model is None:  # the file, or the part of a torch file that is not weights, could run code
+        model = (_load_unsafe if unsafe_pickle else _refuse)(file, options)
     return replace(model, about={**model.about, "file": f"{file.path.name} ({file.format})"})
 
 
-def _wrapped(obj: Any, wanted: _Wanted) -> Model:
-    """A loaded object as a model; of a net, ``output`` says what its tensor is."""
+def _wrap(obj: Any, options: _LoadOptions) -> Model:
+    """A loaded object as a model; for a net, ``output`` is the kind of its output."""
     from sys import modules
 
-    if isinstance(obj, Model) and (wanted.classes is not None or wanted.output is not None):
-        raise InputError("the function returns a Model; give its classes and output there, in the call of wrap.")
+    if isinstance(obj, Model) and (options.classes is not None or options.output is not None):
+        raise InputError("the function returns a Model; pass classes and output to wrap inside that function.")
     torch = modules.get("torch")
     if torch is None or not isinstance(obj, torch.nn.Module):
-        return wrap(obj, classes=wanted.classes, output=wanted.output)
+        return wrap(obj, classes=options.classes, output=options.output)
     from assay.model.adapters.torch import torch as net
 
-    gives = next((kind for kind in KINDS if kind == (wanted.output or "logits")), None)
+    gives = next((kind for kind in KINDS if kind == (options.output or "logits")), None)
     if gives is None:
-        raise InputError(f"output={wanted.output!r}; a net gives {', '.join(KINDS)}.")
-    return net(obj, classes=wanted.classes, gives=gives)
+        raise InputError(f"output={options.output!r}; a net gives {', '.join(KINDS)}.")
+    return net(obj, classes=options.classes, gives=gives)
 
 
-def _skops(file: File, wanted: _Wanted) -> Model:
+def _skops(file: File, options: _LoadOptions) -> Model:
     reader = need("skops.io", extra="files")
     try:
         named = reader.get_untrusted_types(data=file.data)
-        strange = sorted(set(named) - set(TRUSTED) - set(wanted.trust))
-        if strange:
-            flags = " ".join(f"--trust {shlex.quote(printable(kind))}" for kind in strange)
+        untrusted = sorted(set(named) - set(TRUSTED) - set(options.trust))
+        if untrusted:
+            flags = " ".join(f"--trust {shlex.quote(printable(kind))}" for kind in untrusted)
             raise Refused(
-                f"{file.path.name} names types that are not on the allow-list: {', '.join(map(printable, strange))}\n"
+                f"{file.path.name} names types that are not on the allow-list: {', '.join(map(printable, untrusted))}\n"
                 f"  allowed beyond skops's own ({TRUSTED_VERSION}): {', '.join(TRUSTED)}\n"
-                f"  if you trust these types:  {flags}   (in Python: trust={strange!r})"
+                f"  if you trust these types:  {flags}   (in Python: trust={untrusted!r})"
             )
         loaded = reader.loads(file.data, trusted=list(named))
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError, ImportError, EOFError) as error:
         raise Unreadable(
-            f"skops could not read {file.path.name}: {_short(error)}. "
+            f"skops could not read {file.path.name}: {_one_line(error)}. "
             f"Save it again with skops.io.dump in an environment with the same scikit-learn."
         ) from error
-    return _wrapped(loaded, wanted)
+    return _wrap(loaded, options)
 
 
-def _xgboost(file: File, wanted: _Wanted) -> Model:
+def _xgboost(file: File, options: _LoadOptions) -> Model:
     library = need("xgboost", extra="trees")
     try:
         booster = library.Booster(model_file=bytearray(file.data))
     except (library.core.XGBoostError, ValueError) as error:
         raise Unreadable(
-            f"xgboost could not read {file.path.name}: {_short(error)}. Save it again with save_model('model.ubj')."
+            f"xgboost could not read {file.path.name}: {_one_line(error)}. Save it again with save_model('model.ubj')."
         ) from error
-    return replace(_wrapped(booster, wanted), name=file.path.name)
+    return replace(_wrap(booster, options), name=file.path.name)
 
 
-def _lightgbm(file: File, wanted: _Wanted) -> Model:
+def _lightgbm(file: File, options: _LoadOptions) -> Model:
     library = need("lightgbm", extra="trees")
     try:
         booster = library.Booster(model_str=file.data.decode("utf-8"))
     except (library.basic.LightGBMError, ValueError) as error:
         raise Unreadable(
-            f"lightgbm could not read {file.path.name}: {_short(error)}. "
+            f"lightgbm could not read {file.path.name}: {_one_line(error)}. "
             f"Save it again with booster.save_model('model.txt')."
         ) from error
-    return replace(_wrapped(booster, wanted), name=file.path.name)
+    return replace(_wrap(booster, options), name=file.path.name)
 
 
-def _onnx(file: File, wanted: _Wanted) -> Model:
+def _onnx(file: File, options: _LoadOptions) -> Model:
     from assay.model.adapters.onnx import onnx
 
-    return onnx(file.data, output=wanted.output, classes=wanted.classes, name=file.path.name)
+    return onnx(file.data, output=options.output, classes=options.classes, name=file.path.name)
 
 
-def _safetensors(file: File, wanted: _Wanted) -> Model:
+def _safetensors(file: File, options: _LoadOptions) -> Model:
     need("torch", extra="torch")
     reader = need("safetensors.torch", extra="torch")
     try:
         weights = reader.load(file.data)
     except (need("safetensors", extra="torch").SafetensorError, ValueError, KeyError) as error:
-        raise Unreadable(f"{file.path.name} is a damaged safetensors file: {_short(error)}. Save it again.") from error
-    return _filled(weights, file, wanted)
+        raise Unreadable(
+            f"{file.path.name} is a damaged safetensors file: {_one_line(error)}. Save it again."
+        ) from error
+    return _load_weights(weights, file, options)
 
 
-def _torch(file: File, wanted: _Wanted) -> Model | None:
-    """The weights of a torch file in the named net; ``None`` where the file wants more than weights."""
+def _torch(file: File, options: _LoadOptions) -> Model | None:
+    """The net with the weights of a torch file; ``None`` if the file holds more than weights."""
     torch = need("torch", extra="torch")
-    trouble = need("torch._weights_only_unpickler", extra="torch").UnpicklingError
+    unpickling_error = need("torch._weights_only_unpickler", extra="torch").UnpicklingError
     try:
         weights = torch.load(io.BytesIO(file.data), map_location="cpu", weights_only=True)
-    except trouble:
+    except unpickling_error:
         return None
     except (RuntimeError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise Unreadable(f"{file.path.name} is a damaged torch file: {_short(error)}. Save it again.") from error
-    return _filled(weights, file, wanted)
+        raise Unreadable(f"{file.path.name} is a damaged torch file: {_one_line(error)}. Save it again.") from error
+    return _load_weights(weights, file, options)
 
 
-def _filled(weights: Any, file: File, wanted: _Wanted) -> Model:
-    """The named net with these weights, every one of them in its place."""
+def _load_weights(weights: Any, file: File, options: _LoadOptions) -> Model:
+    """The net of ``architecture`` with these weights; all keys and shapes must match."""
     torch = need("torch", extra="torch")
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
-        held = ", ".join(map(str, list(weights)[:8])) if isinstance(weights, dict) else type(weights).__name__
+        content = ", ".join(map(str, list(weights)[:8])) if isinstance(weights, dict) else type(weights).__name__
         raise InputError(
-            f"{file.path.name} is no plain state dict; it holds {printable(held)}. "
+            f"{file.path.name} is not a plain state dict; it holds {printable(content)}. "
             f"Save net.state_dict() alone: torch.save(net.state_dict(), 'weights.pt')."
         )
-    if not wanted.architecture:
+    if not options.architecture:
         raise InputError(
-            f"{file.path.name} holds the weights of a net ({len(weights)} tensors), not the net. Say which code gives "
-            f"the untrained net: --architecture FILE.py:FUNCTION (or package.module:function)."
+            f"{file.path.name} holds the weights of a net ({len(weights)} tensors), not the net. Name the code that "
+            f"returns the untrained net: --architecture FILE.py:FUNCTION (or package.module:function)."
         )
-    net = called(wanted.architecture)
+    net = call_user_function(options.architecture)
     if not isinstance(net, torch.nn.Module):
-        raise InputError(f"{wanted.architecture} returns {type(net).__name__}; needed is the untrained torch module.")
-    _fits(net.state_dict(), weights, file, wanted.architecture)
+        raise InputError(
+            f"{options.architecture} returns {type(net).__name__}; it must return the untrained torch module."
+        )
+    _check_state_dict(net.state_dict(), weights, file, options.architecture)
     net.load_state_dict(weights, strict=True)
-    return _wrapped(net.eval(), wanted)
+    return _wrap(net.eval(), options)
 
 
-def _fits(own: Any, weights: Any, file: File, architecture: str) -> None:
-    """Raise ``InputError`` naming keys or shapes that differ."""
-    told = [
+def _check_state_dict(own: Any, weights: Any, file: File, architecture: str) -> None:
+    """Raise ``InputError`` that names the keys or shapes that differ."""
+    differences = [
         f"{what}: {', '.join(map(printable, keys[:6]))}{' …' if len(keys) > 6 else ''}"
         for what, keys in (
-            ("the file lacks", [key for key in own if key not in weights]),
-            ("the net lacks", [key for key in weights if key not in own]),
+            ("missing in the file", [key for key in own if key not in weights]),
+            ("missing in the net", [key for key in weights if key not in own]),
             (
-                "of another shape",
+                "different shape",
                 [
                     f"{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}"
                     for key in own
@@ -219,50 +224,52 @@ def _fits(own: Any, weights: Any, file: File, architecture: str) -> None:
         )
         if keys
     ]
-    if told:
+    if differences:
         raise InputError(
-            f"the weights in {file.path.name} do not fit {architecture}: {'; '.join(told)}. "
-            f"Give the architecture that the weights were trained in."
+            f"the weights in {file.path.name} do not fit {architecture}: {'; '.join(differences)}. "
+            f"Pass the architecture that the weights were trained with."
         )
 
 
-def _refused(file: File, wanted: _Wanted) -> Model:
-    """Raise: ``Refused`` for what could run code, ``Unreadable`` for what is not known."""
-    shown = printable(file.path.name)
-    if file.format not in LOADED_AS:
+def _refuse(file: File, options: _LoadOptions) -> Model:
+    """Raise ``Refused`` for a file that could run code, ``Unreadable`` for an unknown format."""
+    name = printable(file.path.name)
+    if file.format not in UNSAFE_FORMATS:
         raise Unreadable(
-            f"{shown} is no model file assay knows. Give skops, ONNX, safetensors, a torch state dict, native XGBoost "
-            f"(.json, .ubj) or LightGBM (.txt), or FILE.py:FUNCTION that returns the model."
+            f"{name} is not a model file that assay can read. Give skops, ONNX, safetensors, a torch state dict, "
+            f"native XGBoost (.json, .ubj) or LightGBM (.txt), or FILE.py:FUNCTION that returns the model."
         )
     raise Refused(
         "\n".join(
             [
-                f"{shown} {LOADED_AS[file.format]}; loading it can run code",
-                *_named(file),
-                f"  safer:  {_safer(file)}   (where you trust it)",
+                f"{name} {UNSAFE_FORMATS[file.format]}; loading it can run code",
+                *_import_lines(file),
+                f"  safer:  {_conversion_command(file)}   (on a machine where you trust it)",
                 f"  or, if you trust this file:  assay audit {shlex.quote(str(file.path))} --unsafe-pickle",
             ]
         )
     )
 
 
-def _named(file: File, most: int = 12) -> list[str]:
-    """The lines of a refusal that list what the file would import, what is not allowed first."""
+def _import_lines(file: File, max_names: int = 12) -> list[str]:
+    """Lines of an error message that list the imports of the file, the ones not allowed first."""
     if file.format in ("hdf5", "keras", "numpy"):
         return []
     names, whole = imports(file.data)
-    strange = [name for name in names if not ordinary(name)]
-    usual = [name for name in names if ordinary(name)]
+    not_allowed = [name for name in names if not is_allowed_import(name)]
+    allowed = [name for name in names if is_allowed_import(name)]
     lines: list[str] = []
-    for listed, remark in ((strange, "   ← not on the allow-list"), (usual, "")):
-        more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    for listed, remark in ((not_allowed, "   ← not on the allow-list"), (allowed, "")):
+        more = f" and {len(listed) - max_names} more" if len(listed) > max_names else ""
         if listed:
-            lines.append(f"  {'it imports:' if not lines else '      and:'} {', '.join(listed[:most])}{more}{remark}")
-    return lines if whole else [*lines, "  it could not be followed to its end: it may import more"]
+            lines.append(
+                f"  {'it imports:' if not lines else '      and:'} {', '.join(listed[:max_names])}{more}{remark}"
+            )
+    return lines if whole else [*lines, "  the pickle could not be read to its end: it may import more"]
 
 
-def _safer(file: File) -> str:
-    """A line for the shell that turns the file into one that cannot run code."""
+def _conversion_command(file: File) -> str:
+    """A shell command that converts the file to a format that cannot run code."""
     path, stem = str(file.path), str(file.path.with_suffix(""))
     stem += "-safe" if file.path.suffix in (".skops", ".safetensors") else ""
     if file.format == "torch":
@@ -278,21 +285,21 @@ def _safer(file: File) -> str:
     return f'python -c "{code}"' if plain else f"python -c {shlex.quote(code)}"
 
 
-def _unsafe(file: File, wanted: _Wanted) -> Model:
-    """The model of a file whose code may run, since the user said so."""
-    if file.format not in LOADED_AS:
-        return _refused(file, wanted)
-    from assay.model.files.unsafe import unpickled
+def _load_unsafe(file: File, options: _LoadOptions) -> Model:
+    """Load a file that can run code, which the user has allowed."""
+    if file.format not in UNSAFE_FORMATS:
+        return _refuse(file, options)
+    from assay.model.files.unsafe import unpickle
 
-    loaded = unpickled(file)
-    return _filled(loaded, file, wanted) if isinstance(loaded, dict) else _wrapped(loaded, wanted)
+    loaded = unpickle(file)
+    return _load_weights(loaded, file, options) if isinstance(loaded, dict) else _wrap(loaded, options)
 
 
-def _short(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return printable(" ".join(str(error).split()), 300).rstrip(".")
 
 
-_READERS: dict[str, Callable[[File, _Wanted], Model | None]] = {
+_READERS: dict[str, Callable[[File, _LoadOptions], Model | None]] = {
     "skops": _skops,
     "xgboost": _xgboost,
     "lightgbm": _lightgbm,

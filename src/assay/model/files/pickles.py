@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pickle would import, read from its opcodes; nothing is ever executed."""
+"""The imports of a pickle, read from its opcodes without executing it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-CAP = 1 << 28
-"""How many bytes of a compressed file are unpacked for reading: a bomb must not fill the memory."""
+MAX_UNPACKED_BYTES = 1 << 28
+"""Maximum number of bytes decompressed from a file, against decompression bombs."""
 
-ORDINARY = re.compile(
+ALLOWED_IMPORTS = re.compile(
     r"builtins\.(set|frozenset|list|dict|tuple|object|bytearray|complex|slice|range|bool|int|float|str|bytes)"
     r"|__builtin__\.(set|frozenset|list|dict|tuple|object|bytearray|complex|slice)"
     r"|collections\.(OrderedDict|defaultdict|deque|Counter)"
@@ -32,22 +32,22 @@ ORDINARY = re.compile(
     r"|xgboost\.(sklearn|core)\.[A-Z]\w*|lightgbm\.(sklearn|basic)\.[A-Z]\w*"
     r"|torch\._utils\._rebuild_\w+|torch\.\w+Storage|torch\.(float|int|uint|bfloat|bool|complex)\w*|torch\.Size"
 )
-"""The allow-list of imports: what honest pickles of numbers and estimators name. It marks; it never admits a file."""
+"""The allow-list of imports: names in usual pickles of arrays and estimators. It annotates; it never admits a file."""
 
 BROKEN_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError)
-"""What reading a zip's members can raise: damage, a packing nobody here knows, a password, a cut end."""
+"""Errors of reading the members of a zip: damage, unknown compression, a password, truncation."""
 
 TEXT = {"STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
 PUT = {"PUT", "BINPUT", "LONG_BINPUT"}
 GET = {"GET", "BINGET", "LONG_BINGET"}
 TUPLES = {"TUPLE": None, "EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-MARK = object()
+STACK_MARKER = object()
 PACKED = (b"\x1f\x8b", b"BZh", b"\x5d\x00\x00", b"\xfd7zXZ\x00", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
 @dataclass(frozen=True)
-class Named:
-    """A thing the pickle would import, or call with ``given``."""
+class ImportedName:
+    """A name that the pickle would import, or call with the arguments ``given``."""
 
     name: str
     given: Any = ()
@@ -55,7 +55,7 @@ class Named:
 
 @dataclass
 class _Scan:
-    """A machine for pickles that follows names only: calls are noted, never made."""
+    """A pickle interpreter that tracks imported names only; it records calls and never makes them."""
 
     stream: io.BytesIO
     stack: list[Any] = field(default_factory=list)
@@ -64,7 +64,7 @@ class _Scan:
     whole: bool = True
 
     def run(self) -> None:
-        """Read one pickle, to its end or to where it breaks."""
+        """Read one pickle, to its end or to the first error."""
         try:
             for op, arg, _ in pickletools.genops(self.stream):
                 self._step(op, arg)
@@ -82,7 +82,7 @@ class _Scan:
         elif name == "STACK_GLOBAL":
             last, module = self.stack.pop(), self.stack.pop()
             known = isinstance(last, str) and isinstance(module, str)
-            self._found(f"{module}.{last}" if known else "a name made up while loading")
+            self._found(f"{module}.{last}" if known else "a name computed at load time")
         elif name in ("EXT1", "EXT2", "EXT4"):
             self._found(f"copyreg extension {arg}")
         elif name in PUT:
@@ -92,7 +92,7 @@ class _Scan:
         elif name in GET:
             self.stack.append(self.memo.get(int(arg)))
         elif name == "MARK":
-            self.stack.append(MARK)
+            self.stack.append(STACK_MARKER)
         else:
             self._build(op, name)
 
@@ -109,7 +109,7 @@ class _Scan:
                 self.stack[-1].update({k: v for k, v in zip(pairs[::2], pairs[1::2]) if isinstance(k, str)})
         elif name in ("REDUCE", "NEWOBJ"):
             given, called = self.stack.pop(), self.stack.pop()
-            self.stack.append(Named(getattr(called, "name", ""), given))
+            self.stack.append(ImportedName(getattr(called, "name", ""), given))
         elif name == "BUILD":
             self._array(self.stack.pop())
         elif name == "DUP":
@@ -127,28 +127,28 @@ class _Scan:
         self.stack.extend([None] * len(op.stack_after))
 
     def _slice(self) -> list[Any]:
-        at = next((place for place in range(len(self.stack) - 1, -1, -1) if self.stack[place] is MARK), None)
+        at = next((place for place in range(len(self.stack) - 1, -1, -1) if self.stack[place] is STACK_MARKER), None)
         if at is None:
-            raise LookupError("no mark")
+            raise LookupError("no stack marker")
         above = self.stack[at + 1 :]
         del self.stack[at:]
         return above
 
     def _found(self, name: str) -> None:
         self.names.append(name)
-        self.stack.append(Named(name))
+        self.stack.append(ImportedName(name))
 
     def _array(self, state: Any) -> None:
-        """Step over the numbers that joblib writes into the stream behind an array's description."""
-        made = self.stack[-1]
-        if not (isinstance(made, Named) and made.name.endswith("numpy_pickle.NumpyArrayWrapper")):
+        """Skip the array data that joblib writes into the stream after the array's description."""
+        wrapper = self.stack[-1]
+        if not (isinstance(wrapper, ImportedName) and wrapper.name.endswith("numpy_pickle.NumpyArrayWrapper")):
             return
         if not isinstance(state, dict):
-            raise ValueError("no state")
+            raise ValueError("the array has no state")
         code = getattr(state.get("dtype"), "given", ("",))[0]
         kind = re.fullmatch(r"([a-zA-Z])(\d*)", code) if isinstance(code, str) else None
         if kind is None:
-            raise ValueError("a type of numbers that is not known")
+            raise ValueError("unknown number type")
         if kind[1] == "O":
             inner = _Scan(self.stream)
             inner.run()
@@ -159,12 +159,12 @@ class _Scan:
         width = int(kind[2] or 1) * (4 if kind[1] == "U" else 1)
         length = math.prod(int(n) for n in state["shape"]) * width
         if length < 0:
-            raise ValueError("an array of negative length")  # it would be read in a circle
+            raise ValueError("negative array length")  # would loop forever
         self.stream.seek(length, io.SEEK_CUR)
 
 
 def imports(data: bytes) -> tuple[list[str], bool]:
-    """What a file's pickles would import, each once, in order; and whether all of it could be followed."""
+    """Imports of the pickles in a file, each once, in order; and whether every pickle was read to its end."""
     names: list[str] = []
     whole = True
     try:
@@ -179,32 +179,32 @@ def imports(data: bytes) -> tuple[list[str], bool]:
             scan.run()
             names += scan.names
             if not scan.whole:
-                whole = whole and start > 0 and not scan.names  # numbers may follow the last pickle
+                whole = whole and start > 0 and not scan.names  # array data may follow the last pickle
                 break
     return [printable(name) for name in dict.fromkeys(names)], whole
 
 
 def _pickles(data: bytes) -> list[bytes]:
-    """The pickles in a file: itself, unpacked, or a zip's members."""
+    """The pickles in a file: the decompressed file itself, or the members of a zip."""
     if not data.startswith(b"PK\x03\x04"):
-        return [unpacked(data)]
+        return [decompress(data)]
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         found = []
         for item in archive.infolist():
             with archive.open(item) as stream:
-                part = unpacked(stream.read(CAP))
+                part = decompress(stream.read(MAX_UNPACKED_BYTES))
             if item.filename.endswith(".pkl") or is_pickle(part):
                 found.append(part)
     return found
 
 
-def ordinary(name: str) -> bool:
+def is_allowed_import(name: str) -> bool:
     """Whether an import is on the allow-list."""
-    return ORDINARY.fullmatch(name) is not None
+    return ALLOWED_IMPORTS.fullmatch(name) is not None
 
 
 def is_pickle(data: bytes) -> bool:
-    """Whether ``data`` begins like a pickle: by its protocol's mark, or because its opcodes reach an end."""
+    """Whether ``data`` is a pickle: it starts with a protocol opcode, or its opcodes reach STOP."""
     if re.match(rb"\x80[\x02-\x05]", data):
         return True
     scan = _Scan(io.BytesIO(data[: 1 << 20]))
@@ -213,22 +213,22 @@ def is_pickle(data: bytes) -> bool:
     return scan.stream.tell() > 1 and (scan.whole or dotted)
 
 
-def unpacked(data: bytes) -> bytes:
-    """The bytes behind zlib, gzip, bz2, lzma or xz, up to a size; other bytes as they are."""
+def decompress(data: bytes) -> bytes:
+    """Decompress zlib, gzip, bz2, lzma or xz data up to a maximum size; other bytes are returned unchanged."""
     if not data.startswith(PACKED):
         return data
     stream: Any = io.BytesIO(data)
     try:
         if data[:1] == b"\x78":
-            return zlib.decompressobj().decompress(data, CAP)
+            return zlib.decompressobj().decompress(data, MAX_UNPACKED_BYTES)
         if data[:2] == b"\x1f\x8b":
-            return gzip.GzipFile(fileobj=stream).read(CAP)
-        return (bz2.BZ2File(stream) if data[:3] == b"BZh" else lzma.LZMAFile(stream)).read(CAP)
+            return gzip.GzipFile(fileobj=stream).read(MAX_UNPACKED_BYTES)
+        return (bz2.BZ2File(stream) if data[:3] == b"BZh" else lzma.LZMAFile(stream)).read(MAX_UNPACKED_BYTES)
     except (OSError, EOFError, zlib.error, lzma.LZMAError):
         return data
 
 
-def printable(text: str, most: int = 100) -> str:
-    """Text of a stranger's file that may stand on a terminal: one line, no control characters, not long."""
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
+def printable(text: str, max_length: int = 100) -> str:
+    """Untrusted text made safe for a terminal: one line, no control characters, at most ``max_length`` characters."""
+    escaped = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return escaped if len(escaped) <= max_length else escaped[: max_length - 1] + "…"

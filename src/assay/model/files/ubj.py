@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Universal Binary JSON, the binary form of XGBoost's files, as far as that library writes it."""
+"""Parser of Universal Binary JSON, the binary format of XGBoost models; only the types that XGBoost writes."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 WHOLE = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q"}
 NUMBERS = {**WHOLE, b"d": ">f", b"D": ">d"}
 FIXED = {b"T": True, b"F": False, b"Z": None}
-DEEPEST = 64
+MAX_DEPTH = 64
 
 
-def parsed(data: bytes) -> Any:
-    """The value in ``data``; of arrays of numbers only their length. Raises ``ValueError`` on other bytes."""
+def parse_ubjson(data: bytes) -> Any:
+    """Parse the value in ``data``; a typed number array gives its length only. ``ValueError`` on other bytes."""
     try:
         return _Reader(data).value(0)
     except (struct.error, KeyError, IndexError) as error:
-        raise ValueError(f"no Universal Binary JSON: {error}") from error
+        raise ValueError(f"not Universal Binary JSON: {error}") from error
 
 
 @dataclass
 class _Reader:
-    """A place in the bytes, moving on."""
+    """The bytes and the position of the next one to read."""
 
     data: bytes
     at: int = 0
 
     def take(self, count: int) -> bytes:
         if count < 0 or self.at + count > len(self.data):
-            raise ValueError("no Universal Binary JSON: it breaks off")
+            raise ValueError("not Universal Binary JSON: unexpected end")
         self.at += count
         return self.data[self.at - count : self.at]
 
@@ -45,9 +45,9 @@ class _Reader:
         form = WHOLE[self.take(1)]
         return int(struct.unpack(form, self.take(struct.calcsize(form)))[0])
 
-    def value(self, deep: int) -> Any:
-        if deep > DEEPEST:
-            raise ValueError("no file of XGBoost's: too deep")
+    def value(self, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise ValueError(f"not an XGBoost file: nested deeper than {MAX_DEPTH} levels")
         kind = self.take(1)
         if kind in NUMBERS:
             return self.number(kind)
@@ -58,20 +58,20 @@ class _Reader:
         if kind == b"C":
             return self.take(1).decode("latin-1")
         if kind == b"{":
-            return self.object(deep)
+            return self.object(depth)
         if kind == b"[":
-            return self.array(deep)
-        raise ValueError(f"no Universal Binary JSON: the mark {kind!r}")
+            return self.array(depth)
+        raise ValueError(f"not Universal Binary JSON: unknown type marker {kind!r}")
 
-    def object(self, deep: int) -> dict[str, Any]:
+    def object(self, depth: int) -> dict[str, Any]:
         found = {}
         while self.data[self.at : self.at + 1] != b"}":
             name = self.text()
-            found[name] = self.value(deep + 1)
+            found[name] = self.value(depth + 1)
         self.at += 1
         return found
 
-    def array(self, deep: int) -> Any:
+    def array(self, depth: int) -> Any:
         kind = self.take(2)[1:] if self.data[self.at : self.at + 1] == b"$" else b""
         if self.data[self.at : self.at + 1] == b"#":
             self.at += 1
@@ -79,9 +79,9 @@ class _Reader:
             if kind:
                 self.take(count * struct.calcsize(NUMBERS[kind]))
                 return count
-            return [self.value(deep + 1) for _ in range(count)]
+            return [self.value(depth + 1) for _ in range(count)]
         found = []
         while self.data[self.at : self.at + 1] != b"]":
-            found.append(self.value(deep + 1))
+            found.append(self.value(depth + 1))
         self.at += 1
         return found

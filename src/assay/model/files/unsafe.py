@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loading files that can run code: the one module that does, and only where the user said so."""
+"""Loading of files that can run code; called only if the user allows it, and no other module does this."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from assay.basics.optional import need
 from assay.model.files.formats import File
 
 
-def unpickled(file: File) -> Any:
-    """What a pickle, joblib, numpy or whole torch file holds. Whatever code the file brings is run."""
+def unpickle(file: File) -> Any:
+    """Load a pickle, joblib, numpy or full torch file. Any code in the file is run."""
     if file.format == "pickle":
         return joblib.load(file.path)
     if file.format == "torch":
@@ -24,6 +24,6 @@ def unpickled(file: File) -> Any:
     if file.format == "numpy":
         return np.load(file.path, allow_pickle=True).item()
     raise Unreadable(
-        f"{file.path.name} has no reader here even where it is trusted. "
-        f"Write FILE.py:FUNCTION that loads and returns it."
+        f"assay has no reader for {file.path.name}, even if you trust it. "
+        f"Write FILE.py:FUNCTION that loads and returns the model."
     )

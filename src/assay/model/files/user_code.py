@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models, and recipes to train them, that a function of the user's own returns."""
+"""Models and training recipes returned by a function in the user's own code."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ from assay.nouns.inputs.recipe import Recipe
 
 
 def is_code(place: str) -> bool:
-    """Whether ``place`` means code: FILE.py:FUNCTION, package.module:function, or a bare FILE.py."""
+    """Whether ``place`` names code: FILE.py:FUNCTION, package.module:function, or a FILE.py alone."""
     before, colon, name = place.rpartition(":")
     return place.endswith(".py") or (
         bool(colon) and (before.endswith(".py") or _dotted(before)) and name.isidentifier()
     )
 
 
-def called(place: str, gives: str = "the model") -> Any:
-    """What FILE.py:FUNCTION or package.module:function returns. The file, or the module, is run."""
+def call_user_function(place: str, result: str = "the model") -> Any:
+    """Call FILE.py:FUNCTION or package.module:function and return its result. The file or module is run."""
     before, _, name = place.rpartition(":")
     if place.endswith(".py") or not before:
-        raise InputError(f"{place}: say which function gives {gives}: {place}:FUNCTION. {_listed(Path(place))}")
+        raise InputError(
+            f"{place}: name the function that returns {result}: {place}:FUNCTION. {_list_functions(Path(place))}"
+        )
     module = _file(Path(before)) if before.endswith(".py") else _module(before)
     function: Callable[[], Any] | None = getattr(module, name, None)
     if not callable(function):
@@ -38,22 +40,22 @@ def called(place: str, gives: str = "the model") -> Any:
     return function()
 
 
-def recipe_from(place: str) -> Recipe:
-    """The recipe that FILE.py:FUNCTION or package.module:function returns."""
-    found = called(place, "the recipe")
+def load_recipe(place: str) -> Recipe:
+    """Call FILE.py:FUNCTION or package.module:function, which returns the recipe."""
+    found = call_user_function(place, "the recipe")
     if not isinstance(found, Recipe):
-        raise InputError(f"{place} returns {type(found).__name__}; an assay.Recipe(fit, x, y) is needed.")
+        raise InputError(f"{place} returns {type(found).__name__}; it must return an assay.Recipe(fit, x, y).")
     return found
 
 
 def _file(path: Path) -> ModuleType:
-    """The file, run as a module of its own name, which stays while its classes are in use."""
+    """Run the file as a module with a unique name, which stays in ``sys.modules`` for its classes."""
     if not path.is_file():
         raise InputError(f"there is no file {path}.")
     name = f"{path.stem}_{digest(path.read_bytes())[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise InputError(f"{path} is no Python module.")
+        raise InputError(f"{path} is not a Python module.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -66,7 +68,7 @@ def _module(dotted: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise InputError(
             f"there is no module {dotted} ({error}). "
-            f"Install it, put its folder on PYTHONPATH, or give FILE.py:FUNCTION."
+            f"Install it, add its folder to PYTHONPATH, or give FILE.py:FUNCTION."
         ) from error
 
 
@@ -74,14 +76,14 @@ def _is_own(value: Any, module: ModuleType) -> bool:
     return callable(value) and getattr(value, "__module__", None) == module.__name__
 
 
-def _listed(path: Path) -> str:
-    """The functions a file defines, read without running it."""
+def _list_functions(path: Path) -> str:
+    """A sentence that lists the functions in a file, read without running it."""
     if not path.is_file():
         return f"There is no file {path}."
     try:
         body = ast.parse(path.read_bytes()).body
     except (SyntaxError, ValueError):
-        return f"{path} is no Python module."
+        return f"{path} is not a Python module."
     return f"It has {', '.join(node.name for node in body if isinstance(node, ast.FunctionDef)) or 'none'}."
 
 

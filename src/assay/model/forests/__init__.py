@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trees of scikit-learn, XGBoost, LightGBM and CatBoost, each read into a ``Forest`` from its own structures."""
+"""Parsers that turn the trees of scikit-learn, XGBoost, LightGBM and CatBoost into a ``Forest``."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from assay.model.adapters.function import as_given, quietly
-from assay.model.forests.forest import Forest, Parsed, no_forest
+from assay.model.adapters.function import predict_without_name_warning, prepare_rows
+from assay.model.forests.forest import Forest, ForestReader, no_forest
 from assay.nouns.inputs.rows import Rows
 
 ENSEMBLES = ("AdaBoost", "Bagging", "Voting", "Stacking", "RandomTrees")
-"""Beginnings of names of estimators that may hold trees and are yet no sum of them."""
+"""Prefixes of estimator names that may hold trees but whose prediction is not a sum of trees."""
 
 
-def parsed(estimator: Any, preprocess: Any, written: Callable[[Any], Any] | None = None) -> Parsed | None:
-    """What reads the trees of an estimator or Pipeline when asked, once; ``None`` where there are none.
+def forest_reader(estimator: Any, preprocess: Any, convert: Callable[[Any], Any] | None = None) -> ForestReader | None:
+    """A function that parses the trees of an estimator or Pipeline on its first call; ``None`` if it has no trees.
 
-    ``written`` turns rows into what the estimator is given, as the model does. Where the estimator's raw score passes
-    through a link before it is the prediction, the forest gives ``"margin"`` whatever the model gives.
+    ``convert`` turns rows into the estimator's input, as the model does. If a link function turns the estimator's raw
+    score into the prediction, the forest gives ``"margin"`` whatever the model gives.
     """
     last = estimator.steps[-1][1] if type(estimator).__name__ == "Pipeline" else estimator
     parser = _parser(last)
@@ -31,39 +31,48 @@ def parsed(estimator: Any, preprocess: Any, written: Callable[[Any], Any] | None
 
     @cache
     def forest() -> Forest:
-        return _forest(estimator, last, parser, preprocess, written)
+        return _forest(estimator, last, parser, preprocess, convert)
 
     return forest
 
 
-def _forest(estimator: Any, last: Any, parser: str | None, preprocess: Any, written: Any) -> Forest:
+def _forest(estimator: Any, last: Any, parser: str | None, preprocess: Any, convert: Any) -> Forest:
     name = type(last).__name__
     if parser is None:
-        raise no_forest(name, "its prediction is no sum over trees")
+        raise no_forest(name, "its prediction is not a sum of trees")
     if preprocess is not None:
-        raise no_forest(name, "preprocess changes the rows before the trees see them, in a way assay cannot follow")
-    grown = import_module(f"assay.model.forests.{parser}").grown(last)
-    from assay.model.forests.trees import planted
+        raise no_forest(
+            name, "preprocess changes the rows before the trees read them, and assay cannot trace that change"
+        )
+    parsed = import_module(f"assay.model.forests.{parser}").parse_trees(last)
+    from assay.model.forests.trees import build_forest
 
     if last is estimator:
-        return planted(grown, lambda rows: _given(rows, written), np.arange(1 + max(grown.origin, default=-1)))
-    from assay.model.forests.pipeline import sources
+        return build_forest(
+            parsed, lambda rows: _estimator_input(rows, convert), np.arange(1 + max(parsed.origin, default=-1))
+        )
+    from assay.model.forests.pipeline import source_columns
 
     head = estimator[:-1]
     counts = [step.n_features_in_ for _, step in estimator.steps if "n_features_in_" in dir(step)]
     origin = np.arange(next(iter(counts), 0))
     for _, step in head.steps:
-        origin = sources(step, origin)
-    return planted(grown, lambda rows: quietly(head.transform, _given(rows, written)), origin)
+        origin = source_columns(step, origin)
+    return build_forest(
+        parsed, lambda rows: predict_without_name_warning(head.transform, _estimator_input(rows, convert)), origin
+    )
 
 
-def _given(rows: Rows, written: Callable[[Any], Any] | None) -> Any:
-    given = as_given(rows, None)
-    return given if written is None else written(given)
+def _estimator_input(rows: Rows, convert: Callable[[Any], Any] | None) -> Any:
+    given = prepare_rows(rows, None)
+    return given if convert is None else convert(given)
 
 
 def _parser(last: Any) -> str | None:
-    """The file that reads this estimator; a subclass from elsewhere may predict otherwise and is read by none."""
+    """Name of the module that parses this estimator; ``None`` for subclasses from other packages.
+
+    Such a subclass may predict differently.
+    """
     from assay.model.forests import hist, sklearn
 
     package, name = type(last).__module__.partition(".")[0], type(last).__name__

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CatBoost's trees, from the JSON it saves models as."""
+"""CatBoost's trees, parsed from the JSON format of a saved model."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import numpy as np
 
 from assay.basics.optional import need
 from assay.basics.types import Floats, Masks
-from assay.model.forests.trees import Grown, Tree, numbers, single, unreadable
+from assay.model.forests.trees import ParsedTrees, Tree, numbers, round_to_float32, unreadable_trees
 from assay.nouns.inputs.target import Gives
 
-AS_THEY_ARE = ("RMSE", "MAE", "Quantile", "MAPE", "Huber", "Expectile", "Lq", "MultiRMSE", "LogCosh", "MultiQuantile")
-"""Losses of a regressor whose raw score is the prediction itself."""
+IDENTITY_LINK = ("RMSE", "MAE", "Quantile", "MAPE", "Huber", "Expectile", "Lq", "MultiRMSE", "LogCosh", "MultiQuantile")
+"""Losses of a regressor whose raw score is the prediction."""
 
 
-def saved(estimator: Any, pool: Any = None) -> Any:
-    """The model as CatBoost writes it in JSON; with ``pool``, also the hashes of the categories in it."""
+def model_json(estimator: Any, pool: Any = None) -> Any:
+    """The model in CatBoost's JSON format; with ``pool``, also the hashes of the pool's categories."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"
         estimator.save_model(str(path), format="json", pool=pool)
@@ -30,52 +30,54 @@ def saved(estimator: Any, pool: Any = None) -> Any:
 
 
 def content(estimator: Any) -> str:
-    """All that the predictions depend on, without times and names."""
-    held = saved(estimator)
-    return json.dumps({name: part for name, part in held.items() if name != "model_info"}, sort_keys=True)
+    """JSON text of all that the predictions depend on, without dates and names."""
+    fields = model_json(estimator)
+    return json.dumps({name: part for name, part in fields.items() if name != "model_info"}, sort_keys=True)
 
 
-def grown(estimator: Any) -> Grown:
+def parse_trees(estimator: Any) -> ParsedTrees:
     """Trees compare in float32, x > border goes right; cover is the sum of the training rows' weights at the leaves.
 
-    The sum is the raw score. A symmetric tree is written out as a binary one: one split a level. A category is read as
-    the place of CatBoost's hash of it among those the splits name; all others share one more place.
+    The sum is the raw score. A symmetric tree, with one split per level, becomes a binary tree. The code of a category
+    is the position of its CatBoost hash among the hashes that the splits name; all other categories share one code.
     """
-    held = saved(estimator)
-    _refuse(held)
-    features = _Features.of(held["features_info"], len(estimator.feature_names_))
-    scale, base = held["scale_and_bias"]
+    model = model_json(estimator)
+    _refuse(model)
+    features = _Features.of(model["features_info"], len(estimator.feature_names_))
+    scale, base = model["scale_and_bias"]
     base = np.array(base, dtype=np.float64).reshape(-1)
-    trees = [_symmetric(tree, features, len(base)) for tree in held.get("oblivious_trees", [])]
-    trees += [_uneven(tree, features, len(base)) for tree in held.get("trees", [])]
+    trees = [_symmetric(tree, features, len(base)) for tree in model.get("oblivious_trees", [])]
+    trees += [_uneven(tree, features, len(base)) for tree in model.get("trees", [])]
     for tree in trees:
         tree.value[:] *= scale
     loss = str(estimator.get_all_params().get("loss_function", "")).partition(":")[0]
-    plain = loss in AS_THEY_ARE and getattr(estimator, "_estimator_type", "") == "regressor"
+    plain = loss in IDENTITY_LINK and getattr(estimator, "_estimator_type", "") == "regressor"
     gives: Gives = "values" if plain else "margin"
     hashes: dict[str, int] = {}
 
     def read(given: Any) -> Floats:
-        return features.read(given, lambda wanted: _hashes(estimator, given, wanted, features, hashes))
+        return features.read(given, lambda values: _hashes(estimator, given, values, features, hashes))
 
-    return Grown(trees, base, gives, read, np.arange(features.count))
+    return ParsedTrees(trees, base, gives, read, np.arange(features.count))
 
 
-def _refuse(held: Any) -> None:
-    """Raise where splits look at more than one number or one category."""
-    if held["features_info"].get("ctrs") or held.get("ctr_data"):
-        raise unreadable(
-            "this CatBoost model splits by statistics of categories (CTR), which depend on the training rows' order",
-            "Train with one_hot_max_size=255, or as many categories as a column has",
+def _refuse(model: Any) -> None:
+    """Raise ``CapabilityError`` where a split uses more than one number or one category."""
+    if model["features_info"].get("ctrs") or model.get("ctr_data"):
+        raise unreadable_trees(
+            "this CatBoost model splits on category statistics (CTR), which depend on the order of the training rows",
+            "Train with one_hot_max_size=255, or at least the number of categories of a column",
         )
-    odd = [kind for kind in ("text_features", "embedding_features") if held["features_info"].get(kind)]
-    if odd:
-        raise unreadable(f"this CatBoost model reads {' and '.join(odd)}", "Train it on numbers and categories")
+    unsupported = [kind for kind in ("text_features", "embedding_features") if model["features_info"].get(kind)]
+    if unsupported:
+        raise unreadable_trees(
+            f"this CatBoost model reads {' and '.join(unsupported)}", "Train it on numeric and categorical columns"
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class _Features:
-    """Where the features of each kind stand in a row, which hashes of categories splits name, where NaN goes."""
+    """Columns of the features of each kind, category hashes that splits name, and the direction of NaN."""
 
     count: int
     floats: dict[int, int]
@@ -103,20 +105,20 @@ class _Features:
             column = self.floats[one["float_feature_index"]]
             return column, one["border"], not self.missing_right[column], None
         if one["split_type"] != "OneHotFeature":
-            raise unreadable(
+            raise unreadable_trees(
                 f"this CatBoost model has a split of kind {one['split_type']}", "Train with one_hot_max_size=255"
             )
         column = self.categories[one["cat_feature_index"]]
-        left = np.ones(len(self.hashes[column]) + 1, dtype=bool)  # the last place: any category no split names
+        left = np.ones(len(self.hashes[column]) + 1, dtype=bool)  # the last code: any category that no split names
         left[self.hashes[column][one["value"]]] = False
         return column, 0.0, True, left
 
     def read(self, given: Any, hashed: Callable[[set[str]], dict[str, int]]) -> Floats:
-        """What the trees compare (row, column), of a frame or an array; ``hashed`` gives hashes of categories."""
+        """The trees' input (row, column) from a frame or an array; ``hashed`` returns the hashes of categories."""
         cells = _columns(given)
         matrix = np.full((len(given), self.count), np.nan)
         for column in self.floats.values():
-            matrix[:, column] = single(numbers(cells[column]))
+            matrix[:, column] = round_to_float32(numbers(cells[column]))
         texts = {column: [str(value) for value in cells[column]] for column in self.categories.values()}
         hashes = hashed({text for column in texts.values() for text in column}) if texts else {}
         for column, values in texts.items():
@@ -132,21 +134,21 @@ def _columns(given: Any) -> Sequence[Any]:
     return list(np.asarray(given, dtype=object).T if np.asarray(given).dtype == object else numbers(given).T)
 
 
-def _hashes(estimator: Any, given: Any, wanted: set[str], features: _Features, known: dict[str, int]) -> dict[str, int]:
-    """CatBoost's hash of each category, a signed number; it tells them of the rows that are saved with a model."""
-    if wanted - known.keys():
+def _hashes(estimator: Any, given: Any, values: set[str], features: _Features, known: dict[str, int]) -> dict[str, int]:
+    """CatBoost's hash of each category, a signed integer; it writes the hashes of a pool saved with a model."""
+    if values - known.keys():
         pool = need("catboost", extra="trees").Pool(given, cat_features=sorted(features.categories.values()))
-        told = saved(estimator, pool)["features_info"]["cat_features_hash"]
-        known |= {one["value"]: int(np.uint32(one["hash"]).astype(np.int32)) for one in told}
+        entries = model_json(estimator, pool)["features_info"]["cat_features_hash"]
+        known |= {one["value"]: int(np.uint32(one["hash"]).astype(np.int32)) for one in entries}
     return known
 
 
-def _symmetric(held: Any, features: _Features, outputs: int) -> Tree:
-    """A symmetric tree as a binary one, level by level; the first split is the lowest bit of a leaf's number."""
-    splits = held.get("splits") or []
+def _symmetric(tree: Any, features: _Features, outputs: int) -> Tree:
+    """A symmetric tree as a binary tree, level by level; the first split is the lowest bit of a leaf's index."""
+    splits = tree.get("splits") or []
     depth = len(splits)
-    value = np.array(held["leaf_values"], dtype=np.float64).reshape(2**depth, outputs)
-    weight = _weights(held)
+    value = np.array(tree["leaf_values"], dtype=np.float64).reshape(2**depth, outputs)
+    weight = _weights(tree)
     columns, thresholds, missing, cover = [], [], [], [weight]
     sets: dict[int, Masks] = {}
     for level, one in enumerate(reversed(splits)):
@@ -172,22 +174,22 @@ def _symmetric(held: Any, features: _Features, outputs: int) -> Tree:
     )
 
 
-def _weights(held: Any) -> Floats:
+def _weights(tree: Any) -> Floats:
     """The weights of a symmetric tree's leaves."""
-    if not held.get("leaf_weights"):
-        raise unreadable("this CatBoost model has kept no weights of its leaves", "Give the model as it was trained")
-    return np.array(held["leaf_weights"], dtype=np.float64)
+    if not tree.get("leaf_weights"):
+        raise unreadable_trees("this CatBoost model has no leaf weights", "Pass the model as it was trained")
+    return np.array(tree["leaf_weights"], dtype=np.float64)
 
 
 def _uneven(root: Any, features: _Features, outputs: int) -> Tree:
-    """A tree grown by depth or by loss, its nested nodes written in a row."""
+    """A tree grown by depth or by loss, its nested nodes written as a list."""
     nodes, left, right = [root], [], []
-    for node in nodes:  # the list grows while it is walked
+    for node in nodes:  # the list grows during the loop
         inner = "split" in node
         left.append(len(nodes) if inner else -1)
         right.append(len(nodes) + 1 if inner else -1)
         nodes += [node["left"], node["right"]] if inner else []
-    asked = [features.split(node["split"]) if "split" in node else (-1, 0.0, False, None) for node in nodes]
+    splits = [features.split(node["split"]) if "split" in node else (-1, 0.0, False, None) for node in nodes]
     cover = np.array([node.get("weight", 0.0) for node in nodes], dtype=np.float64)
     for place in reversed(range(len(nodes))):
         if left[place] >= 0:
@@ -196,10 +198,10 @@ def _uneven(root: Any, features: _Features, outputs: int) -> Tree:
     return Tree(
         left=np.array(left),
         right=np.array(right),
-        column=np.array([one[0] for one in asked]),
-        threshold=np.array([one[1] for one in asked]),
-        missing_left=np.array([one[2] for one in asked]),
+        column=np.array([one[0] for one in splits]),
+        threshold=np.array([one[1] for one in splits]),
+        missing_left=np.array([one[2] for one in splits]),
         cover=cover,
         value=np.array(value, dtype=np.float64).reshape(len(nodes), outputs),
-        sets={place: one[3] for place, one in enumerate(asked) if one[3] is not None},
+        sets={place: one[3] for place, one in enumerate(splits) if one[3] is not None},
     )

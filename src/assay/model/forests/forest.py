@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decision trees of any library, written alike: what tree methods see."""
+"""Decision trees of any library in one format, which tree methods read."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from assay.nouns.inputs.target import Gives
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    """The sum of trees over rows: base + Σ values of the leaves a row falls into.
+    """A sum of trees: base + Σ values of the leaves a row reaches.
 
-    The nodes of all trees lie one after another, each tree's root first; ``roots`` (tree,) says where each begins. A
-    node that splits looks at ``column`` (node,) of ``matrix(rows)``: numbers go left where x ≤ ``threshold``, NaN where
-    ``missing_left``. Where ``levels`` (node,) is not −1 the column holds codes of categories: code c goes left where
-    ``sets[levels, c]``; codes outside the table and NaN go left where ``missing_left``. Leaves have −1 as ``column``,
-    ``left`` and ``right``.
-    ``cover`` (node,) is the weight of the training rows that passed. ``value`` (node, out) holds the leaves' values,
-    scaled and weighted so that they are only to be added up.
+    The nodes of all trees are stored one after another, each tree's root first; ``roots`` (tree,) holds the index of
+    each root. A split compares ``column`` (node,) of ``matrix(rows)``: numbers go left where x ≤ ``threshold``, NaN
+    where ``missing_left``. Where ``levels`` (node,) is not −1 the column holds codes of categories: code c goes left
+    where ``sets[levels, c]``; codes outside the table and NaN go left where ``missing_left``. Leaves have −1 as
+    ``column``, ``left`` and ``right``.
+    ``cover`` (node,) is the weight of the training rows that reached the node. ``value`` (node, out) holds the values
+    of the leaves, already multiplied by learning rates and weights.
 
-    ``matrix`` writes rows as the trees read them, (row, column), rounded to float32 where the library compares in
-    float32; thresholds are exact for that comparison. ``origin`` (column,) says which element of a row a column is made
-    from: several columns of one element (one-hot codes) act as one player. ``gives`` says what the sum is; it is
-    ``"margin"`` where the model passes the sum through a link and gives probabilities or values itself.
+    ``matrix`` converts rows to the trees' input, (row, column), rounded to float32 where the library compares in
+    float32; thresholds are exact for that comparison. ``origin`` (column,) is the element of a row that a column comes
+    from: several columns of one element (one-hot codes) are one player. ``gives`` is the kind of output of the sum; it
+    is ``"margin"`` where the model applies a link to the sum and gives probabilities or values itself.
     """
 
     roots: Ints
@@ -49,7 +49,7 @@ class Forest:
     sets: Masks
 
     def goes_left(self, matrix: Floats) -> Masks:
-        """Whether each row goes left at each node, were it to come there: (node, row); False at leaves."""
+        """Whether each row would go left at each node: (node, row); False at leaves."""
         out = np.zeros((len(self.column), len(matrix)), dtype=bool)
         columns = np.ascontiguousarray(matrix.T)
         missing = np.isnan(columns)
@@ -67,7 +67,7 @@ class Forest:
         return out
 
     def outputs(self, matrix: Floats) -> Floats:
-        """The sum (row, out) in float64."""
+        """The sum of the trees (row, out), in float64."""
         left = self.goes_left(matrix)
         at = np.repeat(self.roots[:, None], len(matrix), axis=1)
         rows = np.arange(len(matrix))
@@ -79,12 +79,12 @@ class Forest:
             total += self.value[leaves]
         return total + self.base
 
-    def split(self, most: int) -> Iterator[Forest]:
-        """The trees in groups of at most ``most`` nodes (one tree at least): the groups' sums add up, but for base."""
+    def split(self, max_nodes: int) -> Iterator[Forest]:
+        """The trees in groups of at most ``max_nodes`` nodes (at least one tree); each group repeats ``base``."""
         ends = np.append(self.roots[1:], len(self.column))
         first = 0
         while first < len(self.roots):
-            past = max(first + 1, int(np.searchsorted(ends, self.roots[first] + most, side="right")))
+            past = max(first + 1, int(np.searchsorted(ends, self.roots[first] + max_nodes, side="right")))
             start, stop = self.roots[first], ends[past - 1]
             here = {name: getattr(self, name)[start:stop] for name in NODES}
             for side in ("left", "right"):
@@ -94,7 +94,7 @@ class Forest:
 
     @cached_property
     def depth(self) -> int:
-        """Splits on the longest path."""
+        """Number of splits on the longest path."""
         depth, at = 0, self.roots
         while len(at := at[self.column[at] >= 0]):
             at = np.concatenate([self.left[at], self.right[at]])
@@ -107,17 +107,17 @@ class Forest:
 
 
 NODES = ("left", "right", "column", "threshold", "missing_left", "cover", "value", "levels")
-"""Fields with one entry a node."""
+"""Fields with one entry per node."""
 
-Parsed = Callable[[], Forest]
-"""Reads the trees of a model, when they are asked for."""
+ForestReader = Callable[[], Forest]
+"""A function that parses the trees of a model on its first call."""
 
 
 def no_forest(name: str, why: str = "") -> Any:
-    """The refusal of a model that has no trees to look at."""
+    """The ``CapabilityError`` for a model whose trees cannot be read."""
     from assay.basics.errors import CapabilityError
 
     return CapabilityError(
-        f"{name} shows no trees{f' ({why})' if why else ''}. Tree methods read scikit-learn's trees, forests and "
-        f"gradient boosting, XGBoost, LightGBM and CatBoost; explain.shapley takes any model."
+        f"{name} has no trees that assay can read{f' ({why})' if why else ''}. Tree methods read scikit-learn's trees, "
+        f"forests and gradient boosting, XGBoost, LightGBM and CatBoost; explain.shapley takes any model."
     )

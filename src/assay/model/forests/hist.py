@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scikit-learn's histogram gradient boosting."""
+"""scikit-learn's histogram gradient boosting, parsed into trees."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 
 from assay.basics.types import Floats, Ints, Masks
-from assay.model.adapters.function import quietly
-from assay.model.forests.trees import Grown, Tree, at_places, numbers
+from assay.model.adapters.function import predict_without_name_warning
+from assay.model.forests.trees import ParsedTrees, Tree, numbers, place_in_output
 from assay.nouns.inputs.target import Gives
 
 NAMES = {"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"}
-"""The estimators read here, by the names of their classes."""
+"""Class names of the estimators that this module parses."""
 
-AS_THEY_ARE = ("squared_error", "absolute_error", "quantile")
-"""Losses whose raw score is the prediction itself."""
+IDENTITY_LINK = ("squared_error", "absolute_error", "quantile")
+"""Losses whose raw score is the prediction."""
 
 
-def grown(estimator: Any) -> Grown:
-    """Trees compare in float64; cover counts training rows, whatever their weight, since scikit-learn keeps no more.
+def parse_trees(estimator: Any) -> ParsedTrees:
+    """Trees compare in float64; cover counts training rows without weights, the only counts that scikit-learn stores.
 
-    Columns of categories are read as the codes of the estimator's own encoder, which come first; a category that it
-    has not met is read as missing, and goes where missing values go.
+    Categorical columns come first and hold the codes of the estimator's own encoder; a category unseen in training
+    becomes NaN, and goes where missing values go.
     """
     rounds, base = estimator._predictors, np.reshape(estimator._baseline_prediction, -1)
     trees = [
@@ -32,17 +32,17 @@ def grown(estimator: Any) -> Grown:
         for place, one in enumerate(members)
     ]
     classifies = type(estimator).__name__ == "HistGradientBoostingClassifier"
-    gives: Gives = "margin" if classifies or estimator.loss not in AS_THEY_ARE else "values"
+    gives: Gives = "margin" if classifies or estimator.loss not in IDENTITY_LINK else "values"
     encoder = estimator._preprocessor
 
     def read(given: Any) -> Floats:
-        return numbers(given if encoder is None else quietly(encoder.transform, given))
+        return numbers(given if encoder is None else predict_without_name_warning(encoder.transform, given))
 
-    return Grown(trees, base, gives, read, _order(estimator))
+    return ParsedTrees(trees, base, gives, read, _order(estimator))
 
 
 def _order(estimator: Any) -> Ints:
-    """The columns as the trees number them: categories first."""
+    """Input column of each column of the trees: categorical columns first."""
     if estimator.is_categorical_ is None:
         return np.arange(estimator.n_features_in_)
     return np.concatenate([np.flatnonzero(estimator.is_categorical_), np.flatnonzero(~estimator.is_categorical_)])
@@ -58,11 +58,11 @@ def _tree(nodes: Any, bits: Any, place: int, outputs: int) -> Tree:
         threshold=nodes["num_threshold"],
         missing_left=nodes["missing_go_to_left"].astype(bool),
         cover=nodes["count"].astype(np.float64),
-        value=at_places(nodes["value"], place, outputs),
+        value=place_in_output(nodes["value"], place, outputs),
         sets={int(node): _members(bits[nodes["bitset_idx"][node]]) for node in coded},
     )
 
 
 def _members(words: Any) -> Masks:
-    """A bitset of 32-bit words as truth values, lowest bit first."""
+    """A bitset of 32-bit words as booleans, lowest bit first."""
     return np.unpackbits(np.asarray(words, dtype="<u4").view(np.uint8), bitorder="little").astype(bool)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which column of the rows each column comes from that a Pipeline hands to its last step."""
+"""The input column behind each column that a Pipeline passes to its last step."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ONE_TO_ONE = {
     "StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "QuantileTransformer", "PowerTransformer",
     "OrdinalEncoder", "Binarizer",
 }  # fmt: skip
-"""Steps that make one column of each."""
+"""Steps with one output column per input column."""
 
 
-def sources(step: Any, columns: Ints) -> Ints:
-    """The row's column behind each column that a fitted step puts out, of those behind what it gets.
+def source_columns(step: Any, columns: Ints) -> Ints:
+    """The row's column behind each output column of a fitted step; ``columns`` are those behind its input columns.
 
-    Raises ``CapabilityError`` where a step makes a column of several.
+    Raises ``CapabilityError`` where a step combines several columns into one.
     """
     kind = type(step).__name__
     if step is None or isinstance(step, str) or (kind == "FunctionTransformer" and step.func is None):
@@ -30,7 +30,7 @@ def sources(step: Any, columns: Ints) -> Ints:
         raise _mixed(step)
     if kind == "Pipeline":
         for _, one in step.steps:
-            columns = sources(one, columns)
+            columns = source_columns(one, columns)
         return columns
     if kind in ONE_TO_ONE:
         return columns
@@ -48,13 +48,13 @@ def sources(step: Any, columns: Ints) -> Ints:
 def _mixed(step: Any) -> CapabilityError:
     return no_forest(
         "this Pipeline",
-        f"its step {type(step).__name__} may make one column of several, so that a split no longer looks at one "
-        f"column of the rows; put it before the rows, as data",
+        f"its step {type(step).__name__} may combine several columns into one, so that a split no longer depends on "
+        f"one column of the rows; apply this step to the data beforehand",
     )
 
 
 def _by_columns(step: Any, columns: Ints) -> Ints:
-    """What a ColumnTransformer puts side by side, in its order."""
+    """The columns behind the concatenated output of a ColumnTransformer."""
     names = list(getattr(step, "feature_names_in_", ()))
     out = np.full(max((part.stop for part in step.output_indices_.values()), default=0), -1, dtype=np.int64)
     for name, one, chosen in step.transformers_:
@@ -62,12 +62,12 @@ def _by_columns(step: Any, columns: Ints) -> Ints:
             continue
         place = step.output_indices_[name]
         if place.start != place.stop:
-            out[place] = sources(one, columns[_chosen(chosen, names, len(columns))])
+            out[place] = source_columns(one, columns[_chosen(chosen, names, len(columns))])
     return out
 
 
 def _chosen(chosen: Any, names: list[str], count: int) -> Ints:
-    """The places that a ColumnTransformer's choice of columns names."""
+    """Positions of the columns that a ColumnTransformer selects."""
     if isinstance(chosen, slice):
         ends = [names.index(end) if isinstance(end, str) else end for end in (chosen.start, chosen.stop)]
         stop = ends[1] + 1 if isinstance(chosen.stop, str) else ends[1]  # names include the last one
@@ -79,7 +79,7 @@ def _chosen(chosen: Any, names: list[str], count: int) -> Ints:
 
 
 def _codes(step: Any) -> list[int]:
-    """How many columns a OneHotEncoder makes of each."""
+    """Number of output columns of a OneHotEncoder for each input column."""
     rare = getattr(step, "infrequent_categories_", [None] * len(step.categories_))
     dropped = [None] * len(step.categories_) if step.drop_idx_ is None else step.drop_idx_
     return [
@@ -89,7 +89,7 @@ def _codes(step: Any) -> list[int]:
 
 
 def _imputed(step: Any, columns: Ints) -> Ints:
-    """The columns that are kept, then those that say what was missing."""
+    """The imputed columns that remain, then the missing-value indicator columns."""
     empty = [isinstance(value, float) and np.isnan(value) for value in step.statistics_]
-    kept = columns if step.keep_empty_features else columns[~np.array(empty, dtype=bool)]
-    return kept if step.indicator_ is None else np.concatenate([kept, columns[step.indicator_.features_]])
+    imputed = columns if step.keep_empty_features else columns[~np.array(empty, dtype=bool)]
+    return imputed if step.indicator_ is None else np.concatenate([imputed, columns[step.indicator_.features_]])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scikit-learn's trees, forests, bagged trees and gradient boosting."""
+"""scikit-learn's trees, forests, bagged trees and gradient boosting, parsed into trees."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from assay.basics.types import Floats, Ints
-from assay.model.adapters.function import quietly
-from assay.model.forests.trees import Grown, Tree, at_places, numbers, single, unreadable
+from assay.model.adapters.function import predict_without_name_warning
+from assay.model.forests.trees import ParsedTrees, Tree, numbers, place_in_output, round_to_float32, unreadable_trees
 from assay.nouns.inputs.target import Gives
 
 TREES = {"DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor"}
@@ -18,13 +18,13 @@ FORESTS = {"RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassif
 BAGS = {"BaggingClassifier", "BaggingRegressor"}
 BOOSTED = {"GradientBoostingClassifier", "GradientBoostingRegressor"}
 NAMES = TREES | FORESTS | BAGS | BOOSTED
-"""The estimators read here, by the names of their classes."""
+"""Class names of the estimators that this module parses."""
 
-STEADY = ("prior", "most_frequent", "constant")
-"""The strategies of a ``DummyClassifier`` that say the same of every row."""
+CONSTANT_STRATEGIES = ("prior", "most_frequent", "constant")
+"""Strategies of a ``DummyClassifier`` whose prediction is the same for every row."""
 
 
-def grown(estimator: Any) -> Grown:
+def parse_trees(estimator: Any) -> ParsedTrees:
     """Trees compare in float32. Cover is the sum of the sample weights (in a bootstrap: drawn rows times weight).
 
     The sum is the mean of the trees' class probabilities, the mean of their values, or for gradient boosting the raw
@@ -49,59 +49,64 @@ def grown(estimator: Any) -> Grown:
 
 
 def _leaves(member: Any, classes: int, kind: str) -> Floats:
-    """What the nodes of one tree say (node, out)."""
-    held: Floats = member.tree_.value
+    """Values of the nodes of one tree (node, out)."""
+    values: Floats = member.tree_.value
     if not classes:
-        return held[:, :, 0]
-    if held.shape[1] != 1:
-        raise unreadable(f"{kind} was fitted with {held.shape[1]} labels a row", "Fit one classifier a label")
-    return held[:, 0, :]  # a bag's trees know all classes too: it draws rows by weighting them
+        return values[:, :, 0]
+    if values.shape[1] != 1:
+        raise unreadable_trees(
+            f"{kind} was fitted with {values.shape[1]} labels per row", "Fit one classifier per label"
+        )
+    return values[:, 0, :]  # bagged trees have all classes too: bagging samples rows by weights
 
 
 def _refuse_bagged(estimator: Any, members: Sequence[Any]) -> None:
     odd = {type(one).__name__ for one in members} - TREES
     if odd:
-        raise unreadable(f"{type(estimator).__name__} holds {', '.join(sorted(odd))}", "Bag decision trees")
+        raise unreadable_trees(f"{type(estimator).__name__} holds {', '.join(sorted(odd))}", "Bag decision trees")
 
 
-def _boosted(estimator: Any) -> Grown:
-    """Gradient boosting; its constant is what the raw score of one row has beyond the trees."""
+def _boosted(estimator: Any) -> ParsedTrees:
+    """Gradient boosting; its constant is the raw score of one row minus the sum of the trees."""
     start = estimator.init_
-    told = type(start).__name__
-    steady = told == "DummyRegressor" or (told == "DummyClassifier" and start.strategy in STEADY)
-    if not steady and not (isinstance(start, str) and start == "zero"):
-        raise unreadable(
-            f"{type(estimator).__name__} begins with {told}, which is no constant", "Fit with init=None or init='zero'"
+    name = type(start).__name__
+    is_constant = name == "DummyRegressor" or (name == "DummyClassifier" and start.strategy in CONSTANT_STRATEGIES)
+    if not is_constant and not (isinstance(start, str) and start == "zero"):
+        raise unreadable_trees(
+            f"{type(estimator).__name__} starts from {name}, which is not a constant",
+            "Fit with init=None or init='zero'",
         )
     rounds = estimator.estimators_
     count, outputs, rate = estimator.n_features_in_, rounds.shape[1], estimator.learning_rate
     columns = np.arange(count)
     trees = [
-        _tree(one, at_places(one.tree_.value[:, 0, 0] * rate, place, outputs), columns)
+        _tree(one, place_in_output(one.tree_.value[:, 0, 0] * rate, place, outputs), columns)
         for members in rounds
         for place, one in enumerate(members)
     ]
     classifies = type(estimator).__name__ == "GradientBoostingClassifier"
     row = np.zeros((1, count))
-    score = np.reshape(quietly(estimator.decision_function if classifies else estimator.predict, row), -1)
+    score = np.reshape(
+        predict_without_name_warning(estimator.decision_function if classifies else estimator.predict, row), -1
+    )
     by_trees = [rate * sum(float(one.predict(row)[0]) for one in members) for members in rounds.T]
     return _read(trees, score - np.array(by_trees), "margin" if classifies else "values", count)
 
 
 def _tree(member: Any, value: Floats, columns: Ints) -> Tree:
-    """One ``tree_``; its columns are numbered in what the whole ensemble reads."""
-    held = member.tree_
-    inner = held.children_left >= 0
+    """One ``tree_``; its columns are numbered as in the input of the whole ensemble."""
+    tree = member.tree_
+    inner = tree.children_left >= 0
     return Tree(
-        left=held.children_left,
-        right=held.children_right,
-        column=np.where(inner, np.asarray(columns)[np.where(inner, held.feature, 0)], -1),
-        threshold=held.threshold,
-        missing_left=held.missing_go_to_left.astype(bool),
-        cover=held.weighted_n_node_samples,
+        left=tree.children_left,
+        right=tree.children_right,
+        column=np.where(inner, np.asarray(columns)[np.where(inner, tree.feature, 0)], -1),
+        threshold=tree.threshold,
+        missing_left=tree.missing_go_to_left.astype(bool),
+        cover=tree.weighted_n_node_samples,
         value=value,
     )
 
 
-def _read(trees: Sequence[Tree], base: Floats, gives: Gives, count: int) -> Grown:
-    return Grown(trees, base, gives, lambda given: single(numbers(given)), np.arange(count))
+def _read(trees: Sequence[Tree], base: Floats, gives: Gives, count: int) -> ParsedTrees:
+    return ParsedTrees(trees, base, gives, lambda given: round_to_float32(numbers(given)), np.arange(count))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One tree as its library keeps it, and how trees become a forest."""
+"""One parsed tree, and the function that builds a ``Forest`` from several."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from assay.nouns.inputs.target import Gives
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """One tree; its first node is the root, children are numbered within the tree, −1 at leaves.
+    """One tree; its first node is the root, children are indices within the tree, −1 at leaves.
 
-    ``value`` (node, out) counts at leaves alone. ``sets`` gives, for nodes that split categories, the codes that go
-    left; codes beyond a set's end go where NaN goes.
+    ``value`` (node, out) is used at leaves only. ``sets`` maps a node that splits on categories to a boolean array of
+    the codes that go left; codes beyond its end go where NaN goes.
     """
 
     left: Ints
@@ -36,10 +36,10 @@ class Tree:
 
 
 @dataclass(frozen=True, eq=False)
-class Grown:
-    """The trees of an estimator, and how it reads what it is given (a frame, an array, a sparse matrix).
+class ParsedTrees:
+    """The trees of an estimator, and ``read``, which converts its input (a frame, an array, a sparse matrix).
 
-    ``origin`` (column,) says from which column of the given each column of ``read(given)`` is made.
+    ``origin`` (column,) is the input column that each column of ``read(given)`` comes from.
     """
 
     trees: Sequence[Tree]
@@ -49,23 +49,23 @@ class Grown:
     origin: Ints
 
 
-def planted(grown: Grown, given: Callable[[Rows], Any], origin: Ints) -> Forest:
-    """The trees one after another; ``given(rows)`` is what the estimator gets, ``origin`` its columns' elements."""
-    trees = grown.trees
+def build_forest(parsed: ParsedTrees, given: Callable[[Rows], Any], origin: Ints) -> Forest:
+    """The forest of these trees; ``given(rows)`` is the estimator's input, ``origin`` the element of each column."""
+    trees = parsed.trees
     sizes = np.array([len(tree.left) for tree in trees], dtype=np.int64)
     roots = np.cumsum(sizes) - sizes
     shift = np.repeat(roots, sizes)
     left, right = (_joined([getattr(tree, side) for tree in trees], np.int64) for side in ("left", "right"))
     column = _joined([tree.column for tree in trees], np.int64)
     missing_left = _joined([tree.missing_left for tree in trees], bool)
-    kept = [(root + node, codes) for root, tree in zip(roots, trees) for node, codes in tree.sets.items()]
-    sets = np.zeros((len(kept), max((len(codes) for _, codes in kept), default=0)), dtype=bool)
+    node_codes = [(root + node, codes) for root, tree in zip(roots, trees) for node, codes in tree.sets.items()]
+    sets = np.zeros((len(node_codes), max((len(codes) for _, codes in node_codes), default=0)), dtype=bool)
     levels = np.full(len(column), -1, dtype=np.int64)
-    for place, (node, codes) in enumerate(kept):
+    for place, (node, codes) in enumerate(node_codes):
         sets[place] = missing_left[node]
         sets[place, : len(codes)] = codes
         levels[node] = place
-    outputs = len(grown.base)
+    outputs = len(parsed.base)
     value = np.concatenate([np.empty((0, outputs)), *(tree.value for tree in trees)])
     value[column >= 0] = 0.0
     return Forest(
@@ -77,10 +77,10 @@ def planted(grown: Grown, given: Callable[[Rows], Any], origin: Ints) -> Forest:
         missing_left=missing_left,
         cover=_joined([tree.cover for tree in trees], np.float64),
         value=value,
-        base=np.asarray(grown.base, dtype=np.float64),
-        gives=grown.gives,
-        matrix=lambda rows: grown.read(given(rows)),
-        origin=origin[grown.origin],
+        base=np.asarray(parsed.base, dtype=np.float64),
+        gives=parsed.gives,
+        matrix=lambda rows: parsed.read(given(rows)),
+        origin=origin[parsed.origin],
         levels=levels,
         sets=sets,
     )
@@ -91,7 +91,7 @@ def _joined(parts: list[Any], kind: Any) -> Any:
 
 
 def numbers(given: Any) -> Floats:
-    """A frame, an array or a sparse matrix of numbers as float64, truth values as 0 and 1."""
+    """A frame, an array or a sparse matrix of numbers as float64; booleans become 0 and 1."""
     frame = nw.from_native(given, pass_through=True, eager_only=True)
     if isinstance(frame, nw.DataFrame):
         given = frame.to_numpy()
@@ -101,27 +101,27 @@ def numbers(given: Any) -> Floats:
         return np.array(given, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"the trees read numbers; a column holds something else ({error}). Encode it in a Pipeline."
+            f"the trees need numbers; a column is not numeric ({error}). Encode it in a Pipeline."
         ) from error
 
 
-def single(matrix: Floats) -> Floats:
-    """Rounded to float32, as the library compares."""
+def round_to_float32(matrix: Floats) -> Floats:
+    """The matrix rounded to float32, the precision of the library's comparisons, as float64."""
     return matrix.astype(np.float32).astype(np.float64)
 
 
 def is_sparse(given: Any) -> bool:
-    """Whether this is a sparse matrix of scipy."""
+    """Whether this is a scipy sparse matrix."""
     return type(given).__module__.startswith("scipy.sparse")
 
 
-def at_places(value: Floats, place: int, outputs: int) -> Floats:
-    """One value a node (node,) as the output ``place`` of several, zeros elsewhere."""
+def place_in_output(value: Floats, place: int, outputs: int) -> Floats:
+    """Values (node,) as output number ``place`` of ``outputs``, (node, out); the other outputs are 0."""
     out = np.zeros((len(value), outputs))
     out[:, place] = value
     return out
 
 
-def unreadable(what: str, instead: str) -> CapabilityError:
-    """The refusal of trees that hold something a forest cannot say."""
-    return CapabilityError(f"{what}. {instead}; or explain.shapley, which takes any model.")
+def unreadable_trees(problem: str, advice: str) -> CapabilityError:
+    """The ``CapabilityError`` for trees that a ``Forest`` cannot represent."""
+    return CapabilityError(f"{problem}. {advice}; or use explain.shapley, which takes any model.")

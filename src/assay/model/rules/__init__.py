@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backward rules: what replaces a net's derivatives, operation by operation, on nets nobody rewrote."""
+"""Backward rules that replace the derivatives of a net's operations: LRP, DeepLIFT, guided backprop, deconvolution."""

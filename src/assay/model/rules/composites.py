@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Composites: which rule of relevance propagation where, by name."""
+"""LRP composites by name: the rule of each weighted sum."""
 
 from __future__ import annotations
 
 from assay.basics.errors import InputError
+from assay.model.rules.propagation_rules import Rule
 from assay.model.rules.relevance import Composite
-from assay.model.rules.sharing import Rule
 
-SINGLE = ("zero", "epsilon", "gamma", "alpha_beta", "z_plus")
-FIRST = ("flat", "w_square", "box")
-JOINT = ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat", "epsilon_gamma_box")
+SINGLE_RULES = ("zero", "epsilon", "gamma", "alpha_beta", "z_plus")
+FIRST_LAYER_RULES = ("flat", "w_square", "box")
+COMBINED = (
+    "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_alpha2_beta1_flat", "epsilon_gamma_box"
+)  # fmt: skip
+COMPOSITES = (*SINGLE_RULES, *FIRST_LAYER_RULES, *COMBINED)
 
 
-def composed(
+def make_composite(
     name: str,
     *,
     epsilon: float = 1e-6,
@@ -22,18 +25,18 @@ def composed(
     high: float | None = None,
     softmax: str = "taylor",
 ) -> Composite | None:
-    """The composite of this name; ``None`` where it needs a range that is not given."""
+    """The composite of this name; ``None`` where it needs the input range ``low``, ``high`` and that is missing."""
     if epsilon < 0 or gamma < 0 or alpha < 1:
-        raise InputError(f"epsilon={epsilon}, gamma={gamma}, alpha={alpha}; needed are ε ≥ 0, γ ≥ 0 and α ≥ 1.")
-    if name not in (*SINGLE, *FIRST, *JOINT):
-        raise InputError(f"no composite {name!r}; there are {', '.join((*SINGLE, *FIRST, *JOINT))}.")
+        raise InputError(f"epsilon={epsilon}, gamma={gamma}, alpha={alpha}; ε ≥ 0, γ ≥ 0 and α ≥ 1 are needed.")
+    if name not in COMPOSITES:
+        raise InputError(f"no composite {name!r}; there are {', '.join(COMPOSITES)}.")
     if softmax not in ("taylor", "constant"):
-        raise InputError(f"softmax={softmax!r}; 'taylor' passes its linear part, 'constant' nothing.")
-    boxed = name in ("box", "epsilon_gamma_box")
-    if boxed and (low is None or high is None):
+        raise InputError(f"softmax={softmax!r}; 'taylor' propagates through its linear part, 'constant' nothing.")
+    has_box = name in ("box", "epsilon_gamma_box")
+    if has_box and (low is None or high is None):
         return None
-    if boxed and low is not None and high is not None and not low < high:
-        raise InputError(f"low={low}, high={high}; the range of the net's own input has low below high.")
+    if has_box and low is not None and high is not None and not low < high:
+        raise InputError(f"low={low}, high={high}; low must be below high (the range of the net's own input).")
     rules = {
         "zero": Rule("zero"),
         "epsilon": Rule("epsilon", epsilon),
@@ -45,10 +48,10 @@ def composed(
         "w_square": Rule("w_square"),
         "box": Rule("box", epsilon, low=low or 0.0, high=high if high is not None else 1.0),
     }
-    if name in SINGLE:
+    if name in SINGLE_RULES:
         return Composite(rules[name], rules[name], None, softmax)
-    if name in FIRST:
+    if name in FIRST_LAYER_RULES:
         return Composite(rules["epsilon"], rules["epsilon"], rules[name], softmax)
     middle = rules["z_plus" if "plus" in name else "gamma" if "gamma" in name else "alpha2_beta1"]
-    first = rules["flat"] if name.endswith("flat") else rules["box"] if boxed else None
+    first = rules["flat"] if name.endswith("flat") else rules["box"] if has_box else None
     return Composite(rules["epsilon"], middle, first, softmax)

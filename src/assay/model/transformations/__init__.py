@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Transformations."""
+"""Functions that turn a model into a smoothed, randomised, softplus or faster one."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same numbers from a cheaper forward pass: a torch net converted once, for many rows."""
+"""Conversion of a torch net to ONNX Runtime: the same outputs from a faster forward pass, for many rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from assay.basics.errors import CapabilityError, InputError
 from assay.basics.fingerprint import digest
 from assay.basics.optional import need
 from assay.basics.types import Array
-from assay.model.adapters.onnx import short, troubles
+from assay.model.adapters.onnx import one_line, runtime_errors
 from assay.model.adapters.torch import _Net
 from assay.model.model import Model
 from assay.nouns.inputs.rows import Rows
@@ -29,87 +29,87 @@ if TYPE_CHECKING:
     import torch as pt
 
 BREAK_EVEN = 10_000_000_000
-"""Numbers written by convolutions above which converting pays: at about 1 ns saved each, 10 s (bench/fast.md)."""
+"""Number of convolution outputs above which the conversion saves time: 1 ns each, and it takes 10 s (bench/fast.md)."""
 
 TOLERANCE = 1e-4
-"""How far fast outputs may lie from plain ones: a share of the largest plain output, in absolute value."""
+"""Largest allowed difference of converted and plain outputs, as a share of the largest plain output."""
 
-PROOF = 8
-"""Rows on which a converted net is compared with the plain one."""
+CHECK_ROWS = 8
+"""Number of rows on which a converted net is compared with the plain one."""
 
 LARGEST = 1_500_000_000
-"""Bytes of weights beyond which a net is not written as ONNX in memory (its format ends at 2 GB)."""
+"""Bytes of weights above which a net is not converted (an ONNX file in memory is limited to 2 GB)."""
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def fast(model: Model, *, rows: Any, work: float = math.inf) -> Model:
-    """The model with a forward pass by ONNX Runtime, where ``work`` rows that lie ahead pay for converting it.
+    """The model with a forward pass by ONNX Runtime, if the conversion saves time over ``work`` rows.
 
-    The choice is made by counts alone: converting takes about 10 s, and what it saves grows with the numbers that the
-    net's convolutions write. Below ``BREAK_EVEN`` of them in all (rows × numbers a row) the model itself comes back;
-    a net without convolutions saves too little to be converted, unless ``work`` is infinite: then any net is.
-    ``rows`` are the rows of a case (or an array like them): they give the shape, and the first of them prove the
-    conversion. Fast outputs must equal the plain ones within ``TOLERANCE`` × the largest plain output there, together
-    and for one row alone; else the plain model comes back with a note that names the difference. So it does where the
-    net cannot be converted, where the packages are missing, and for models that are no float32 torch net on the
-    processor. The passes of counting and proving are not counted.
+    The choice depends on counts only: the conversion takes about 10 s, and the time it saves grows with the numbers
+    that the net's convolutions write. Below ``BREAK_EVEN`` of them in all (rows × numbers a row) the model itself is
+    returned; so is a net without convolutions, unless ``work`` is infinite: then any net is converted. ``rows`` are the
+    rows of a case (or an array of such rows): they give the shape, and the first of them check the conversion.
+    Converted outputs must equal the plain ones within ``TOLERANCE`` × the largest plain output on those rows, for all
+    rows together and for one row; else the plain model is returned with a note of the difference. The plain model is
+    also returned where the net cannot be converted, where packages are missing, and for models other than a float32
+    torch net on the CPU. The passes for counting and checking are not counted.
 
-    One conversion serves one shape of rows, any number of them; rows of another shape go through the plain net.
-    What comes back has the name, the meter and the bounds of the model, a mark of its own, ``about["forward"]`` and a
-    note. Gradients, layers and rules still go through the plain net.
+    A conversion applies to one shape of rows, any number of them; rows of another shape go through the plain net.
+    The result has the name, the meter and the bounds of the model, its own fingerprint, ``about["forward"]`` and a
+    note. Gradients, layers and backward rules use the plain net.
     """
-    held = _rows(model, rows)
-    reason = _unfit(model)
+    given_rows = _to_rows(model, rows)
+    reason = _unsupported_reason(model)
     if reason:
         return _plain(model, reason)
-    if not math.isinf(work) and not pays(model, held, work):
+    if not math.isinf(work) and not is_worth_converting(model, given_rows, work):
         return model
     key = (
         model.fingerprint,
-        held.shape,
-        *((name, tuple(part.shape[1:])) for name, part in sorted(held.carried.items())),
+        given_rows.shape,
+        *((name, tuple(part.shape[1:])) for name, part in sorted(given_rows.carried.items())),
     )
     if key not in model.meter.converted:
-        model.meter.converted[key] = _converted(model, held)
-    quick = model.meter.converted[key]
-    if isinstance(quick, str):
-        return _plain(model, quick)
+        model.meter.converted[key] = _convert(model, given_rows)
+    converted = model.meter.converted[key]
+    if isinstance(converted, str):
+        return _plain(model, converted)
     return replace(
         model,
-        forward=quick,
-        fingerprint=digest(model.fingerprint, quick.engine),
-        notes=(*model.notes, Note("fast-forward", quick.told)),
-        about={**model.about, "forward": quick.engine},
+        forward=converted,
+        fingerprint=digest(model.fingerprint, converted.engine),
+        notes=(*model.notes, Note("fast-forward", converted.description)),
+        about={**model.about, "forward": converted.engine},
     )
 
 
-def pays(model: Model, rows: Rows, work: float) -> bool:
-    """Whether ``work`` rows like these are worth converting the model for, by counts known beforehand."""
-    return not _unfit(model) and written(model, rows) * work >= BREAK_EVEN
+def is_worth_converting(model: Model, rows: Rows, work: float) -> bool:
+    """Whether the conversion saves time over ``work`` rows like these, by counts."""
+    return not _unsupported_reason(model) and count_convolution_outputs(model, rows) * work >= BREAK_EVEN
 
 
-def written(model: Model, rows: Rows) -> int:
-    """How many numbers the net's convolutions write for one row: counted once for each shape, in one pass."""
+def count_convolution_outputs(model: Model, rows: Rows) -> int:
+    """Number of values that the net's convolutions write for one row: counted once for each shape, in one pass."""
     if not any(parameter.ndim > 2 for parameter in model.net.parameters()):  # no weights of a convolution
         return 0
     key = (f"{model.fingerprint} written", rows.shape)
-    if key not in model.meter.weights:
-        model.meter.weights[key] = _counted(model, rows.take(np.array([0]))), 0
-    return model.meter.weights[key][0]
+    if key not in model.meter.row_costs:
+        model.meter.row_costs[key] = _count_outputs(model, rows.take(np.array([0]))), 0
+    return model.meter.row_costs[key][0]
 
 
-def _unfit(model: Model) -> str:
-    """Why this kind of model is never converted; empty where it may be."""
+def _unsupported_reason(model: Model) -> str:
+    """Why this kind of model is not converted; empty where it may be."""
     net = model.forward
-    if isinstance(net, _Quick):
-        return "its forward pass is a fast one already"
+    if isinstance(net, _ConvertedForward):
+        return "its forward pass is converted already"
     if not isinstance(net, _Net):
         return "only a torch net's own forward pass is converted"
     if net.until is not None:
         return "it ends at a layer"
     if model.dtype != "float32" or model.device != "cpu":
-        return f"it is of {model.dtype} on {model.device}; nets of float32 on the processor are converted"
+        return f"it is a {model.dtype} net on {model.device}; float32 nets on the CPU are converted"
     return ""
 
 
@@ -117,23 +117,23 @@ def _plain(model: Model, reason: str) -> Model:
     return replace(model, notes=(*model.notes, Note("plain-forward", f"the plain forward pass is used: {reason}")))
 
 
-def _rows(model: Model, rows: Any) -> Rows:
+def _to_rows(model: Model, rows: Any) -> Rows:
     if isinstance(rows, Rows):
-        held = rows
+        given_rows = rows
     else:
-        x = np.asarray(rows) if model.namespace != "torch" else _tensor(rows, model)
-        held = Rows(x, tuple(map(str, range(len(x)))))
-    if len(held) == 0:
-        raise InputError("rows=… is empty; at least one row is needed to see the shape and to prove the conversion.")
-    return held
+        x = np.asarray(rows) if model.namespace != "torch" else _to_tensor(rows, model)
+        given_rows = Rows(x, tuple(map(str, range(len(x)))))
+    if len(given_rows) == 0:
+        raise InputError("rows=… is empty; at least one row is needed for the shape and to check the conversion.")
+    return given_rows
 
 
-def _tensor(rows: Any, model: Model) -> Array:
+def _to_tensor(rows: Any, model: Model) -> Array:
     pt = need("torch", extra="torch")
     return pt.as_tensor(rows, dtype=getattr(pt, model.dtype), device=model.device)
 
 
-def _counted(model: Model, row: Rows) -> int:
+def _count_outputs(model: Model, row: Rows) -> int:
     from torch.utils._python_dispatch import TorchDispatchMode
 
     count = 0
@@ -152,95 +152,95 @@ def _counted(model: Model, row: Rows) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class _Quick:
-    """A session of ONNX Runtime in the place of a net; where autograd listens, or shapes are others, the net itself."""
+class _ConvertedForward:
+    """A session of ONNX Runtime in place of a net; the net itself where autograd records, or for other shapes."""
 
     plain: _Net
     session: Any
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
     engine: str
-    told: str = ""
+    description: str = ""
 
-    def derived(self, rows: Rows) -> _Net:
-        """What gradients are taken of: the plain net's."""
-        return self.plain.derived(rows)
+    def for_gradients(self, rows: Rows) -> _Net:
+        """The net for gradients: that of the plain net."""
+        return self.plain.for_gradients(rows)
 
     def __call__(self, rows: Rows) -> pt.Tensor:
         import torch as pt
 
         given = (rows.x, *(rows.carried[name] for name in self.names))
-        listening = pt.is_grad_enabled() and any(part.requires_grad for part in given)
-        if listening or tuple(tuple(part.shape[1:]) for part in given) != self.shapes:
+        records_graph = pt.is_grad_enabled() and any(part.requires_grad for part in given)
+        if records_graph or tuple(tuple(part.shape[1:]) for part in given) != self.shapes:
             return self.plain(rows)
         feeds = {f"in{place}": part.detach().contiguous().numpy() for place, part in enumerate(given)}
         try:
             return pt.from_numpy(self.session.run(None, feeds)[0])
-        except troubles() as error:
+        except runtime_errors() as error:
             if "allocate" in str(error):
-                raise MemoryError(short(error)) from error
+                raise MemoryError(one_line(error)) from error
             raise CapabilityError(
-                f"onnxruntime could not run the converted net on rows {tuple(rows.x.shape)}: {short(error)} Give "
-                f"fast=False to assay.wrap to stay with the plain forward pass."
+                f"onnxruntime could not run the converted net on rows {tuple(rows.x.shape)}: {one_line(error)} Give "
+                f"fast=False to assay.wrap for the plain forward pass."
             ) from error
 
 
-def _converted(model: Model, rows: Rows) -> _Quick | str:
-    """The net as a session that was proven, or why there is none."""
+def _convert(model: Model, rows: Rows) -> _ConvertedForward | str:
+    """The converted net after its check, or the reason why there is none."""
     missing = [package for package in PACKAGES if find_spec(package) is None]
     if missing:
-        return f"{', '.join(missing)} not installed (pip install 'assay[fast]' brings what a faster one needs)"
+        return f"{', '.join(missing)} not installed (pip install 'assay[fast]')"
     weights = sum(tensor.numel() * tensor.element_size() for tensor in model.net.state_dict().values())
     if weights > LARGEST:
         return f"its weights take {weights:,} bytes; a net of up to {LARGEST:,} is converted"
-    proof = rows.take(np.arange(min(PROOF, len(rows))))
-    plain = model.values(proof)  # first: it settles how pictures lie in memory
+    check_rows = rows.take(np.arange(min(CHECK_ROWS, len(rows))))
+    plain = model.values(check_rows)  # first: it fixes the memory format of images
     net: Any = model.forward
-    names = tuple(sorted(proof.carried))
+    names = tuple(sorted(check_rows.carried))
     engine = f"onnxruntime {version('onnxruntime')}"
-    shapes = (proof.shape, *(tuple(proof.carried[name].shape[1:]) for name in names))
+    shapes = (check_rows.shape, *(tuple(check_rows.carried[name].shape[1:]) for name in names))
     try:
-        quick = _Quick(net, _session(_exported(net, proof, names)), names, shapes, engine)
-        gap = _gap(model, quick, proof, plain)
-    except (*troubles(), *_exporting()) as error:
-        return f"the net could not be converted ({type(error).__name__}: {_first(error)})"
-    if not gap <= TOLERANCE:
+        converted = _ConvertedForward(net, _session(_export(net, check_rows, names)), names, shapes, engine)
+        difference = _largest_difference(model, converted, check_rows, plain)
+    except (*runtime_errors(), *_export_errors()) as error:
+        return f"the net could not be converted ({type(error).__name__}: {_root_cause(error)})"
+    if not difference <= TOLERANCE:
         return (
-            f"outputs of {engine} differ by up to {gap:.2g} × the largest plain output on {len(proof)} rows; at most "
-            f"{TOLERANCE:g} is allowed"
+            f"outputs of {engine} differ by up to {difference:.2g} × the largest plain output on {len(check_rows)} "
+            f"rows; at most {TOLERANCE:g} is allowed"
         )
-    told = (
-        f"forward passes were made by {engine} after converting the net; on {len(proof)} rows the largest difference "
-        f"from the plain pass was {gap:.1g} × the largest output; rows of another shape go through the plain pass"
+    description = (
+        f"forward passes by {engine} after converting the net; on {len(check_rows)} rows the largest difference "
+        f"from the plain pass was {difference:.1g} × the largest output; rows of another shape use the plain pass"
     )
-    return replace(quick, told=told)
+    return replace(converted, description=description)
 
 
-def _gap(model: Model, quick: _Quick, proof: Rows, plain: pt.Tensor) -> float:
-    """The largest difference over the largest plain output, all rows together and the first alone."""
-    first = proof.take(np.array([0]))
-    pairs = [(plain, quick(proof)), (model.values(first), quick(first))]
+def _largest_difference(model: Model, converted: _ConvertedForward, check_rows: Rows, plain: pt.Tensor) -> float:
+    """The largest difference over the largest plain output, for all rows together and for the first one alone."""
+    first = check_rows.take(np.array([0]))
+    pairs = [(plain, converted(check_rows)), (model.values(first), converted(first))]
     if any(one.shape != other.shape for one, other in pairs):
         return math.inf
     scale = float(plain.abs().max())
-    far = max(float((one.double() - other.double()).abs().max()) for one, other in pairs)
-    if math.isnan(far) or math.isnan(scale):
+    difference = max(float((one.double() - other.double()).abs().max()) for one, other in pairs)
+    if math.isnan(difference) or math.isnan(scale):
         return math.nan
-    return far / scale if scale > 0 else (0.0 if far == 0 else math.inf)
+    return difference / scale if scale > 0 else (0.0 if difference == 0 else math.inf)
 
 
 def _session(data: bytes) -> Any:
     import torch as pt
 
     runtime = need("onnxruntime", extra="fast")
-    told = runtime.SessionOptions()
-    told.intra_op_num_threads, told.inter_op_num_threads = pt.get_num_threads(), 1
-    told.use_deterministic_compute = True
-    told.log_severity_level = 4
-    return runtime.InferenceSession(data, told, providers=["CPUExecutionProvider"])
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = pt.get_num_threads(), 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = 4
+    return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def _exported(net: _Net, rows: Rows, names: tuple[str, ...]) -> bytes:
+def _export(net: _Net, rows: Rows, names: tuple[str, ...]) -> bytes:
     """The net from rows to scores, preprocess and output included, as the bytes of an ONNX file; any number of rows."""
     import torch as pt
 
@@ -250,17 +250,17 @@ def _exported(net: _Net, rows: Rows, names: tuple[str, ...]) -> bytes:
             self.module = net.module
 
         def forward(self, *given: pt.Tensor) -> Any:
-            seen = Rows(given[0], (), dict(zip(names, given[1:])))
-            out = net.run(seen)
+            rows = Rows(given[0], (), dict(zip(names, given[1:])))
+            out = net.run(rows)
             if net.read is not None:
-                out = net.read(out, seen)
+                out = net.read(out, rows)
             elif net.output is not None:
                 out = net.output(out)
             return out[:, None] if out.ndim == 1 else out
 
-    two = rows.take(np.array([0, len(rows) - 1]))  # one row would be taken for a constant
+    two = rows.take(np.array([0, len(rows) - 1]))  # the export treats a size of one as a constant
     given = tuple(part.detach().clone() for part in (two.x, *(two.carried[name] for name in names)))
-    with _quiet(), pt.no_grad():
+    with _silence_exporter(), pt.no_grad():
         program = pt.onnx.export(
             Whole().eval(),
             given,
@@ -273,23 +273,23 @@ def _exported(net: _Net, rows: Rows, names: tuple[str, ...]) -> bytes:
     return program.model_proto.SerializeToString()
 
 
-def _exporting() -> tuple[type[Exception], ...]:
-    """Whatever an export raises: torch's own errors, and those of code that cannot be traced."""
+def _export_errors() -> tuple[type[Exception], ...]:
+    """The exceptions of an export: torch's own errors, and those of code that cannot be traced."""
     import torch as pt
 
     return (pt.onnx.errors.OnnxExporterError, CapabilityError, TypeError, AttributeError, NotImplementedError)
 
 
-def _first(error: Exception) -> str:
-    """The cause that lies deepest, on one line."""
+def _root_cause(error: Exception) -> str:
+    """The message of the innermost cause, on one line."""
     while isinstance(error.__cause__, Exception):
         error = error.__cause__
-    return short(error)[:160]
+    return one_line(error)[:160]
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's own warnings and log lines, which no caller can act on."""
+def _silence_exporter() -> Iterator[None]:
+    """Context without the exporter's warnings and log lines, which no caller can act on."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same function with fewer steps: a torch net whose batch norms are folded into the sums before them.
+"""Folding of batch norms into the weighted sums before them: the same function of a torch net in fewer operations.
 
-A batch norm in evaluation mode multiplies each channel by a constant and adds another, so behind a convolution or a
-dense layer it can be taken into weights and bias. Gradients of the folded copy are those of the net, for fewer steps.
-Weights are folded in float64 and rounded once, so numbers differ by rounding, and where that turns a kink (a ReLU's
-input near 0) the gradients of few elements move by more. On EfficientNet-Lite0 in float32, four photographs: by up to
-3.4 % of the row's largest gradient, 0.04 to 0.1 % in sum. Beside gradients in float64 the folded ones are in sum as far
-as the plain ones (0.01 to 0.07 % against 0.01 to 0.05 %), single elements up to twice as far (3.4 % against 1.7 %). How
-the net lies in memory moved nothing, on one thread.
+A batch norm in evaluation mode multiplies each channel by a constant and adds another, so after a convolution or a
+dense layer it can be merged into weights and bias. Gradients of the folded copy are those of the net, in fewer
+operations. Weights are folded in float64 and rounded once, so numbers differ by rounding; where rounding changes the
+sign of a ReLU's input near 0, the gradients of few elements change by more. Measured on EfficientNet-Lite0 in float32,
+four photographs: up to 3.4 % of the row's largest gradient, 0.04 to 0.1 % in sum. Compared with gradients in float64,
+the folded ones differ in sum as much as the plain ones (0.01 to 0.07 % and 0.01 to 0.05 %), single elements up to twice
+as much (3.4 % and 1.7 %). The memory format had no effect, on one thread.
 
-Which pairs are folded is seen in one pass of a copy over two rows, by what reads what: the norm's input is the sum's
-output, nothing else reads that output, weights and bias are read once and belong to one module, and no hooks hang on
-either. A net that turns values into Python numbers on its way (its course may depend on the rows) is not folded.
-Another pass then shows that the folded copy reads its new weights, and that its outputs are those of the net within
+Which pairs are folded is determined in one pass of a copy over two rows, by tracking reads: the norm's input is the
+sum's output, no other operation reads that output, weights and bias are read once and belong to one module, and neither
+module has hooks. A net that converts values to Python numbers (its operations may depend on the rows) is not folded.
+Another pass checks that the folded copy reads its new weights, and that its outputs equal those of the net within
 ``ROUNDINGS``; else the net itself is used. These passes are not counted.
 """
 
@@ -38,81 +38,82 @@ if TYPE_CHECKING:
     from assay.model.adapters.torch import _Net
 
 ROUNDINGS = 1000
-"""How far folded outputs may lie from plain ones, in roundings (machine epsilons) of the largest plain output."""
+"""Largest allowed difference of folded and plain outputs, in machine epsilons of the largest plain output."""
 
-SHOWN = 2
-"""Rows on which the net is looked at and the folded copy is compared with it."""
+CHECK_ROWS = 2
+"""Number of rows on which reads are tracked and the folded copy is compared with the net."""
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 SUMS = frozenset({"conv1d", "conv2d", "conv3d", "linear"})
-VALUES = frozenset(
+VALUE_READERS = frozenset(
     [
         "__bool__", "__int__", "__float__", "__index__", "__complex__", "__array__", "__contains__", "item", "tolist",
         "numpy", "is_nonzero", "equal", "allclose", "nonzero", "argwhere", "masked_select", "unique",
         "unique_consecutive", "bincount",
     ]
 )  # fmt: skip
-"""What tells Python the values of a tensor, in a number or a shape."""
+"""Operations that give Python the values of a tensor, as numbers or as a shape."""
 
-QUIET = frozenset({"dim", "ndimension", "size", "stride", "numel", "nelement", "is_contiguous", "__len__"})
-"""What tells only how a tensor lies."""
+LAYOUT_READERS = frozenset({"dim", "ndimension", "size", "stride", "numel", "nelement", "is_contiguous", "__len__"})
+"""Operations that give only the shape or memory layout of a tensor."""
 
-MARK = "_assay_sum"
+SUM_ATTRIBUTE = "_assay_sum"
+"""Attribute of a weighted sum's output: the name of the module that computed it."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What can be folded: (sum, norm) by name; and layers whose activations the folded copy does not have."""
+class FoldPlan:
+    """The pairs (sum, norm) to fold, by name; and the layers whose activations the folded copy does not have."""
 
     pairs: tuple[tuple[str, str], ...] = ()
-    hidden: frozenset[str] = frozenset()
+    changed_layers: frozenset[str] = frozenset()
 
 
 @dataclass
-class Provenance:
-    """What was found for one net: by cut and shape of the rows; and the folded copies, by what is folded in them."""
+class FoldCache:
+    """The results for one net: by cut and shape of the rows; and the folded copies, by their folded pairs."""
 
     state: tuple[int, ...]
-    found: dict[Hashable, tuple[nn.Module, Plan] | None] = field(default_factory=dict)
+    found: dict[Hashable, tuple[nn.Module, FoldPlan] | None] = field(default_factory=dict)
     copies: dict[tuple[tuple[str, str], ...], nn.Module] = field(default_factory=dict)
 
 
-_MADE: WeakKeyDictionary[nn.Module, Provenance] = WeakKeyDictionary()
+_CACHES: WeakKeyDictionary[nn.Module, FoldCache] = WeakKeyDictionary()
 
 
-def folded(net: _Net, rows: Rows, *layers: str) -> _Net:
-    """The net with batch norms folded, for passes over rows like these that look at ``layers``; else the net itself."""
-    if not any(_usable(module) for module in net.module.modules()):
+def fold_batch_norm(net: _Net, rows: Rows, *layers: str) -> _Net:
+    """The net with folded batch norms, for passes over such rows that read ``layers``; the net itself if none folds."""
+    if not any(_is_foldable(module) for module in net.module.modules()):
         return net
-    state = _state(net.module)
-    if net.module not in _MADE or _MADE[net.module].state != state:
-        _MADE[net.module] = Provenance(state)
-    made = _MADE[net.module]
+    state = _weights_state(net.module)
+    if net.module not in _CACHES or _CACHES[net.module].state != state:
+        _CACHES[net.module] = FoldCache(state)
+    cache = _CACHES[net.module]
     parts = sorted((name, tuple(np.shape(part))[1:]) for name, part in rows.carried.items())
     key = (net.since, rows.shape, *parts)
-    if key not in made.found:
-        made.found[key] = _found(net, rows, made)
-    found = made.found[key]
-    looked = {layer.partition("#")[0] for layer in (*layers, *([] if net.until is None else [net.until]))}
-    if found is None or looked & found[1].hidden:
+    if key not in cache.found:
+        cache.found[key] = _find_copy(net, rows, cache)
+    found = cache.found[key]
+    read = {layer.partition("#")[0] for layer in (*layers, *([] if net.until is None else [net.until]))}
+    if found is None or read & found[1].changed_layers:
         return net
     return replace(net, module=found[0], layout=copy.copy(net.layout))
 
 
-def _usable(module: nn.Module) -> bool:
-    """Whether a module is a batch norm with constants of its own, and nobody listens to it."""
-    held = type(module) in NORMS and not module.training and not _heard(module)
-    return held and all(module._buffers[key] is not None for key in ("running_mean", "running_var"))
+def _is_foldable(module: nn.Module) -> bool:
+    """Whether a module is a batch norm in evaluation mode with its own statistics, and without hooks."""
+    is_norm = type(module) in NORMS and not module.training and not _has_hooks(module)
+    return is_norm and all(module._buffers[key] is not None for key in ("running_mean", "running_var"))
 
 
-def _heard(module: nn.Module) -> bool:
-    """Whether hooks hang on a module."""
+def _has_hooks(module: nn.Module) -> bool:
+    """Whether hooks are registered on a module."""
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return any(getattr(module, kind) for kind in kinds)
 
 
-def _state(module: nn.Module) -> tuple[int, ...]:
-    """Changes when a weight is exchanged or written over."""
+def _weights_state(module: nn.Module) -> tuple[int, ...]:
+    """A state that changes when a weight is replaced or overwritten."""
     return tuple(
         number
         for tensor in (*module.parameters(), *module.buffers())
@@ -120,153 +121,156 @@ def _state(module: nn.Module) -> tuple[int, ...]:
     )
 
 
-def _found(net: _Net, rows: Rows, made: Provenance) -> tuple[nn.Module, Plan] | None:
-    """A folded copy that was proven on the first of these rows."""
-    few = rows.take(np.arange(min(SHOWN, len(rows))))
+def _find_copy(net: _Net, rows: Rows, cache: FoldCache) -> tuple[nn.Module, FoldPlan] | None:
+    """A folded copy that was checked on the first of these rows, and its plan; ``None`` where none passes."""
+    few = rows.take(np.arange(min(CHECK_ROWS, len(rows))))
     few = replace(few, x=few.x.detach().requires_grad_(True))
     tensors = (*net.module.parameters(), *net.module.buffers())
     twin = copy.deepcopy(net.module, {id(tensor): tensor for tensor in tensors})
     try:
         with torch.enable_grad():
-            plain, watch, returned = _watched(net, twin, few)
-            plan = watch.plan(returned)
+            plain, tracker, returned = _run_tracked(net, twin, few)
+            plan = tracker.plan(returned)
             if not plan.pairs:
                 return None
-            other = made.copies.get(plan.pairs) or _fold(twin, plan)
-            own, again, _ = _watched(net, other, few)
+            folded = cache.copies.get(plan.pairs) or _fold(twin, plan)
+            outputs, check, _ = _run_tracked(net, folded, few)
     except (AssayError, RuntimeError, TypeError, ValueError, LookupError, AttributeError):
-        return None  # what is wrong with these rows, the net itself will say
-    if not (all(again.once(name) for name, _ in plan.pairs) and _near(plain, own)):
+        return None  # the net itself raises the error of these rows
+    if not (all(check.sums_once(name) for name, _ in plan.pairs) and _is_close(plain, outputs)):
         return None
-    made.copies[plan.pairs] = other
-    return other, plan
+    cache.copies[plan.pairs] = folded
+    return folded, plan
 
 
-def _near(plain: torch.Tensor, own: torch.Tensor) -> bool:
-    """Whether outputs are the same but for rounding; never where one is not finite."""
-    if plain.shape != own.shape or not plain.is_floating_point():
+def _is_close(plain: torch.Tensor, outputs: torch.Tensor) -> bool:
+    """Whether outputs are equal up to rounding; false where one is not finite."""
+    if plain.shape != outputs.shape or not plain.is_floating_point():
         return False
-    scale, far = float(plain.abs().max()), float((plain.double() - own.double()).abs().max())
-    return far <= ROUNDINGS * torch.finfo(plain.dtype).eps * scale
+    scale, difference = float(plain.abs().max()), float((plain.double() - outputs.double()).abs().max())
+    return difference <= ROUNDINGS * torch.finfo(plain.dtype).eps * scale
 
 
-def _watched(net: _Net, module: nn.Module, rows: Rows) -> tuple[torch.Tensor, _Watch, Any]:
-    """Scores of a copy in the net's place, what was seen on the way, and what the copy returned."""
+def _run_tracked(net: _Net, module: nn.Module, rows: Rows) -> tuple[torch.Tensor, _ReadTracker, Any]:
+    """Run a copy in place of the net: its scores, the tracked reads, and its return value."""
     other = replace(net, module=module, until=None, layout=copy.copy(net.layout))
-    watch = _Watch(module)
-    with torch.random.fork_rng(devices=[]), watch.listening(), watch:
+    tracker = _ReadTracker(module)
+    with torch.random.fork_rng(devices=[]), tracker.hooks(), tracker:
         returned = other.run(rows)
-    return other.scores(returned, rows).detach(), watch, returned
+    return other.scores(returned, rows).detach(), tracker, returned
 
 
-def _fold(module: nn.Module, plan: Plan) -> nn.Module:
-    """Put new weights in the place of old ones, and nothing in the place of norms."""
+def _fold(module: nn.Module, plan: FoldPlan) -> nn.Module:
+    """Replace weights and biases by folded ones, and norms by identities, in place."""
     for name, norm in plan.pairs:
-        owner, by = module.get_submodule(name), module.get_submodule(norm)
+        owner, batch_norm = module.get_submodule(name), module.get_submodule(norm)
         weight, bias = (owner._parameters[key] for key in ("weight", "bias"))
-        mean, variance = (by._buffers[key] for key in ("running_mean", "running_var"))
-        factor, offset = (by._parameters[key] for key in ("weight", "bias"))
+        mean, variance = (batch_norm._buffers[key] for key in ("running_mean", "running_var"))
+        factor, offset = (batch_norm._parameters[key] for key in ("weight", "bias"))
         assert weight is not None
         assert mean is not None
         assert variance is not None
-        scale = torch.rsqrt(variance.double() + float(by.eps))  # type: ignore[arg-type]  # torch says Tensor | Module
+        scale = torch.rsqrt(variance.double() + float(batch_norm.eps))  # type: ignore[arg-type]  # torch says Tensor | Module
         scale = scale if factor is None else scale * factor.double()
-        moved = -mean.double() if bias is None else bias.double() - mean.double()
-        shift = moved * scale + (0 if offset is None else offset.double())
+        centred = -mean.double() if bias is None else bias.double() - mean.double()
+        shift = centred * scale + (0 if offset is None else offset.double())
         wide = scale.reshape(-1, *(1,) * (weight.ndim - 1))
         owner.weight = nn.Parameter((weight.double() * wide).to(weight.dtype), requires_grad=False)
         owner.bias = nn.Parameter(shift.to(weight.dtype), requires_grad=False)
-        above, _, leaf = norm.rpartition(".")
-        setattr(module.get_submodule(above), leaf, nn.Identity().eval())
+        parent, _, leaf = norm.rpartition(".")
+        setattr(module.get_submodule(parent), leaf, nn.Identity().eval())
     return module
 
 
-class _Watch(TorchFunctionMode):
-    """Who reads the outputs of weighted sums, their weights and their biases, while a net runs."""
+class _ReadTracker(TorchFunctionMode):
+    """Tracks which operations read the outputs of weighted sums, their weights and their biases, while a net runs."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
         self.owners = dict(_owners(module))
-        self.provenance: dict[str, list[torch.Tensor]] = {}
-        self.after: dict[str, list[str]] = {}
+        self.sums: dict[str, list[torch.Tensor]] = {}
+        self.norms: dict[str, list[str]] = {}
         self.calls: Counter[str] = Counter()
-        self.hidden: dict[str, set[str]] = {}
-        self.read: set[str] = set()
+        self.changed_layers: dict[str, set[str]] = {}
+        self.read_elsewhere: set[str] = set()
         self.misused: set[str] = set()
-        self.open = False
-        self.reader = ""
+        self.reads_values = False
+        self.current_norm_input = ""
 
-    def once(self, name: str) -> bool:
-        """Whether a module made one sum in the pass, of the weights and the bias it holds, which nobody else read."""
-        return len(self.provenance.get(name, ())) == 1 and name not in self.misused
+    def sums_once(self, name: str) -> bool:
+        """Whether a module computed one sum in the pass, of its own weights and bias, which no other operation read."""
+        return len(self.sums.get(name, ())) == 1 and name not in self.misused
 
-    def plan(self, returned: Any) -> Plan:
-        """What may be folded: sums that one norm, called once, reads and nobody else."""
+    def plan(self, returned: Any) -> FoldPlan:
+        """The pairs to fold: a sum, and the norm, called once, that is the only reader of its output."""
         found = list(_tensors(returned))
-        if self.open or not found:  # what the net returns cannot be looked into
-            return Plan()
-        self.read |= {getattr(tensor, MARK) for tensor in found if hasattr(tensor, MARK)}
-        edges = _edges(found)
+        if self.reads_values or not found:  # the return value contains no tensor
+            return FoldPlan()
+        self.read_elsewhere |= {getattr(tensor, SUM_ATTRIBUTE) for tensor in found if hasattr(tensor, SUM_ATTRIBUTE)}
+        edges = _count_readers(found)
         pairs = tuple(
             (name, norms[0])
-            for name, norms in sorted(self.after.items())
-            if len(norms) == 1 and self.calls[norms[0]] == 1 and self.once(name) and name not in self.read
-            if edges[self.provenance[name][0].grad_fn] == 1
+            for name, norms in sorted(self.norms.items())
+            if len(norms) == 1
+            and self.calls[norms[0]] == 1
+            and self.sums_once(name)
+            and name not in self.read_elsewhere
+            if edges[self.sums[name][0].grad_fn] == 1
         )
-        return Plan(pairs, frozenset().union(*(self.hidden.get(name, ()) for name, _ in pairs)))
+        return FoldPlan(pairs, frozenset().union(*(self.changed_layers.get(name, ()) for name, _ in pairs)))
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hooks on the copy: what norms are given, and which modules give out a sum's bare output."""
+    def hooks(self) -> Iterator[None]:
+        """Hooks on the copy that track the inputs of norms, and the modules that return a sum's output."""
         names = Counter(id(module) for _, module in self.module.named_modules(remove_duplicate=False))
         with ExitStack() as stack:
             for name, module in list(self.module.named_modules()):
-                if _usable(module) and names[id(module)] == 1:
-                    stack.callback(module.register_forward_pre_hook(self._given(name)).remove)
-                stack.callback(module.register_forward_hook(self._gave(name)).remove)
+                if _is_foldable(module) and names[id(module)] == 1:
+                    stack.callback(module.register_forward_pre_hook(self._norm_hook(name)).remove)
+                stack.callback(module.register_forward_hook(self._output_hook(name)).remove)
             yield
 
-    def _given(self, norm: str) -> Any:
+    def _norm_hook(self, norm: str) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
             self.calls[norm] += 1
-            name = getattr(args[0], MARK, None) if args else None
-            if name is not None and _fits(self.module.get_submodule(name), module, args[0]):
-                self.after.setdefault(name, []).append(norm)
-                self.reader = name
+            name = getattr(args[0], SUM_ATTRIBUTE, None) if args else None
+            if name is not None and _has_matching_channels(self.module.get_submodule(name), module, args[0]):
+                self.norms.setdefault(name, []).append(norm)
+                self.current_norm_input = name
 
         return hook
 
-    def _gave(self, place: str) -> Any:
+    def _output_hook(self, layer: str) -> Any:
         def hook(module: nn.Module, args: Any, out: Any) -> None:
             if type(module) in NORMS:
-                self.reader = ""
+                self.current_norm_input = ""
             for tensor in _tensors(out):
-                if hasattr(tensor, MARK):
-                    self.hidden.setdefault(getattr(tensor, MARK), set()).add(place)
+                if hasattr(tensor, SUM_ATTRIBUTE):
+                    self.changed_layers.setdefault(getattr(tensor, SUM_ATTRIBUTE), set()).add(layer)
 
         return hook
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out, name = func(*args, **kwargs), str(getattr(func, "__name__", ""))
-        self.open = self.open or name in VALUES
-        if name in QUIET or (name == "__get__" and not isinstance(out, torch.Tensor)):
+        self.reads_values = self.reads_values or name in VALUE_READERS
+        if name in LAYOUT_READERS or (name == "__get__" and not isinstance(out, torch.Tensor)):
             return out
-        summed = self._sum(name, args, kwargs)
+        summed = self._summing_module(name, args, kwargs)
         for tensor in _tensors((args, kwargs)):
-            fingerprint, owner = getattr(tensor, MARK, None), self.owners.get(id(tensor))
-            if fingerprint is not None and fingerprint != self.reader:
-                self.read.add(fingerprint)
+            source, owner = getattr(tensor, SUM_ATTRIBUTE, None), self.owners.get(id(tensor))
+            if source is not None and source != self.current_norm_input:
+                self.read_elsewhere.add(source)
             if owner is not None and owner != summed:
                 self.misused.add(owner)
         if summed:
-            self.provenance.setdefault(summed, []).append(out)
-            setattr(out, MARK, summed)
+            self.sums.setdefault(summed, []).append(out)
+            setattr(out, SUM_ATTRIBUTE, summed)
         return out
 
-    def _sum(self, name: str, args: Any, kwargs: Any) -> str:
-        """The module whose weighted sum this is: its weight and its bias, each in their places; empty if none."""
+    def _summing_module(self, name: str, args: Any, kwargs: Any) -> str:
+        """The module whose weighted sum this is, with its weight and bias as the arguments; empty if none."""
         if name not in SUMS:
             return ""
         given = dict(zip(("input", "weight", "bias"), args)) | kwargs
@@ -274,8 +278,8 @@ class _Watch(TorchFunctionMode):
         return owner if owner and self.module.get_submodule(owner).bias is given.get("bias") else ""
 
 
-def _edges(tensors: list[torch.Tensor]) -> Counter[Any]:
-    """How often each step is read by others, in the graph behind some tensors."""
+def _count_readers(tensors: list[torch.Tensor]) -> Counter[Any]:
+    """The number of readers of each node of the autograd graph of some tensors."""
     found: Counter[Any] = Counter()
     seen, stack = set(), [tensor.grad_fn for tensor in tensors]
     while stack:
@@ -289,20 +293,20 @@ def _edges(tensors: list[torch.Tensor]) -> Counter[Any]:
 
 
 def _owners(module: nn.Module) -> Iterator[tuple[int, str]]:
-    """Weights and biases that belong to one module under one name, and that module's name."""
+    """Ids of weights and biases that belong to one module under one name, and that module's name."""
     named = list(module.named_modules(remove_duplicate=False))
-    held = [(name, one, key, value) for name, one in named for key, value in one._parameters.items()]
-    times = Counter(id(value) for *_, value in held if value is not None)
-    for name, one, key, value in held:
-        alone = all(part is None or times[id(part)] == 1 for part in one._parameters.values())
-        sound = value is not None and value.dtype in (torch.float32, torch.float64) and not value.is_inference()
-        both = key in ("weight", "bias") and {"weight", "bias"} <= set(one._parameters)
-        if both and alone and sound and type(one) not in NORMS and not _heard(one):
+    parameters = [(name, one, key, value) for name, one in named for key, value in one._parameters.items()]
+    times = Counter(id(value) for *_, value in parameters if value is not None)
+    for name, one, key, value in parameters:
+        is_unshared = all(part is None or times[id(part)] == 1 for part in one._parameters.values())
+        is_float = value is not None and value.dtype in (torch.float32, torch.float64) and not value.is_inference()
+        has_both = key in ("weight", "bias") and {"weight", "bias"} <= set(one._parameters)
+        if has_both and is_unshared and is_float and type(one) not in NORMS and not _has_hooks(one):
             yield id(value), name
 
 
-def _fits(owner: nn.Module, norm: nn.Module, out: torch.Tensor) -> bool:
-    """Whether the norm's channels are the sum's outputs (row, channel, ...), in the same type of number."""
+def _has_matching_channels(owner: nn.Module, norm: nn.Module, out: torch.Tensor) -> bool:
+    """Whether the norm's channels are the sum's outputs (row, channel, ...), in the same dtype."""
     weight, mean = owner._parameters["weight"], norm._buffers["running_mean"]
     assert weight is not None
     assert mean is not None

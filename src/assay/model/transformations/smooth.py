@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model averaged over noise on its input."""
+"""Smoothing: a model averaged over Gaussian noise on its input."""
 
 from __future__ import annotations
 
@@ -23,58 +23,58 @@ from assay.nouns.inputs.target import Gives, probabilities
 def smooth(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None = None) -> Model:
     """The mean of the model's probabilities (a regression's values) over Gaussian noise on its input.
 
-    ``sigma`` is the noise's standard deviation, in the units of the rows. The same ``draws`` noise fields (antithetic
-    pairs, so ``draws`` is even) are added to every row: the smoothed model is a deterministic function and can be
+    ``sigma`` is the noise's standard deviation, in the units of the rows. The same ``draws`` noise vectors (antithetic
+    pairs, so ``draws`` is even) are added to every row, so the smoothed model is a deterministic function and can be
     explained like any other. Its gradient is the mean of the original's gradients (of probabilities, or of values) at
-    the moved rows: SmoothGrad with these draws. One row costs ``draws`` passes of the original, and is counted so. A
-    certificate must draw its own, fresh noise.
+    the noisy rows: SmoothGrad with these draws. One row costs ``draws`` passes of the original, which are all counted.
+    A certificate must draw its own, independent noise.
     """
     if not (isfinite(sigma) and sigma > 0):
         raise InputError(f"sigma={sigma}; a standard deviation above 0, in the units of the rows, is needed.")
     if draws < 2 or draws % 2:
         raise InputError(f"draws={draws}; an even number of at least 2 is needed (antithetic pairs).")
     stream = (seed or Seed()).child("smoothed")
-    raw = model.gives in ("values", "units")
-    gives: Gives = model.gives if raw else "probabilities"
+    is_raw = model.gives in ("values", "units")
+    gives: Gives = model.gives if is_raw else "probabilities"
 
-    def moved(x: Array) -> Iterator[Array]:
+    def noisy(x: Array) -> Iterator[Array]:
         xp = array_namespace(x)
         for pair in range(draws // 2):
             noise = stream.child(pair).generator().standard_normal(tuple(x.shape[1:])) * sigma
-            field = xp.asarray(noise, dtype=x.dtype, device=x.device) if is_torch_array(x) else noise
-            yield x + field
-            yield x - field
+            vector = xp.asarray(noise, dtype=x.dtype, device=x.device) if is_torch_array(x) else noise
+            yield x + vector
+            yield x - vector
 
     def forward(rows: Rows) -> Array:
         if rows.table is not None and rows.table.coded.any():
-            raise CapabilityError("Gaussian smoothing has no meaning for columns of text or categories.")
-        xp, points, total = array_namespace(rows.x), moved(rows.x), 0.0
-        # one batch of the original holds as many moved copies of the rows as fit
+            raise CapabilityError("Gaussian smoothing is undefined for columns of text or categories.")
+        xp, points, total = array_namespace(rows.x), noisy(rows.x), 0.0
+        # one batch of the original contains as many noisy copies of the rows as fit
         while group := list(islice(points, max(1, model.batch // len(rows)))):
             owners = np.tile(np.arange(len(rows)), len(group))
-            outputs = model.forward(rows.holding(xp.concat(group), owners))
+            outputs = model.forward(rows.with_inputs(xp.concat(group), owners))
             outputs = outputs.double() if is_torch_array(outputs) else outputs
-            read = outputs if raw else probabilities(outputs, model.gives)
+            read = outputs if is_raw else probabilities(outputs, model.gives)
             total = total + xp.reshape(read, (len(group), len(rows), *read.shape[1:])).sum(0)
         return total / draws
 
-    def slope(x: Array) -> Array:
-        assert model.slope is not None
-        return sum(model.slope(point) for point in moved(x)) / draws
+    def gradient(x: Array) -> Array:
+        assert model.closed_form_gradient is not None
+        return sum(model.closed_form_gradient(point) for point in noisy(x)) / draws
 
     return replace(
         model,
         forward=forward,
-        slope=None if model.slope is None else slope,
+        closed_form_gradient=None if model.closed_form_gradient is None else gradient,
         gives=gives,
         name=f"{model.name}, smoothed (sd {sigma:g}, {draws} draws)",
         fingerprint=digest(model.fingerprint, "smoothed", sigma, draws, stream.entropy),
         default_target="value" if gives == "values" else "probability",
         batch=max(1, model.batch // draws),
-        passes=model.passes * draws,
-        recomputed=None,
+        passes_per_row=model.passes_per_row * draws,
+        rebuild=None,
         cut=None,
-        inside=None,
+        layer_access=None,
         net=None,
         forest=None,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A net whose kinks are rounded off, for attacks that need second derivatives."""
+"""Softplus surrogate: a net with softplus in place of ReLU, for attacks that need second derivatives."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def softplus_surrogate(model: Model, *, sharpness: float = 20.0) -> Model:
     """The net with every ReLU (module, function, in place or clipped at 6) replaced by softplus.
 
     softplus(z) = log(1 + exp(βz))/β with β = ``sharpness``; it differs from the ReLU by at most log(2)/β. A clip to
-    [a, b] (ReLU6, hardtanh) becomes a + softplus(z − a) − softplus(z − b). The module itself stays as it is: calls are
-    replaced while the softened model runs. Other kinks (leaky ReLU, max pooling, clamp) are left alone.
+    [a, b] (ReLU6, hardtanh) becomes a + softplus(z − a) − softplus(z − b). The module itself stays unchanged: calls
+    are replaced while the surrogate runs. Other non-smooth functions (leaky ReLU, max pooling, clamp) stay.
     """
     if not 0 < sharpness < float("inf"):
-        raise InputError(f"sharpness={sharpness}; a finite number above 0 is needed, 20 say.")
+        raise InputError(f"sharpness={sharpness}; a finite number above 0 is needed, for example 20.")
     if not model.differentiable:
-        raise CapabilityError(f"softened needs a torch net; {model.name} is none.")
+        raise CapabilityError(f"softplus_surrogate needs a torch net; {model.name} is none.")
 
     def forward(rows: Rows) -> Array:
-        with _softplus(sharpness):
+        with _replace_relu(sharpness):
             return model.forward(rows)
 
-    def again(net: Any, fingerprint: str, name: str) -> Model:
+    def rebuild(net: Any, fingerprint: str, name: str) -> Model:
         other = replace(model.with_net(net, fingerprint, name), batch=model.batch, memory=model.memory)
         return softplus_surrogate(other, sharpness=sharpness)
 
@@ -40,31 +40,31 @@ def softplus_surrogate(model: Model, *, sharpness: float = 20.0) -> Model:
         forward=forward,
         name=f"{model.name}, softplus {sharpness:g}",
         fingerprint=digest(model.fingerprint, "softened", sharpness),
-        recomputed=again if model.recomputed is not None else None,
+        rebuild=rebuild if model.rebuild is not None else None,
         cut=None,
-        inside=None,
+        layer_access=None,
     )
 
 
-def _softplus(sharpness: float) -> Any:
+def _replace_relu(sharpness: float) -> Any:
     torch = need("torch", extra="torch")
     functional = torch.nn.functional
     relu = {torch.relu, torch.relu_, functional.relu, torch.Tensor.relu, torch.Tensor.relu_}
     hardtanh = {functional.hardtanh, functional.hardtanh_}
     in_place = {torch.relu_, torch.Tensor.relu_, functional.hardtanh_}
 
-    def soft(z: Array) -> Array:
+    def softplus(z: Array) -> Array:
         return functional.softplus(z, beta=sharpness)
 
-    def replaced(func: Any, z: Array, rest: Sequence[Any], options: Mapping[str, Any]) -> Array:
+    def replacement(func: Any, z: Array, rest: Sequence[Any], options: Mapping[str, Any]) -> Array:
         if func in relu:
-            return soft(z)
+            return softplus(z)
         low, high = (0.0, 6.0) if func is functional.relu6 else (-1.0, 1.0)
         low = rest[0] if rest else options.get("min_val", low)
         high = rest[1] if len(rest) > 1 else options.get("max_val", high)
-        return low + soft(z - low) - soft(z - high)
+        return low + softplus(z - low) - softplus(z - high)
 
-    class Softly(torch.overrides.TorchFunctionMode):  # type: ignore[misc, name-defined]  # torch is loaded at run time only
+    class SoftplusMode(torch.overrides.TorchFunctionMode):  # type: ignore[misc, name-defined]  # torch is loaded at run time only
         def __torch_function__(
             self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
         ) -> Any:
@@ -73,7 +73,7 @@ def _softplus(sharpness: float) -> Any:
                 return func(*args, **options)
             z, *rest = args if args else (options.pop("input"),)
             if func in in_place or options.get("inplace"):
-                return z.copy_(replaced(func, z.clone(), rest, options))
-            return replaced(func, z, rest, options)
+                return z.copy_(replacement(func, z.clone(), rest, options))
+            return replacement(func, z, rest, options)
 
-    return Softly()
+    return SoftplusMode()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparisons."""
+"""Hold the results of comparisons: of methods, settings, models, audits and benchmarks, each with text and tables."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where several methods agree about the same rows, and where not."""
+"""Agreement of explanation methods on the same rows."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 
 from assay.basics.errors import InputError
-from assay.basics.stats import Interval, bounded
+from assay.basics.stats import Interval, bounded_mean_interval
 from assay.basics.types import Floats, PerPart
 from assay.nouns.inputs.features import Features
 from assay.nouns.records.saveable import Saveable
 
 BOUNDS = {"feature": 0.0, "rank": 0.0, "sign": 0.0, "signed_rank": 0.0, "spearman": -1.0}
-"""The measures of agreement, each with its least value; the most is 1."""
+"""The measures of agreement, each with its lower bound; the upper bound is 1."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Agreement(Saveable):
-    """How far methods agree on the k parts that matter most, row by row.
+    """Agreement of methods on the k parts with the largest magnitude, for each row.
 
-    ``each`` holds (row, method, method) by measure. ``share`` (row, part) is the largest share of the methods that
-    have the part among their k largest with one and the same sign, ``sign`` (row, part) that sign (0 where none has the
-    part, or where as many hold the other sign).
+    ``each`` has one array (row, method, method) by measure. ``share`` (row, part) is the share of the methods that have
+    the part among their k largest with the more frequent sign, ``sign`` (row, part) is that sign (0 where no method has
+    the part, or where both signs are equally frequent).
     """
 
     methods: tuple[str, ...]
@@ -39,19 +39,19 @@ class Agreement(Saveable):
     level: float = 0.95
 
     def mean(self, measure: str) -> Floats:
-        """The measure's mean over the rows where it is defined, (method, method); NaN where it is on none."""
+        """Mean of the measure over the rows where it is defined, (method, method); NaN where it never is."""
         table = self._of(measure)
         known = ~np.isnan(table)
         total = np.where(known, table, 0.0).sum(axis=0)
         return np.divide(total, known.sum(axis=0), out=np.full(total.shape, np.nan), where=known.any(axis=0))
 
     def interval(self, measure: str, one: str, other: str) -> Interval:
-        """Interval of the mean over rows: Student's, with one more row at either bound of the measure."""
-        values = self._of(measure)[:, self._place(one), self._place(other)]
-        return bounded(values[~np.isnan(values)], BOUNDS[measure], 1.0, self.level)
+        """Interval of the mean over rows: Student's, with one extra row at each bound of the measure."""
+        values = self._of(measure)[:, self._index(one), self._index(other)]
+        return bounded_mean_interval(values[~np.isnan(values)], BOUNDS[measure], 1.0, self.level)
 
     def map(self) -> Floats:
-        """The share of methods that agree on each part, with its sign, on the input's own grid (row, *shape)."""
+        """The signed share of methods that agree on each part, on the input's own grid (row, *shape)."""
         return self.features.map(self.share * self.sign)
 
     def to_frame(self, backend: Any = "pandas") -> Any:
@@ -60,7 +60,7 @@ class Agreement(Saveable):
 
         lines: list[dict[str, Any]] = []
         for measure, (one, other) in ((m, pair) for m in self.each for pair in combinations(self.methods, 2)):
-            i, j, interval = self._place(one), self._place(other), self.interval(measure, one, other)
+            i, j, interval = self._index(one), self._index(other), self.interval(measure, one, other)
             lines.append(
                 {"measure": measure, "one": one, "other": other, "mean": float(self.mean(measure)[i, j])}
                 | {"low": interval.low, "high": interval.high}
@@ -73,22 +73,22 @@ class Agreement(Saveable):
             raise InputError(f"measure={measure!r}; there are {', '.join(self.each)}.")
         return self.each[measure]
 
-    def _place(self, method: str) -> int:
+    def _index(self, method: str) -> int:
         if method not in self.methods:
             raise InputError(f"{method!r} is not among the methods {', '.join(self.methods)}.")
         return self.methods.index(method)
 
     def __repr__(self) -> str:
-        apart = np.triu_indices(len(self.methods), 1)
-        means = {measure: self.mean(measure)[apart] for measure in self.each}
-        told = ", ".join(
+        pairs = np.triu_indices(len(self.methods), 1)
+        means = {measure: self.mean(measure)[pairs] for measure in self.each}
+        text = ", ".join(
             f"{measure} {found[np.isfinite(found)].mean():.2f}" for measure, found in means.items()
             if np.isfinite(found).any()
         )  # fmt: skip
         size = np.where(np.isfinite(means["feature"]), means["feature"], np.inf)
         least = int(np.argmin(size))
-        one, other = self.methods[apart[0][least]], self.methods[apart[1][least]]
+        one, other = self.methods[pairs[0][least]], self.methods[pairs[1][least]]
         return (
-            f"Agreement of {len(self.methods)} methods on the {self.k} largest parts of {len(self.ids)} rows\n"
-            f"  mean over pairs: {told}\n  furthest apart: {one} and {other}, {size[least]:.2f} in common"
+            f"Agreement of {len(self.methods)} methods on the top {self.k} features of {len(self.ids)} rows\n"
+            f"  mean over pairs: {text}\n  least agreement: {one} and {other}, {size[least]:.2f} of the top features"
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What differs between two audits, as plain data."""
+"""The comparison of two audits: changes of checks, drift of explanations and changed predictions, as plain data."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assay.basics.stats import Interval
-from assay.nouns.results.result import Finding
+from assay.nouns.results.finding import Finding
 
-Course = Literal["newly failing", "worse", "no change shown", "better", "mended", "new", "gone"]
-"""What became of a check, worst first but for "new" and "gone", which only one audit has."""
+ChangeStatus = Literal["newly failing", "worse", "no change shown", "better", "fixed", "new", "gone"]
+"""The status of a check in the later audit, from worst to best; "new" and "gone" checks are in one audit only."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One check before and after. ``change`` is after − before with its ``interval``; ``paired`` says row by row."""
+    """One check before and after. ``change`` is after − before with its ``interval``; ``paired``: on paired rows."""
 
     code: str
     subject: str
-    course: Course
+    status: ChangeStatus
     before: Finding | None
     after: Finding | None
     change: float
@@ -30,11 +30,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Drift:
-    """How alike one method explains the same rows in both audits, and how alike it would if nothing had changed.
+    """Similarity of one method's explanations of the same rows in both audits, and its null distribution.
 
-    ``measure`` is over rows explained for the same class, −1 … 1 or 0 … 1, 1 is equal. ``band`` is where the mean lies
-    when the same explanation is made again with other draws (1 … 1 where nothing is drawn); ``drifted`` when the whole
-    ``interval`` of the mean lies below it. ``changed`` counts rows left out because another class is explained.
+    ``measure`` is over rows explained for the same class, in −1 … 1 or 0 … 1; 1 is equal. ``band`` is the range of the
+    mean when the same explanation is computed again with other random draws (1 … 1 for a deterministic method);
+    ``drifted``: the whole ``interval`` of the mean is below it. ``changed`` counts rows left out because another class
+    is explained.
     """
 
     method: str
@@ -49,21 +50,25 @@ class Drift:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two audits beside each other. ``level`` holds for all intervals of change together (Bonferroni)."""
+    """Two audits compared. ``level`` is the joint confidence of all intervals of changes (Bonferroni).
+
+    ``class_change_rate`` is the interval of the share of common rows whose predicted class changed, ``class_changes``
+    their number, ``rows`` the number of common rows.
+    """
 
     before: str
     after: str
     changes: tuple[Change, ...]
     drifts: tuple[Drift, ...]
-    moved: Interval | None
-    moved_rows: int
+    class_change_rate: Interval | None
+    class_changes: int
     rows: int
     level: float
     notes: tuple[str, ...]
 
-    def of(self, *courses: Course) -> tuple[Change, ...]:
-        """The checks that took one of these courses."""
-        return tuple(change for change in self.changes if change.course in courses)
+    def of(self, *statuses: ChangeStatus) -> tuple[Change, ...]:
+        """The checks with one of these statuses."""
+        return tuple(change for change in self.changes if change.status in statuses)
 
     @property
     def worse(self) -> bool:
@@ -72,12 +77,12 @@ class Comparison:
         return bool(self.of("newly failing", "worse")) or bool(lost)
 
     def __repr__(self) -> str:
-        counts = {c.course: 0 for c in self.changes}
+        counts = {c.status: 0 for c in self.changes}
         for change in self.changes:
-            counts[change.course] += 1
-        told = ", ".join(f"{count} {course}" for course, count in sorted(counts.items()))
+            counts[change.status] += 1
+        text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         lines = [
-            f"  {c.course}: {c.code} {c.subject} {c.change:+.3g}" for c in self.of("newly failing", "worse", "mended")
+            f"  {c.status}: {c.code} {c.subject} {c.change:+.3g}" for c in self.of("newly failing", "worse", "fixed")
         ]
-        moved = [f"  {d.method} drifted: {d.measure} {d.mean:.2f}" for d in self.drifts if d.drifted]
-        return "\n".join([f"Comparison({self.before} → {self.after}: {told})", *lines, *moved])
+        lines += [f"  {d.method} drifted: {d.measure} {d.mean:.2f}" for d in self.drifts if d.drifted]
+        return "\n".join([f"Comparison({self.before} → {self.after}: {text})", *lines])

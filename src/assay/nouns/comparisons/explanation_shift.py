@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far an explanation moved when the model changed under it."""
+"""The shift of explanations between two models."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from assay.basics.stats import Interval
 from assay.basics.types import Ints, PerRow
 from assay.nouns.records.saveable import Saveable
 
-ALIKE = ("feature", "sign", "direction", "signed_set")
-"""Measures of likeness, 0 … 1; the others are distances."""
+SIMILARITIES = ("feature", "sign", "direction", "signed_set")
+"""Measures of similarity, 0 … 1; the other measures are distances."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ExplanationShift(Saveable):
-    """Two explanations of the same rows by the same method, of two models: how alike, row by row.
+    """Similarity of two explanations of the same rows by the same method, for two models.
 
-    ``each`` holds (row,) by measure; NaN where undefined. Likenesses of the k largest parts are 1 where nothing moved,
-    distances 0. ``clusters`` (row,) numbers the rows that belong together.
+    ``each`` has one array (row,) by measure; NaN where undefined. For equal explanations, similarities of the k largest
+    parts are 1 and distances 0. ``clusters`` (row,) numbers groups of dependent rows.
     """
 
     ids: tuple[str, ...]
@@ -34,13 +34,13 @@ class ExplanationShift(Saveable):
     level: float = 0.95
 
     def mean(self, measure: str) -> float:
-        """Mean over the rows where the measure is defined; NaN where it is on none."""
+        """Mean over the rows where the measure is defined; NaN where it never is."""
         values = self._of(measure)
         known = ~np.isnan(values)
         return float(values[known].mean()) if known.any() else float("nan")
 
     def interval(self, measure: str) -> Interval:
-        """Interval of that mean over other rows, whole clusters of them; the two models are the same."""
+        """Interval of that mean over rows, with clusters sampled as a whole; the two models are fixed."""
         values = self._of(measure)
         known = ~np.isnan(values)
         clusters = None if self.clusters is None else self.clusters[known]
@@ -66,8 +66,8 @@ class ExplanationShift(Saveable):
         return self.each[measure]
 
     def __repr__(self) -> str:
-        told = []
+        lines = []
         for measure in self.each:
             interval = self.interval(measure)
-            told.append(f"  {measure} {self.mean(measure):.3g} [{interval.low:.3g}, {interval.high:.3g}]")
-        return "\n".join([f"Movement of {len(self.ids)} explanations, {self.k} largest parts", *told])
+            lines.append(f"  {measure} {self.mean(measure):.3g} [{interval.low:.3g}, {interval.high:.3g}]")
+        return "\n".join([f"ExplanationShift of {len(self.ids)} explanations, top {self.k} features", *lines])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several methods beside each other, scored on the same rows."""
+"""The result of a comparison of explanation methods by scores on the same rows."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from assay.basics.types import Floats
 from assay.nouns.records.saveable import Saveable
 from assay.nouns.results.result import Note
 
-Standing = Literal["better", "worse", "higher", "lower", "same within margin", "undecided"]
-"""Of one method beside another; "higher" and "lower" by a score that has no better side."""
+PairVerdict = Literal["better", "worse", "higher", "lower", "same within margin", "undecided"]
+"""The verdict on one method against another; "higher" and "lower" are for scores without a better direction."""
 
-TURNED: dict[Standing, Standing] = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
+REVERSED: dict[PairVerdict, PairVerdict] = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two methods by one score, on the ``rows`` where both have a value (``left_out``: the others).
+    """Two methods compared by one score, on the ``rows`` where both have a value; ``left_out`` counts the other rows.
 
-    ``difference`` is the mean of ``one`` less that of ``other``, in units of the score, with an ``interval`` of this
-    pair alone (``words.stats.skewed``). ``p`` is of no difference, ``p_same`` of a difference of ``margin`` or more;
-    ``adjusted`` and ``same_adjusted`` are held together over all pairs of the score. ``delta`` is Cliff's, ``effect``
-    the difference over the standard deviation of differences. ``more`` estimates the further rows that would decide an
-    undecided pair.
+    ``difference`` is the mean of ``one`` minus that of ``other``, in units of the score, with the ``interval`` of this
+    pair alone (``basics.clustered.mean_interval``). ``p`` tests no difference, ``p_same`` a difference of at least
+    ``margin``; ``p_adjusted`` and ``p_same_adjusted`` are adjusted over all pairs of the score. ``cliffs_delta`` is
+    Cliff's δ, ``standardised_difference`` the difference divided by the standard deviation of differences. ``more``
+    estimates how many further rows would decide an undecided pair.
     """
 
     score: str
@@ -40,18 +40,18 @@ class Pair:
     difference: float
     interval: Interval
     p: float
-    adjusted: float
+    p_adjusted: float
     margin: float
     p_same: float
-    same_adjusted: float
-    delta: float
-    effect: float
-    verdict: Standing
+    p_same_adjusted: float
+    cliffs_delta: float
+    standardised_difference: float
+    verdict: PairVerdict
     more: int | None
 
     @property
-    def turned(self) -> Pair:
-        """The same seen from the other method."""
+    def reversed(self) -> Pair:
+        """The same pair with the methods exchanged."""
         low, high = -self.interval.high, -self.interval.low
         return replace(
             self,
@@ -59,29 +59,30 @@ class Pair:
             other=self.one,
             difference=-self.difference,
             interval=replace(self.interval, low=low, high=high),
-            delta=-self.delta,
-            effect=-self.effect,
-            verdict=TURNED.get(self.verdict, self.verdict),
+            cliffs_delta=-self.cliffs_delta,
+            standardised_difference=-self.standardised_difference,
+            verdict=REVERSED.get(self.verdict, self.verdict),
         )
 
     @property
-    def told(self) -> str:
-        """The verdict, and where there is none, about how many more rows would bring one."""
+    def text(self) -> str:
+        """The verdict; for an undecided pair with the estimated number of further rows that would decide it."""
         if self.verdict != "undecided" or self.more is None:
             return self.verdict
-        return f"undecided; about {self.more:,} more rows would decide"
+        return f"undecided; about {self.more:,} more rows would decide it"
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Methods ranked on each row (1 is best), references left out: all that a critical-difference diagram shows.
+    """Methods ranked on each row (1 is best), without references: the data of a critical-difference diagram.
 
-    ``average`` (method,) ranks over ``rows``, those where all have a value (``left_out``: the others; clusters count
-    once, by their means). ``chi2`` and ``p`` are Friedman's; ``groups`` the methods that Nemenyi's
-    ``critical_difference`` does not tell apart. ``concordance`` is Kendall's W. ``alpha`` is Krippendorff's α of the
-    ranks, with rows as raters and methods as what they rate: near 0 every row orders the methods in its own way, and a
-    mean over few rows says little (Tomsett et al. 2020). ``chances`` (method, rank) is how often a method takes a rank
-    by its mean when rows are drawn again; ``flip_rate`` how often the best is then another.
+    ``average`` (method,) are mean ranks over the ``rows`` where all methods have a value (``left_out`` counts the
+    others; a cluster counts once, by its means). ``chi2`` and ``p`` are Friedman's test; ``groups`` are methods whose
+    mean ranks differ by less than Nemenyi's ``critical_difference``. ``concordance`` is Kendall's W. ``alpha`` is
+    Krippendorff's α of the ranks, with rows as raters and methods as items: near 0, each row orders the methods
+    differently, and a mean over few rows is not informative (Tomsett et al. 2020). ``chances`` (method, rank) is how
+    often a method has a rank by its mean in resamples of the rows; ``flip_rate`` is how often the best method is
+    another one there.
     """
 
     methods: tuple[str, ...]
@@ -99,19 +100,21 @@ class Ranking:
 
     @property
     def best(self) -> Floats:
-        """How often each method has the best mean when rows are drawn again, (method,)."""
+        """How often each method has the best mean in resamples of the rows, (method,)."""
         return np.asarray(self.chances[:, 0])
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """All methods by one score. Arrays are (method,) but for the table ``values`` (row, method), NaN kept.
+    """All methods by one score. Arrays are (method,) except ``values`` (row, method), which contains NaN.
 
-    ``error`` is the standard error of the mean. ``monte_carlo`` is the part of it that more draws would take away,
-    √(mean s² / n) with s a row's own standard error, as if rows drew apart; ``monte_carlo_most``, the mean of s, if
-    they shared all draws. NaN where the score has no errors. ``sampling`` = √(error² − monte_carlo²) is what more rows
-    would take away, NaN where the draws' error is larger. ``normalised`` is (mean − random) / (oracle − random) over
-    the rows all three have, with its percentile interval; NaN where the ladder does not rise from random to oracle.
+    ``error`` is the standard error of the mean. ``monte_carlo`` is its part that more draws would remove:
+    √(mean s² / n) with s the standard error of a row's score, if draws are independent between rows;
+    ``monte_carlo_upper``, the mean of s, is that part if rows share their draws. Both are NaN for a score without
+    standard errors. ``sampling`` = √(error² − monte_carlo²) is the part that more rows would reduce; NaN where the
+    Monte Carlo error is larger.
+    ``normalised`` is (mean − random) / (oracle − random) over the rows where all three are defined, with its percentile
+    interval; NaN where the oracle is not better than random.
     """
 
     score: str
@@ -121,7 +124,7 @@ class Scored:
     intervals: tuple[Interval, ...]
     error: Floats
     monte_carlo: Floats
-    monte_carlo_most: Floats
+    monte_carlo_upper: Floats
     sampling: Floats
     left_out: Any
     normalised: Floats
@@ -134,13 +137,13 @@ class Scored:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class MethodComparison(Saveable):
-    """Methods by scores on the same rows. ``references`` names the method that plays each part of the ladder.
+    """Methods compared by scores on the same rows. ``references`` maps the roles "random", "oracle" … to methods.
 
-    The chance that any verdict on a pair is wrong is at most 1 − ``level`` a score; scores are not held together.
-    ``across_methods`` (score, score) is the Spearman correlation of two scores' means over methods, 1: they rank
-    methods alike; ``across_rows`` that of their values over rows, averaged over methods. Both with higher as better;
-    NaN below three methods or rows, or where a score is constant. ``unreliable`` names scores that were left out, and
-    why.
+    For each score, the probability that any verdict on a pair is wrong is at most 1 − ``level``; there is no adjustment
+    across scores. ``across_methods`` (score, score) is the Spearman correlation of two scores' means over methods: 1
+    where they rank the methods equally. ``across_rows`` is that of their values over rows, averaged over methods. Both
+    are oriented so that higher is better, and NaN below three methods or rows or where a score is constant.
+    ``unreliable`` maps scores that were left out to the reasons.
     """
 
     methods: tuple[str, ...]
@@ -155,42 +158,42 @@ class MethodComparison(Saveable):
     notes: tuple[Note, ...] = field(default=())
 
     def of(self, score: str | None = None) -> Scored:
-        """All methods by this score; the name may be left away where there is one only."""
+        """All methods by this score; the name is optional where there is only one score."""
         if score is None and len(self.scores) == 1:
             return next(iter(self.scores.values()))
         if score is None or score not in self.scores:
-            raise InputError(f"score={score!r}; name one of {', '.join(self.scores)}.")
+            raise InputError(f"score={score!r}; give one of {', '.join(self.scores)}.")
         return self.scores[score]
 
     def pair(self, one: str, other: str, score: str | None = None) -> Pair:
-        """What the score says of ``one`` beside ``other``."""
+        """The comparison of ``one`` with ``other`` by the score."""
         for pair in self.of(score).pairs:
             if (pair.one, pair.other) == (one, other):
                 return pair
             if (pair.one, pair.other) == (other, one):
-                return pair.turned
-        played = ", ".join(self.references.values()) or "none"
+                return pair.reversed
+        references = ", ".join(self.references.values()) or "none"
         raise InputError(
-            f"{one!r} and {other!r} were not compared; there are {', '.join(self.methods)}, and references ({played}) "
-            f"are not compared among themselves."
+            f"{one!r} and {other!r} were not compared; methods are {', '.join(self.methods)}, and references "
+            f"({references}) are not compared with each other."
         )
 
     def verdict(self, one: str, other: str, score: str | None = None) -> str:
         """Whether ``one`` is "better" or "worse" than ``other``, or "same within margin", or "undecided".
 
-        Same comes before better: a difference shown to lie within the margin does not matter, be it zero or not. An
-        undecided verdict goes on to tell about how many more rows would decide, where that can be estimated.
+        "same within margin" has precedence over "better" and "worse". The text of an undecided verdict has the
+        estimated number of further rows that would decide it, where it can be estimated.
         """
-        return self.pair(one, other, score).told
+        return self.pair(one, other, score).text
 
     def to_frame(self, of: Literal["methods", "pairs", "rows", "scores"] = "methods", backend: Any = "pandas") -> Any:
         """One line for each score and method, or pair of methods, or row and method; or one line a score."""
         import narwhals as nw
 
-        made = {"methods": self._methods, "pairs": self._pairs, "rows": self._rows, "scores": self._scores}
-        if of not in made:
-            raise InputError(f"of={of!r}; there are frames of {', '.join(made)}.")
-        lines = made[of]()
+        frames = {"methods": self._methods, "pairs": self._pairs, "rows": self._rows, "scores": self._scores}
+        if of not in frames:
+            raise InputError(f"of={of!r}; there are frames of {', '.join(frames)}.")
+        lines = frames[of]()
         return nw.from_dict({name: [line[name] for line in lines] for name in lines[0]}, backend=backend).to_native()
 
     def _methods(self) -> list[dict[str, Any]]:
@@ -202,20 +205,30 @@ class MethodComparison(Saveable):
                 line: dict[str, Any] = {"score": name, "better": scored.better, "method": method}
                 line |= {"mean": float(scored.mean[i]), "low": scored.intervals[i].low}
                 line |= {"high": scored.intervals[i].high, "error": float(scored.error[i])}
-                line |= {what: float(getattr(scored, what)[i]) for what in ("monte_carlo", "sampling", "ladder")}
+                line |= {what: float(getattr(scored, what)[i]) for what in ("monte_carlo", "sampling", "normalised")}
                 line |= {"rows": len(self.ids) - int(scored.left_out[i]), "left_out": int(scored.left_out[i])}
                 line |= {"rank": float(ranks.get(method, np.nan)), "best": float(first.get(method, np.nan))}
                 lines.append(line)
         return lines
 
     def _pairs(self) -> list[dict[str, Any]]:
-        held = ("score", "one", "other", "rows", "left_out", "difference", "p", "adjusted", "margin")
-        tests = ("p_same", "same_adjusted", "delta", "effect", "verdict", "more")
+        columns: tuple[str, ...] = (
+            "score",
+            "one",
+            "other",
+            "rows",
+            "left_out",
+            "difference",
+            "p",
+            "p_adjusted",
+            "margin",
+        )
+        columns += ("p_same", "p_same_adjusted", "cliffs_delta", "standardised_difference", "verdict", "more")
         pairs = [pair for scored in self.scores.values() for pair in scored.pairs]
         if not pairs:
             raise InputError("no pair of methods was compared.")
         limits = ({"low": pair.interval.low, "high": pair.interval.high} for pair in pairs)
-        return [{name: getattr(pair, name) for name in held + tests} | limit for pair, limit in zip(pairs, limits)]
+        return [{name: getattr(pair, name) for name in columns} | limit for pair, limit in zip(pairs, limits)]
 
     def _rows(self) -> list[dict[str, Any]]:
         return [
@@ -226,16 +239,16 @@ class MethodComparison(Saveable):
         ]
 
     def _scores(self) -> list[dict[str, Any]]:
-        """How firmly each score ranks the methods; those left out with the reason."""
-        told = ("alpha", "concordance", "chi2", "p", "flip_rate")
+        """The statistics of each score's ranking; for scores left out, the reason."""
+        statistics = ("alpha", "concordance", "chi2", "p", "flip_rate")
         lines = [
             {"score": name, "better": scored.better, "rows": 0 if scored.ranking is None else scored.ranking.rows}
-            | {what: float("nan") if scored.ranking is None else getattr(scored.ranking, what) for what in told}
+            | {what: float("nan") if scored.ranking is None else getattr(scored.ranking, what) for what in statistics}
             | {"left_out": ""}
             for name, scored in self.scores.items()
         ]
-        gone = {"better": "", "rows": 0} | {what: float("nan") for what in told}
-        return lines + [{"score": name} | gone | {"left_out": why} for name, why in self.unreliable.items()]
+        empty = {"better": "", "rows": 0} | {what: float("nan") for what in statistics}
+        return lines + [{"score": name} | empty | {"left_out": why} for name, why in self.unreliable.items()]
 
     def __repr__(self) -> str:
         grouped = f" in {self.clusters} clusters" if self.clusters < len(self.ids) else ""
@@ -244,7 +257,7 @@ class MethodComparison(Saveable):
         ]
         lines += [f"  {_line(scored, self.methods)}" for scored in list(self.scores.values())[:3]]
         if len(self.scores) > 3:
-            lines.append(f"  … {len(self.scores) - 3} more scores; to_frame() has all")
+            lines.append(f"  … {len(self.scores) - 3} more scores; to_frame() has all of them")
         if self.notes:
             lines.append(
                 f"  note: {self.notes[0].text}" + (f" (+{len(self.notes) - 1} notes)" if self.notes[1:] else "")
@@ -253,14 +266,14 @@ class MethodComparison(Saveable):
 
 
 def _line(scored: Scored, methods: tuple[str, ...]) -> str:
-    counts = {verdict: sum(pair.verdict == verdict for pair in scored.pairs) for verdict in ("undecided",)}
-    told = f"{len(scored.pairs) - counts['undecided']} of {len(scored.pairs)} pairs decided"
+    decided = sum(pair.verdict != "undecided" for pair in scored.pairs)
+    pairs = f"{decided} of {len(scored.pairs)} pairs decided"
     if scored.ranking is None:
-        return f"{scored.score} (no better side): {told}"
+        return f"{scored.score} (no better direction): {pairs}"
     ranked = scored.ranking
     best = int(np.argmin(ranked.average))
     mean = scored.mean[methods.index(ranked.methods[best])]
     return (
         f"{scored.score} ({scored.better} is better): first {ranked.methods[best]} (mean {mean:.3g}, best mean in "
-        f"{ranked.best[best]:.0%} of resamples, α {ranked.alpha:.2f}); {told}"
+        f"{ranked.best[best]:.0%} of resamples, α {ranked.alpha:.2f}); {pairs}"
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wrongly predicted rows: what speaks for the class predicted beside what speaks for the true one."""
+"""Explanations of misclassified rows, for the predicted class and for the true class."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from assay.basics.types import Floats, Ints, PerPart, PerRow
 from assay.nouns.inputs.features import Features
 from assay.nouns.records.saveable import Saveable
 
-MEASURES = ("overlap", "flip", "correction", "typical", "typical_of_truth")
+MEASURES = ("overlap", "flip", "correction", "cosine_predicted", "cosine_true")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class WrongClasses(Saveable):
-    """Explanations of the predicted and of the true class on the wrongly predicted rows, and how they relate.
+    """Explanations of the predicted and of the true class on misclassified rows, and measures of their relation.
 
-    ``predicted`` and ``true`` (wrong, part) are the values of both; ``places`` (wrong,) says where these rows stand
-    among the ``rows`` explained. ``each`` holds (wrong,) by measure:
+    ``predicted`` and ``true`` (misclassified row, part) are the values for either class; ``row_indices`` (misclassified
+    row,) are the indices of these rows among all ``rows``. ``each`` has one array (misclassified row,) by measure:
 
-    ``overlap``: share of the ``k`` highest parts of the one that are among those of the other, 0 … 1; two orders at
-    random share k/n. Near 1 the same evidence speaks for both classes, and the explanation does not tell why the model
-    chose the wrong one. ``flip``: share of the parts that must go, highest for the predicted class first, until it is
-    not predicted any more; ``correction``: until the true class is. Both ∞ where that does not happen. ``typical``:
-    mean cosine, −1 … 1, with the explanations of the rightly predicted rows of the predicted class, and
-    ``typical_of_truth`` with those of the true class; NaN where there are none, or the row's is 0 everywhere. High, the
-    mistake was made for the reasons that usually are right ones; low, for others.
+    - ``overlap``: share of the ``k`` highest parts that both explanations have, 0 … 1; k/n for two random orders. Near
+      1 the same features support both classes, so the explanation does not show why the model is wrong.
+    - ``flip``: share of the parts that are removed, highest for the predicted class first, until the predicted class
+      changes; ``correction``: until the true class is predicted. Both ∞ where that does not happen.
+    - ``cosine_predicted``: mean cosine similarity, −1 … 1, to the explanations of the correctly classified rows of the
+      predicted class; ``cosine_true``: to those of the true class. NaN where there are none, or all values are 0. A
+      high value means that the explanation is like that of correct predictions of the class.
     """
 
     ids: tuple[str, ...]
-    places: Ints
+    row_indices: Ints
     rows: int
     method: str
     predicted_classes: tuple[str, ...]
@@ -49,43 +49,43 @@ class WrongClasses(Saveable):
         each: Mapping[str, PerRow] = self.__dict__.get("each", {})
         if name in each:
             return each[name]
-        raise AttributeError(f"wrong classes are measured by {', '.join(each)}, not {name!r}")
+        raise AttributeError(f"WrongClasses has no measure {name!r}; there are {', '.join(each)}")
 
     @property
     def chance(self) -> Floats:
-        """The overlap (wrong,) of two orders at random: k over the parts a row has, at most 1."""
-        held = np.broadcast_to(self.features.sizes > 0, self.predicted.shape).sum(axis=1)
-        return np.minimum(self.k / np.maximum(held, 1), 1.0)
+        """The expected overlap (misclassified row,) of two random orders: k / number of parts of the row, at most 1."""
+        count = np.broadcast_to(self.features.sizes > 0, self.predicted.shape).sum(axis=1)
+        return np.minimum(self.k / np.maximum(count, 1), 1.0)
 
     def maps(self, row: str) -> tuple[Floats, Floats]:
         """One row's values for the predicted and for the true class, each on the input's own grid (*shape)."""
         if row not in self.ids:
-            raise InputError(f"row {row!r} is not among the {len(self.ids)} wrongly predicted rows.")
-        place = self.ids.index(row)
-        return self.features.map(self.predicted)[place], self.features.map(self.true)[place]
+            raise InputError(f"row {row!r} is not among the {len(self.ids)} misclassified rows.")
+        index = self.ids.index(row)
+        return self.features.map(self.predicted)[index], self.features.map(self.true)[index]
 
     def to_frame(self, backend: Any = "pandas") -> Any:
-        """One line a wrongly predicted row: both classes and all measures."""
+        """One line a misclassified row: both classes and all measures."""
         import narwhals as nw
 
-        told = {"row": list(self.ids), "predicted": list(self.predicted_classes), "true": list(self.true_classes)}
-        held: dict[str, Any] = {name: values.tolist() for name, values in self.each.items()}
-        return nw.from_dict(told | held, backend=backend).to_native()
+        classes = {"row": list(self.ids), "predicted": list(self.predicted_classes), "true": list(self.true_classes)}
+        measures: dict[str, Any] = {name: values.tolist() for name, values in self.each.items()}
+        return nw.from_dict(classes | measures, backend=backend).to_native()
 
     def __repr__(self) -> str:
-        lines = [f"WrongClasses by {self.method}: {len(self.ids)} of {self.rows} rows wrongly predicted"]
+        lines = [f"WrongClasses by {self.method}: {len(self.ids)} of {self.rows} rows misclassified"]
         if not self.ids:
             return lines[0]
         chance = float(self.chance.mean())
         overlap = float(np.nanmean(self.overlap)) if np.isfinite(self.overlap).any() else float("nan")
-        lines.append(f"  top {self.k} parts shared with the true class: {overlap:.0%} (at random {chance:.0%})")
-        for name, told in (("flip", "leaves the predicted class"), ("correction", "becomes right")):
+        lines.append(f"  top {self.k} features shared by both classes: {overlap:.0%} (by chance {chance:.0%})")
+        for name, event in (("flip", "predicted class changes"), ("correction", "true class is predicted")):
             values = self.each[name]
             median = float(np.median(values[~np.isnan(values)])) if (~np.isnan(values)).any() else float("nan")
-            lines.append(f"  {told} when {median:.0%} of the parts are gone (median)" if np.isfinite(median)
-                         else f"  {told} on fewer than half of the rows, whatever is gone")  # fmt: skip
-        for name, told in (("typical", "predicted"), ("typical_of_truth", "true")):
+            lines.append(f"  {event} after removal of {median:.0%} of the features (median)" if np.isfinite(median)
+                         else f"  {event} on fewer than half of the rows, whatever is removed")  # fmt: skip
+        for name, which in (("cosine_predicted", "predicted"), ("cosine_true", "true")):
             known = self.each[name][np.isfinite(self.each[name])]
             if len(known):
-                lines.append(f"  mean cosine with right rows of the {told} class: {known.mean():.2f}")
+                lines.append(f"  mean cosine to correct rows of the {which} class: {known.mean():.2f}")
         return "\n".join(lines)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inputs."""
+"""The inputs of a case: rows, data frames, features, targets, regions and training recipes."""

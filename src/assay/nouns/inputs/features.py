@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How an input is cut into parts, the players of every game."""
+"""Feature maps: how an input is cut into parts, the players of every game."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from assay.basics.types import Floats, Ints, Masks, PerPart, Queries, Which
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Every element of a row belongs to one part, or to none (−1: padding, never taken away).
+    """The map from elements of a row to features ("parts"); −1 is padding, which is never removed.
 
-    ``index`` has axes (*shape) when all rows are cut alike, (row, *shape) when each row has its own cut
-    (superpixels). Parts are numbered 0 … n − 1; with a cut per row, a row may have fewer than n: its missing
+    ``index`` has axes (*shape) when all rows share one map, (row, *shape) when each row has its own
+    (superpixels). Parts are numbered 0 … n − 1; with one map per row, a row may have fewer than n: its missing
     parts are empty and get the value 0.
     """
 
@@ -33,9 +33,9 @@ class Features:
     def __post_init__(self) -> None:
         index = np.asarray(self.index)
         if index.dtype.kind not in "iu":
-            raise InputError(f"a feature map holds whole numbers; got {index.dtype}.")
+            raise InputError(f"a feature map holds integers; got {index.dtype}.")
         if self.per_row and index.ndim < 2:
-            raise InputError(f"a feature map with a cut per row has axes (row, *shape); got shape {index.shape}.")
+            raise InputError(f"a feature map per row has axes (row, *shape); got shape {index.shape}.")
         if index.size == 0 or not self.names or index.min() < -1 or index.max() >= len(self.names):
             raise InputError(
                 f"a feature map numbers its parts 0 … {len(self.names) - 1} (−1 for none); found "
@@ -59,36 +59,37 @@ class Features:
 
     @property
     def elementwise(self) -> bool:
-        """Whether every element is a part of its own."""
+        """Whether every element is one part."""
         return not self.per_row and len(self) == self.index.size
 
     @cached_property
     def fingerprint(self) -> str:
-        """Stands for the cut and the names."""
+        """Fingerprint of the map and the names."""
         return digest(self.index, self.names)
 
     def at(self, which: Ints) -> Features:
-        """The cut of rows ``which``."""
+        """The feature map of the rows ``which``."""
         return Features(self.index[which], self.names, per_row=True) if self.per_row else self
 
-    def spread(self, keep: Queries, which: Which) -> Masks:
-        """Masks over parts (mask, part) as masks over elements (mask, *shape); padding is always kept.
+    def expand_masks(self, keep: Queries, which: Which) -> Masks:
+        """Masks over parts (mask, part) as masks over elements (mask, *shape); padding is always present.
 
-        Axes along which the cut repeats (an image's channels) take no memory: they have stride 0. Read only.
+        Axes along which the map repeats (an image's channels) take no memory: they have stride 0. Read only.
         """
         padded = np.concatenate([keep, np.ones((len(keep), 1), dtype=bool)], axis=1)
         if self.per_row:
             index = self.index[which].reshape(len(which), -1)
             return np.take_along_axis(padded, index, axis=1).reshape(len(which), *self.shape)
-        small = np.take(padded, self._once, axis=1)
+        small = np.take(padded, self._without_repeats, axis=1)
         strides = [
-            step if have == want else 0 for step, have, want in zip(small.strides[1:], self._once.shape, self.shape)
+            step if own == full else 0
+            for step, own, full in zip(small.strides[1:], self._without_repeats.shape, self.shape)
         ]
         return as_strided(small, (len(keep), *self.shape), (small.strides[0], *strides))
 
     @cached_property
-    def _once(self) -> Ints:
-        """The index without what repeats: one channel, where all channels are cut alike; one dimension of a token."""
+    def _without_repeats(self) -> Ints:
+        """The index with length 1 along axes where it repeats: channels with one map, dimensions of a token."""
         index = self.index
         for axis in range(index.ndim):
             first = index.take([0], axis=axis)
@@ -96,19 +97,19 @@ class Features:
         return index
 
     def pool(self, values: Floats) -> PerPart:
-        """Sum values (row, *shape) over the elements of each part: (row, part)."""
+        """Sums (row, part) of values (row, *shape) over the elements of each part."""
         if self.elementwise:
             flat: Floats = np.empty((len(values), len(self)))
             flat[:, self.index.ravel()] = values.reshape(len(values), -1)
             return flat
         index = self.index.reshape(len(self.index) if self.per_row else 1, -1)
         parts = len(self) + 1
-        bins = (index % parts) + np.arange(len(values))[:, None] * parts  # −1 lands in the last bin
+        bins = (index % parts) + np.arange(len(values))[:, None] * parts  # −1 goes to the last bin
         sums = np.bincount(bins.ravel(), weights=values.reshape(len(values), -1).ravel(), minlength=len(values) * parts)
         return np.asarray(sums.reshape(len(values), parts)[:, :-1], dtype=np.float64)
 
     def map(self, values: PerPart) -> Floats:
-        """Values of parts (row, part) painted on every element of the part: (row, *shape); padding gets 0."""
+        """Values (row, *shape) that give every element the value of its part (row, part); padding gets 0."""
         padded = np.concatenate([values, np.zeros((len(values), 1))], axis=1)
         if self.per_row:
             index = self.index.reshape(len(values), -1)
@@ -117,20 +118,20 @@ class Features:
 
     @cached_property
     def sizes(self) -> Ints:
-        """How many elements each part has: (part,), or (row, part) with a cut per row."""
+        """Number of elements in each part: (part,), or (row, part) with one map per row."""
         index = self.index.reshape(len(self.index) if self.per_row else 1, -1)
         counts = np.stack([np.bincount(row[row >= 0], minlength=len(self)) for row in index])
         return counts if self.per_row else counts[0]
 
 
 def elements(shape: Sequence[int], names: Sequence[str] | None = None) -> Features:
-    """Every element is a part."""
+    """The feature map with every element as a part."""
     size = int(np.prod(shape))
     return Features(np.arange(size).reshape(tuple(shape)), _named(names, size))
 
 
 def units(shape: Sequence[int]) -> Features:
-    """The units of a layer: channels of a map (channel, height, width), else places along the last axis.
+    """The units of a layer: channels of a map (channel, height, width), else positions along the last axis.
 
     >>> units((2, 8, 8)).names, units((5, 3)).names
     (('channel 0', 'channel 1'), ('unit 0', 'unit 1', 'unit 2'))
@@ -143,12 +144,12 @@ def units(shape: Sequence[int]) -> Features:
 
 
 def columns(names: Sequence[str]) -> Features:
-    """Every column of a table is a part."""
+    """The feature map with every column of a table as a part."""
     return elements((len(names),), names)
 
 
 def groups(groups: Mapping[str, Sequence[str]], names: Sequence[str]) -> Features:
-    """Named groups of columns; columns of no group stay parts of their own.
+    """Named groups of columns as parts; a column of no group is a part by itself.
 
     >>> groups({"address": ["street", "town"]}, ["age", "street", "town"]).names
     ('address', 'age')
@@ -160,19 +161,19 @@ def groups(groups: Mapping[str, Sequence[str]], names: Sequence[str]) -> Feature
             if member not in places:
                 raise InputError(f"group {group!r} names column {member!r}, which is not among {list(names)[:8]}.")
             if index[places[member]] >= 0:
-                raise InputError(f"column {member!r} is in two groups; a part can be taken away once only.")
+                raise InputError(f"column {member!r} is in two groups; a column belongs to one group.")
             index[places[member]] = number
-    alone = [i for i in range(len(names)) if index[i] < 0]
-    index[alone] = np.arange(len(groups), len(groups) + len(alone))
-    return Features(index, (*groups, *(names[i] for i in alone)))
+    ungrouped = [i for i in range(len(names)) if index[i] < 0]
+    index[ungrouped] = np.arange(len(groups), len(groups) + len(ungrouped))
+    return Features(index, (*groups, *(names[i] for i in ungrouped)))
 
 
 def grid(shape: Sequence[int], patch: int) -> Features:
-    """Square patches of an image (channel, height, width); the last row and column may be narrower."""
+    """Square patches of an image (channel, height, width) as parts; the last row and column may be narrower."""
     if patch < 1:
-        raise InputError(f"patch={patch}; the side of a patch is at least 1 pixel.")
+        raise InputError(f"patch={patch}; the side of a patch must be at least 1 pixel.")
     if len(shape) != 3:
-        raise InputError(f"grid cuts images (channel, height, width); the rows have shape {tuple(shape)}.")
+        raise InputError(f"grid needs images (channel, height, width); the rows have shape {tuple(shape)}.")
     channels, height, width = shape
     down, across = np.arange(height) // patch, np.arange(width) // patch
     index = down[:, None] * (across[-1] + 1) + across[None, :]
@@ -181,11 +182,11 @@ def grid(shape: Sequence[int], patch: int) -> Features:
 
 
 def superpixels(images: Any, count: int = 60, compactness: float = 10.0) -> Features:
-    """SLIC superpixels of each image (row, channel, height, width); needs scikit-image."""
+    """SLIC superpixels of each image (row, channel, height, width) as parts; needs scikit-image."""
     slic = need("skimage.segmentation", extra="image").slic
     pictures = np.asarray(images, dtype=np.float64)
     if pictures.ndim != 4:
-        raise InputError(f"superpixels cuts images (row, channel, height, width); got shape {pictures.shape}.")
+        raise InputError(f"superpixels needs images (row, channel, height, width); got shape {pictures.shape}.")
     span = np.ptp(pictures) or 1.0
     scaled = (pictures - pictures.min()) / span
     cuts = np.stack(
@@ -196,7 +197,7 @@ def superpixels(images: Any, count: int = 60, compactness: float = 10.0) -> Feat
 
 
 def integer_map(index: Any, names: Sequence[str] | None = None, *, per_row: bool = False) -> Features:
-    """Any map from elements to parts 0 … n − 1; −1 marks padding. With ``per_row`` each row has its own map."""
+    """Any map from elements to parts 0 … n − 1; −1 is padding. With ``per_row`` each row has its own map."""
     index = np.asarray(index)
     return Features(index, _named(names, int(index.max()) + 1 if index.size else 0), per_row=per_row)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows a question is asked about."""
+"""The rows of a case, and conversions between array libraries."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from array_api_compat import array_namespace, is_torch_array
 from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
 from assay.basics.types import Array, Floats, Ints, Masks
-from assay.nouns.inputs.frames import Table, is_frame, some
+from assay.nouns.inputs.frames import Table, is_frame, list_first
 
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """The text behind rows of tokens: the words (row, part), and which positions hold a token (row, token), no padding.
+    """The text of rows of tokens: the words (row, part), and which positions hold a token, not padding (row, token).
 
     ``words`` is empty where the parts are not words of the text.
     """
@@ -28,23 +28,23 @@ class Text:
     real: Masks
 
     @property
-    def bare(self) -> Text:
-        """Without the words: for parts that are something else."""
+    def without_words(self) -> Text:
+        """The same without the words, for parts that are not words."""
         return Text((), self.real)
 
     def take(self, which: Ints) -> Text:
-        """Of these rows."""
+        """The text of the rows ``which``."""
         return Text(tuple(self.words[i] for i in which) if self.words else (), self.real[which])
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Inputs of one shape, with what is carried along and who they are.
+    """Inputs of one shape, with additional inputs and identifiers.
 
     ``x`` has axes (row, *shape) in the model's own namespace: a float64 matrix for tables, a tensor for nets.
-    ``carried`` holds further inputs (masks, say) that no method ever perturbs. ``ids`` name the rows; random
-    streams follow them. ``table`` says how a data frame was written as numbers, ``None`` for arrays; ``text`` holds the
-    words of rows that were texts. With ``gaps`` numbers may be missing (NaN): the model says what it makes of them.
+    ``carried`` holds additional inputs (masks, say) that no method perturbs. ``ids`` name the rows and key their
+    random streams. ``table`` is the encoding of a data frame, ``None`` for arrays; ``text`` holds the words of rows
+    that were texts. With ``gaps`` numbers may be missing (NaN), for models that accept missing values.
     """
 
     x: Array
@@ -63,7 +63,7 @@ class Rows:
         return tuple(int(n) for n in self.x.shape[1:])
 
     def take(self, which: Ints) -> Rows:
-        """These rows, in this order, by position; repeats allowed."""
+        """The rows at these positions, in this order; repeats are allowed."""
         return replace(
             self,
             x=self.x[which],
@@ -72,8 +72,8 @@ class Rows:
             text=None if self.text is None else self.text.take(which),
         )
 
-    def holding(self, x: Array, which: Ints) -> Rows:
-        """Rows ``which`` with other contents; everything carried stays."""
+    def with_inputs(self, x: Array, which: Ints) -> Rows:
+        """The rows ``which`` with ``x`` as their contents; the additional inputs stay."""
         return replace(
             self,
             x=x,
@@ -82,12 +82,12 @@ class Rows:
             text=None if self.text is None else self.text.take(which),
         )
 
-    def like(self, data: Any) -> Array:
-        """Other data (a background, a start) written exactly as these rows are: columns, type, device.
+    def convert(self, data: Any) -> Array:
+        """Other data (a background, a baseline) converted to the columns, type and device of these rows.
 
-        Raises ``InputError`` where columns, shape or values do not fit.
+        Raises ``InputError`` if columns, shape or values do not fit.
         """
-        array = self._written(data)
+        array = self._to_array(data)
         if is_torch_array(self.x):
             array = array_namespace(self.x).as_tensor(array, dtype=self.x.dtype, device=self.x.device)
         else:
@@ -96,17 +96,19 @@ class Rows:
             raise InputError(f"the other rows have shape {tuple(array.shape)}; at least one row is needed.")
         if tuple(array.shape[1:]) != self.shape:
             raise InputError(f"other rows have shape {tuple(array.shape[1:])}; the rows explained have {self.shape}.")
-        refuse_gaps(array, "the other rows", missing=self.gaps)
+        refuse_missing(array, "the other rows", missing=self.gaps)
         return array
 
-    def _written(self, data: Any) -> Array:
-        """The data as an array, its columns found by name if it is a frame."""
+    def _to_array(self, data: Any) -> Array:
+        """The data as an array; the columns of a frame are matched by name."""
         if is_frame(data):
             if self.table is None:
-                raise InputError("the rows explained are an array; give other rows as an array too, not as a frame.")
+                raise InputError(
+                    "the rows explained are an array; pass the other rows as an array too, not as a frame."
+                )
             return self.table.encode(data, gaps=self.gaps)
         if self.table is not None and self.table.coded.any():
-            raise InputError("this table has columns of text or categories; give other rows as a data frame too.")
+            raise InputError("this table has text or categorical columns; pass the other rows as a data frame too.")
         array = data.detach() if is_torch_array(data) else np.array(data, order="C")
         if not is_torch_array(array) and array.dtype.kind not in "biuf":
             raise InputError(f"the other rows are of type {array.dtype}; numbers are needed.")
@@ -114,14 +116,14 @@ class Rows:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Stands for the contents, whatever codes they are written with."""
+        """Fingerprint of the contents; it does not depend on the codes of levels."""
         matrix = to_numpy(self.x)
-        content = self.table.content(matrix) if self.table is not None else matrix
+        content = self.table.cell_values(matrix) if self.table is not None else matrix
         return digest(self.shape, content, {k: to_numpy(v) for k, v in self.carried.items()}, self.ids)
 
 
 def to_numpy(array: Array) -> Any:
-    """The array as numpy, detached and on the processor; its number type is kept."""
+    """The array as numpy, detached and on the CPU; the number type stays."""
     if is_torch_array(array):
         array = array.detach().cpu()
         return (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
@@ -133,26 +135,26 @@ def to_floats(array: Array) -> Floats:
     return np.asarray(to_numpy(array), dtype=np.float64)
 
 
-def double(array: Array) -> Array:
-    """The array in float64, where it is."""
+def to_double(array: Array) -> Array:
+    """The array in float64, on its device."""
     return array.double() if is_torch_array(array) else np.asarray(array, dtype=np.float64)
 
 
-def joined(arrays: Sequence[Array]) -> Array:
-    """The arrays one after another, row by row; one alone is handed on as it is."""
+def concatenate(arrays: Sequence[Array]) -> Array:
+    """The arrays concatenated along the rows; a single array is returned unchanged."""
     return arrays[0] if len(arrays) == 1 else array_namespace(arrays[0]).concat(arrays)
 
 
-def refuse_gaps(array: Array, what: str, *, missing: bool = False) -> None:
-    """Raise ``InputError`` naming rows that hold NaN or infinite values; with ``missing`` NaN passes."""
+def refuse_missing(array: Array, what: str, *, missing: bool = False) -> None:
+    """Raise ``InputError`` naming rows that hold NaN or infinite values; with ``missing`` NaN is allowed."""
     xp = array_namespace(array)
     if not xp.isdtype(array.dtype, ("real floating", "complex floating")):
         return
-    fine = xp.isfinite(array) | xp.isnan(array) if missing else xp.isfinite(array)
-    whole = to_numpy(fine).reshape(len(array), -1).all(axis=1)
-    if not whole.all():
-        what_is = "infinite values" if missing else "NaN or infinite values"
+    valid = xp.isfinite(array) | xp.isnan(array) if missing else xp.isfinite(array)
+    complete = to_numpy(valid).reshape(len(array), -1).all(axis=1)
+    if not complete.all():
+        values = "infinite values" if missing else "NaN or infinite values"
         raise InputError(
-            f"{what} hold {what_is} in row(s) {some(np.flatnonzero(~whole))}. "
-            f"assay explains complete rows{' of finite numbers' if missing else ''}; drop or impute these first."
+            f"{what} hold {values} in row(s) {list_first(np.flatnonzero(~complete))}. "
+            f"Rows must {'hold finite numbers' if missing else 'be complete'}; drop or impute these rows."
         )

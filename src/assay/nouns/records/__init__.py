@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records."""
+"""The record of an audit, and the store that writes results to files."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything an audit found, as plain data: the page and the JSON are views of it."""
+"""The record of an audit: everything it found, as plain data from which the page and the JSON are written."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from assay.basics.errors import InputError
 from assay.nouns.comparisons.method_comparison import MethodComparison
 from assay.nouns.comparisons.settings_grid import SettingsGrid
-from assay.nouns.results.result import AttackResult, Certificate, Explanation, Finding, Refusal, Score
+from assay.nouns.results.finding import Finding
+from assay.nouns.results.result import AttackResult, Certificate, Explanation, Refusal, Score
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One line of a reason table: how much a part pushed this row's target away from the comparison group."""
+    """One line of a reason table: how much a feature moves this row's target away from the comparison group."""
 
     part: str
     shown: str
@@ -26,7 +27,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Reasons:
-    """Why one row got its output, against one comparison group; largest push first."""
+    """Reason table of one row against one comparison group; the largest effect comes first."""
 
     row: str
     group: str
@@ -38,7 +39,7 @@ class Reasons:
 
 @dataclass(frozen=True)
 class NotRun:
-    """Something an audit could have done and did not, why, and what would enable it."""
+    """A step that an audit did not run, the reason, and what would enable it."""
 
     what: str
     why: str
@@ -47,7 +48,7 @@ class NotRun:
 
 @dataclass(frozen=True)
 class RepairRecord:
-    """A repair: what was changed, what it cost on the rows at hand, and the same findings before and after it."""
+    """A repair: the change, its effect on the given rows, and the same findings before and after it."""
 
     method: str
     change: str
@@ -60,7 +61,7 @@ class RepairRecord:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Rows worth looking at for one reason; ``rows`` are places among the rows explained, ``of`` how many qualified."""
+    """Example rows chosen by one rule; ``rows`` are positions among the rows explained, ``of`` how many qualified."""
 
     name: str
     why: str
@@ -70,9 +71,9 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Waiver:
-    """A failing check that somebody answers for until a day (included); afterwards it fails again.
+    """A failing check that its owner accepts until a day (included); afterwards it fails again.
 
-    ``code`` may be the beginning of a code; an empty ``subject`` stands for all.
+    ``code`` may be the beginning of a code; an empty ``subject`` means every subject.
     """
 
     code: str
@@ -88,11 +89,11 @@ class Waiver:
             datetime.date.fromisoformat(self.until)
         except ValueError as error:
             raise InputError(
-                f"until={self.until!r} of the waiver for {self.code} is no day like 2027-01-31."
+                f"until={self.until!r} of the waiver for {self.code} is not a day like 2027-01-31."
             ) from error
 
     def covers(self, finding: Finding, day: str) -> bool:
-        """Whether the finding is accepted on this day (2027-01-31)."""
+        """Whether the finding is waived on this day (2027-01-31)."""
         return (
             finding.code.startswith(self.code)
             and self.subject in ("", finding.subject)
@@ -100,9 +101,19 @@ class Waiver:
         )
 
 
-def waived(finding: Finding, waivers: Sequence[Waiver], day: str) -> Waiver | None:
+def find_waiver(finding: Finding, waivers: Sequence[Waiver], day: str) -> Waiver | None:
     """The first waiver that covers a finding on this day."""
     return next((waiver for waiver in waivers if waiver.covers(finding, day)), None)
+
+
+@dataclass(frozen=True)
+class CheckText:
+    """Text of a check on the page: its family, its question, and the remedy when it fails."""
+
+    code: str
+    family: str
+    question: str
+    remedy: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +122,9 @@ class Record:
 
     ``level`` is the confidence that holds for all verdicts of pass and fail together. ``predictions`` and ``truth``
     name each explained row's predicted and true class. ``axioms`` holds the verdicts of the measured table for the
-    methods asked, by method and axiom. ``comparison`` ranks the explanations, score by score; ``settings_grid`` says
-    how the ranking by one of them moves under other settings. ``times`` holds what differs when the same audit runs
-    again.
+    explainers of the audit, by method and axiom. ``comparison`` ranks the explanations, score by score;
+    ``settings_grid`` holds how the ranking by one score changes under other settings. ``times`` holds what differs
+    when the same audit is run twice.
     """
 
     title: str
@@ -124,6 +135,7 @@ class Record:
     rivals: Mapping[str, Explanation]
     scores: Mapping[tuple[str, str], Score]
     references: tuple[str, ...]
+    checks: tuple[CheckText, ...] = ()
     attack_results: Mapping[str, AttackResult] = field(default_factory=dict)
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
     reasons: tuple[Reasons, ...] = ()
@@ -143,6 +155,6 @@ class Record:
     times: Mapping[str, str] = field(default_factory=dict)
 
 
-def check_of(record: Record, finding: Finding) -> tuple[str, str]:
-    """What makes findings of two audits the same check: code and subject, the model whatever its name."""
+def check_key(record: Record, finding: Finding) -> tuple[str, str]:
+    """Key under which findings of two audits are the same check: code and subject, the model under any name."""
     return finding.code, "the model" if finding.subject == record.about.get("model") else finding.subject

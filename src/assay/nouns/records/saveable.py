@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comparisons, grids, tables, means and judgements of scores have in common: they can be kept in a file."""
+"""The base class of everything that can be saved to a file: results, comparisons, grids and tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Saveable:
-    """Can be written to a file, and read back with ``assay.load``."""
+    """An object that can be written to a file and read back with ``assay.load``."""
 
     def save(self, path: str | Path) -> Path:
         """Write to one file: numbers as safetensors, the rest as JSON; never pickle."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results on disk: one zipped file of plain JSON and safetensors, the same bytes for the same result. Never pickle."""
+"""Result files: a zip of plain JSON and safetensors, the same bytes for the same result; never pickle."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_torch_array
 from safetensors import SafetensorError
 from safetensors.numpy import load as read_arrays
 from safetensors.numpy import save as write_arrays
@@ -29,34 +28,25 @@ from assay.nouns.comparisons.agreement import Agreement
 from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable
 from assay.nouns.comparisons.explanation_shift import ExplanationShift
 from assay.nouns.comparisons.method_comparison import MethodComparison, Pair, Ranking, Scored
-from assay.nouns.comparisons.score_reliability import Check, Reliability
+from assay.nouns.comparisons.score_reliability import Reliability, ReliabilityCheck
 from assay.nouns.comparisons.settings_grid import Scoring, SettingsGrid
 from assay.nouns.comparisons.wrong_classes import WrongClasses
 from assay.nouns.inputs.features import Features
-from assay.nouns.inputs.frames import Table, is_frame
-from assay.nouns.records.record import Gallery, NotRun, Reason, Reasons, Record, RepairRecord, Waiver
+from assay.nouns.records.jsonable import describe, key_text, simple_fields
+from assay.nouns.records.record import CheckText, Gallery, NotRun, Reason, Reasons, Record, RepairRecord, Waiver
+from assay.nouns.results.finding import Finding
 from assay.nouns.results.global_explanation import GlobalExplanation
-from assay.nouns.results.result import (
-    AttackResult,
-    Certificate,
-    Explanation,
-    Finding,
-    Note,
-    Provenance,
-    Refusal,
-    Repair,
-    Score,
-)
+from assay.nouns.results.result import AttackResult, Certificate, Explanation, Note, Provenance, Refusal, Repair, Score
 
-SCHEMA = 1
+SCHEMA = 2
 """Number of the file's layout; a file of another number is refused."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Several things kept in one file: results, findings, numbers and text, by name."""
+    """Several objects in one file: results, findings, numbers and text, by name."""
 
-    held: Mapping[str, Any]
+    contents: Mapping[str, Any]
 
 
 KINDS: dict[str, Any] = {
@@ -71,13 +61,13 @@ PARTS: dict[str, Any] = KINDS | {
     kind.__name__: kind
     for kind in (
         Provenance, Note, Seed, Features, Finding, Interval, Basis,
-        Refusal, NotRun, Reason, Reasons, RepairRecord, Gallery, Waiver,
-        Scored, Pair, Ranking, Check, Scoring, BenchmarkModel, BenchmarkLine,
+        Refusal, CheckText, NotRun, Reason, Reasons, RepairRecord, Gallery, Waiver,
+        Scored, Pair, Ranking, ReliabilityCheck, Scoring, BenchmarkModel, BenchmarkLine,
     )
 }  # fmt: skip
-"""What a file may hold at its top, and what may lie within."""
+"""Types a file may hold at its top level, and types of the fields within."""
 
-WORDS, NUMBERS = "result.json", "arrays.safetensors"
+JSON_MEMBER, ARRAYS_MEMBER = "result.json", "arrays.safetensors"
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -97,35 +87,35 @@ DAMAGE = (
 
 
 def save(result: Any, path: str | Path) -> Path:
-    """Write a result to one file, whole or not at all; the path is given back.
+    """Write a result to one file, completely or not at all, and return the path.
 
-    Options that hold data (a background, a start) are kept as their mark alone.
+    Of options that hold data (a background, a start) only the fingerprint is stored.
     """
     if isinstance(result, Repair):
         raise InputError(
-            "a Repair holds a model, and models are not stored. Save the repaired model with the library that made it, "
+            "a Repair holds a model, and models are not stored. Save the repaired model with its own library, "
             "and the results of auditing it with save."
         )
     if type(result).__name__ not in KINDS:
         raise InputError(f"save takes {', '.join(KINDS)}; got {type(result).__name__}.")
     target = Path(path)
     if not target.parent.is_dir():
-        raise InputError(f"the folder {target.parent} does not exist. Make it first.")
+        raise InputError(f"the folder {target.parent} does not exist. Create it first.")
     arrays = _Arrays({}, {})
-    told = {item.name: _packed(getattr(result, item.name), item.name, arrays) for item in fields(result)}
-    words = {"schema": SCHEMA, "type": type(result).__name__, "fields": told}
-    _write(target, {WORDS: _text(words), NUMBERS: write_arrays(dict(sorted(arrays.named.items())))})
+    packed = {item.name: _packed(getattr(result, item.name), item.name, arrays) for item in fields(result)}
+    document = {"schema": SCHEMA, "type": type(result).__name__, "fields": packed}
+    _write(target, {JSON_MEMBER: _text(document), ARRAYS_MEMBER: write_arrays(dict(sorted(arrays.named.items())))})
     return target
 
 
 @dataclass(frozen=True)
 class _Arrays:
-    """Arrays by the place they were first met; equal ones are kept once."""
+    """Arrays by the field that first holds them; equal arrays are stored once."""
 
     named: dict[str, Any]
     seen: dict[str, str]
 
-    def keep(self, array: Any, name: str) -> str:
+    def add(self, array: Any, name: str) -> str:
         fingerprint = digest(array)
         if fingerprint not in self.seen:
             self.seen[fingerprint] = name
@@ -140,99 +130,26 @@ def load(path: str | Path) -> Any:
         raise InputError(f"there is no file {place}.")
     try:
         with zipfile.ZipFile(place) as pack:
-            words, arrays = json.loads(pack.read(WORDS)), read_arrays(pack.read(NUMBERS))
-        found = words["schema"]
+            document, arrays = json.loads(pack.read(JSON_MEMBER)), read_arrays(pack.read(ARRAYS_MEMBER))
+        found = document["schema"]
         if found == SCHEMA:
-            told = {name: _unpacked(value, arrays) for name, value in words["fields"].items()}
-            return KINDS[words["type"]](**told)
+            unpacked = {name: _unpacked(value, arrays) for name, value in document["fields"].items()}
+            return KINDS[document["type"]](**unpacked)
     except DAMAGE as error:
-        raise InputError(f"{place} is no result saved by assay, or it is damaged ({type(error).__name__}).") from error
-    raise InputError(f"{place} has schema {found!r}; this version of assay reads {SCHEMA}. Save the result anew.")
+        raise InputError(
+            f"{place} is not a result saved by assay, or it is damaged ({type(error).__name__})."
+        ) from error
+    raise InputError(f"{place} has schema {found!r}; this version of assay reads {SCHEMA}. Save the result again.")
 
 
-def to_jsonable(anything: Any) -> Any:
-    """The same as dicts, lists, text and numbers, for JSON that people and other programs read.
-
-    NaN becomes null, infinities the texts "Infinity" and "-Infinity". What has no plain form (a model, a frame, a
-    function) is described by kind, mark and a short text. There is no way back: that is what ``load`` is for.
-    """
-    if isinstance(anything, np.generic):
-        anything = anything.item()
-    if anything is None or isinstance(anything, bool | int | str):
-        return anything
-    if isinstance(anything, float):
-        return _finite(anything)
-    if isinstance(anything, Mapping):
-        return {_key(key): to_jsonable(value) for key, value in anything.items()}
-    if isinstance(anything, list | tuple):
-        return [to_jsonable(item) for item in anything]
-    if isinstance(anything, set | frozenset):
-        return [to_jsonable(item) for item in sorted(anything, key=repr)]
-    if isinstance(anything, np.ndarray):
-        return to_jsonable(anything.tolist())
-    if isinstance(anything, Path):
-        return str(anything)
-    if isinstance(anything, Features):
-        return {"kind": "Features", "names": list(anything.names), "fingerprint": anything.fingerprint}
-    if is_dataclass(anything) and not isinstance(anything, type) and not isinstance(_fingerprint(anything), str):
-        return {item.name: to_jsonable(getattr(anything, item.name)) for item in fields(anything) if item.init}
-    plain = plainly(anything)
-    return described(anything) if plain is None else to_jsonable(plain)
-
-
-def plainly(noun: Any) -> dict[str, Any] | None:
-    """A small noun (``Constant(0.0)``, ``Blur(10.0)``, a ball) as its kind and its numbers; else ``None``."""
-    if not is_dataclass(noun) or isinstance(noun, type):
-        return None
-    held = {item.name: getattr(noun, item.name) for item in fields(noun) if item.init}
-    held = {name: value.item() if isinstance(value, np.generic) else value for name, value in held.items()}
-    if not all(value is None or isinstance(value, bool | int | float | str) for value in held.values()):
-        return None
-    return {"kind": type(noun).__name__} | held
-
-
-def described(thing: Any) -> dict[str, str]:
-    """What is left of a thing that is not stored: its kind, a mark of its contents, and a short text."""
-    fingerprint = _fingerprint(thing)
-    if is_frame(thing):
-        table = Table.of(thing)
-        fingerprint, text = (
-            digest(table.names, table.content(table.encode(thing, gaps=True))),
-            f"frame of {len(thing)} rows",
-        )
-    elif isinstance(thing, np.ndarray) or is_torch_array(thing):
-        text = f"array of {thing.dtype} {tuple(thing.shape)}"
-    else:
-        text = repr(thing) if isinstance(fingerprint, str) else getattr(thing, "__qualname__", type(thing).__qualname__)
-    return {
-        "kind": type(thing).__name__,
-        "fingerprint": fingerprint if isinstance(fingerprint, str) else digest(thing),
-        "repr": text[:200],
-    }
-
-
-def _fingerprint(thing: Any) -> Any:
-    return getattr(thing, "fingerprint", None)
-
-
-def _finite(number: float) -> float | str | None:
-    if math.isnan(number):
-        return None
-    return number if math.isfinite(number) else ("Infinity" if number > 0 else "-Infinity")
-
-
-def _key(key: Any) -> str:
-    return "/".join(map(str, key)) if isinstance(key, tuple) else str(key)
-
-
-def _text(words: Any) -> bytes:
-    return json.dumps(words, allow_nan=False, ensure_ascii=False, sort_keys=True, indent=1).encode()
+def _text(document: Any) -> bytes:
+    return json.dumps(document, allow_nan=False, ensure_ascii=False, sort_keys=True, indent=1).encode()
 
 
 def _packed(value: Any, name: str, arrays: _Arrays | None) -> Any:
-    """A field as JSON that ``_unpacked`` turns back. Arrays go to ``arrays`` under the field's name.
+    """A field as JSON that ``_unpacked`` reverses. Arrays go to ``arrays`` under the field's name.
 
-    Without ``arrays`` the field is a method's option: small nouns keep their numbers, data leaves its mark.
+    Without ``arrays`` the field is a method's option: numbers and text are stored, of data the fingerprint.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -245,19 +162,19 @@ def _packed(value: Any, name: str, arrays: _Arrays | None) -> Any:
     if isinstance(value, tuple):
         return {"kind": "tuple", "items": _packed(list(value), name, arrays)}
     if isinstance(value, Mapping):
-        items = [[_named(k), _packed(v, f"{name}/{_key(k)}", arrays)] for k, v in value.items()]
+        items = [[_named(k), _packed(v, f"{name}/{key_text(k)}", arrays)] for k, v in value.items()]
         return {"kind": "mapping", "items": items}
     if arrays is None:
-        return _packed(plainly(value) or described(value), name, None)
+        return _packed(simple_fields(value) or describe(value), name, None)
     if type(value).__name__ in PARTS:
-        held = {}
+        packed = {}
         for item in fields(value):
             place = None if item.name == "options" else arrays
-            held[item.name] = _packed(getattr(value, item.name), f"{name}/{item.name}", place)
-        return {"kind": type(value).__name__, "held": held}
+            packed[item.name] = _packed(getattr(value, item.name), f"{name}/{item.name}", place)
+        return {"kind": type(value).__name__, "fields": packed}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return {"kind": "array", "name": arrays.keep(value, name)}
-    raise InputError(f"{name} is {type(value).__name__}, which has no place in a result file.")
+        return {"kind": "array", "name": arrays.add(value, name)}
+    raise InputError(f"{name} is {type(value).__name__}, which a result file cannot hold.")
 
 
 def _named(key: Any) -> Any:
@@ -265,25 +182,25 @@ def _named(key: Any) -> Any:
     return list(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
-def _unpacked(told: Any, arrays: Mapping[str, Any]) -> Any:
-    if isinstance(told, list):
-        return [_unpacked(item, arrays) for item in told]
-    if not isinstance(told, dict):
-        return told
-    kind = told["kind"]
+def _unpacked(packed: Any, arrays: Mapping[str, Any]) -> Any:
+    if isinstance(packed, list):
+        return [_unpacked(item, arrays) for item in packed]
+    if not isinstance(packed, dict):
+        return packed
+    kind = packed["kind"]
     if kind == "float":
-        return float(told["value"])
+        return float(packed["value"])
     if kind == "tuple":
-        return tuple(_unpacked(told["items"], arrays))
+        return tuple(_unpacked(packed["items"], arrays))
     if kind == "mapping":
-        return {tuple(key) if isinstance(key, list) else key: _unpacked(item, arrays) for key, item in told["items"]}
+        return {tuple(key) if isinstance(key, list) else key: _unpacked(item, arrays) for key, item in packed["items"]}
     if kind == "array":
-        return arrays[told["name"]]
-    return PARTS[kind](**{name: _unpacked(value, arrays) for name, value in told["held"].items()})
+        return arrays[packed["name"]]
+    return PARTS[kind](**{name: _unpacked(value, arrays) for name, value in packed["fields"].items()})
 
 
 def _write(target: Path, members: Mapping[str, bytes]) -> None:
-    """One zip with a fixed date, written beside the target and then put in its place."""
+    """Write one zip with a fixed date to a temporary file in the target's folder, then rename it."""
     stored = io.BytesIO()
     with zipfile.ZipFile(stored, "w") as pack:
         for name, content in members.items():

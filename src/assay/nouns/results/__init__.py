@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results."""
+"""What methods return: explanations, scores, attack results, certificates, repairs, and findings with verdicts."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an explanation says of many rows at once."""
+"""A global explanation: mean attributions over many rows, or the gap between two groups of rows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from assay.nouns.records.saveable import Saveable
 
 @dataclass(frozen=True, repr=False, eq=False)
 class GlobalExplanation(Saveable):
-    """One number a part over many rows: a mean, or the gap between the means of two groups.
+    """One number per feature over many rows: a mean, or the gap between the means of two groups.
 
-    ``stderr`` (part,) holds two errors: that of the rows, taken as a sample of those one means to speak of, and that of
-    the values themselves where they were sampled. The second counts in full, as if all rows erred alike (they share
-    their coalitions). ``low`` and ``high`` are Student's interval at ``level``; NaN with fewer than two rows.
+    ``stderr`` (part,) combines two errors: that of the rows, as a sample of their population, and that of the values
+    themselves where they were sampled. The second is not divided by the number of rows, as if it were the same in all
+    rows (they share their coalitions). ``low`` and ``high`` are Student's interval at ``level``; NaN with fewer than
+    two rows. ``rows`` and ``others`` are the sizes of the two groups.
     """
 
     names: tuple[str, ...]
@@ -34,33 +35,33 @@ class GlobalExplanation(Saveable):
     others: int = 0
 
     def order(self) -> Any:
-        """Parts from the highest value to the lowest, (part,)."""
+        """Positions of the features from the highest value to the lowest, (part,)."""
         return np.argsort(-self.values, kind="stable")
 
     def to_frame(self, backend: Any = "pandas") -> Any:
-        """One line a part: part, value, stderr, low, high."""
+        """A frame with one line per feature: part, value, stderr, low, high."""
         import narwhals as nw
 
         columns = ("values", "stderr", "low", "high")
-        told = {name.removesuffix("s"): getattr(self, name).tolist() for name in columns}
-        return nw.from_dict({"part": list(self.names)} | told, backend=backend).to_native()
+        numbers = {name.removesuffix("s"): getattr(self, name).tolist() for name in columns}
+        return nw.from_dict({"part": list(self.names)} | numbers, backend=backend).to_native()
 
     def __repr__(self) -> str:
-        lead = np.argsort(-np.abs(self.values), kind="stable")[:3]
-        best = ", ".join(f"{self.names[i]} {self.values[i]:+.3g} [{self.low[i]:.3g}, {self.high[i]:.3g}]" for i in lead)
+        top = np.argsort(-np.abs(self.values), kind="stable")[:3]
+        best = ", ".join(f"{self.names[i]} {self.values[i]:+.3g} [{self.low[i]:.3g}, {self.high[i]:.3g}]" for i in top)
         what = f"gap between {self.rows} rows and {self.others} others" if self.others else f"mean of {self.rows} rows"
-        return f"Overall ({what}, {len(self.names)} parts): {best}"
+        return f"GlobalExplanation ({what}, {len(self.names)} features): {best}"
 
 
 def mean_over(
     values: Floats, stderr: Floats | None, names: Sequence[str], members: Any, others: Any, level: float
 ) -> GlobalExplanation:
-    """The mean of ``values`` (row, part) over ``members`` (row,), less that over ``others`` where they are given."""
+    """The mean of ``values`` (row, part) over ``members`` (row,), minus that over ``others`` where these are given."""
     groups = [_rows(group, len(values)) for group in (members, others) if group is not None]
     means = [values[group].mean(axis=0) for group in groups]
     spread = np.stack([_variance(values[group]) for group in groups]).sum(axis=0)
-    drawn = np.zeros(values.shape[1]) if stderr is None else sum(stderr[group].mean(axis=0) for group in groups)
-    error = np.sqrt(spread + drawn**2)
+    sampling = np.zeros(values.shape[1]) if stderr is None else sum(stderr[group].mean(axis=0) for group in groups)
+    error = np.sqrt(spread + sampling**2)
     middle = means[0] - means[1] if len(means) > 1 else means[0]
     half = t.ppf((1 + level) / 2, max(1, min(int(group.sum()) for group in groups) - 1)) * error
     counts = [int(group.sum()) for group in groups]
@@ -73,12 +74,12 @@ def _rows(group: Any, rows: int) -> Masks:
     mask = np.asarray(group)
     if mask.dtype != bool or mask.shape != (rows,) or not mask.any():
         raise InputError(
-            f"members mark rows: a boolean array ({rows},), True for at least one row on either side; got {mask.dtype} "
-            f"{mask.shape} with {int(mask.sum()) if mask.dtype == bool else '?'} rows marked."
+            f"members select rows: a boolean array ({rows},), True for at least one row of each group; got "
+            f"{mask.dtype} {mask.shape} with {int(mask.sum()) if mask.dtype == bool else '?'} rows selected."
         )
     return mask
 
 
 def _variance(values: Floats) -> Floats:
-    """Of the mean over rows; NaN for a single row."""
+    """Variance (part,) of the mean over rows; NaN for a single row."""
     return values.var(axis=0, ddof=1) / len(values) if len(values) > 1 else np.full(values.shape[1], np.nan)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small JSON-able evidence as tables and curves. All text is escaped."""
+"""The evidence of a finding (JSON-like data) as tables and curves. All text is escaped."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any
 
 from markupsafe import Markup
 
-from assay.report.drawing.formatting import VERDICTS, chip, cut, number
-from assay.report.drawing.svg import curve
+from assay.report.drawing.formatting import VERDICTS, format_number, shorten, truncate, verdict_chip
+from assay.report.drawing.svg import draw_roc
 
-MOST = 20
-"""Lines of a table and items of a list that are shown; more are counted."""
+MAX_LINES = 20
+"""Lines of a table and items of a list that are printed; the rest is counted."""
 
-CELL = 200
-"""Characters of a text that are shown in one cell."""
+MAX_CELL = 200
+"""Characters of a text that are printed in one cell."""
 
 
-def evidence(data: Mapping[str, Any]) -> Markup:
-    """Plain values in one table, then each nested thing under its own caption."""
-    plain = {key: value for key, value in data.items() if _plain(value)}
-    nested = [_nested(str(key), value) for key, value in data.items() if not _plain(value)]
-    facts = [
-        Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(cut(key), shown(value))
+def evidence_tables(data: Mapping[str, Any]) -> Markup:
+    """Plain values in one table, then a table or curve for each nested value under its own caption."""
+    plain = {key: value for key, value in data.items() if _is_plain(value)}
+    nested = [_nested(str(key), value) for key, value in data.items() if not _is_plain(value)]
+    lines = [
+        Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(shorten(key), format_value(value))
         for key, value in plain.items()
     ]
-    table = Markup('<table class="facts">{}</table>').format(Markup("").join(facts)) if facts else Markup("")
+    table = Markup('<table class="facts">{}</table>').format(Markup("").join(lines)) if lines else Markup("")
     return table + Markup("").join(nested)
 
 
-def shown(value: Any) -> str:
-    """A plain value as text; a verdict as its chip; a list of plain values joined."""
+def format_value(value: Any) -> str:
+    """A plain value as text; a verdict as a chip; a list of plain values joined by commas."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:
@@ -39,28 +39,29 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}".replace("-", "−")
     if isinstance(value, float):
-        return number(value)
+        return format_number(value)
     if isinstance(value, str):
-        return chip(value) if value in VERDICTS else cut(value, CELL)
-    if isinstance(value, Sequence) and all(map(_scalar, value)):
-        rest = f" … and {len(value) - MOST:,} more" if len(value) > MOST else ""
-        return Markup(", ").join(cut(item) if isinstance(item, str) else shown(item) for item in value[:MOST]) + rest
-    return cut(value, CELL)
+        return verdict_chip(value) if value in VERDICTS else shorten(value, MAX_CELL)
+    if isinstance(value, Sequence) and all(map(_is_scalar, value)):
+        rest = f" … and {len(value) - MAX_LINES:,} more" if len(value) > MAX_LINES else ""
+        items = (shorten(item) if isinstance(item, str) else format_value(item) for item in value[:MAX_LINES])
+        return Markup(", ").join(items) + rest
+    return shorten(value, MAX_CELL)
 
 
-def _scalar(value: Any) -> bool:
+def _is_scalar(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def _plain(value: Any) -> bool:
-    return _scalar(value) or (isinstance(value, list | tuple) and all(map(_scalar, value)))
+def _is_plain(value: Any) -> bool:
+    return _is_scalar(value) or (isinstance(value, list | tuple) and all(map(_is_scalar, value)))
 
 
 def _nested(key: str, value: Any) -> Markup:
-    points = roc(key, value)
+    points = roc_points(key, value)
     if points is not None:
-        drawn = curve(points, "false positives", "true positives", f"{key}: {len(points)} points")
-        return Markup('<figure class="plot"><figcaption>{}</figcaption>{}</figure>').format(cut(key), drawn)
+        curve = draw_roc(points, "false positive rate", "true positive rate", f"{key}: {len(points)} points")
+        return Markup('<figure class="plot"><figcaption>{}</figcaption>{}</figure>').format(shorten(key), curve)
     if isinstance(value, Mapping) and value and all(isinstance(line, Mapping) for line in value.values()):
         return _table(key, [{"": name, **line} for name, line in value.items()])
     if isinstance(value, Mapping):
@@ -69,12 +70,12 @@ def _nested(key: str, value: Any) -> Markup:
     if lines and all(isinstance(line, Mapping) for line in lines):
         return _table(key, lines)
     if lines and all(isinstance(line, list | tuple) for line in lines):
-        return _table(key, [dict(enumerate(line)) for line in lines], named=False)
-    return _table(key, [{"value": line} for line in lines], named=False)
+        return _table(key, [dict(enumerate(line)) for line in lines], has_header=False)
+    return _table(key, [{"value": line} for line in lines], has_header=False)
 
 
-def roc(key: str, value: Any) -> list[tuple[float, float]] | None:
-    """Points of a receiver operating characteristic: pairs under a name with "roc", or two lists of rates."""
+def roc_points(key: str, value: Any) -> list[tuple[float, float]] | None:
+    """Points of a receiver operating characteristic: pairs under a key with the word "roc", or two lists of rates."""
     if isinstance(value, Mapping):
         for across, up in (("fpr", "tpr"), ("false positives", "true positives")):
             if isinstance(value.get(across), list | tuple) and isinstance(value.get(up), list | tuple):
@@ -94,16 +95,18 @@ def _rates(pairs: Sequence[Any]) -> list[tuple[float, float]] | None:
     return [(float(x), float(y)) for x, y in (*good[:-1:step], good[-1])] if len(good) == len(pairs) and good else None
 
 
-def _table(caption: str, lines: Sequence[Mapping[Any, Any]], *, named: bool = True) -> Markup:
+def _table(caption: str, lines: Sequence[Mapping[Any, Any]], *, has_header: bool = True) -> Markup:
     columns = list(dict.fromkeys(column for line in lines for column in line))
-    head = Markup("").join(Markup('<th scope="col">{}</th>').format(cut(column)) for column in columns)
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(shorten(column)) for column in columns)
     body = Markup("").join(
-        Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(shown(line.get(c))) for c in columns))
-        for line in lines[:MOST]
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(Markup("<td>{}</td>").format(format_value(line.get(c))) for c in columns)
+        )
+        for line in lines[:MAX_LINES]
     )
-    rest = f" ({MOST} of {len(lines):,} shown)" if len(lines) > MOST else ""
-    top = Markup("<thead><tr>{}</tr></thead>").format(head) if named else Markup("")
+    rest = f" ({MAX_LINES} of {len(lines):,} lines)" if len(lines) > MAX_LINES else ""
+    top = Markup("<thead><tr>{}</tr></thead>").format(head) if has_header else Markup("")
     return Markup(
         '<div class="wide" tabindex="0" role="region" aria-label="{0}">'
         '<table class="small"><caption>{0}{1}</caption>{2}<tbody>{3}</tbody></table></div>'
-    ).format(caption if len(caption) <= CELL else f"{caption[: CELL - 1]}…", rest, top, body)
+    ).format(truncate(caption, MAX_CELL), rest, top, body)

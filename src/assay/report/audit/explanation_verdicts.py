@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be done with each explanation, and the facts that decided it: the head of the page."""
+"""The verdict on each explanation and the checks that decided it: the table at the top of the page."""
 
 from __future__ import annotations
 
@@ -11,72 +11,76 @@ from typing import Any
 from markupsafe import Markup
 
 from assay.nouns.records.record import Record
-from assay.nouns.results.result import Finding, Verdict
+from assay.nouns.results.finding import Finding, Verdict
 from assay.report.audit.summary import TRUST
-from assay.report.drawing.formatting import counted, listed, number
+from assay.report.drawing.formatting import format_count, format_number, join_names
 from assay.report.drawing.svg import Axis
 
 ORDER: tuple[Verdict, ...] = ("pass", "informative", "undecided", "fail")
-"""Verdicts on explanations, the best first."""
+"""Verdicts on explanations, best first."""
 
-CLIMBS = {"EXP201": "deletion", "EXP202": "insertion"}
-"""Checks whose estimate is a place between random order (0) and the yardstick (1), and the score they read."""
+NORMALISED_SCORES = {"EXP201": "deletion", "EXP202": "insertion"}
+"""Checks whose estimate is a normalised score (0 = random ranking, 1 = reference method), and the score they read."""
+
+SCORES_KEY = "normalised scores"
+"""The key of a finding's evidence with the normalised scores of all explainers."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """One explanation: its verdict, the facts behind it, its place on the ladder, and what would settle it."""
+class ExplanationVerdict:
+    """One explanation: its verdict, the checks that decided it, its normalised score, and the rows it still needs."""
 
     name: str
     verdict: Verdict
-    facts: tuple[str, ...]
-    normalised: Markup
+    reasons: tuple[str, ...]
+    figure: Markup
     more: str
 
 
 @dataclass(frozen=True)
-class Standings:
-    """All explanations judged, the best first; ``rungs`` says who stands where on the ladder, ``of`` which score."""
+class ExplanationVerdicts:
+    """All explanations judged, best first.
 
-    lines: tuple[Standing, ...]
-    rungs: str
-    of: str
+    ``controls`` has the normalised scores of the control explanations as text, ``score`` the name of the score.
+    """
+
+    lines: tuple[ExplanationVerdict, ...]
+    controls: str
+    score: str
 
 
-def standings(record: Record) -> Standings:
+def explanation_verdicts(record: Record) -> ExplanationVerdicts:
     """The verdicts on the explanations of a record."""
     trust = [f for f in record.findings if f.code.startswith(TRUST)]
     known = {(f.subject, f.code): f for f in record.findings}
-    code = next((c for c in CLIMBS if any((f.subject, c) in known for f in trust)), "")
-    climbed = [known[f.subject, code] for f in trust if (f.subject, code) in known]
-    axis = Axis.of([v for f in climbed for v in (f.estimate, *_ends(f))] + [0.0, 1.0], 0.06)
+    code = next((c for c in NORMALISED_SCORES if any((f.subject, c) in known for f in trust)), "")
+    normalised = [known[f.subject, code] for f in trust if (f.subject, code) in known]
+    axis = Axis.of([v for f in normalised for v in (f.estimate, *_ends(f))] + [0.0, 1.0], 0.06)
     axis = Axis(max(axis.low, -0.5), min(axis.high, 1.5))
-    known_rungs: Mapping[str, Any] = next((f.evidence.get("ladder", {}) for f in climbed), {})
-    marks = {
-        n: v for n, v in known_rungs.items() if n in record.references and isinstance(v, float) and math.isfinite(v)
-    }
-    ranked = sorted(trust, key=lambda f: (_rank(f), -_height(known.get((f.subject, code)))))
-    lines = [_standing(finding, known, code, axis, marks) for finding in ranked]
-    told = listed([f"{name.replace('_', ' ')} {number(value, 2)}" for name, value in marks.items()])
-    return Standings(tuple(lines), told, CLIMBS.get(code, ""))
+    scores: Mapping[str, Any] = next((f.evidence.get(SCORES_KEY, {}) for f in normalised), {})
+    controls = {n: v for n, v in scores.items() if n in record.references and isinstance(v, float) and math.isfinite(v)}
+    ranked = sorted(trust, key=lambda f: (_rank(f), -_estimate(known.get((f.subject, code)))))
+    lines = tuple(_line(finding, known, code, axis, controls) for finding in ranked)
+    text = join_names([f"{name.replace('_', ' ')} {format_number(value, 2)}" for name, value in controls.items()])
+    return ExplanationVerdicts(lines, text, NORMALISED_SCORES.get(code, ""))
 
 
-def _standing(
-    trust: Finding, known: Mapping[tuple[str, str], Finding], code: str, axis: Axis, marks: Mapping[str, float]
-) -> Standing:
+def _line(
+    trust: Finding, known: Mapping[tuple[str, str], Finding], code: str, axis: Axis, controls: Mapping[str, float]
+) -> ExplanationVerdict:
     name = trust.subject
     facts = [known[name, c] for c in trust.evidence.get("facts", ()) if (name, c) in known]
-    told = tuple(f"{fact.claim.removeprefix(f'{name} ')} ({fact.code})" for fact in facts)
-    left = [f"{score.replace('_', ' ')} left out: unreliable here" for score in trust.evidence.get("left out", ())]
-    more = f"about {counted(trust.more, 'further row')}" if trust.more else ""
-    drawn = normalised(known[name, code], axis, marks) if (name, code) in known else Markup("")
-    return Standing(name, trust.verdict, (*(told or (trust.claim,)), *left), drawn, more)
+    reasons = tuple(f"{fact.claim.removeprefix(f'{name} ')} ({fact.code})" for fact in facts)
+    excluded = [f"{s.replace('_', ' ')} not used: unreliable here" for s in trust.evidence.get("left out", ())]
+    more = f"about {format_count(trust.more, 'further row')}" if trust.more else ""
+    figure = draw_normalised_score(known[name, code], axis, controls) if (name, code) in known else Markup("")
+    return ExplanationVerdict(name, trust.verdict, (*(reasons or (trust.claim,)), *excluded), figure, more)
 
 
-def normalised(finding: Finding, axis: Axis, marks: Mapping[str, float]) -> Markup:
-    """A dot with its interval between random order (0) and the yardstick (1); grey ticks are the references."""
+def draw_normalised_score(finding: Finding, axis: Axis, controls: Mapping[str, float]) -> Markup:
+    """A normalised score as dot with its interval; the reference method dashed at 1, control explanations in grey."""
     body = [Markup('<line class="rail" x1="{}" x2="{}" y1="11" y2="11"/>').format(axis.at(0.0), axis.at(1.0))]
-    for name, value in marks.items():
+    for name, value in controls.items():
         body.append(
             Markup('<line class="null" x1="{0}" x2="{0}" y1="5" y2="17"><title>{1}</title></line>').format(
                 axis.at(value), name.replace("_", " ")
@@ -90,9 +94,9 @@ def normalised(finding: Finding, axis: Axis, marks: Mapping[str, float]) -> Mark
         )
     if math.isfinite(finding.estimate):
         body.append(Markup('<circle class="dot" cx="{}" cy="11" r="4.5"/>').format(axis.at(finding.estimate)))
-    return Markup('<svg class="strip" width="100%" height="22" role="img"><title>{} of the way</title>{}</svg>').format(
-        f"{finding.estimate:.0%}" if math.isfinite(finding.estimate) else "unknown part", Markup("").join(body)
-    )
+    return Markup(
+        '<svg class="strip" width="100%" height="22" role="img"><title>normalised score {}</title>{}</svg>'
+    ).format(format_number(finding.estimate, 2), Markup("").join(body))
 
 
 def _ends(finding: Finding) -> tuple[float, ...]:
@@ -103,5 +107,5 @@ def _rank(finding: Finding) -> int:
     return ORDER.index(finding.verdict) if finding.verdict in ORDER else len(ORDER)
 
 
-def _height(finding: Finding | None) -> float:
+def _estimate(finding: Finding | None) -> float:
     return finding.estimate if finding is not None and math.isfinite(finding.estimate) else -math.inf

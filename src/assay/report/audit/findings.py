@@ -1,119 +1,123 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The findings as the page lists them: worst first, each with what lies behind it as far as there is room."""
+"""The findings, worst first, each with as many details as the page has space for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 from assay.nouns.records.record import Record
-from assay.nouns.results.result import Finding, Verdict
-from assay.report.audit.evidence import evidence
+from assay.nouns.results.finding import Finding, Verdict
+from assay.report.audit.evidence import evidence_tables
 from assay.report.audit.summary import worst_first
-from assay.report.audit.waivers import Acceptance, acceptance
-from assay.report.drawing.formatting import VERDICTS, counted, cut, figures_of, number
-from assay.report.drawing.svg import strip
+from assay.report.audit.waivers import WaiverState, waiver_state
+from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count, format_number, shorten
+from assay.report.drawing.svg import draw_strip
 
-MOST = 100
+MAX_FINDINGS = 100
 """Findings of one verdict that are listed."""
 
 BUDGET = 250_000
-"""Characters that all findings may take; beyond them a finding keeps its line and loses what lies behind it."""
+"""Characters of all findings; a finding beyond it keeps its line and loses its details."""
 
 LINE = 500
-"""Characters of a finding's line besides its claim and its strip."""
+"""Characters of a finding's line without its claim and its strip."""
 
-CLAIM = 600
-"""Characters of a claim that are shown."""
+MAX_CLAIM = 600
+"""Characters of a claim that are printed."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One finding: its line, and what lies behind it (empty where there is nothing, or no room)."""
+class FindingView:
+    """One finding: its line, and its details (empty where there are none, or no space for them)."""
 
     finding: Finding
     claim: Markup
     strip: Markup
-    figures: tuple[str, str, str]
-    held: Acceptance | None
+    numbers: tuple[str, str, str]
+    waiver: WaiverState | None
     more: str
-    behind: Markup
+    details: Markup
 
 
 @dataclass(frozen=True)
-class Group:
-    """The findings of one verdict; ``count`` of them, of which the worst are shown."""
+class FindingGroup:
+    """The findings of one verdict: their number, and the views of the worst of them."""
 
     verdict: Verdict
     count: int
-    shown: tuple[Shown, ...]
+    views: tuple[FindingView, ...]
 
 
 @dataclass(frozen=True)
-class Listing:
-    """All groups, worst first, and how many findings lost what lies behind them."""
+class FindingList:
+    """All groups, worst first, and the number of findings without their details."""
 
-    groups: tuple[Group, ...]
-    bare: int
+    groups: tuple[FindingGroup, ...]
+    shortened: int
 
 
-def listing(record: Record) -> Listing:
-    """The findings of a record within their budget: lines first, then what lies behind the worst."""
+def list_findings(record: Record) -> FindingList:
+    """The findings of a record within the budget: first all lines, then the details of the worst."""
     ordered = worst_first(record)
-    lines: dict[Verdict, list[Finding]] = {v: [f for f in ordered if f.verdict == v] for v in VERDICTS}
-    kept = [(finding, _line(record, finding)) for found in lines.values() for finding in found[:MOST]]
-    left = BUDGET - sum(LINE + len(shown.claim) + len(shown.strip) for _, shown in kept)
-    shown, bare = [], 0
-    for finding, line in kept:
-        drawn = behind(record, finding) if left > 0 else Markup("")
-        room = left > 0 and len(drawn) <= left
-        left = left - len(drawn) if room else 0  # the first that finds no room closes the door
-        bare += not room and bool(finding.meaning or finding.advice or finding.evidence)
-        shown.append(Shown(**{**vars(line), "behind": drawn if room else Markup("")}))
+    found: dict[Verdict, list[Finding]] = {v: [f for f in ordered if f.verdict == v] for v in VERDICTS}
+    lines = [_line(record, finding) for group in found.values() for finding in group[:MAX_FINDINGS]]
+    left = BUDGET - sum(LINE + len(line.claim) + len(line.strip) for line in lines)
+    views, shortened = [], 0
+    for line in lines:
+        finding = line.finding
+        details = finding_details(record, finding) if left > 0 else Markup("")
+        fits = left > 0 and len(details) <= left
+        left = left - len(details) if fits else 0  # after the first that does not fit, none has details
+        shortened += not fits and bool(finding.meaning or finding.advice or finding.evidence)
+        views.append(replace(line, details=details if fits else Markup("")))
     groups = tuple(
-        Group(verdict, len(found), tuple(s for s in shown if s.finding.verdict == verdict))
-        for verdict, found in lines.items()
-        if found
+        FindingGroup(verdict, len(group), tuple(view for view in views if view.finding.verdict == verdict))
+        for verdict, group in found.items()
+        if group
     )
-    return Listing(groups, bare)
+    return FindingList(groups, shortened)
 
 
-def _line(record: Record, finding: Finding) -> Shown:
+def _line(record: Record, finding: Finding) -> FindingView:
     more = ""
     if finding.verdict == "undecided" and finding.more is not None:
-        more = f"about {counted(finding.more, 'more row')} would decide it, if the estimate stays"
-    claim = cut(finding.claim, CLAIM)
-    return Shown(finding, claim, strip(finding), figures_of(finding), acceptance(record, finding), more, Markup(""))
+        more = f"About {format_count(finding.more, 'more row')} would decide it if the estimate stays the same."
+    claim, waiver = shorten(finding.claim, MAX_CLAIM), waiver_state(record, finding)
+    return FindingView(finding, claim, draw_strip(finding), finding_numbers(finding), waiver, more, Markup(""))
 
 
-def behind(record: Record, finding: Finding) -> Markup:
-    """What a finding means, what to do, how its interval was made, and the evidence."""
+def finding_details(record: Record, finding: Finding) -> Markup:
+    """The question of the check, what the finding means, what to do, the method of its interval, and the evidence."""
     parts = []
+    question = next((check.question for check in record.checks if check.code == finding.code), "")
+    if question:
+        parts.append(Markup("<p><strong>{}</strong></p>").format(question))
     if finding.meaning:
         parts.append(Markup("<p>{}</p>").format(finding.meaning))
     if finding.advice:
         parts.append(Markup("<p><strong>What to do.</strong> {}</p>").format(finding.advice))
-    interval = intervals(record, finding)
+    interval = describe_interval(record, finding)
     if interval:
         parts.append(Markup('<p class="fine">{}</p>').format(interval))
     if finding.evidence:
-        parts.append(evidence(finding.evidence))
+        parts.append(evidence_tables(finding.evidence))
     return Markup("\n").join(parts)
 
 
-def intervals(record: Record, finding: Finding) -> str:
-    """How the interval drawn was made, and what this check would have had by itself; empty where there is none."""
-    drawn, alone = finding.interval, finding.alone
+def describe_interval(record: Record, finding: Finding) -> str:
+    """Level and method of the interval, and the interval without correction for multiple testing; may be empty."""
+    drawn, uncorrected = finding.interval, finding.alone
     if drawn is None or drawn.low != drawn.low:
         return ""
-    first = f"Interval drawn: {_percent(drawn.level)}, {drawn.method}"
-    if alone is None:
-        return f"{first}."
-    judged = record.cost.get("checks judged together", 0)
-    why = f", the level its verdict needs among {counted(judged, 'check')} judged together" if judged else ""
-    bounds = f"[{number(alone.low)}, {number(alone.high)}]"
-    return f"{first}{why}. By itself it would have had {bounds} at {_percent(alone.level)}."
+    text = f"Interval: {_percent(drawn.level)}, {drawn.method}"
+    if uncorrected is None:
+        return f"{text}."
+    corrected = record.cost.get("checks judged together", 0)
+    why = f" (Holm correction over {format_count(corrected, 'check')})" if corrected else ""
+    bounds = f"[{format_number(uncorrected.low)}, {format_number(uncorrected.high)}]"
+    return f"{text}{why}. Without correction: {bounds} at {_percent(uncorrected.level)}."
 
 
 def _percent(level: float) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows worth looking at: what the most trusted method says of each, for its class and for the runner-up."""
+"""Example rows with one method's explanation of the predicted class and of the runner-up class."""
 
 from __future__ import annotations
 
@@ -11,94 +11,97 @@ import numpy as np
 from assay.nouns.records.record import Gallery, Record
 from assay.nouns.results.result import Explanation
 from assay.report.audit.summary import TRUST
-from assay.report.drawing.bars import Chart, paired
-from assay.report.drawing.image_maps import SIZES, Panel, panel, pictorial, picture_of
+from assay.report.drawing.bars import Chart, paired_chart
+from assay.report.drawing.image_maps import SIZES, MapPair, draw_map_pair, encode_image, has_images
 
-ROWS = 6
+MAX_ROWS = 6
 """Rows of a gallery that are drawn."""
 
 BUDGET = 80_000
-"""Characters that the pictures of all galleries may take together."""
+"""Characters of the images of all galleries together."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """One row: as bars or as pictures, or (``above``) the name of the gallery that shows it already."""
+    """One row as bars or images, or the name of the gallery that has it already (``repeated_from``)."""
 
-    place: str
+    anchor: str
     row: str
     predicted: str
     true: str
-    above: str = ""
+    repeated_from: str = ""
     chart: Chart | None = None
-    picture: str = ""
-    panel: Panel | None = None
+    image: str = ""
+    maps: MapPair | None = None
 
     @property
     def size(self) -> int:
-        """Characters of its pictures."""
-        return len(self.picture) + (len(self.panel.map) + len(self.panel.rival_map) if self.panel else 0)
+        """Characters of its images."""
+        return len(self.image) + (len(self.maps.map) + len(self.maps.rival_map) if self.maps else 0)
 
 
 @dataclass(frozen=True)
-class Room:
-    """A gallery as it is hung."""
+class GalleryView:
+    """A gallery and its cards."""
 
     gallery: Gallery
     cards: tuple[Card, ...]
 
 
 @dataclass(frozen=True)
-class Rooms:
-    """All galleries, the method that explains in them, and whether it may be relied on."""
+class Galleries:
+    """All galleries, the method of their explanations, and whether that method passed its checks.
 
-    rooms: tuple[Room, ...] = ()
+    ``has_rival`` says whether the runner-up class is explained too, ``is_binary`` whether there are two classes.
+    """
+
+    views: tuple[GalleryView, ...] = ()
     method: str = ""
-    relied: bool = False
-    rival: bool = False
-    mirrored: bool = False
+    is_usable: bool = False
+    has_rival: bool = False
+    is_binary: bool = False
 
     @property
     def size(self) -> int:
-        """Characters of all pictures."""
-        return sum(card.size for room in self.rooms for card in room.cards)
+        """Characters of all images."""
+        return sum(card.size for view in self.views for card in view.cards)
 
     @property
-    def pictures(self) -> bool:
-        """Whether the rows are pictures."""
-        return any(card.picture for room in self.rooms for card in room.cards)
+    def has_images(self) -> bool:
+        """Whether the rows are images."""
+        return any(card.image for view in self.views for card in view.cards)
 
 
-def trusted(record: Record) -> tuple[str, bool]:
-    """The explanation that galleries draw, and whether it may be relied on.
+def gallery_method(record: Record) -> tuple[str, bool]:
+    """The explanation that galleries draw, and whether it passed its checks.
 
-    The first that may be relied on and speaks of the runner-up, too; else the first that may be relied on; else the
-    first there is.
+    The first that passed and also explains the runner-up class, else the first that passed, else the first one.
     """
-    relied = {f.subject for f in record.findings if f.code.startswith(TRUST) and f.verdict == "pass"}
+    usable = {f.subject for f in record.findings if f.code.startswith(TRUST) and f.verdict == "pass"}
     own = [name for name in record.explanations if name not in record.references]
-    passed = [name for name in own if name in relied]
+    passed = [name for name in own if name in usable]
     both = [name for name in passed if name in record.rivals]
     return (both or passed or own or [""])[0], bool(passed)
 
 
-def rooms(record: Record) -> Rooms:
-    """The galleries of a record; pictures at the largest size that fits, then fewer rows."""
-    name, relied = trusted(record)
+def draw_galleries(record: Record) -> Galleries:
+    """The galleries of a record; images shrink, then rows are left out, until they fit into the budget."""
+    name, is_usable = gallery_method(record)
     if not name or not record.galleries:
-        return Rooms()
+        return Galleries()
     explanation, rival = record.explanations[name], record.rivals.get(name)
     classes = {*explanation.labels, *(rival.labels if rival is not None else ())}
-    hung = Rooms(method=name, relied=relied, rival=rival is not None, mirrored=rival is not None and len(classes) == 2)
-    tries = [(ROWS, *size) for size in SIZES] + [(rows, *SIZES[-1]) for rows in range(ROWS - 1, 0, -1)]
-    for rows, large, small in tries if pictorial(explanation) else [(ROWS, 0, 0)]:
-        hung = replace(hung, rooms=_hung(record, explanation, rows, (large, small)))
-        if hung.size <= BUDGET:
+    has_rival = rival is not None
+    drawn = Galleries(method=name, is_usable=is_usable, has_rival=has_rival, is_binary=has_rival and len(classes) == 2)
+    tries = [(MAX_ROWS, *size) for size in SIZES] + [(rows, *SIZES[-1]) for rows in range(MAX_ROWS - 1, 0, -1)]
+    for rows, image_size, map_size in tries if has_images(explanation) else [(MAX_ROWS, 0, 0)]:
+        drawn = replace(drawn, views=_views(record, explanation, rows, (image_size, map_size)))
+        if drawn.size <= BUDGET:
             break
-    return hung
+    return drawn
 
 
-def _hung(record: Record, explanation: Explanation, most: int, sizes: tuple[int, int]) -> tuple[Room, ...]:
+def _views(record: Record, explanation: Explanation, most: int, sizes: tuple[int, int]) -> tuple[GalleryView, ...]:
     seen: dict[int, str] = {}
     found = []
     for gallery in record.galleries:
@@ -106,11 +109,11 @@ def _hung(record: Record, explanation: Explanation, most: int, sizes: tuple[int,
         for row in [row for row in gallery.rows if row < len(explanation.ids)][:most]:
             card = Card(f"row-{row}", explanation.ids[row], _at(record.predictions, row), _at(record.truth, row))
             if row in seen:
-                cards.append(replace(card, above=seen[row]))
+                cards.append(replace(card, repeated_from=seen[row]))
             else:
-                cards.append(_drawn(record, explanation, row, card, sizes))
+                cards.append(_with_figures(record, explanation, row, card, sizes))
                 seen[row] = gallery.name
-        found.append(Room(gallery, tuple(cards)))
+        found.append(GalleryView(gallery, tuple(cards)))
     return tuple(found)
 
 
@@ -118,9 +121,9 @@ def _at(names: Sequence[str], row: int) -> str:
     return names[row] if row < len(names) else ""
 
 
-def _drawn(record: Record, explanation: Explanation, row: int, card: Card, sizes: tuple[int, int]) -> Card:
+def _with_figures(record: Record, explanation: Explanation, row: int, card: Card, sizes: tuple[int, int]) -> Card:
     rival = record.rivals.get(explanation.method)
-    if not pictorial(explanation):
-        return replace(card, chart=paired(explanation, rival, row))
-    picture, _ = picture_of(np.asarray(explanation.x[row], dtype=np.float64), sizes[0])
-    return replace(card, picture=picture, panel=panel(explanation.method, explanation, rival, row, sizes[1]))
+    if not has_images(explanation):
+        return replace(card, chart=paired_chart(explanation, rival, row))
+    image, _ = encode_image(np.asarray(explanation.x[row], dtype=np.float64), sizes[0])
+    return replace(card, image=image, maps=draw_map_pair(explanation.method, explanation, rival, row, sizes[1]))

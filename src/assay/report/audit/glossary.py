@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each method's meaning, once."""
+"""The glossary: what each method on the page computes or measures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "neithe
 
 @dataclass(frozen=True)
 class Term:
-    """One entry: ``anchor`` is its place on the page, never made of the name."""
+    """One entry; ``anchor`` is its id on the page and does not contain the name."""
 
     anchor: str
     name: str
@@ -33,7 +33,7 @@ def glossary(record: Record) -> dict[str, Term]:
 
 def _entries(record: Record) -> Iterator[tuple[str, str, str, str]]:
     for name, explanation in record.explanations.items():
-        kind = "reference explanation" if name in record.references else "explanation"
+        kind = "control explanation" if name in record.references else "explanation"
         yield name, kind, explanation.meaning, ""
     for (_, name), score in record.scores.items():
         yield name, "score", score.meaning, _DIRECTIONS[score.better]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a record to one HTML page that needs nothing outside itself and runs no script."""
+"""The page of an audit: one HTML file that loads nothing and runs no script."""
 
 from __future__ import annotations
 
@@ -14,142 +14,191 @@ from markupsafe import Markup
 
 from assay.basics.types import Floats
 from assay.nouns.records.record import Reasons, Record, RepairRecord
-from assay.nouns.results.result import AttackResult, Certificate, Explanation, Finding
-from assay.report.audit.explanation_verdicts import standings
-from assay.report.audit.findings import listing
-from assay.report.audit.galleries import rooms
+from assay.nouns.results.finding import Finding
+from assay.nouns.results.result import AttackResult, Certificate, Explanation
+from assay.report.audit.explanation_verdicts import explanation_verdicts
+from assay.report.audit.findings import list_findings
+from assay.report.audit.galleries import draw_galleries
 from assay.report.audit.glossary import glossary
-from assay.report.audit.score_matrix import matrix
-from assay.report.audit.settings_grid import settings_told
+from assay.report.audit.score_matrix import score_matrix
+from assay.report.audit.settings_grid import summarise_grid
 from assay.report.audit.summary import summary
-from assay.report.audit.tiles import command, scope, tiles
-from assay.report.audit.waivers import day_of, risks
+from assay.report.audit.tiles import describe_scope, next_command, tiles
+from assay.report.audit.waivers import day_of, waiver_coverages
 from assay.report.drawing import colours
-from assay.report.drawing.bars import PARTS, Chart, local, overall, reasoned
-from assay.report.drawing.critical_difference import panels
+from assay.report.drawing.bars import MAX_BARS, Chart, local_chart, mean_chart, reason_chart
+from assay.report.drawing.critical_difference import rank_plots
 from assay.report.drawing.formatting import (
     VERDICTS,
-    advice,
-    breakable,
-    chip,
-    counted,
-    cut,
-    figures_of,
+    advice_chip,
+    decimals_for,
+    finding_numbers,
+    format_count,
+    format_number,
     icon,
-    listed,
-    number,
-    places,
+    join_names,
+    method_label,
+    rounding_title,
+    shorten,
+    verdict_chip,
 )
-from assay.report.drawing.image_maps import album, pictorial
-from assay.report.drawing.svg import coverage, moved, strip
+from assay.report.drawing.image_maps import draw_images, has_images
+from assay.report.drawing.svg import draw_attack, draw_coverage, draw_strip
 
-ROWS = 3
+MAX_ROWS = 3
 """Rows of a table that are drawn one by one."""
 
 OPEN = ("error", "fail", "undecided", "not run")
 """Verdicts whose findings are unfolded when the page is opened."""
 
+IN_REPRODUCE = ("profile", "seed")
+"""What an audit records about itself that is printed under Reproduce and not at the top; so are fingerprints."""
+
+SECTIONS = {
+    "findings": "Findings",
+    "scores": "Scores of explanations",
+    "explanations": "Explanations",
+    "reasons": "Reason tables",
+    "attacks": "Attacks and certificates",
+    "repairs": "Repairs",
+    "waivers": "Waivers",
+    "limits": "Limits",
+    "not-run": "Not run",
+    "reproduce": "Reproduce",
+    "glossary": "Glossary",
+}
+"""Sections in their order, by id; one without content is left out."""
 
 UNSEEN = dict.fromkeys(
     [*(c for c in range(0x20) if c not in (0x09, 0x0A, 0x0D)), 0x7F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)],
     "\ufffd",
 )
-"""Characters that no reader sees and that could turn a line around: controls, and overrides of the reading order."""
+"""Invisible characters, replaced on the page: control characters, and overrides of the text direction."""
 
 
 def render(record: Record) -> str:
     """The page of a record."""
-    hung = rooms(record)
-    page = (
-        environment()
-        .get_template("page.html")
-        .render(
-            record=record,
-            title=record.title or "Audit",
-            summary=summary(record),
-            command=command(record),
-            standings=standings(record),
-            tiles=tiles(record),
-            scope=scope(record),
-            listing=listing(record),
-            matrix=matrix(record),
-            panels=panels(record),
-            varied=settings_told(record),
-            rooms=hung,
-            album=album(record, chosen_rows=_one_of_each(record), spent=hung.size),
-            tables=_tables(record),
-            reasons=_by_row(record.reasons),
-            attacks=[_attack(subject, attack_result) for subject, attack_result in record.attack_results.items()],
-            certificates=[_certified(name, c) for name, c in record.certificates.items()],
-            repairs=[(repair_record, _pairs(repair_record)) for repair_record in record.repairs],
-            terms=glossary(record),
-            versions=_versions(record),
-            marks=_marks(record),
-            settings={name: record.about[name] for name in ("profile", "seed") if name in record.about},
-            risks=risks(record),
-            day=day_of(record),
-            notes=_notes(record),
-        )
-    )
+    view = _view(record)
+    has_content = {
+        "findings": record.findings,
+        "scores": record.scores or record.explanations,
+        "explanations": view["images"].views or view["charts"].mean,
+        "reasons": record.reasons,
+        "attacks": record.attack_results or record.certificates,
+        "repairs": record.repairs,
+        "waivers": record.waivers,
+        "limits": record.limits or view["notes"],
+        "not-run": record.not_run or record.refusals,
+        "reproduce": any((record.reproduce, record.cost, record.times, view["versions"], view["settings"])),
+        "glossary": view["terms"],
+    }
+    sections = {name: title for name, title in SECTIONS.items() if has_content[name]}
+    page = environment().get_template("page.html").render(record=record, sections=sections, **view)
     return page.translate(UNSEEN)
+
+
+def _view(record: Record) -> dict[str, Any]:
+    """Everything that the templates print."""
+    galleries = draw_galleries(record)
+    return {
+        "title": record.title or "Audit",
+        "identity": _identity(record),
+        "summary": summary(record),
+        "command": next_command(record),
+        "verdicts": explanation_verdicts(record),
+        "tiles": tiles(record),
+        "scope": describe_scope(record),
+        "finding_list": list_findings(record),
+        "matrix": score_matrix(record),
+        "rank_plots": rank_plots(record),
+        "grid": summarise_grid(record),
+        "galleries": galleries,
+        "images": draw_images(record, chosen_rows=_gallery_rows(record), spent=galleries.size),
+        "charts": _charts(record),
+        "reason_tables": _reasons_by_row(record.reasons),
+        "attacks": [_attack(subject, attack_result) for subject, attack_result in record.attack_results.items()],
+        "certificates": [_certificate(name, c) for name, c in record.certificates.items()],
+        "repairs": [(repair_record, _pair_findings(repair_record)) for repair_record in record.repairs],
+        "terms": glossary(record),
+        "versions": _versions(record),
+        "fingerprints": _fingerprints(record),
+        "settings": {n: text for n, text in record.about.items() if _is_in_reproduce(n)},
+        "waivers": waiver_coverages(record),
+        "day": day_of(record),
+        "notes": _notes(record),
+    }
 
 
 @functools.cache
 def environment() -> Environment:
-    """Templates of this package, with all text escaped, and the words and drawings they use."""
-    made = Environment(
+    """The templates of this package with autoescape, and the functions that they call."""
+    environment = Environment(
         loader=PackageLoader("assay.report", "fragments"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    tools: dict[str, Any] = {
-        "chip": chip, "advice": advice, "icon": icon, "number": number, "counted": counted, "breakable": breakable,
-        "strip": strip, "figures_of": figures_of, "cut": cut,
-        "VERDICTS": VERDICTS, "OPEN": OPEN, "PARTS": PARTS, "colours": colours,
+    functions: dict[str, Any] = {
+        "verdict_chip": verdict_chip, "advice_chip": advice_chip, "icon": icon, "format_number": format_number,
+        "format_count": format_count, "method_label": method_label, "draw_strip": draw_strip,
+        "finding_numbers": finding_numbers, "shorten": shorten, "rounding_title": rounding_title,
+        "VERDICTS": VERDICTS, "OPEN": OPEN, "MAX_BARS": MAX_BARS, "colours": colours,
     }  # fmt: skip
-    made.globals.update(tools)
-    return made
+    environment.globals.update(functions)
+    return environment
 
 
-def _one_of_each(record: Record) -> tuple[int, ...]:
-    """The first row of every gallery, each once: what all methods are drawn for."""
+def _is_in_reproduce(name: str) -> bool:
+    return name in IN_REPRODUCE or "fingerprint" in name
+
+
+def _identity(record: Record) -> dict[str, str]:
+    """What was audited and when: the lines under the title."""
+    lines = {n: text for n, text in record.about.items() if n != "versions" and not _is_in_reproduce(n)}
+    explained = next((len(e.ids) for e in record.explanations.values()), 0)
+    if explained:
+        lines.setdefault("rows explained", f"{explained:,}")
+    return lines | {"date": record.times["when"]} if "when" in record.times else lines
+
+
+def _gallery_rows(record: Record) -> tuple[int, ...]:
+    """The first row of every gallery: the rows that all methods are drawn for."""
     return tuple(dict.fromkeys(gallery.rows[0] for gallery in record.galleries if gallery.rows))
 
 
 @dataclass(frozen=True)
-class _Tables:
-    """Bar charts: over all rows, and (row, its prediction, its charts) for the rows drawn."""
+class _Charts:
+    """Bar charts of the mean over rows, and (row, its predicted class, its charts) for the rows drawn."""
 
-    overall: tuple[Chart, ...]
+    mean: tuple[Chart, ...]
     rows: tuple[tuple[str, str, tuple[Chart, ...]], ...]
     count: int
 
 
-def _tables(record: Record) -> _Tables:
-    chosen = [e for name, e in record.explanations.items() if name not in record.references and not pictorial(e)]
+def _charts(record: Record) -> _Charts:
+    chosen = [e for name, e in record.explanations.items() if name not in record.references and not has_images(e)]
     if not chosen:
-        return _Tables((), (), 0)
+        return _Charts((), (), 0)
     ids = chosen[0].ids
     rows = [
-        (ids[row], _prediction(record, chosen[0], row), tuple(local(e, row) for e in chosen if row < len(e.ids)))
-        for row in range(0 if record.galleries else min(ROWS, len(ids)))
+        (ids[row], _predicted(record, chosen[0], row), tuple(local_chart(e, row) for e in chosen if row < len(e.ids)))
+        for row in range(0 if record.galleries else min(MAX_ROWS, len(ids)))
     ]
-    return _Tables(tuple(map(overall, chosen)), tuple(rows), len(ids))
+    return _Charts(tuple(map(mean_chart, chosen)), tuple(rows), len(ids))
 
 
-def _prediction(record: Record, explanation: Explanation, row: int) -> str:
+def _predicted(record: Record, explanation: Explanation, row: int) -> str:
     labels = record.predictions or explanation.labels
     return labels[row] if row < len(labels) else ""
 
 
-def _by_row(reasons: Sequence[Reasons]) -> list[tuple[str, str, float, list[Chart]]]:
+def _reasons_by_row(reasons: Sequence[Reasons]) -> list[tuple[str, str, float, list[Chart]]]:
     rows: dict[tuple[str, str], list[Reasons]] = {}
     for table in reasons:
         rows.setdefault((table.row, table.question), []).append(table)
     return [
-        (row, question, tables[0].output, [reasoned(t) for t in tables]) for (row, question), tables in rows.items()
+        (row, question, tables[0].output, [reason_chart(t) for t in tables]) for (row, question), tables in rows.items()
     ]
 
 
@@ -161,14 +210,15 @@ class _Attack:
     before: str
     after: str
     random: str
-    farthest: str
+    largest: str
 
 
 def _attack(subject: str, attack_result: AttackResult) -> _Attack:
     means = (_mean(attack_result.before), _mean(attack_result.after), _mean(attack_result.random))
-    before, after, random = (number(mean, places(*means)) for mean in means)
-    farthest = number(float(np.nanmax(attack_result.moved)) if np.isfinite(attack_result.moved).any() else float("nan"))
-    return _Attack(subject, attack_result, moved(*means), before, after, random, farthest)
+    before, after, random = (format_number(mean, decimals_for(*means)) for mean in means)
+    sizes = attack_result.distance
+    largest = format_number(float(np.nanmax(sizes)) if np.isfinite(sizes).any() else float("nan"))
+    return _Attack(subject, attack_result, draw_attack(*means), before, after, random, largest)
 
 
 def _mean(values: Floats) -> float:
@@ -180,31 +230,31 @@ def _mean(values: Floats) -> float:
 class _Bound:
     name: str
     median: str
-    least: str
-    greatest: str
+    smallest: str
+    largest: str
     figure: Markup
 
 
-def _certified(name: str, certificate: Certificate) -> tuple[str, Certificate, list[_Bound]]:
+def _certificate(name: str, certificate: Certificate) -> tuple[str, Certificate, list[_Bound]]:
     bounds = []
     for quantity, values in certificate.bounds.items():
         known = values[~np.isnan(values)]
         quantiles = np.quantile(known, (0.5, 0.0, 1.0)) if len(known) else np.full(3, np.nan)
-        median, least, greatest = (number(v) if len(known) else "abstained" for v in quantiles.tolist())
-        drawn = coverage(values.tolist(), f"share of rows with {quantity} at least so large")
-        bounds.append(_Bound(quantity, median, least, greatest, drawn))
+        median, smallest, largest = (format_number(v) if len(known) else "abstained" for v in quantiles.tolist())
+        figure = draw_coverage(values.tolist(), f"share of rows certified at {quantity} ≥ x")
+        bounds.append(_Bound(quantity, median, smallest, largest, figure))
     return name, certificate, bounds
 
 
-def _pairs(repair_record: RepairRecord) -> list[tuple[Finding | None, Finding | None]]:
-    """Each finding before with the same check after; a repaired model may bear another name."""
+def _pair_findings(repair_record: RepairRecord) -> list[tuple[Finding | None, Finding | None]]:
+    """Each finding before with the same check after; the repaired model may have another name."""
     left = list(repair_record.after)
     pairs: list[tuple[Finding | None, Finding | None]] = []
     for before in repair_record.before:
-        alike = sorted((f for f in left if f.code == before.code), key=lambda f: f.subject != before.subject)
-        mate = alike[0] if alike else None
-        left = [f for f in left if f is not mate]
-        pairs.append((before, mate))
+        same_code = sorted((f for f in left if f.code == before.code), key=lambda f: f.subject != before.subject)
+        after = same_code[0] if same_code else None
+        left = [f for f in left if f is not after]
+        pairs.append((before, after))
     return [*pairs, *((None, f) for f in left)]
 
 
@@ -213,27 +263,27 @@ def _versions(record: Record) -> Mapping[str, str]:
     return dict(results[0].provenance.versions) if results else {}
 
 
-def _marks(record: Record) -> dict[str, str]:
-    """Digests of what went in: model, rows and the cut into parts."""
+def _fingerprints(record: Record) -> dict[str, str]:
+    """Fingerprints of the model, the rows explained and the definition of the features."""
     results = (*record.explanations.values(), *record.scores.values(), *record.attack_results.values())
     if not results:
         return {}
-    made = results[0].provenance
+    provenance = results[0].provenance
     return {
-        "model": made.model_fingerprint,
-        "rows explained": made.rows_fingerprint,
-        "parts": made.features_fingerprint,
+        "model": provenance.model_fingerprint,
+        "rows explained": provenance.rows_fingerprint,
+        "features": provenance.features_fingerprint,
     }
 
 
 def _notes(record: Record) -> list[tuple[str, str]]:
-    """What results say about themselves, once each: the methods it concerns, and the sentence."""
-    said: dict[str, list[str]] = {}
+    """The notes of all results, each once: the methods with this note, and its text."""
+    methods: dict[str, list[str]] = {}
     results = [*record.explanations.items(), *((f"{score} of {name}", s) for (name, score), s in record.scores.items())]
     for name, result in results:
         for note in result.notes:
-            said.setdefault(note.text, []).append(name)
+            methods.setdefault(note.text, []).append(name)
     return [
-        (f"{listed(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}", text)
-        for text, names in said.items()
+        (f"{join_names(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}", text)
+        for text, names in methods.items()
     ]

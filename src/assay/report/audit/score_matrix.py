@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Explainers by scores: means with intervals, and whether each beats random on the same rows."""
+"""Table of explainers and scores: means with intervals, and a comparison with a random explanation on the same rows."""
 
 from __future__ import annotations
 
@@ -7,49 +7,54 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from assay.basics.stats import Interval, student
+from markupsafe import Markup
+
+from assay.basics.stats import Interval, student_interval
 from assay.nouns.records.record import Record
-from assay.nouns.results.result import Score, Verdict
+from assay.nouns.results.finding import Verdict
+from assay.nouns.results.result import Score
 from assay.report.audit.summary import TRUST
-from assay.report.drawing.formatting import number, places
+from assay.report.drawing.formatting import ROUNDING, decimals_for, format_interval, format_number, rounding_title
 
-CHANCE = "random"
-"""The reference explainer that all others are compared with."""
-
-ROUNDING = 1e-12
-"""Gaps up to here are the rounding of sums, and tell no explanation from another."""
+RANDOM = "random"
+"""The explainer that all others are compared with."""
 
 ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean, its interval, the rows it speaks of, and how it stands to random: better, worse, alike or nothing."""
+    """A mean, its interval, and the number of rows where some are undefined.
+
+    ``against_random`` is "better", "worse", "no difference", or empty where nothing can be compared; ``title`` is a
+    ``title`` attribute or empty.
+    """
 
     mean: str
     bounds: str
     rows: str
-    against: str
+    against_random: str
+    title: Markup
 
 
 @dataclass(frozen=True)
 class Line:
-    """One explainer. ``broken`` names the axioms it violates among the ``held`` that could be measured."""
+    """One explainer; ``axioms_violated`` names the axioms it violates, of ``axioms_tested``."""
 
     name: str
-    reference: bool
+    is_control: bool
     verdict: Verdict | None
     cells: tuple[Cell | None, ...]
-    broken: tuple[str, ...] = ()
-    held: int = 0
+    axioms_violated: tuple[str, ...] = ()
+    axioms_tested: int = 0
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """The table: (score, direction, arrow) a column, explainers first, then references.
+class ScoreMatrix:
+    """The table: a column is (score, direction, arrow); explainers come first, then control explanations.
 
-    ``best`` names for each column the explainer whose interval lies apart from all others', or those that are tied;
-    nothing where the score has no direction or there are fewer than two explainers.
+    ``best`` has for each column the explainer whose interval excludes those of all others, or the tied ones; empty
+    where the score has no direction or there are fewer than two explainers.
     """
 
     columns: tuple[tuple[str, str, str], ...]
@@ -57,13 +62,13 @@ class Matrix:
     best: tuple[tuple[str, ...], ...] = ()
 
     @property
-    def axioms(self) -> bool:
-        """Whether any line knows its axioms."""
-        return any(line.held for line in self.lines)
+    def has_axioms(self) -> bool:
+        """Whether axioms were tested for any line."""
+        return any(line.axioms_tested for line in self.lines)
 
 
-def matrix(record: Record) -> Matrix:
-    """All scores of a record, in the order they were made."""
+def score_matrix(record: Record) -> ScoreMatrix:
+    """All scores of a record, in the order they were computed."""
     names = list(dict.fromkeys(score for _, score in record.scores))
     better = {name: score.better for (_, name), score in record.scores.items()}
     explainers = list(dict.fromkeys([*record.explanations, *(name for name, _ in record.scores)]))
@@ -75,7 +80,7 @@ def matrix(record: Record) -> Matrix:
             name,
             name in record.references,
             verdicts.get(name),
-            tuple(_cell(record, (name, kind), bounds.get((name, kind))) for kind in names),
+            tuple(_cell(record, (name, score), bounds.get((name, score))) for score in names),
             tuple(axiom for axiom, verdict in record.axioms.get(name, {}).items() if verdict == "violated"),
             sum(verdict != "not applicable" for verdict in record.axioms.get(name, {}).values()),
         )
@@ -83,14 +88,17 @@ def matrix(record: Record) -> Matrix:
     )
     own = [name for name in explainers if name not in record.references]
     best = tuple(
-        leaders({e: (record.scores[e, kind], bounds[e, kind]) for e in own if (e, kind) in record.scores})
-        for kind in names
+        best_explainers({e: (record.scores[e, name], bounds[e, name]) for e in own if (e, name) in record.scores})
+        for name in names
     )
-    return Matrix(tuple((name, better[name], ARROWS[better[name]]) for name in names), lines, best)
+    return ScoreMatrix(tuple((name, better[name], ARROWS[better[name]]) for name in names), lines, best)
 
 
-def leaders(scores: Mapping[str, tuple[Score, Interval]]) -> tuple[str, ...]:
-    """Best explainers of one score, best first: one if its interval lies apart from the runner-up's, else the tied."""
+def best_explainers(scores: Mapping[str, tuple[Score, Interval]]) -> tuple[str, ...]:
+    """The best explainer by one score and those whose interval overlaps its own, best first.
+
+    Gaps up to 10⁻¹² are rounding errors and count as overlap.
+    """
     known = {n: s for n, s in scores.items() if s[0].better != "neither" and math.isfinite(s[0].mean)}
     if len(known) < 2:
         return ()
@@ -109,25 +117,26 @@ def _cell(record: Record, key: tuple[str, str], bounds: Interval | None) -> Cell
         return None
     explainer, name = key
     defined = int(score.defined.sum())
-    decimals = places(score.mean, bounds.low, bounds.high)
-    known = bounds.low == bounds.low
+    decimals = decimals_for(score.mean, bounds.low, bounds.high)
+    is_control = explainer in record.references
     return Cell(
-        mean=number(score.mean, decimals),
-        bounds=f"[{number(bounds.low, decimals)}, {number(bounds.high, decimals)}]" if known else "",
+        mean=format_number(score.mean, decimals),
+        bounds=format_interval(bounds.low, bounds.high, decimals),
         rows=f"{defined} of {len(score.values)} rows" if defined < len(score.values) else "",
-        against="" if explainer in record.references else against(score, record.scores.get((CHANCE, name))),
+        against_random="" if is_control else compare_with_random(score, record.scores.get((RANDOM, name))),
+        title=rounding_title(score.mean),
     )
 
 
-def against(score: Score, chance: Score | None) -> str:
-    """``better`` or ``worse`` where Student's 95 % interval of the paired difference leaves out 0, else ``alike``.
+def compare_with_random(score: Score, random: Score | None) -> str:
+    """``better`` or ``worse`` where Student's 95 % interval of the paired difference excludes 0, else "no difference".
 
-    Empty where the score has no direction, there is no reference, or fewer than two rows have both.
+    Empty where the score has no direction, there is no random explanation, or fewer than two rows have both scores.
     """
-    if chance is None or score.better == "neither" or score.values.shape != chance.values.shape:
+    if random is None or score.better == "neither" or score.values.shape != random.values.shape:
         return ""
-    gain = score.values - chance.values if score.better == "higher" else chance.values - score.values
-    bounds = student(gain[gain == gain])
+    gain = score.values - random.values if score.better == "higher" else random.values - score.values
+    bounds = student_interval(gain[gain == gain])
     if bounds.low != bounds.low:
         return ""
-    return "better" if bounds.low > 0 else "worse" if bounds.high < 0 else "alike"
+    return "better" if bounds.low > 0 else "worse" if bounds.high < 0 else "no difference"

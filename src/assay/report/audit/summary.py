@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The audit in plain words: what may be relied on, which faults were found, what was counted. No overall score."""
+"""The summary at the top: which explanations can be used, which model checks failed, and counts. No overall score."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.nouns.records.record import Record
-from assay.nouns.results.result import Finding, Verdict
-from assay.report.audit.waivers import accepted
-from assay.report.drawing.formatting import VERDICTS, counted, listed
+from assay.nouns.results.finding import Finding, Verdict
+from assay.report.audit.waivers import is_waived
+from assay.report.drawing.formatting import VERDICTS, format_count, join_names
 
 TRUST = "TRU"
-"""Codes that start so are verdicts on an explanation as a whole."""
+"""Prefix of the codes of verdicts on an explanation as a whole."""
 
 SCORES = "SCO"
-"""Codes that start so test the scores themselves."""
+"""Prefix of the codes of checks of the scores themselves."""
 
 
-SAID = 3
-"""Findings of one kind that are told in the verdict; all are listed below it."""
+MAX_STATEMENTS = 3
+"""Findings of one verdict that the summary names; the section Findings lists all."""
 
 
 @dataclass(frozen=True)
-class Saying:
+class Statement:
     """One sentence and the tone of its icon."""
 
     tone: str
@@ -33,7 +33,7 @@ class Saying:
 
 @dataclass(frozen=True)
 class Count:
-    """How many findings had a verdict."""
+    """The number of findings with a verdict."""
 
     tone: str
     count: int
@@ -46,124 +46,125 @@ class Summary:
 
     tone: str
     headline: str
-    sayings: tuple[Saying, ...]
+    statements: tuple[Statement, ...]
     counts: tuple[Count, ...]
-    following: str
+    next_step: str
 
 
 def summary(record: Record) -> Summary:
-    """Headline, one sentence a verdict, counts, and the advice of the worst finding."""
+    """Headline, one sentence for each verdict, counts, and the advice of the most urgent finding."""
     trust = [f for f in record.findings if f.code.startswith(TRUST)]
-    model = faults(record)
+    model = model_findings(record)
     failed = [f for f in worst_first(record) if f in model and f.verdict == "fail"]
-    held = [f for f in failed if accepted(record, f)]
-    standing = [f for f in worst_first(record) if not accepted(record, f)]
-    first = pressing(record)
-    told = _several("fail", [_cited(f) for f in failed if f not in held])
+    waived = [f for f in failed if is_waived(record, f)]
+    unwaived = [f for f in worst_first(record) if not is_waived(record, f)]
+    first = most_urgent(record)
     return Summary(
-        tone=VERDICTS[standing[0].verdict].tone if standing else "skipped",
-        headline=_headline(trust, model, len(failed), len(held)),
-        sayings=(*_trusted(trust), *told, *_several("told", [f"Accepted: {_cited(f)}" for f in held]), *_open(model)),
+        tone=VERDICTS[unwaived[0].verdict].tone if unwaived else "skipped",
+        headline=f"{_explanations_headline(trust)}; {_model_headline(model, len(failed), len(waived))}.",
+        statements=(
+            *_advice(trust),
+            *_first_few("fail", [f"Failed: {_cite(f)}" for f in failed if f not in waived]),
+            *_first_few("info", [f"Waived: {_cite(f)}" for f in waived]),
+            *_first_few("undecided", [f"Undecided: {_cite(f)}" for f in model if f.verdict == "undecided"]),
+        ),
         counts=_counts(record),
-        following=f"{first.advice} ({first.code}, {first.subject})" if first is not None and first.advice else "",
+        next_step=f"{first.advice} ({first.code}, {first.subject})" if first is not None and first.advice else "",
     )
 
 
-def faults(record: Record) -> list[Finding]:
-    """What was asked about the model itself, not about its explanations."""
-    apart = (TRUST, SCORES)
-    return [f for f in record.findings if not f.code.startswith(apart) and f.subject not in record.explanations]
+def model_findings(record: Record) -> list[Finding]:
+    """The findings about the model and its data, without those about explanations and scores."""
+    others = (TRUST, SCORES)
+    return [f for f in record.findings if not f.code.startswith(others) and f.subject not in record.explanations]
 
 
 def not_run(record: Record) -> int:
-    """Checks not run: findings that say so, steps left out, and refused steps that no finding tells."""
-    told = sum(f.verdict == "not run" for f in record.findings)
+    """Number of checks not run: findings with this verdict, skipped steps, and refused steps without a finding."""
+    found = sum(f.verdict == "not run" for f in record.findings)
     claims = [f.claim for f in record.findings if f.verdict in ("error", "not applicable")]
     silent = sum(not any(c.startswith(f"{refusal.method} could not") for c in claims) for refusal in record.refusals)
-    return told + len(record.not_run) + silent
+    return found + len(record.not_run) + silent
 
 
 def excess(finding: Finding) -> float:
-    """How far the estimate lies beyond its threshold, in thresholds; below 0 on the passing side, −∞ if unknown."""
+    """(estimate − threshold) / |threshold|, positive on the failing side; −∞ where it is undefined.
+
+    A threshold of 0 counts as 1 in the denominator.
+    """
     if finding.threshold is None or not math.isfinite(finding.estimate) or not finding.direction:
         return -math.inf
-    beyond = finding.estimate - finding.threshold
-    return (beyond if finding.direction == "at most" else -beyond) / (abs(finding.threshold) or 1.0)
+    difference = finding.estimate - finding.threshold
+    return (difference if finding.direction == "at most" else -difference) / (abs(finding.threshold) or 1.0)
 
 
 def worst_first(record: Record) -> list[Finding]:
-    """Findings by verdict; within one, what nobody accepted first, and the largest excess first.
+    """Findings by verdict; within a verdict unwaived ones first, then by the size of the excess.
 
-    Faults of the model stand before verdicts on explanations, and those before single tests of explanations; of equals
-    what the fewest further rows would settle.
+    Findings about the model precede verdicts on explanations, and those precede single checks of explanations. Of
+    equal findings the one that needs the fewest further rows comes first.
     """
     ranks = list(VERDICTS)
 
     def key(finding: Finding) -> tuple[int, bool, int, float, float, str, str]:
         kind = 1 if finding.code.startswith(TRUST) else 2 if finding.subject in record.explanations else 0
-        held, near = accepted(record, finding), math.inf if finding.more is None else finding.more
-        return ranks.index(finding.verdict), held, kind, -excess(finding), near, finding.code, finding.subject
+        waived, more = is_waived(record, finding), math.inf if finding.more is None else finding.more
+        return ranks.index(finding.verdict), waived, kind, -excess(finding), more, finding.code, finding.subject
 
     return sorted(record.findings, key=key)
 
 
-def pressing(record: Record) -> Finding | None:
-    """What to look at first: the worst finding that says what to do, else the worst; nothing if all is well."""
-    bad = [f for f in worst_first(record) if f.verdict in ("error", "fail", "undecided") and not accepted(record, f)]
+def most_urgent(record: Record) -> Finding | None:
+    """The worst unwaived finding that has advice, else the worst one; ``None`` where no check failed or is open."""
+    bad = [f for f in worst_first(record) if f.verdict in ("error", "fail", "undecided") and not is_waived(record, f)]
     return next((f for f in bad if f.advice), bad[0] if bad else None)
 
 
-def _headline(trust: Sequence[Finding], model: Sequence[Finding], failed: int, held: int) -> str:
-    relied = sum(f.verdict == "pass" for f in trust)
+def _explanations_headline(trust: Sequence[Finding]) -> str:
     if not trust:
-        first = "No explanation was judged"
-    elif not relied:
-        first = f"None of {counted(len(trust), 'explanation')} can be relied on"
-    elif relied == len(trust):
-        first = f"All {len(trust)} explanations can be relied on" if relied > 1 else "The explanation can be relied on"
-    else:
-        first = f"{relied} of {len(trust)} explanations can be relied on"
-    if failed:
-        known = f" ({held} accepted)" if held else ""
-        second = f"{counted(failed, 'fault was', 'faults were')} found in the model{known}"
-    elif any(f.verdict in ("pass", "undecided", "informative") for f in model):
-        second = "no fault was found in the model by the checks that ran"
-    else:
-        second = "the model itself was not checked for faults"
-    return f"{first}; {second}."
+        return "No explanation was judged"
+    usable = sum(f.verdict == "pass" for f in trust)
+    undecided = sum(f.verdict == "undecided" for f in trust)
+    noun = "explanation" if len(trust) == 1 else "explanations"
+    return f"{usable} of {len(trust)} {noun} can be used" + (f" ({undecided} undecided)" if undecided else "")
 
 
-def _trusted(trust: Sequence[Finding]) -> list[Saying]:
+def _model_headline(model: Sequence[Finding], failed: int, waived: int) -> str:
+    judged = sum(f.verdict in ("fail", "pass", "undecided", "informative") for f in model)
+    if not judged:
+        return "the model itself was not checked"
+    undecided = sum(f.verdict == "undecided" for f in model)
+    text = f"{failed} of {format_count(judged, 'model check')} failed"
+    return text + (f" ({waived} waived)" if waived else "") + (f", {undecided} undecided" if undecided else "")
+
+
+def _advice(trust: Sequence[Finding]) -> list[Statement]:
     forms: dict[Verdict, str] = {
-        "pass": "Rely on {}.",
+        "pass": "Use {}.",
         "informative": "Use {} with care.",
-        "fail": "Do not rely on {}.",
-        "undecided": "Whether to rely on {} is not decided{}.",
+        "fail": "Do not use {}.",
+        "undecided": "Undecided: {}{}.",
     }
-    sayings = []
+    statements = []
     for verdict, form in forms.items():
         names = [f.subject for f in trust if f.verdict == verdict]
         more = [f.more for f in trust if f.verdict == verdict and f.more is not None]
-        open_ = f"; about {counted(min(more), 'further row')} would settle the nearest" if more else ""
+        needed = f"; at least about {format_count(min(more), 'further row')} needed" if more else ""
         if names:
-            told = listed(names, "and" if verdict in ("pass", "informative") else "or")
-            sayings.append(Saying(VERDICTS[verdict].tone, form.format(told, open_)))
+            text = join_names(names, "or" if verdict == "fail" else "and")
+            statements.append(Statement(VERDICTS[verdict].tone, form.format(text, needed)))
     rest = [f.subject for f in trust if f.verdict not in forms]
-    return [*sayings, Saying("skipped", f"Not judged: {listed(rest)}.")] if rest else sayings
+    return [*statements, Statement("skipped", f"Not judged: {join_names(rest)}.")] if rest else statements
 
 
-def _open(model: Sequence[Finding]) -> list[Saying]:
-    return _several("undecided", [f"Not decided: {_cited(f)}" for f in model if f.verdict == "undecided"])
+def _first_few(tone: str, texts: Sequence[str]) -> list[Statement]:
+    """The first few sentences of one verdict, and the number of the others."""
+    left = len(texts) - MAX_STATEMENTS
+    more = [Statement(tone, f"{left:,} more in the section Findings.")] if left > 0 else []
+    return [*(Statement(tone, text) for text in texts[:MAX_STATEMENTS]), *more]
 
 
-def _several(tone: str, texts: Sequence[str]) -> list[Saying]:
-    """The first few sentences of a kind, and how many more there are."""
-    left = len(texts) - SAID
-    more = [Saying(tone, f"And {left:,} more of the kind, listed under Findings.")] if left > 0 else []
-    return [*(Saying(tone, text) for text in texts[:SAID]), *more]
-
-
-def _cited(finding: Finding) -> str:
+def _cite(finding: Finding) -> str:
     return f"{finding.claim.rstrip('.')} ({finding.code})."
 
 
@@ -171,5 +172,5 @@ def _counts(record: Record) -> tuple[Count, ...]:
     found: dict[Verdict, int] = {verdict: sum(f.verdict == verdict for f in record.findings) for verdict in VERDICTS}
     found["not run"] = not_run(record)
     always: tuple[Verdict, ...] = ("fail", "undecided", "pass", "informative", "not run")
-    shown: list[Verdict] = [*always, *(verdict for verdict in VERDICTS if verdict not in always and found[verdict])]
-    return tuple(Count(VERDICTS[verdict].tone, found[verdict], VERDICTS[verdict].many) for verdict in shown)
+    chosen: list[Verdict] = [*always, *(verdict for verdict in VERDICTS if verdict not in always and found[verdict])]
+    return tuple(Count(VERDICTS[verdict].tone, found[verdict], VERDICTS[verdict].many) for verdict in chosen)

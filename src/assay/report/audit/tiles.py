@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four numbers at the top of the page, and the line that says how far they reach."""
+"""The four numbers at the top of the page, the scope of the audit, and the next command."""
 
 from __future__ import annotations
 
@@ -7,99 +7,102 @@ import re
 from dataclasses import dataclass
 
 from assay.nouns.records.record import Record
-from assay.report.audit.summary import TRUST, faults, not_run, pressing
-from assay.report.audit.waivers import accepted, risks
-from assay.report.drawing.formatting import counted, number
+from assay.report.audit.summary import TRUST, model_findings, most_urgent, not_run
+from assay.report.audit.waivers import is_waived, waiver_coverages
+from assay.report.drawing.formatting import format_count, format_number
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A count out of a total (empty where there is none), what it counts, and where to read on."""
+    """A count out of a total (empty where there is none), what it counts, and the section with the details."""
 
     tone: str
     count: str
     total: str
     name: str
     note: str
-    place: str
+    section: str
 
 
 def tiles(record: Record) -> tuple[Tile, ...]:
-    """Explanation trust, attacks, faults of the model, accepted risks."""
-    return _trust(record), _attacks(record), _faults(record), _accepted(record)
+    """Explanations, attacks, model checks and waivers."""
+    return _explanations(record), _attacks(record), _model_checks(record), _waivers(record)
 
 
-def _trust(record: Record) -> Tile:
+def _explanations(record: Record) -> Tile:
     trust = [f for f in record.findings if f.code.startswith(TRUST)]
     failed = sum(f.verdict == "fail" for f in trust)
     care = sum(f.verdict == "informative" for f in trust)
-    unsettled = sum(f.verdict == "undecided" for f in trust)
+    undecided = sum(f.verdict == "undecided" for f in trust)
     if not trust:
-        return Tile("skipped", "–", "", "explanation trust", "no explanation was judged", "trust")
-    notes = [f"{care} with care"] * bool(care) + [f"{unsettled} undecided"] * bool(unsettled)
-    note = ", ".join(notes) or ("do not rely on them" if failed else "all may be relied on")
-    tone = "fail" if failed else "undecided" if care or unsettled else "pass"
-    return Tile(tone, str(failed), f"of {len(trust)}", "explanations failed", note, "trust")
+        return Tile("skipped", "–", "", "explanations failed", "no explanation was judged", "scores")
+    notes = [f"{care} with care"] * bool(care) + [f"{undecided} undecided"] * bool(undecided)
+    note = ", ".join(notes) or ("do not use" if failed else "all can be used")
+    tone = "fail" if failed else "undecided" if care or undecided else "pass"
+    return Tile(tone, str(failed), f"of {len(trust)}", "explanations failed", note, "scores")
 
 
 def _attacks(record: Record) -> Tile:
-    met = sum(
-        bool((attack_result.success & attack_result.kept).any()) for attack_result in record.attack_results.values()
-    )
-    name = "attacks met their aim, prediction kept"
-    if not record.attack_results:
-        return Tile("skipped", "–", "", name, "no attack was made", "attacks")
-    rows = max(
-        int((attack_result.success & attack_result.kept).sum()) for attack_result in record.attack_results.values()
-    )
-    note = f"on up to {counted(rows, 'row')}" if met else "on no row"
-    return Tile("undecided" if met else "pass", str(met), f"of {len(record.attack_results)}", name, note, "attacks")
+    results = record.attack_results.values()
+    successful = sum(bool((result.success & result.prediction_unchanged).any()) for result in results)
+    name = "successful explanation attacks"
+    if not results:
+        return Tile("skipped", "–", "", name, "no attack was run", "attacks")
+    rows = max(int((result.success & result.prediction_unchanged).sum()) for result in results)
+    note = f"on up to {format_count(rows, 'row')}, same predicted class" if successful else "on no row"
+    tone = "undecided" if successful else "pass"
+    return Tile(tone, str(successful), f"of {len(results)}", name, note, "attacks")
 
 
-def _faults(record: Record) -> Tile:
-    found = faults(record)
+def _model_checks(record: Record) -> Tile:
+    found = model_findings(record)
     failed = [f for f in found if f.verdict == "fail"]
-    held = sum(accepted(record, f) for f in failed)
+    waived = sum(is_waived(record, f) for f in failed)
     if not found:
-        return Tile("skipped", "–", "", "model faults", "the model itself was not checked", "findings")
+        return Tile("skipped", "–", "", "model checks failed", "the model itself was not checked", "findings")
     undecided = sum(f.verdict == "undecided" for f in found)
-    notes = [f"{held} accepted"] * bool(held) + [f"{undecided} undecided"] * bool(undecided)
-    tone = "fail" if len(failed) > held else "undecided" if held or undecided else "pass"
-    note = ", ".join(notes) or "in the checks that ran"
-    return Tile(tone, str(len(failed)), f"of {counted(len(found), 'check')}", "model faults", note, "findings")
+    notes = [f"{waived} waived"] * bool(waived) + [f"{undecided} undecided"] * bool(undecided)
+    tone = "fail" if len(failed) > waived else "undecided" if waived or undecided else "pass"
+    note = ", ".join(notes) or "of the checks that ran"
+    return Tile(
+        tone, str(len(failed)), f"of {format_count(len(found), 'check')}", "model checks failed", note, "findings"
+    )
 
 
-def _accepted(record: Record) -> Tile:
-    held = risks(record)
-    expired = sum(risk.expired for risk in held)
-    idle = sum(not risk.covered for risk in held)
-    notes = [f"{expired} expired"] * bool(expired) + [f"{idle} covering nothing"] * bool(idle)
-    tone = "undecided" if expired else "told" if held else "skipped"
-    note = ", ".join(notes) or ("all in force" if held else "no waiver was given")
-    return Tile(tone, str(sum(accepted(record, f) for f in record.findings)), "", "findings accepted", note, "accepted")
+def _waivers(record: Record) -> Tile:
+    waivers = waiver_coverages(record)
+    expired = sum(waiver.is_expired for waiver in waivers)
+    unused = sum(not waiver.covered for waiver in waivers)
+    notes = [f"{format_count(expired, 'waiver')} expired"] * bool(expired) + [f"{unused} unused"] * bool(unused)
+    tone = "undecided" if expired else "info" if waivers else "skipped"
+    note = ", ".join(notes) or ("all waivers in force" if waivers else "no waivers")
+    return Tile(tone, str(sum(is_waived(record, f) for f in record.findings)), "", "findings waived", note, "waivers")
 
 
-def scope(record: Record) -> str:
-    """How many checks ran, and how often any of their verdicts is wrong."""
+def describe_scope(record: Record) -> str:
+    """How many checks ran, and the probability that any of their verdicts is wrong."""
     missing = not_run(record)
     ran = sum(f.verdict not in ("not run", "not applicable", "error") for f in record.findings)
     total = len(record.findings) - sum(f.verdict == "not run" for f in record.findings) + missing
-    broken = sum(f.verdict == "error" for f in record.findings)
-    beside = sum(f.verdict == "not applicable" for f in record.findings)
+    errors = sum(f.verdict == "error" for f in record.findings)
+    inapplicable = sum(f.verdict == "not applicable" for f in record.findings)
     parts = [f"{missing} not run (see Not run)"] * bool(missing)
-    parts += [f"{beside} not applicable"] * bool(beside) + [f"{counted(broken, 'error')}"] * bool(broken)
-    first = f"{ran} of {counted(total, 'check')} ran" + (f"; {', '.join(parts)}." if parts else ".")
-    judged = record.cost.get("checks judged together", 0)
-    if not judged:
-        return f"{first} No verdicts were judged together."
-    chance = number(100 * (1 - record.level))
-    over = f"Holm over {counted(judged, 'check')}"
-    return f"{first} Chance that any verdict of pass or fail is wrong: at most {chance} % ({over})."
+    parts += [f"{inapplicable} not applicable"] * bool(inapplicable) + [format_count(errors, "error")] * bool(errors)
+    first = f"{ran} of {format_count(total, 'check')} ran" + (f"; {', '.join(parts)}." if parts else ".")
+    corrected = record.cost.get("checks judged together", 0)
+    if not corrected:
+        return f"{first} No correction for multiple testing."
+    error_rate = format_number(100 * (1 - record.level))
+    correction = f"Holm correction over {format_count(corrected, 'check')}"
+    return f"{first} Probability that any verdict of pass or fail is wrong: at most {error_rate} % ({correction})."
 
 
-def command(record: Record) -> str:
-    """What to type next: the finding to look at first, or the audit again. Only codes in the house's form are typed."""
-    first = pressing(record)
+def next_command(record: Record) -> str:
+    """The command that shows the most urgent finding, else the one that repeats the audit.
+
+    FOLDER stands for the audit's folder. A code that is not three letters and three digits is never put into it.
+    """
+    first = most_urgent(record)
     if first is not None and re.fullmatch(r"[A-Z]{3}\d{3}", first.code, re.ASCII):
-        return f"assay show {first.code}"
+        return f"assay show {first.code} --run FOLDER"
     return record.reproduce

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Failing checks that somebody answers for: which are accepted on the audit's day, and which no longer are."""
+"""Waivers: which failing checks are accepted on the day of the audit, and which waivers have expired."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ import datetime
 from dataclasses import dataclass
 from typing import Literal
 
-from assay.nouns.records.record import Record, Waiver, waived
-from assay.nouns.results.result import Finding
+from assay.nouns.records.record import Record, Waiver, find_waiver
+from assay.nouns.results.finding import Finding
 
 FAILING = ("fail", "error")
 
 
 @dataclass(frozen=True)
-class Acceptance:
-    """A waiver as it stands to a finding."""
+class WaiverState:
+    """The waiver of a finding, and whether it is in force on the day of the audit."""
 
     waiver: Waiver
-    state: Literal["accepted", "expired"]
+    state: Literal["waived", "expired"]
 
     @property
-    def told(self) -> str:
-        """The waiver in words."""
+    def text(self) -> str:
+        """The waiver in one sentence."""
         waiver = self.waiver
-        if self.state == "accepted":
-            return f"accepted until {waiver.until} by {waiver.owner}: {waiver.reason}"
-        return f"no longer accepted: the waiver of {waiver.owner} expired after {waiver.until} ({waiver.reason})"
+        if self.state == "waived":
+            return f"waived until {waiver.until} by {waiver.owner}: {waiver.reason}"
+        return f"waiver expired after {waiver.until} (owner {waiver.owner}): {waiver.reason}"
 
 
 @dataclass(frozen=True)
-class Risk:
-    """A waiver and how many failing findings it covers on the audit's day, or covered before it expired."""
+class WaiverCoverage:
+    """A waiver, and how many failing findings it covers on the day of the audit (or covered before it expired)."""
 
     waiver: Waiver
-    expired: bool
+    is_expired: bool
     covered: int
 
 
 def day_of(record: Record) -> str:
-    """The day of the audit (2027-01-31); empty where it was not recorded, and then nothing counts as accepted."""
+    """The day of the audit (2027-01-31); empty where it was not recorded, and then no finding is waived."""
     day = record.times.get("when", "")[:10]
     try:
         return datetime.date.fromisoformat(day).isoformat()
@@ -47,29 +47,29 @@ def day_of(record: Record) -> str:
         return ""
 
 
-def acceptance(record: Record, finding: Finding) -> Acceptance | None:
-    """How a failing finding stands to the waivers; ``None`` where none was ever given for it."""
+def waiver_state(record: Record, finding: Finding) -> WaiverState | None:
+    """The waiver of a failing finding and its state; ``None`` where there is no waiver."""
     if finding.verdict not in FAILING:
         return None
     day = day_of(record)
-    waiver = waived(finding, record.waivers, day) if day else None
+    waiver = find_waiver(finding, record.waivers, day) if day else None
     if waiver is not None:
-        return Acceptance(waiver, "accepted")
-    past = [w for w in record.waivers if day and w.covers(finding, w.until)]
-    return Acceptance(past[0], "expired") if past else None
+        return WaiverState(waiver, "waived")
+    expired = [w for w in record.waivers if day and w.covers(finding, w.until)]
+    return WaiverState(expired[0], "expired") if expired else None
 
 
-def accepted(record: Record, finding: Finding) -> bool:
-    """Whether somebody answers for this failing finding on the audit's day."""
-    found = acceptance(record, finding)
-    return found is not None and found.state == "accepted"
+def is_waived(record: Record, finding: Finding) -> bool:
+    """Whether a waiver covers this failing finding on the day of the audit."""
+    found = waiver_state(record, finding)
+    return found is not None and found.state == "waived"
 
 
-def risks(record: Record) -> list[Risk]:
-    """Every waiver, in the order given."""
+def waiver_coverages(record: Record) -> list[WaiverCoverage]:
+    """Every waiver with the number of findings it covers, in the order given."""
     day = day_of(record)
     failing = [finding for finding in record.findings if finding.verdict in FAILING]
     return [
-        Risk(waiver, bool(day) and waiver.until < day, sum(waiver.covers(f, waiver.until) for f in failing))
+        WaiverCoverage(waiver, bool(day) and waiver.until < day, sum(waiver.covers(f, waiver.until) for f in failing))
         for waiver in record.waivers
     ]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmark."""
+"""The page of the planted-truth benchmark."""

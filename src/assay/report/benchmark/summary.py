@@ -1,138 +1,149 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The planted-truth suite in plain words: which models were read, who was told from chance, and on how many."""
+"""The summary of the planted-truth benchmark: which models passed their check, and which methods beat chance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkTable, Standing
-from assay.report.audit.summary import Saying
-from assay.report.benchmark.charts import known
-from assay.report.benchmark.rank_reversals import Order, differing
-from assay.report.drawing.formatting import breakable, counted, listed, number
+from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkTable, BenchmarkVerdict
+from assay.report.audit.summary import Statement
+from assay.report.benchmark.charts import CONTROLS, finite
+from assay.report.benchmark.rank_reversals import RankReversals, describe_reversals
+from assay.report.drawing.formatting import format_count, format_interval, format_number, join_names, method_label
 
-NAMED = 8
-"""Methods that a sentence names; the table below it has all."""
+MAX_NAMES = 8
+"""Methods that a sentence names; the table has all."""
 
-TOLD: tuple[Standing, ...] = ("beats the references", "beats chance")
-JUDGED: tuple[Standing, ...] = (*TOLD, "no better than chance", "worse than chance")
+ABOVE_CHANCE: tuple[BenchmarkVerdict, ...] = ("beats the references", "beats chance")
+JUDGED: tuple[BenchmarkVerdict, ...] = (*ABOVE_CHANCE, "no better than chance", "worse than chance")
 
 
 @dataclass(frozen=True)
-class Tally:
-    """One method over all benchmarks: on how many it was judged, told from chance, above every reference, below chance.
+class MethodSummary:
+    """One method over all benchmarks.
 
-    ``cells`` has its line on each benchmark, ``None`` where there is none.
+    Number of benchmarks on which it was judged, is above chance and is above every reference; ``worse`` names those on
+    which it is below chance. ``cells`` has its line on each benchmark, ``None`` where there is none.
     """
 
     method: str
     judged: int
-    told: int
-    above: int
+    above_chance: int
+    above_references: int
     worse: tuple[str, ...]
     cells: tuple[BenchmarkLine | None, ...]
 
     @property
-    def figure(self) -> str:
-        """Its name and on how many it is told from chance."""
-        return f"{breakable(self.method)} ({self.told} of {self.judged})"
+    def text(self) -> str:
+        """Its name and the number of benchmarks on which it is above chance."""
+        return f"{method_label(self.method)} ({self.above_chance} of {self.judged})"
 
 
-def held(table: BenchmarkTable) -> tuple[str, ...]:
+def tested_methods(table: BenchmarkTable) -> tuple[str, ...]:
     """The methods that are neither oracle nor reference."""
-    apart = {line.method for line in table.lines if line.standing in ("oracle", "reference")}
-    return tuple(method for method in table.methods if method not in apart)
+    controls = {line.method for line in table.lines if line.verdict in CONTROLS}
+    return tuple(method for method in table.methods if method not in controls)
 
 
-def tallies(table: BenchmarkTable) -> tuple[Tally, ...]:
-    """Every method: told from chance on the largest share first, then on the most, then above every reference."""
+def method_summaries(table: BenchmarkTable) -> tuple[MethodSummary, ...]:
+    """Every method, by the share of benchmarks above chance, then by their number, then by those above references."""
     lines = {(line.benchmark, line.method): line for line in table.lines}
-    read = {model.benchmark for model in table.models if model.enough}
+    passed = {model.benchmark for model in table.models if model.is_sufficient}
     found = []
-    for method in held(table):
+    for method in tested_methods(table):
         cells = tuple(lines.get((model.benchmark, method)) for model in table.models)
-        own = [line for line in cells if line is not None and line.benchmark in read and line.standing in JUDGED]
+        own = [line for line in cells if line is not None and line.benchmark in passed and line.verdict in JUDGED]
         found.append(
-            Tally(
+            MethodSummary(
                 method,
                 len(own),
-                sum(line.standing in TOLD for line in own),
-                sum(line.standing == "beats the references" for line in own),
-                tuple(line.benchmark for line in own if line.standing == "worse than chance"),
+                sum(line.verdict in ABOVE_CHANCE for line in own),
+                sum(line.verdict == "beats the references" for line in own),
+                tuple(line.benchmark for line in own if line.verdict == "worse than chance"),
                 cells,
             )
         )
-    return tuple(
-        sorted(found, key=lambda t: (not t.judged, -t.told / max(t.judged, 1), -t.told, -t.above, len(t.worse)))
-    )
+    return tuple(sorted(found, key=_rank))
+
+
+def _rank(summary: MethodSummary) -> tuple[bool, float, int, int, int]:
+    share = summary.above_chance / max(summary.judged, 1)
+    return not summary.judged, -share, -summary.above_chance, -summary.above_references, len(summary.worse)
 
 
 def headline(table: BenchmarkTable) -> str:
-    """How many models are read, and how many methods are told from chance wherever they were judged."""
-    read = sum(model.enough for model in table.models)
+    """How many models use the planted feature, and how many methods are above chance wherever they were judged."""
+    passed = sum(model.is_sufficient for model in table.models)
     if not table.models:
-        return "No benchmark was made."
-    models = f"{read} of {counted(len(table.models), 'model')} {'uses' if read == 1 else 'use'} what was planted"
-    judged = [tally for tally in tallies(table) if tally.judged]
+        return "No benchmarks."
+    verb = "uses" if passed == 1 else "use"
+    models = f"{passed} of {format_count(len(table.models), 'model')} {verb} the planted feature"
+    judged = [summary for summary in method_summaries(table) if summary.judged]
     if not judged:
         return f"{models}; no method was judged."
-    whole = sum(tally.told == tally.judged for tally in judged)
+    whole = sum(summary.above_chance == summary.judged for summary in judged)
     verb = "is" if 1 in (whole, len(judged)) else "are"
-    return f"{models}; {whole} of {counted(len(judged), 'method')} {verb} told from chance wherever judged."
+    return f"{models}; {whole} of {format_count(len(judged), 'method')} {verb} above chance on every benchmark judged."
 
 
-def sayings(table: BenchmarkTable, found: tuple[Order, ...]) -> tuple[Saying, ...]:
-    """What was left out, who is told from chance everywhere, somewhere, nowhere, who is below it, and the order."""
-    judged = [tally for tally in tallies(table) if tally.judged]
-    never = len(held(table)) - len(judged)
-    comparisons = sum(tally.judged for tally in judged)
-    said = [
-        _left_out(table),
-        _said("pass", "Told from chance wherever judged", [t for t in judged if t.told == t.judged]),
-        _said("undecided", "On some benchmarks only", [t for t in judged if 0 < t.told < t.judged]),
-        _said("fail", "Nowhere told from chance", [t for t in judged if not t.told]),
-        Saying("fail", _below(judged)),
-        Saying("told", differing(found)),
-        Saying("skipped", f"{counted(never, 'method')} could be judged on no benchmark." if never else ""),
-        Saying("told", _luck(comparisons)),
+def statements(table: BenchmarkTable, found: tuple[RankReversals, ...]) -> tuple[Statement, ...]:
+    """Benchmarks excluded, methods above chance on all, some and no benchmarks, methods below it, and reversals."""
+    judged = [summary for summary in method_summaries(table) if summary.judged]
+    never = len(tested_methods(table)) - len(judged)
+    comparisons = sum(summary.judged for summary in judged)
+    some = [s for s in judged if 0 < s.above_chance < s.judged]
+    all_statements = [
+        _excluded(table),
+        _methods("pass", "Above chance on every benchmark judged", [s for s in judged if s.above_chance == s.judged]),
+        _methods("undecided", "Above chance on some benchmarks", some),
+        _methods("fail", "Above chance on no benchmark", [s for s in judged if not s.above_chance]),
+        Statement("fail", _below_chance(judged)),
+        Statement("info", describe_reversals(found)),
+        Statement("skipped", f"{format_count(never, 'method')} could not be judged on any benchmark." if never else ""),
+        Statement("info", _false_positives(comparisons)),
     ]
-    return tuple(saying for saying in said if saying.text)
+    return tuple(statement for statement in all_statements if statement.text)
 
 
-def _left_out(table: BenchmarkTable) -> Saying:
-    told = [
-        f"{model.benchmark.replace('-', ' ')} ({model.what}: {number(known(model.share), 2)} [{number(model.low, 2)}, "
-        f"{number(model.high, 2)}], needed {number(model.needed)})"
+def _excluded(table: BenchmarkTable) -> Statement:
+    excluded = [
+        f"{model.benchmark.replace('-', ' ')} ({model.what}: {format_number(finite(model.share), 2)} "
+        f"{format_interval(model.low, model.high, 2)}, needed {format_number(model.needed)})"
         for model in table.models
-        if not model.enough
+        if not model.is_sufficient
     ]
-    if not told:
-        return Saying("pass", "Every model uses what was planted, so every benchmark is read." if table.models else "")
-    return Saying("undecided", f"Left out, since the model is not shown to use what was planted: {listed(told)}.")
+    if not excluded:
+        return Statement(
+            "pass", "Every model uses the planted feature; no benchmark is excluded." if table.models else ""
+        )
+    text = f"Excluded, because the model is not shown to use the planted feature: {join_names(excluded)}."
+    return Statement("undecided", text)
 
 
-def _said(tone: str, what: str, found: Sequence[Tally]) -> Saying:
+def _methods(tone: str, what: str, found: Sequence[MethodSummary]) -> Statement:
     if not found:
-        return Saying(tone, "")
-    names = [tally.figure for tally in found[:NAMED]]
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    shown = ", ".join(names) + more if more else listed(names)
-    return Saying(tone, f"{what}, {counted(len(found), 'method')}: {shown}.")
+        return Statement(tone, "")
+    return Statement(tone, f"{what} ({format_count(len(found), 'method')}): {_names([s.text for s in found])}.")
 
 
-def _below(judged: Sequence[Tally]) -> str:
-    told = [f"{breakable(t.method)} on {listed([b.replace('-', ' ') for b in t.worse])}" for t in judged if t.worse]
-    if not told:
-        return ""
-    more = f" and {len(told) - NAMED} more" if len(told) > NAMED else ""
-    return f"Worse than chance: {', '.join(told[:NAMED]) + more if more else listed(told)}."
+def _below_chance(judged: Sequence[MethodSummary]) -> str:
+    names = [
+        f"{method_label(s.method)} on {join_names([b.replace('-', ' ') for b in s.worse])}" for s in judged if s.worse
+    ]
+    return f"Below chance: {_names(names)}." if names else ""
 
 
-def _luck(comparisons: int) -> str:
+def _names(names: Sequence[str]) -> str:
+    """The first few names and the number of the others."""
+    left = len(names) - MAX_NAMES
+    return f"{', '.join(names[:MAX_NAMES])} and {left} more" if left > 0 else join_names(names)
+
+
+def _false_positives(comparisons: int) -> str:
     if not comparisons:
         return ""
     return (
-        f"Every interval stands alone at 95 %. Of {counted(comparisons, 'comparison')} with chance about "
-        f"{number(comparisons / 40, 1)} would come out better by luck if no method knew anything."
+        f"Intervals are at 95 % each, not corrected for multiple testing: of {format_count(comparisons, 'comparison')} "
+        f"with chance, {format_number(comparisons / 40, 1)} are expected to be above it if every method is random."
     )

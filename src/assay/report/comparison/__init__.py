@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparison."""
+"""The page of a comparison of two audits."""

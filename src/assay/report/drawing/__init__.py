@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drawing."""
+"""Charts, image maps and number formatting of the pages."""

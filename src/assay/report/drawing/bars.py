@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Explanations of tables as bars: one row's values, the mean over rows, and reason tables."""
+"""Attributions of features as bar charts: one row, the mean over rows, and reason tables."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from markupsafe import Markup
 
 from assay.nouns.records.record import Reasons
 from assay.nouns.results.result import Explanation
-from assay.report.drawing.formatting import counted, number, places, signed
-from assay.report.drawing.svg import Axis, balance, bar
+from assay.report.drawing.formatting import ROUNDING, decimals_for, format_number, format_signed
+from assay.report.drawing.svg import Axis, draw_balance, draw_bar
 
-PARTS = 8
-"""Bars of a chart; the other parts are added up in one more."""
+MAX_BARS = 8
+"""Bars of a chart; one more bar has the sum over the other features."""
 
-FEW = 5
-"""Bars of a small chart in a gallery."""
+MAX_GALLERY_BARS = 5
+"""Bars of a chart in a gallery."""
 
 Z = 1.959964
 """Standard errors on each side of a 95 % interval."""
@@ -26,10 +26,13 @@ Z = 1.959964
 
 @dataclass(frozen=True)
 class Line:
-    """One bar: the part's name and shown value, the number, and the drawing."""
+    """One bar: the feature's name and value, the attribution as text and as drawing.
+
+    ``rest`` marks the sum over the features without a bar of their own.
+    """
 
     name: str
-    shown: str
+    cell: str
     value: str
     bounds: str
     figure: Markup
@@ -40,13 +43,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Bars on one axis; ``zero`` is where 0 stands on it. ``label`` and ``rival`` name what two columns explain."""
+    """Bars on one axis; ``zero`` is the position of 0. ``label`` and ``rival`` name the classes explained."""
 
     title: str
     lines: tuple[Line, ...]
     zero: str
     balance: Markup
-    foot: str
+    caption: Markup
     label: str = ""
     rival: str = ""
 
@@ -54,66 +57,77 @@ class Chart:
 @dataclass(frozen=True)
 class _Bar:
     name: str
-    shown: str
+    cell: str
     value: float
     low: float
     high: float
     rest: bool = False
 
 
-def local(explanation: Explanation, row: int) -> Chart:
-    """One row's values, largest first, with 95 % whiskers where values are sampled."""
+def _rest(count: int, total: float) -> _Bar:
+    """The sum over the features that have no bar of their own."""
+    return _Bar(_other_features(count), "", total, total, total, rest=True)
+
+
+def _other_features(count: int) -> str:
+    return f"{count:,} other feature{'' if count == 1 else 's'}"
+
+
+def local_chart(explanation: Explanation, row: int) -> Chart:
+    """Attributions of one row, largest first, with 95 % whiskers where the method samples."""
     values = explanation.values[row]
     half = Z * explanation.stderr[row] if explanation.stderr is not None else np.zeros(len(values))
     order = np.argsort(-np.abs(values), kind="stable")
-    shown = explanation.shown[row] if explanation.shown else ("",) * len(values)
+    cells = explanation.part_texts[row] if explanation.part_texts else ("",) * len(values)
     bars = [
-        _Bar(explanation.features.names[i], shown[i], values[i], values[i] - half[i], values[i] + half[i])
-        for i in order[:PARTS]
+        _Bar(explanation.features.names[i], cells[i], values[i], values[i] - half[i], values[i] + half[i])
+        for i in order[:MAX_BARS]
     ]
-    rest = order[PARTS:]
+    rest = order[MAX_BARS:]
     if len(rest):
-        total = float(values[rest].sum())
-        bars.append(_Bar(f"rest of {counted(len(rest), 'part')}", "", total, total, total, rest=True))
+        bars.append(_rest(len(rest), float(values[rest].sum())))
     base, output, residual = (float(a[row]) for a in (explanation.base, explanation.output, explanation.residual))
+    caption, balance = Markup("output {}").format(format_number(output)), Markup("")
     if np.isfinite(base):
-        foot = f"base {number(base)} → output {number(output)} · left unexplained {leftover(residual, base, output)}"
-        drawn = balance(base, output - residual, output) if np.isfinite(residual) else Markup("")
-    else:
-        foot, drawn = f"output {number(output)} · no base: these values need not add up to the output", Markup("")
-    return _chart(explanation.provenance.method, bars, drawn, foot)
+        text = Markup("base value {} → output {}, residual {}")
+        caption = text.format(format_number(base), format_number(output), format_residual(residual, base, output))
+        balance = draw_balance(base, output - residual, output) if np.isfinite(residual) else balance
+    return _chart(explanation.provenance.method, bars, balance, caption)
 
 
-def paired(explanation: Explanation, rival: Explanation | None, row: int) -> Chart:
-    """One row's largest parts, and what the same parts say of the runner-up, all on one axis; no whiskers."""
+def paired_chart(explanation: Explanation, rival: Explanation | None, row: int) -> Chart:
+    """The largest attributions of one row, and those of the same features for the runner-up class, on one axis."""
     values = explanation.values[row]
     other = rival.values[row] if rival is not None else None
     order = np.argsort(-np.abs(values), kind="stable")
-    shown = explanation.shown[row] if explanation.shown else ("",) * len(values)
-    bars = [(explanation.features.names[i], shown[i], [i]) for i in order[:FEW]]
-    if len(order) > FEW:
-        bars.append((f"rest of {counted(len(order) - FEW, 'part')}", "", list(order[FEW:])))
+    cells = explanation.part_texts[row] if explanation.part_texts else ("",) * len(values)
+    bars = [(explanation.features.names[i], cells[i], [i]) for i in order[:MAX_GALLERY_BARS]]
+    if len(order) > MAX_GALLERY_BARS:
+        rest = list(order[MAX_GALLERY_BARS:])
+        bars.append((_other_features(len(rest)), "", rest))
     sides = [[float(v[parts].sum()) for _, _, parts in bars] for v in (values, other) if v is not None]
     axis = Axis.of([0.0, *(v for side in sides for v in side)], 0.02)
-    decimals = places(*(v for side in sides for v in side))
-    told = [[(signed(v, decimals), bar(v, v, v, axis)) for v in side] for side in sides]
+    decimals = decimals_for(*(v for side in sides for v in side))
+    columns = [[(format_signed(v, decimals), draw_bar(v, v, v, axis)) for v in side] for side in sides]
     lines = tuple(
-        Line(name, cell, told[0][n][0], "", told[0][n][1], n == FEW, *beside)
+        Line(name, cell, columns[0][n][0], "", columns[0][n][1], n == MAX_GALLERY_BARS, *rival_column)
         for n, (name, cell, _) in enumerate(bars)
-        for beside in [told[1][n] if other is not None else ("", None)]
+        for rival_column in [columns[1][n] if other is not None else ("", None)]
     )
     label = explanation.labels[row] if explanation.labels else "the output"
-    against = "" if rival is None else rival.labels[row] if rival.labels else "the runner-up"
-    return Chart(explanation.provenance.method, lines, axis.at(0.0), Markup(""), "", label, against)
+    runner_up = "" if rival is None else rival.labels[row] if rival.labels else "the runner-up"
+    return Chart(explanation.provenance.method, lines, axis.at(0.0), Markup(""), Markup(""), label, runner_up)
 
 
-def leftover(residual: float, base: float, output: float) -> str:
-    """The residual as text; what float64 cannot tell from 0 is called so."""
-    return "0 (to rounding)" if abs(residual) <= 1e-12 * max(abs(base), abs(output), 1.0) else number(residual)
+def format_residual(residual: float, base: float, output: float) -> Markup:
+    """The residual as text; a rounding error of float64 is 0 with a tooltip."""
+    if abs(residual) <= ROUNDING * max(abs(base), abs(output), 1.0):
+        return Markup('<span title="rounding error">0</span>') if residual else Markup("0")
+    return Markup("{}").format(format_number(residual))
 
 
-def overall(explanation: Explanation) -> Chart:
-    """Mean |value| of each part over the rows, with 95 % whiskers that speak of the spread over rows."""
+def mean_chart(explanation: Explanation) -> Chart:
+    """Mean absolute attribution of each feature over the rows, with its 95 % interval over rows."""
     sizes = np.abs(explanation.values)
     known = ~np.isnan(sizes)
     count = known.sum(axis=0)
@@ -123,34 +137,35 @@ def overall(explanation: Explanation) -> Chart:
     order = np.argsort(-mean, kind="stable")
     bars = [
         _Bar(explanation.features.names[i], "", mean[i], max(0.0, mean[i] - half[i]), mean[i] + half[i])
-        for i in order[:PARTS]
+        for i in order[:MAX_BARS]
     ]
-    rest = order[PARTS:]
+    rest = order[MAX_BARS:]
     if len(rest):
-        total = float(np.nansum(mean[rest]))
-        bars.append(_Bar(f"rest of {counted(len(rest), 'part')}", "", total, total, total, rest=True))
-    return _chart(explanation.provenance.method, bars, Markup(""), "", plus=False)
+        bars.append(_rest(len(rest), float(np.nansum(mean[rest]))))
+    return _chart(explanation.provenance.method, bars, Markup(""), Markup(""), is_signed=False)
 
 
-def reasoned(reasons: Reasons) -> Chart:
-    """One reason table: the pushes away from one comparison group."""
-    bars = [_Bar(line.part, line.shown, line.effect, line.low, line.high) for line in reasons.lines[:PARTS]]
-    rest = reasons.lines[PARTS:]
+def reason_chart(reasons: Reasons) -> Chart:
+    """One reason table: the attributions of one row against one comparison group."""
+    bars = [_Bar(line.part, line.shown, line.effect, line.low, line.high) for line in reasons.lines[:MAX_BARS]]
+    rest = reasons.lines[MAX_BARS:]
     if rest:
-        total = sum(line.effect for line in rest)
-        bars.append(_Bar(f"rest of {counted(len(rest), 'part')}", "", total, total, total, rest=True))
-    foot = f"comparison group {number(reasons.base)} → this row {number(reasons.output)}"
-    reached = reasons.base + sum(line.effect for line in reasons.lines)
-    finite = np.isfinite([reasons.base, reached, reasons.output]).all()
-    return _chart(reasons.group, bars, balance(reasons.base, reached, reasons.output) if finite else Markup(""), foot)
+        bars.append(_rest(len(rest), sum(line.effect for line in rest)))
+    text = Markup("comparison group {} → this row {}")
+    caption = text.format(format_number(reasons.base), format_number(reasons.output))
+    total = reasons.base + sum(line.effect for line in reasons.lines)
+    is_finite = np.isfinite([reasons.base, total, reasons.output]).all()
+    balance = draw_balance(reasons.base, total, reasons.output) if is_finite else Markup("")
+    return _chart(reasons.group, bars, balance, caption)
 
 
-def _chart(title: str, bars: Sequence[_Bar], drawn: Markup, foot: str, *, plus: bool = True) -> Chart:
+def _chart(title: str, bars: Sequence[_Bar], balance: Markup, caption: Markup, *, is_signed: bool = True) -> Chart:
     axis = Axis.of([0.0, *(v for b in bars for v in (b.value, b.low, b.high))], 0.02)
+    decimals = decimals_for(*(b.value for b in bars))
+    as_text = format_signed if is_signed else format_number
     lines = []
     for b in bars:
-        decimals = places(*(v for other in bars for v in (other.value,)))
-        tell = signed if plus else number
-        bounds = f"{number(b.low, decimals)} … {number(b.high, decimals)}" if b.high > b.low else ""
-        lines.append(Line(b.name, b.shown, tell(b.value, decimals), bounds, bar(b.value, b.low, b.high, axis), b.rest))
-    return Chart(title, tuple(lines), axis.at(0.0), drawn, foot)
+        bounds = f"{format_number(b.low, decimals)} … {format_number(b.high, decimals)}" if b.high > b.low else ""
+        figure = draw_bar(b.value, b.low, b.high, axis)
+        lines.append(Line(b.name, b.cell, as_text(b.value, decimals), bounds, figure, b.rest))
+    return Chart(title, tuple(lines), axis.at(0.0), balance, caption)

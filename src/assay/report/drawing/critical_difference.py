@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Critical-difference plots: each method's average rank by a score, and which ranks cannot be told apart."""
+"""Critical-difference plots (Demšar 2006): average rank of each method by a score, with the Nemenyi test."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from markupsafe import Markup
 
 from assay.nouns.comparisons.method_comparison import Ranking, Scored
 from assay.nouns.records.record import Record
-from assay.report.drawing.formatting import listed, number
+from assay.report.drawing.formatting import format_number, format_p_value, join_names
 from assay.report.drawing.svg import Axis
 
 
 @dataclass(frozen=True)
-class Rank:
-    """One method: its average rank drawn with half the critical difference on both sides, and how often it is best."""
+class RankLine:
+    """One method: its average rank, a bar as long as the critical difference, and how often its mean is the best."""
 
     name: str
     figure: Markup
@@ -26,47 +26,47 @@ class Rank:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """One score: its methods, best first, and what holds for the whole ranking."""
+class RankPlot:
+    """The ranking by one score: the methods, best first, and the tests of the whole ranking as text."""
 
     score: str
-    lines: tuple[Rank, ...]
-    told: str
+    lines: tuple[RankLine, ...]
+    summary: str
 
 
-def panels(record: Record) -> tuple[Panel, ...]:
-    """A plot for each score by which the explanations were ranked."""
+def rank_plots(record: Record) -> tuple[RankPlot, ...]:
+    """A plot for each score that ranks the explanations."""
     if record.comparison is None:
         return ()
     return tuple(
-        _panel(scored, scored.ranking) for scored in record.comparison.scores.values() if scored.ranking is not None
+        _plot(scored, scored.ranking) for scored in record.comparison.scores.values() if scored.ranking is not None
     )
 
 
-def _panel(scored: Scored, ranking: Ranking) -> Panel:
+def _plot(scored: Scored, ranking: Ranking) -> RankPlot:
     axis = Axis(0.5, len(ranking.methods) + 0.5)
     order = np.argsort(ranking.average, kind="stable").tolist()
     lines = [
-        Rank(
+        RankLine(
             ranking.methods[i],
-            spread(float(ranking.average[i]), ranking.critical_difference, axis),
-            number(float(ranking.average[i]), 2),
+            draw_rank(float(ranking.average[i]), ranking.critical_difference, axis),
+            format_number(float(ranking.average[i]), 2),
             f"{100 * float(ranking.best[i]):.0f} %",
         )
         for i in order
     ]
     decided = sum(pair.verdict != "undecided" for pair in scored.pairs)
-    told = [
-        f"critical difference {number(ranking.critical_difference, 2)} over {ranking.rows} rows",
-        f"Friedman p = {number(ranking.p)}",
-        f"α = {number(ranking.alpha, 2)}",
-        f"{decided} of {len(scored.pairs)} pairs decided by paired tests (Holm)",
+    summary = [
+        f"critical difference {format_number(ranking.critical_difference, 2)} over {ranking.rows} rows",
+        f"Friedman test {format_p_value(ranking.p)}",
+        f"Krippendorff's α = {format_number(ranking.alpha, 2)}",
+        f"{decided} of {len(scored.pairs)} pairs of methods decided by paired tests (Holm)",
     ]
-    return Panel(scored.score, tuple(lines), listed(told))
+    return RankPlot(scored.score, tuple(lines), join_names(summary))
 
 
-def spread(rank: float, difference: float, axis: Axis) -> Markup:
-    """A dot at the average rank, and a bar as long as the critical difference around it."""
+def draw_rank(rank: float, difference: float, axis: Axis) -> Markup:
+    """A dot at the average rank and a bar of ± half the critical difference."""
     if not math.isfinite(rank):
         return Markup("")
     ends = (rank - difference / 2, rank + difference / 2)
@@ -74,4 +74,4 @@ def spread(rank: float, difference: float, axis: Axis) -> Markup:
         '<svg class="strip" width="100%" height="18" role="img"><title>rank {}</title>'
         '<line class="rail" x1="0" x2="100%" y1="9" y2="9"/><line class="interval" x1="{}" x2="{}" y1="9" y2="9"/>'
         '<circle class="dot" cx="{}" cy="9" r="4"/></svg>'
-    ).format(number(rank, 2), axis.at(ends[0]), axis.at(ends[1]), axis.at(rank))
+    ).format(format_number(rank, 2), axis.at(ends[0]), axis.at(ends[1]), axis.at(rank))

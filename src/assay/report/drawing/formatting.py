@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers and verdicts as a reader wants to see them."""
+"""Numbers, verdicts and names as text and HTML."""
 
 from __future__ import annotations
 
@@ -9,62 +9,69 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from assay.nouns.results.result import Finding, Verdict
+from assay.nouns.results.finding import Finding, Verdict
+
+ROUNDING = 1e-12
+"""Absolute values up to here are rounding errors of float64 sums and are printed as 0."""
 
 
 @dataclass(frozen=True)
-class Word:
-    """How a verdict is told: its icon and tone (a CSS class), what one finding is called, and several."""
+class VerdictLabel:
+    """How a verdict is displayed: its icon and colour (a CSS class), and its label for one and for several findings."""
 
     tone: str
     one: str
     many: str
 
 
-VERDICTS: dict[Verdict, Word] = {
-    "error": Word("error", "error", "errors"),
-    "fail": Word("fail", "fail", "failed"),
-    "undecided": Word("undecided", "undecided", "undecided"),
-    "not run": Word("skipped", "not run", "not run"),
-    "pass": Word("pass", "pass", "passed"),
-    "informative": Word("told", "informative", "informative"),
-    "not applicable": Word("skipped", "not applicable", "not applicable"),
+VERDICTS: dict[Verdict, VerdictLabel] = {
+    "error": VerdictLabel("error", "error", "errors"),
+    "fail": VerdictLabel("fail", "fail", "failed"),
+    "undecided": VerdictLabel("undecided", "undecided", "undecided"),
+    "not run": VerdictLabel("skipped", "not run", "not run"),
+    "pass": VerdictLabel("pass", "pass", "passed"),
+    "informative": VerdictLabel("info", "informative", "informative"),
+    "not applicable": VerdictLabel("skipped", "not applicable", "not applicable"),
 }
 """Every verdict, worst first."""
 
 
 def icon(tone: str) -> Markup:
-    """The tone's sign; a word always stands beside it."""
+    """The icon of a tone; a label always follows it."""
     return Markup(
         '<svg class="icon {0}" width="16" height="16" aria-hidden="true"><use href="#icon-{0}"/></svg>'
     ).format(tone)
 
 
-def chip(verdict: Verdict) -> Markup:
-    """A verdict as icon and word."""
-    word = VERDICTS[verdict]
-    return Markup('<span class="chip {}">{}{}</span>').format(word.tone, icon(word.tone), word.one)
+def verdict_chip(verdict: Verdict) -> Markup:
+    """A verdict as icon and label."""
+    label = VERDICTS[verdict]
+    return Markup('<span class="chip {}">{}{}</span>').format(label.tone, icon(label.tone), label.one)
 
 
-TRUSTED: dict[Verdict, str] = {
+ADVICE: dict[Verdict, str] = {
     "pass": "use",
     "informative": "with care",
     "undecided": "undecided",
     "fail": "do not use",
 }
-"""What the verdict on an explanation tells its user to do."""
+"""The label of the verdict on an explanation."""
 
 
-def advice(verdict: Verdict) -> Markup:
-    """The verdict on an explanation as icon and what to do with it."""
-    word = VERDICTS[verdict]
+def advice_chip(verdict: Verdict) -> Markup:
+    """The verdict on an explanation as icon and advice."""
+    label = VERDICTS[verdict]
     return Markup('<span class="chip {}">{}{}</span>').format(
-        word.tone, icon(word.tone), TRUSTED.get(verdict, word.one)
+        label.tone, icon(label.tone), ADVICE.get(verdict, label.one)
     )
 
 
-def number(value: float | None, decimals: int | None = None) -> str:
-    """Three significant digits, or so many decimals; NaN is told as undefined."""
+def format_number(value: float | None, decimals: int | None = None) -> str:
+    """Three significant digits, or a fixed number of decimals.
+
+    Below 0.001 and from 10⁶ the number is in scientific notation with two significant digits. A rounding error
+    (|value| ≤ 10⁻¹²) is 0, NaN is "undefined".
+    """
     if value is None:
         return "–"
     value = float(value)
@@ -74,11 +81,11 @@ def number(value: float | None, decimals: int | None = None) -> str:
         return "∞" if value > 0 else "−∞"
     if decimals is not None:
         text = f"{value:,.{decimals}f}"
-    elif value == 0:
+    elif abs(value) <= ROUNDING:
         text = "0"
     elif not 1e-3 <= abs(value) < 1e6:
-        mantissa, exponent = f"{value:.2e}".split("e")
-        text = f"{mantissa} × 10{int(exponent)}".replace(f"10{int(exponent)}", "10" + _raised(int(exponent)))
+        mantissa, exponent = f"{value:.1e}".split("e")
+        text = f"{mantissa} × 10{_superscript(int(exponent))}"
     elif abs(value) >= 100:
         text = f"{value:,.0f}"
     else:
@@ -88,18 +95,28 @@ def number(value: float | None, decimals: int | None = None) -> str:
     return text.replace("-", "−")
 
 
-def _raised(exponent: int) -> str:
+def _superscript(exponent: int) -> str:
     return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def signed(value: float, decimals: int | None = None) -> str:
-    """A number with its sign written also when it is positive."""
-    text = number(value, decimals)
+def rounding_title(value: float) -> Markup:
+    """A ``title`` attribute that marks a printed 0 as a rounding error; empty for every other number."""
+    return Markup(' title="rounding error"') if 0 < abs(value) <= ROUNDING else Markup("")
+
+
+def format_p_value(p: float) -> str:
+    """p = 0.012, or p < 0.001."""
+    return "p < 0.001" if p < 1e-3 else f"p = {format_number(p)}"
+
+
+def format_signed(value: float, decimals: int | None = None) -> str:
+    """A number with its sign, also where it is positive."""
+    text = format_number(value, decimals)
     return f"+{text}" if float(value) > 0 and any(digit in text for digit in "123456789∞") else text
 
 
-def places(*values: float | None) -> int | None:
-    """Decimals that tell these numbers apart, at least two; ``None`` where they are too small or too large."""
+def decimals_for(*values: float | None) -> int | None:
+    """Decimals that distinguish these numbers, at least two; ``None`` where they are too small or too large."""
     known = [v for v in values if v is not None and math.isfinite(v)]
     largest = max(map(abs, known), default=0.0)
     if largest == 0 or not 1e-3 <= largest < 1e6:
@@ -110,36 +127,42 @@ def places(*values: float | None) -> int | None:
     return min(4, max(2, -math.floor(math.log10(spread)))) if spread > 0 else 2
 
 
-def figures_of(finding: Finding) -> tuple[str, str, str]:
-    """Estimate, interval and need of a finding, with decimals in common."""
+def format_interval(low: float, high: float, decimals: int | None) -> str:
+    """[low, high]; empty where an end is undefined."""
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    return f"[{format_number(low, decimals)}, {format_number(high, decimals)}]"
+
+
+def finding_numbers(finding: Finding) -> tuple[str, str, str]:
+    """Estimate, interval and threshold of a finding as text, with the same number of decimals."""
     interval = finding.interval
     low, high = (interval.low, interval.high) if interval is not None else (math.nan, math.nan)
-    decimals = places(finding.estimate, low, high)
-    known = not (math.isnan(low) or math.isnan(high))
-    bounds = f"[{number(low, decimals)}, {number(high, decimals)}]" if known else ""
+    decimals = decimals_for(finding.estimate, low, high)
     need = ""
     if finding.threshold is not None and finding.direction:
         sign = "≤" if finding.direction == "at most" else "≥"
-        need = f"needs {sign} {number(finding.threshold, places(finding.threshold) if finding.threshold else decimals)}"
-    return number(finding.estimate, decimals), bounds, need
+        digits = decimals_for(finding.threshold) if finding.threshold else decimals
+        need = f"needs {sign} {format_number(finding.threshold, digits)}"
+    return format_number(finding.estimate, decimals), format_interval(low, high, decimals), need
 
 
-def listed(names: Sequence[str], last: str = "and") -> str:
+def join_names(names: Sequence[str], last: str = "and") -> str:
     """a, b and c."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else ""
 
 
-LONG = 64
-"""Characters of a name that are shown where there is little room."""
+MAX_NAME = 64
+"""Characters of a name that are printed where space is short."""
 
 
-def cut_off(text: str, most: int = LONG) -> str:
+def truncate(text: str, most: int = MAX_NAME) -> str:
     """The text, or its beginning and an ellipsis."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def cut(text: object, most: int = LONG) -> Markup:
-    """The text, or its beginning and end with the whole of it in ``title``."""
+def shorten(text: object, most: int = MAX_NAME) -> Markup:
+    """The text, or its beginning and end with the whole text as tooltip."""
     whole = str(text)
     if len(whole) <= most:
         return escape(whole)
@@ -150,12 +173,12 @@ def cut(text: object, most: int = LONG) -> Markup:
 SOFT_HYPHEN = "\u00ad"
 
 
-def breakable(name: str) -> str:
-    """A method's name as words that may be broken where they are long."""
+def method_label(name: str) -> str:
+    """A method's name with spaces for underscores and soft hyphens in long words."""
     words = name.replace("_", " ").split(" ")
     return " ".join(word if len(word) <= 12 else word[:9] + SOFT_HYPHEN + word[9:] for word in words)
 
 
-def counted(count: int, one: str, many: str = "") -> str:
+def format_count(count: int, one: str, many: str = "") -> str:
     """1 row, 3 rows."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

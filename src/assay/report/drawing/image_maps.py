@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Explanations of images as pictures: the image, the predicted class's map and the runner-up's, on one scale."""
+"""Attributions of images: the image, the map of the predicted class and that of the runner-up, on one colour scale."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import numpy as np
 from assay.basics.types import Floats
 from assay.nouns.records.record import Record
 from assay.nouns.results.result import Explanation
-from assay.report.drawing.colours import DIVERGING, MAGNITUDE, Bytes, gradient, levels
-from assay.report.drawing.formatting import number
-from assay.report.drawing.png import data_uri, palette, png, shrunk
+from assay.report.drawing.colours import DIVERGING, MAGNITUDE, Bytes, colour_levels, css_gradient
+from assay.report.drawing.formatting import format_number
+from assay.report.drawing.png import data_uri, downsample, encode_png, palette
 
-IMAGES = 6
-METHODS = 12
+MAX_IMAGES = 6
+MAX_METHODS = 12
 COLOURS = 48
 BUDGET = 150_000
-"""Characters that all pictures of a page may take together; maps shrink, then images go, until they fit."""
+"""Characters of all images of a page; maps shrink, then images are left out, until they fit."""
 
 SIZES = ((144, 96), (128, 80), (112, 64), (96, 48), (80, 32))
-"""Pixels a side of images and of maps, tried from the largest."""
+"""Pixels a side of (images, maps), tried from the largest."""
 
 
 @dataclass(frozen=True)
-class Panel:
-    """One method on one image: the predicted class's map, the runner-up's if there is one, and their common scale."""
+class MapPair:
+    """One method on one image: the map of the class explained, that of the runner-up if any, and their colour scale."""
 
     method: str
     label: str
@@ -36,124 +36,130 @@ class Panel:
     rival_map: str
     low: str
     high: str
-    ramp: str
+    gradient: str
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One image and what each method says about it."""
+class ImageView:
+    """One image with the maps of each method; ``true`` is the true class, empty where it is unknown."""
 
     row: str
-    prediction: str
-    picture: str
-    stretched: bool
-    panels: tuple[Panel, ...]
+    predicted: str
+    true: str
+    image: str
+    is_stretched: bool
+    maps: tuple[MapPair, ...]
 
 
 @dataclass(frozen=True)
-class Album:
-    """The scenes that fit, and what was left out."""
+class ImageMaps:
+    """The images that fit on the page, and how many rows and methods there are in all."""
 
-    scenes: tuple[Scene, ...] = ()
+    views: tuple[ImageView, ...] = ()
     rows: int = 0
     methods: int = 0
-    shown: int = 0
+    methods_drawn: int = 0
     pixels: int = 0
 
 
-def pictorial(explanation: Explanation) -> bool:
+def has_images(explanation: Explanation) -> bool:
     """Whether the rows are images: (row, 1 or 3, height, width)."""
     shape = np.shape(explanation.x)
     return len(shape) == 4 and shape[1] in (1, 3)
 
 
-def album(record: Record, *, chosen_rows: Sequence[int] = (), spent: int = 0) -> Album:
-    """The pictures of a record, at the largest size that fits what is left of the budget once ``spent`` is gone.
+def draw_images(record: Record, *, chosen_rows: Sequence[int] = (), spent: int = 0) -> ImageMaps:
+    """The images of a record at the largest size that fits into the budget less ``spent`` characters.
 
-    ``chosen_rows`` are the rows drawn; without any the first ones are.
+    ``chosen_rows`` are the rows to draw, by default the first ones.
     """
-    chosen = {n: e for n, e in record.explanations.items() if n not in record.references and pictorial(e)}
+    chosen = {n: e for n, e in record.explanations.items() if n not in record.references and has_images(e)}
     if not chosen:
-        return Album()
-    shown = dict(list(chosen.items())[:METHODS])
+        return ImageMaps()
+    drawn = dict(list(chosen.items())[:MAX_METHODS])
     rows = len(next(iter(chosen.values())).ids)
     order = tuple(chosen_rows) or tuple(range(rows))
-    count = min(len(order), IMAGES)
+    count = min(len(order), MAX_IMAGES)
     tries = [(count, *sizes) for sizes in SIZES] + [(fewer, *SIZES[-1]) for fewer in range(count - 1, 0, -1)]
-    for number_of, large, small in tries:
-        scenes = tuple(_scene(record, shown, row, large, small) for row in order[:number_of])
-        if sum(len(s.picture) + sum(len(p.map) + len(p.rival_map) for p in s.panels) for s in scenes) <= BUDGET - spent:
+    for number_of, image_size, map_size in tries:
+        views = tuple(_image_view(record, drawn, row, image_size, map_size) for row in order[:number_of])
+        if sum(len(v.image) + sum(len(p.map) + len(p.rival_map) for p in v.maps) for v in views) <= BUDGET - spent:
             break
-    return Album(scenes, rows, len(chosen), len(shown), small)
+    return ImageMaps(views, rows, len(chosen), len(drawn), map_size)
 
 
-def _scene(record: Record, shown: Mapping[str, Explanation], row: int, large: int, small: int) -> Scene:
-    first = next(iter(shown.values()))
-    picture, stretched = picture_of(np.asarray(first.x[row], dtype=np.float64), large)
+def _image_view(
+    record: Record, explanations: Mapping[str, Explanation], row: int, image_size: int, map_size: int
+) -> ImageView:
+    first = next(iter(explanations.values()))
+    image, is_stretched = encode_image(np.asarray(first.x[row], dtype=np.float64), image_size)
     labels = record.predictions or first.labels
-    panels = tuple(panel(name, e, record.rivals.get(name), row, small) for name, e in shown.items())
-    return Scene(first.ids[row], labels[row] if row < len(labels) else "", picture, stretched, panels)
+    maps = tuple(draw_map_pair(name, e, record.rivals.get(name), row, map_size) for name, e in explanations.items())
+    predicted = labels[row] if row < len(labels) else ""
+    true = record.truth[row] if row < len(record.truth) else ""
+    return ImageView(first.ids[row], predicted, true, image, is_stretched, maps)
 
 
-def picture_of(image: Floats, most: int) -> tuple[str, bool]:
-    """An image (channel, height, width) as a data address, and whether its range had to be stretched to be seen.
+def encode_image(image: Floats, most: int) -> tuple[str, bool]:
+    """An image (channel, height, width) as a data URI, and whether its value range was stretched.
 
-    Values in 0 … 1 and 0 … 255 are shown as they are; any other range is stretched from its least to its greatest.
+    Values in 0 … 1 and 0 … 255 are displayed as they are; any other range is mapped from its minimum … maximum.
     """
     low, high = float(image.min()), float(image.max())
-    stretched = low < 0 or high > 255
-    if stretched:
+    is_stretched = low < 0 or high > 255
+    if is_stretched:
         image = (image - low) / (high - low) * 255 if high > low else image * 0
     elif high <= 1:
         image = image * 255
-    small = shrunk(np.moveaxis(image, 0, -1), most)
+    small = downsample(np.moveaxis(image, 0, -1), most)
     bytes_: Bytes = np.round(small).clip(0, 255).astype(np.uint8)
     if bytes_.shape[-1] == 1:
         bytes_ = np.repeat(bytes_, 3, axis=-1)
-    return data_uri(png(*palette(bytes_, COLOURS))), stretched
+    return data_uri(encode_png(*palette(bytes_, COLOURS))), is_stretched
 
 
-def flat(explanation: Explanation, row: int) -> Floats:
-    """One row's values on the plane (height, width): elements are summed over channels, parts show their value."""
+def attribution_map(explanation: Explanation, row: int) -> Floats:
+    """One row's attributions as (height, width): elements are summed over channels, a patch has its own value."""
     if explanation.dense is not None:
         return np.asarray(explanation.dense[row].sum(axis=0))
     features = explanation.features.at(np.array([row]))
-    painted = features.map(explanation.values[row : row + 1])[0]
-    return np.asarray(painted.sum(axis=0) if features.elementwise else painted.mean(axis=0))
+    values = features.map(explanation.values[row : row + 1])[0]
+    return np.asarray(values.sum(axis=0) if features.elementwise else values.mean(axis=0))
 
 
-def scale_of(*maps: Floats) -> float:
-    """The 99th percentile of |value| over all maps drawn on this scale; stronger values get its full colour."""
+def colour_scale(*maps: Floats) -> float:
+    """The 99th percentile of |value| over all maps on this scale; larger values get its end colour."""
     sizes = np.abs(np.concatenate([m.ravel() for m in maps]))
     sizes = sizes[np.isfinite(sizes)]
     return float(np.quantile(sizes, 0.99, method="higher")) if len(sizes) else 0.0
 
 
-def level_of(*maps: Floats) -> float:
-    """The least value over all maps drawn on a scale without a sign: 0 wherever something is 0."""
-    sizes = np.concatenate([m.ravel() for m in maps])
-    sizes = sizes[np.isfinite(sizes)]
-    return float(sizes.min()) if len(sizes) else 0.0
+def lowest_value(*maps: Floats) -> float:
+    """The smallest finite value over all maps on a scale without a sign; 0 where there is none."""
+    values = np.concatenate([m.ravel() for m in maps])
+    values = values[np.isfinite(values)]
+    return float(values.min()) if len(values) else 0.0
 
 
-def panel(name: str, explanation: Explanation, rival: Explanation | None, row: int, most: int) -> Panel:
-    """One method's map of one row, at most ``most`` pixels a side, beside the runner-up's."""
-    plane = shrunk(flat(explanation, row), most)
-    other = shrunk(flat(rival, row), most) if rival is not None else None
-    planes = [plane] if other is None else [plane, other]
-    signed = bool((explanation.values < 0).any() or (explanation.dense is not None and (explanation.dense < 0).any()))
-    table = DIVERGING if signed else MAGNITUDE
-    high = scale_of(*planes)
-    low = -high if signed else level_of(*planes)
-    drawn = [data_uri(png(levels(p, low, high), table)) for p in planes]
-    labels = explanation.labels[row] if explanation.labels else ""
-    return Panel(
+def draw_map_pair(name: str, explanation: Explanation, rival: Explanation | None, row: int, most: int) -> MapPair:
+    """One method's map of one row and that of the runner-up, at most ``most`` pixels a side, on one colour scale."""
+    own = downsample(attribution_map(explanation, row), most)
+    other = downsample(attribution_map(rival, row), most) if rival is not None else None
+    maps = [own] if other is None else [own, other]
+    is_signed = bool(
+        (explanation.values < 0).any() or (explanation.dense is not None and (explanation.dense < 0).any())
+    )
+    table = DIVERGING if is_signed else MAGNITUDE
+    high = colour_scale(*maps)
+    low = -high if is_signed else lowest_value(*maps)
+    files = [data_uri(encode_png(colour_levels(m, low, high), table)) for m in maps]
+    return MapPair(
         method=name,
-        label=labels,
-        map=drawn[0],
+        label=explanation.labels[row] if explanation.labels else "",
+        map=files[0],
         rival=rival.labels[row] if rival is not None and rival.labels else "runner-up" if rival is not None else "",
-        rival_map=drawn[1] if other is not None else "",
-        low=number(low),
-        high=number(high),
-        ramp=gradient(table),
+        rival_map=files[1] if other is not None else "",
+        low=format_number(low),
+        high=format_number(high),
+        gradient=css_gradient(table),
     )

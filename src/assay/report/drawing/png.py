@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures small enough to live inside a page: shrinking, a palette, and the PNG format itself."""
+"""Images small enough to embed in a page: downsampling, a colour palette and PNG encoding."""
 
 import base64
 import struct
@@ -11,24 +11,24 @@ from assay.basics.types import Floats, Ints
 from assay.report.drawing.colours import Bytes
 
 
-def shrunk(picture: Floats, most: int) -> Floats:
-    """The picture (height, width, …) at most ``most`` pixels a side; a pixel is the mean of those it stands for."""
-    height, width = picture.shape[:2]
+def downsample(image: Floats, most: int) -> Floats:
+    """The image (height, width, …) at most ``most`` pixels a side; a pixel is the mean of the pixels it replaces."""
+    height, width = image.shape[:2]
     if max(height, width) <= most:
-        return picture
+        return image
     factor = most / max(height, width)
     for axis, length in ((0, height), (1, width)):
         edges = np.linspace(0, length, max(1, round(length * factor)) + 1).astype(np.int64)
-        sums = np.add.reduceat(picture, edges[:-1], axis=axis)
-        shape = [1] * picture.ndim
+        sums = np.add.reduceat(image, edges[:-1], axis=axis)
+        shape = [1] * image.ndim
         shape[axis] = -1
-        picture = sums / np.diff(edges).reshape(shape)
-    return picture
+        image = sums / np.diff(edges).reshape(shape)
+    return image
 
 
-def palette(picture: Bytes, colours: int) -> tuple[Bytes, Bytes]:
-    """Median cut (Heckbert 1982): which colour each pixel (height, width, 3) gets, and the colours (colour, 3)."""
-    pixels = picture.reshape(-1, 3).astype(np.int64)
+def palette(image: Bytes, colours: int) -> tuple[Bytes, Bytes]:
+    """Median cut (Heckbert 1982): the palette index of each pixel (height, width, 3), and the palette (colour, 3)."""
+    pixels = image.reshape(-1, 3).astype(np.int64)
     boxes = [np.arange(len(pixels))]
     spans = [_span(pixels)]
     while len(boxes) < colours and max(spans) > 0:
@@ -42,7 +42,7 @@ def palette(picture: Bytes, colours: int) -> tuple[Bytes, Bytes]:
     for number, box in enumerate(boxes):
         index[box] = number
         table[number] = np.round(pixels[box].mean(axis=0))
-    return index.reshape(picture.shape[:2]), table
+    return index.reshape(image.shape[:2]), table
 
 
 def _span(pixels: Ints) -> float:
@@ -50,7 +50,7 @@ def _span(pixels: Ints) -> float:
 
 
 def _halves(box: Ints, pixels: Ints) -> tuple[Ints, Ints]:
-    """Cut along the widest channel at the median, held near the middle so that rare colours get a box too."""
+    """Split along the widest channel at the median, clipped to ± 24 of the middle so that rare colours get a box."""
     values = pixels[box, np.argmax(np.ptp(pixels[box], axis=0))]
     middle = (values.min() + values.max()) / 2
     cut = min(max(float(np.median(values)), middle - 24), middle + 24)
@@ -58,10 +58,10 @@ def _halves(box: Ints, pixels: Ints) -> tuple[Ints, Ints]:
     return box[low], box[~low]
 
 
-def png(index: Bytes, table: Bytes) -> bytes:
-    """A PNG file of palette positions (height, width) and colours (colour, 3)."""
+def encode_png(index: Bytes, table: Bytes) -> bytes:
+    """A PNG file of palette indices (height, width) and the palette (colour, 3)."""
     height, width = index.shape
-    rows = np.concatenate([np.zeros((height, 1), dtype=np.uint8), index], axis=1)  # filter 0 before each line
+    rows = np.concatenate([np.zeros((height, 1), dtype=np.uint8), index], axis=1)  # filter type 0 in front of each row
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     chunks = (
         (b"IHDR", header),
@@ -77,5 +77,5 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def data_uri(file: bytes) -> str:
-    """The file as an address that holds its own content."""
+    """The file as a data URI."""
     return "data:image/png;base64," + base64.b64encode(file).decode("ascii")

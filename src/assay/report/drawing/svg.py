@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drawings in SVG. Places along an axis are percentages, so that a drawing fits any width and nothing is scaled."""
+"""Charts in SVG. Positions along the axis are percentages, so that a chart fits any width without scaling."""
 
 from __future__ import annotations
 
@@ -10,68 +10,68 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from assay.nouns.comparisons.audit_comparison import Drift
-from assay.nouns.results.result import Finding
-from assay.report.drawing.formatting import VERDICTS, figures_of, number
+from assay.nouns.results.finding import Finding
+from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_number
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A straight axis from ``low`` (0 %) to ``high`` (100 %)."""
+    """A linear axis from ``low`` (0 %) to ``high`` (100 %)."""
 
     low: float
     high: float
 
     @staticmethod
     def of(values: Iterable[float | None], margin: float = 0.08) -> Axis:
-        """Wide enough for all finite values, with a margin on both sides."""
+        """The axis over all finite values with a relative margin on both sides."""
         known = [v for v in values if v is not None and math.isfinite(v)]
         low, high = min(known, default=0.0), max(known, default=0.0)
         pad = margin * (high - low) or 0.5 * abs(high) or 1.0
         return Axis(low - pad, high + pad)
 
     def at(self, value: float) -> str:
-        """The value's place; values beyond the axis, infinite ones too, stand at its end."""
+        """The position of a value; values outside the axis, also infinite ones, are at its end."""
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return f"{100 * share:.2f}%"
 
     def span(self, low: float, high: float) -> str:
-        """The distance from one value to another."""
+        """The distance between two values."""
         return f"{float(self.at(high)[:-1]) - float(self.at(low)[:-1]):.2f}%"
 
 
-def strip(finding: Finding, beside: Finding | None = None) -> Markup:
+def draw_strip(finding: Finding, sibling: Finding | None = None) -> Markup:
     """Dot, interval bar, dashed threshold, shaded passing side and grey null tick; empty where nothing is defined.
 
-    ``beside`` is a finding drawn next to it: both then share one axis.
+    ``sibling`` is a finding on the same axis.
     """
     interval, threshold = finding.interval, finding.threshold
     ends = (interval.low, interval.high) if interval is not None else (math.nan, math.nan)
     if not any(math.isfinite(v) for v in (finding.estimate, *ends)):
         return Markup("")
-    axis = Axis.of([v for f in (finding, beside) if f is not None for v in _numbers(f)], 0.12)
-    drawn = [Markup('<line class="rail" x1="0" x2="100%" y1="14" y2="14"/>')]
+    axis = Axis.of([v for f in (finding, sibling) if f is not None for v in _numbers(f)], 0.12)
+    shapes = [Markup('<line class="rail" x1="0" x2="100%" y1="14" y2="14"/>')]
     if threshold is not None and finding.direction:
         most = finding.direction == "at most"
         x, width = (
             ("0%", axis.span(axis.low, threshold)) if most else (axis.at(threshold), axis.span(threshold, axis.high))
         )
-        drawn.insert(0, Markup('<rect class="passing" x="{}" width="{}" y="1" height="26"/>').format(x, width))
+        shapes.insert(0, Markup('<rect class="passing" x="{}" width="{}" y="1" height="26"/>').format(x, width))
     if finding.null is not None and math.isfinite(finding.null):
-        drawn.append(_fingerprint("null", axis.at(finding.null), 6, 22))
+        shapes.append(_tick("null", axis.at(finding.null), 6, 22))
     if not any(map(math.isnan, ends)):
-        drawn.append(
+        shapes.append(
             Markup('<line class="interval" x1="{}" x2="{}" y1="14" y2="14"/>').format(
                 axis.at(ends[0]), axis.at(ends[1])
             )
         )
     if threshold is not None:
-        drawn.append(_fingerprint("threshold", axis.at(threshold), 1, 27))
+        shapes.append(_tick("threshold", axis.at(threshold), 1, 27))
     if math.isfinite(finding.estimate):
-        drawn.append(Markup('<circle class="dot" cx="{}" cy="14" r="5"/>').format(axis.at(finding.estimate)))
-    estimate, bounds, need = figures_of(finding)
-    told = " ".join(filter(None, (estimate, bounds, need)))
+        shapes.append(Markup('<circle class="dot" cx="{}" cy="14" r="5"/>').format(axis.at(finding.estimate)))
+    estimate, bounds, need = finding_numbers(finding)
+    title = " ".join(filter(None, (estimate, bounds, need)))
     return Markup('<svg class="strip {}" width="100%" height="28" role="img"><title>{}</title>{}</svg>').format(
-        VERDICTS[finding.verdict].tone, told, Markup("").join(drawn)
+        VERDICTS[finding.verdict].tone, title, Markup("").join(shapes)
     )
 
 
@@ -80,59 +80,64 @@ def _numbers(finding: Finding) -> tuple[float | None, ...]:
     return finding.estimate, *ends, finding.threshold, finding.null
 
 
-def _fingerprint(kind: str, x: str, top: int, bottom: int) -> Markup:
+def _tick(kind: str, x: str, top: int, bottom: int) -> Markup:
     return Markup('<line class="{0}" x1="{1}" x2="{1}" y1="{2}" y2="{3}"/>').format(kind, x, top, bottom)
 
 
-def bar(value: float, low: float, high: float, axis: Axis) -> Markup:
-    """A bar from 0 with a whisker; pale where the whisker covers 0. Empty where the value is undefined."""
+def draw_bar(value: float, low: float, high: float, axis: Axis) -> Markup:
+    """A bar from 0 with its interval as whisker; pale where the interval covers 0; empty where it is undefined."""
     if not math.isfinite(value):
         return Markup("")
     left, right = min(value, 0.0), max(value, 0.0)
-    whiskered = math.isfinite(low) and math.isfinite(high) and high > low
-    kind = ("up" if value >= 0 else "down") + (" pale" if whiskered and low <= 0 <= high else "")
+    has_whisker = math.isfinite(low) and math.isfinite(high) and high > low
+    kind = ("up" if value >= 0 else "down") + (" pale" if has_whisker and low <= 0 <= high else "")
     body = Markup('<rect class="{}" x="{}" width="{}" y="2" height="12"/>').format(
         kind, axis.at(left), axis.span(left, right)
     )
-    if whiskered:
+    if has_whisker:
         body += Markup('<line class="whisker" x1="{}" x2="{}" y1="8" y2="8"/>').format(axis.at(low), axis.at(high))
     return Markup('<svg class="bar" width="100%" height="16" aria-hidden="true">{}</svg>').format(body)
 
 
-def balance(base: float, reached: float, output: float) -> Markup:
-    """From the base (hollow) along the sum of the values to the output (full); what is left unexplained is dashed."""
-    axis = Axis.of((base, reached, output), 0.06)
+def draw_balance(base: float, total: float, output: float) -> Markup:
+    """Base value (hollow), base value plus all attributions (line), output (full); the residual is dashed."""
+    axis = Axis.of((base, total, output), 0.06)
     return Markup(
         '<svg class="balance" width="100%" height="18" role="img">'
-        "<title>base {} → output {}, left unexplained {}</title>"
-        '<line class="carried" x1="{b}" x2="{r}" y1="9" y2="9"/><line class="left" x1="{r}" x2="{o}" y1="9" y2="9"/>'
+        "<title>base value {}, output {}, residual {}</title>"
+        '<line class="sum" x1="{b}" x2="{r}" y1="9" y2="9"/><line class="residual" x1="{r}" x2="{o}" y1="9" y2="9"/>'
         '<circle class="base" cx="{b}" cy="9" r="4"/><circle class="output" cx="{o}" cy="9" r="4.5"/></svg>'
     ).format(
-        number(base), number(output), number(output - reached), b=axis.at(base), r=axis.at(reached), o=axis.at(output)
+        format_number(base),
+        format_number(output),
+        format_number(output - total),
+        b=axis.at(base),
+        r=axis.at(total),
+        o=axis.at(output),
     )
 
 
-def moved(before: float, after: float, random: float) -> Markup:
-    """What an attack did to a quantity: before (hollow), after (full), and after random moves of equal size (grey)."""
+def draw_attack(before: float, after: float, random: float) -> Markup:
+    """The attacked quantity before (hollow), after (full), and after a random perturbation of the same size (grey)."""
     axis = Axis.of((before, after, random, 0.0))
     parts = [Markup('<line class="rail" x1="0" x2="100%" y1="14" y2="14"/>')]
     if math.isfinite(random):
-        parts.append(_fingerprint("null", axis.at(random), 6, 22))
+        parts.append(_tick("null", axis.at(random), 6, 22))
     if math.isfinite(before) and math.isfinite(after):
         parts.append(
-            Markup('<line class="went" x1="{}" x2="{}" y1="14" y2="14"/>').format(axis.at(before), axis.at(after))
+            Markup('<line class="change" x1="{}" x2="{}" y1="14" y2="14"/>').format(axis.at(before), axis.at(after))
         )
     for kind, value in (("base", before), ("dot", after)):
         if math.isfinite(value):
             parts.append(Markup('<circle class="{}" cx="{}" cy="14" r="5"/>').format(kind, axis.at(value)))
     return Markup(
         '<svg class="strip attack" width="100%" height="28" role="img">'
-        "<title>before {}, after {}, after random moves {}</title>{}</svg>"
-    ).format(number(before), number(after), number(random), Markup("").join(parts))
+        "<title>before {}, after {}, after a random perturbation {}</title>{}</svg>"
+    ).format(format_number(before), format_number(after), format_number(random), Markup("").join(parts))
 
 
-def likeness(drift: Drift) -> Markup:
-    """How alike two explanations are: mean (dot), interval (bar), and the grey band where re-running alone lies."""
+def draw_similarity(drift: Drift) -> Markup:
+    """Similarity of two explanations: mean (dot), interval (bar), and the range under re-running alone (grey)."""
     interval, (low, high) = drift.interval, drift.band
     if not math.isfinite(drift.mean):
         return Markup("")
@@ -147,30 +152,30 @@ def likeness(drift: Drift) -> Markup:
             )
         )
     if math.isfinite(interval.low) and math.isfinite(interval.high):
-        bar = Markup('<line class="interval" x1="{}" x2="{}" y1="14" y2="14"/>')
-        parts.append(bar.format(axis.at(interval.low), axis.at(interval.high)))
+        line = Markup('<line class="interval" x1="{}" x2="{}" y1="14" y2="14"/>')
+        parts.append(line.format(axis.at(interval.low), axis.at(interval.high)))
     parts.append(Markup('<circle class="dot" cx="{}" cy="14" r="5"/>').format(axis.at(drift.mean)))
     return Markup(
         '<svg class="strip {}" width="100%" height="28" role="img">'
         "<title>mean {}, interval {} to {}; re-running alone {} to {}</title>{}</svg>"
     ).format(
-        "attack" if drift.drifted else "told",
-        *(number(value) for value in (drift.mean, interval.low, interval.high, low, high)),
+        "attack" if drift.drifted else "info",
+        *(format_number(value) for value in (drift.mean, interval.low, interval.high, low, high)),
         Markup("").join(parts),
     )
 
 
 SIDE = 150
-"""Pixels of a square plot's side."""
+"""Side of a square plot in pixels."""
 
 
-def curve(points: Sequence[tuple[float, float]], across: str, up: str, title: str) -> Markup:
-    """A receiver operating characteristic: rates in [0, 1] on both axes, with the diagonal of guessing."""
+def draw_roc(points: Sequence[tuple[float, float]], across: str, up: str, title: str) -> Markup:
+    """A receiver operating characteristic: rates in [0, 1] on both axes, with the diagonal of chance."""
     path = "M" + "L".join(f"{30 + SIDE * x:.1f} {6 + SIDE * (1 - y):.1f}" for x, y in points)
     return Markup(
         '<svg class="plot" width="{w}" height="{h}" role="img"><title>{}</title>'
         '<rect class="frame" x="30" y="6" width="{s}" height="{s}"/>'
-        '<path class="guess" d="M30 {b}L{e} 6"/><path class="line" d="{}"/>'
+        '<path class="chance" d="M30 {b}L{e} 6"/><path class="line" d="{}"/>'
         '<text x="24" y="14" text-anchor="end">1</text>'
         '<text x="24" y="{b}" text-anchor="end">0</text><text x="{m}" y="{t}" text-anchor="middle">{}</text>'
         '<text transform="translate(12 {v}) rotate(-90)" text-anchor="middle">{}</text></svg>'
@@ -190,18 +195,18 @@ def curve(points: Sequence[tuple[float, float]], across: str, up: str, title: st
     )
 
 
-def coverage(values: Sequence[float], title: str) -> Markup:
-    """For each radius, the share of rows certified at least so far: a falling staircase."""
+def draw_coverage(values: Sequence[float], title: str) -> Markup:
+    """Share of rows certified at ≥ x against x, a decreasing step function."""
     known = sorted(v for v in values if math.isfinite(v))
     most = max(known, default=0.0)
     if most <= 0:
         return Markup("")
     width, height, count = 180, 60, len(values)
     steps = [f"M0 {height * (1 - len(known) / count) + 4:.1f}"]
-    for gone, value in enumerate(known, 1):
-        steps.append(f"H{width * value / most:.1f}V{height * (1 - (len(known) - gone) / count) + 4:.1f}")
+    for below, value in enumerate(known, 1):
+        steps.append(f"H{width * value / most:.1f}V{height * (1 - (len(known) - below) / count) + 4:.1f}")
     return Markup(
         '<svg class="plot" width="220" height="84" role="img"><title>{}</title><path class="frame" d="M0 4V64H180"/>'
         '<path class="line" d="{}"/><text x="0" y="80">0</text>'
         '<text x="180" y="80" text-anchor="middle">{}</text></svg>'
-    ).format(title, "".join(steps), number(most))
+    ).format(title, "".join(steps), format_number(most))

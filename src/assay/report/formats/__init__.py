@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Formats."""
+"""An audit as Markdown, JUnit XML, model card and notebook cell."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An audit as a model card of the Hugging Face hub: metadata for machines, then sections for people."""
+"""An audit as a model card of the Hugging Face Hub: metadata in YAML, then sections in Markdown."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ import math
 from collections.abc import Iterable
 
 from assay.nouns.records.record import Record
-from assay.nouns.results.result import Finding
+from assay.nouns.results.finding import Finding
 from assay.report.audit.summary import TRUST, not_run, summary, worst_first
-from assay.report.audit.tiles import scope
-from assay.report.audit.waivers import acceptance
-from assay.report.drawing.formatting import figures_of
-from assay.report.drawing.image_maps import pictorial
-from assay.report.formats.markdown import plain
+from assay.report.audit.tiles import describe_scope
+from assay.report.audit.waivers import waiver_state
+from assay.report.drawing.formatting import finding_numbers
+from assay.report.drawing.image_maps import has_images
+from assay.report.formats.markdown import escape_markdown
 
 LIBRARIES = {"black box": "onnx", "architecture": "pytorch", "estimator": "sklearn"}
-"""What a model says about itself, by the library that the hub should load it with."""
+"""The library that loads a model, by a key of ``Record.about``."""
 
 BOOSTERS = {"XGB": "xgboost", "LGBM": "lightgbm"}
-METRICS = 100
+MAX_METRICS = 100
 """Findings that become metrics, worst first."""
 
-LISTED = 200
+MAX_LINES = 200
 """Lines of a section."""
 
 
-def card(record: Record) -> str:
-    """The card: front matter in YAML, then what was checked, found, left out, and how to do it again."""
-    return "\n".join(["---", *_front(record), "---", "", *_body(record)]).rstrip() + "\n"
+def model_card(record: Record) -> str:
+    """The card: front matter in YAML, then data, checks, findings, limits, and the command to reproduce them."""
+    return "\n".join(["---", *_front_matter(record), "---", "", *_body(record)]).rstrip() + "\n"
 
 
-def _front(record: Record) -> list[str]:
-    """``model-index`` as the hub wants it: one result with a metric for every finding that has an estimate."""
+def _front_matter(record: Record) -> list[str]:
+    """``model-index`` as the Hub defines it: one result with a metric for every finding with an estimate."""
     name = record.about.get("model", "") or record.title or "model"
-    metrics = [f for f in worst_first(record) if math.isfinite(f.estimate) and not f.code.startswith(TRUST)][:METRICS]
+    ordered = worst_first(record)
+    metrics = [f for f in ordered if math.isfinite(f.estimate) and not f.code.startswith(TRUST)][:MAX_METRICS]
     library = next((named for key, named in LIBRARIES.items() if key in record.about), "")
     estimator = record.about.get("estimator", "")
     library = next((named for start, named in BOOSTERS.items() if estimator.startswith(start)), library)
@@ -42,64 +43,65 @@ def _front(record: Record) -> list[str]:
     lines += ["tags:", "- assay", "- explainability", "- model-audit"]
     if not metrics:
         return lines
-    lines += ["model-index:", f"- name: {quoted(name)}", "  results:", f"  - task: {{type: {_task(record)}}}"]
-    lines += [f"    dataset: {{name: {quoted(record.about.get('data', 'audited rows'))}, type: audited-rows}}"]
+    lines += ["model-index:", f"- name: {yaml_string(name)}", "  results:", f"  - task: {{type: {_task(record)}}}"]
+    lines += [f"    dataset: {{name: {yaml_string(record.about.get('data', 'audited rows'))}, type: audited-rows}}"]
     lines += ["    metrics:"]
     for finding in metrics:
         lines += [
-            f"    - type: {quoted(f'assay-{finding.code}'.lower())}",
-            f"      name: {quoted(f'{finding.code} of {finding.subject}: {finding.verdict}')}",
+            f"    - type: {yaml_string(f'assay-{finding.code}'.lower())}",
+            f"      name: {yaml_string(f'{finding.code} of {finding.subject}: {finding.verdict}')}",
             f"      value: {finding.estimate!r}",
         ]
     return lines
 
 
 def _task(record: Record) -> str:
-    if any(pictorial(explanation) for explanation in record.explanations.values()):
+    if any(has_images(explanation) for explanation in record.explanations.values()):
         return "image-classification"
     return "tabular-classification" if record.predictions else "tabular-regression"
 
 
 def _body(record: Record) -> list[str]:
-    said = summary(record)
+    text = escape_markdown
     checks = dict.fromkeys(f"{f.code}: {f.meaning}" for f in record.findings if f.meaning)
     identity = {**record.about, **record.times}
-    lines = [f"# {plain(record.title or 'Model card')}", "", f"**{plain(said.headline)}**", ""]
-    lines += _section("What was audited", (f"**{plain(name)}**: {plain(text, 400)}" for name, text in identity.items()))
-    lines += _section("Intended checks", [plain(scope(record)), *(plain(check, 400) for check in checks)])
+    lines = [f"# {text(record.title or 'Model card')}", "", f"**{text(summary(record).headline)}**", ""]
+    lines += _section("Audited model and data", (f"**{text(name)}**: {text(v, 400)}" for name, v in identity.items()))
+    lines += _section("Checks", [text(describe_scope(record)), *(text(check, 400) for check in checks)])
     lines += _section("Findings", (_finding(record, finding) for finding in worst_first(record)))
-    lines += _section("Limits", (plain(limit, 400) for limit in record.limits))
-    missing = [f"{plain(item.what)}: {plain(item.why, 300)}" for item in record.not_run]
-    refused = [f"{plain(refusal.method)}: {plain(refusal.reason, 300)}" for refusal in record.refusals]
-    lines += _section(f"Not run ({not_run(record)})", [*missing, *refused])
+    lines += _section("Limits", (text(limit, 400) for limit in record.limits))
+    skipped = [f"{text(item.what)}: {text(item.why, 300)}" for item in record.not_run]
+    refused = [f"{text(refusal.method)}: {text(refusal.reason, 300)}" for refusal in record.refusals]
+    lines += _section(f"Not run ({not_run(record)})", [*skipped, *refused])
     if record.reproduce:
-        lines += ["## How to reproduce", "", *_code(record.reproduce), ""]
+        lines += ["## Reproduce", "", *_code_block(record.reproduce), ""]
     return lines
 
 
 def _finding(record: Record, finding: Finding) -> str:
-    estimate, bounds, need = figures_of(finding) if finding.interval is not None else ("", "", "")
-    figures = " ".join(filter(None, (estimate, bounds, need)))
-    held = acceptance(record, finding)
-    told = f"**{finding.verdict}** {plain(finding.code, 40)} {plain(finding.claim, 400)}"
-    return told + (f" – {plain(figures)}" if figures else "") + (f"; {plain(held.told, 400)}" if held else "")
+    estimate, bounds, need = finding_numbers(finding) if finding.interval is not None else ("", "", "")
+    numbers = " ".join(filter(None, (estimate, bounds, need)))
+    waiver = waiver_state(record, finding)
+    claim = f"**{finding.verdict}** {escape_markdown(finding.code, 40)} {escape_markdown(finding.claim, 400)}"
+    claim += f" – {escape_markdown(numbers)}" if numbers else ""
+    return claim + (f"; {escape_markdown(waiver.text, 400)}" if waiver else "")
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:
-    kept = list(lines)
-    if not kept:
+    items = list(lines)
+    if not items:
         return []
-    more = [f"- … and {len(kept) - LISTED} more"] if len(kept) > LISTED else []
-    return [f"## {title}", "", *(f"- {line}" for line in kept[:LISTED]), *more, ""]
+    more = [f"- … and {len(items) - MAX_LINES} more"] if len(items) > MAX_LINES else []
+    return [f"## {title}", "", *(f"- {line}" for line in items[:MAX_LINES]), *more, ""]
 
 
-def _code(text: str) -> list[str]:
-    """A block whose lines are indented, so that no text can end it."""
+def _code_block(text: str) -> list[str]:
+    """An indented code block, which no text can end."""
     return [f"    {line}" for line in text.splitlines()]
 
 
-def quoted(text: str) -> str:
-    """A double-quoted YAML scalar of one line; what cannot be printed is escaped."""
+def yaml_string(text: str) -> str:
+    """A double-quoted YAML scalar on one line; unprintable characters are escaped."""
     signs = {"\\": "\\\\", '"': '\\"'}
     inner = (signs.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in text)
     return f'"{"".join(inner)}"'

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything an audit found, and the record made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from assay.auditing.method_ranking import rank_methods
+from assay.auditing.planning.plan import Plan
+from assay.auditing.planning.scope import AuditScope
+from assay.auditing.row_gallery import galleries
+from assay.auditing.steps.execution import AuditResults
+from assay.auditing.steps.repairs import RepairedModel
+from assay.basics.types import Ints
+from assay.cases.case import Case
+from assay.data.axioms import verdicts
+from assay.engine.audit_inputs import AuditInputs
+from assay.engine.declare import versions
+from assay.engine.retraining.labelled_rows import true_labels
+from assay.nouns.catalogue import checks
+from assay.nouns.records.record import CheckText, Reasons, Record, Waiver
+from assay.nouns.results.finding import Finding
+
+
+@dataclass
+class AuditOutcome:
+    """Everything an audit found, before it becomes a record."""
+
+    plan: Plan
+    scope: AuditScope
+    inputs: AuditInputs
+    profile: str
+    case: Case
+    results: AuditResults
+    findings: list[Finding]
+    repairs: list[RepairedModel]
+    cost: Mapping[str, int]
+    level: float
+
+    def record(self, reasons: Sequence[Reasons], waivers: Sequence[Waiver], title: str) -> Record:
+        """The record, without times."""
+        scope, inputs, results = self.scope, self.inputs, self.results
+        classes = _true_classes(inputs, self.case, scope.chosen)
+        names = inputs.model.classes
+        candidates = {n: e for n, e in results.explanations.items() if n not in scope.references}
+        planned = self.plan.cost
+        return Record(
+            title=title or f"Audit of {inputs.model.name}",
+            about=_about(inputs, self.case, self.profile),
+            cost={
+                **self.cost,
+                "model evaluations requested, planned": planned.forwards,
+                "gradient evaluations, planned": planned.backwards,
+                "checks judged together": sum(f.alone is not None for f in self.findings),
+            },
+            findings=tuple(self.findings),
+            checks=_check_texts(self.findings),
+            explanations=results.explanations,
+            rivals=results.rivals,
+            scores=results.scores,
+            references=scope.references,
+            attack_results=results.attack_results,
+            certificates=results.certificates,
+            reasons=tuple(reasons),
+            repairs=tuple(repaired.repair_record for repaired in self.repairs),
+            refusals=tuple(results.refusals),
+            not_run=self.plan.skipped,
+            limits=scope.limits,
+            predictions=self.case.classes if names else (),
+            truth=tuple(names[i] for i in classes) if classes is not None and names else (),
+            galleries=galleries(self.case, classes, candidates, results.scores),
+            waivers=tuple(waivers),
+            axioms={name: verdicts(name) for name in results.explanations if verdicts(name)},
+            comparison=rank_methods(results.scores, tuple(candidates), self.findings, inputs.seed, self.level),
+            settings_grid=results.grid,
+            level=self.level,
+            reproduce=f"assay.audit(model, x, y, profile={self.profile!r}, seed={inputs.seed.root})",
+        )
+
+
+def _check_texts(findings: Sequence[Finding]) -> tuple[CheckText, ...]:
+    """What the page says about each check that has a finding."""
+    codes = {finding.code for finding in findings}
+    return tuple(CheckText(c.code, c.family, c.question, c.remedy) for c in checks() if c.code in codes)
+
+
+def _true_classes(inputs: AuditInputs, explained: Case, chosen: Ints) -> Ints | None:
+    """The true class of each row explained; ``None`` where it is unknown."""
+    if inputs.labels is None or inputs.model.gives in ("values", "units"):
+        return None
+    given = np.asarray(inputs.labels)[chosen].tolist()
+    return np.asarray(true_labels(inputs.model, given, len(given), explained.prediction))
+
+
+def _about(inputs: AuditInputs, explained: Case, profile: str) -> dict[str, str]:
+    model, whole = inputs.model, inputs.case
+    return {
+        "model": model.name,
+        "model fingerprint": model.fingerprint[:16],
+        **{name: text[:160] for name, text in model.about.items()},
+        "explained output": explained.target_text,
+        "data": f"{len(whole)} rows of shape {' × '.join(map(str, whole.rows.shape))}, "
+        f"fingerprint {whole.rows.fingerprint[:16]}",
+        "profile": profile,
+        "seed": str(inputs.seed.root),
+        "versions": ", ".join(f"{package} {number}" for package, number in versions().items()),
+    }

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an audit is going to do, as a flat list of steps with their cost, before anything runs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assay.auditing import settings_grid
+from assay.auditing.planning.scope import AuditScope
+from assay.basics.errors import CapabilityError, MissingExtra
+from assay.engine.audit_inputs import INPUTS
+from assay.engine.capabilities import require_capabilities
+from assay.engine.comparison.criteria import REFERENCE_METHODS, criteria
+from assay.engine.comparison.meta_evaluation import recomputes_explanations
+from assay.engine.cost import cost_of, cost_of_explaining_again
+from assay.nouns.catalogue import Cost, Method, Verb, find
+from assay.nouns.records.record import NotRun
+
+RUNNER_UP_METHODS = ("integrated_gradients", "shapley")
+"""Explanations that are also computed for the runner-up class."""
+
+RUNNER_UP = "the runner-up"
+"""Subject of an explanation of each row's second class."""
+
+CERTIFIED_METHODS = ("integrated_gradients", "shapley")
+"""Explanations whose top features are certified: the first that the case can have."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call: a method, the explanation it is about (if any), its options, and its cost in model evaluations.
+
+    ``exact`` is false where the data decide the cost; ``cost`` is then the most it can be.
+    """
+
+    verb: Verb
+    method: str
+    subject: str
+    options: Mapping[str, Any]
+    cost: Cost
+    exact: bool = True
+
+    @property
+    def key(self) -> str:
+        """Names the step within its audit."""
+        return f"{self.verb}.{self.method}" + (f" of {self.subject}" if self.subject else "")
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The checks that the step answers; of a repair, those it is meant to fix."""
+        if (self.verb, self.method) == ("diagnose", settings_grid.NAME):
+            return (settings_grid.CHECK.code,)
+        method = find(self.verb, self.method)
+        return tuple(sorted(method.answers)) if self.verb == "repair" else tuple(c.code for c in method.checks)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in the order they run, and what is left out with the reason.
+
+    ``clean`` is the cost of the model's own output at the rows explained. Costs count rows asked for; an answer that is
+    in the cache is not computed again, so the model is evaluated at most as often.
+    """
+
+    clean: Cost
+    steps: tuple[Step, ...]
+    skipped: tuple[NotRun, ...]
+
+    @property
+    def cost(self) -> Cost:
+        """The cost of all steps that run whatever is found."""
+        return sum((step.cost for step in self.steps if step.exact), self.clean)
+
+    @property
+    def at_most(self) -> Cost:
+        """The most that steps can cost whose extent depends on the data: small groups, repairs of what fails."""
+        return sum((step.cost for step in self.steps if not step.exact), Cost())
+
+    def done_share(self, done: int) -> float:
+        """Share of the cost spent when ``done`` steps have run."""
+        whole = _weight(self.cost + self.at_most)
+        return _weight(sum((step.cost for step in self.steps[:done]), self.clean)) / max(whole, 1)
+
+
+def _weight(cost: Cost) -> int:
+    return cost.forwards + 2 * cost.backwards
+
+
+Selection = Callable[[str], bool]
+"""Whether a check code is selected."""
+
+
+def make_plan(scope: AuditScope, diagnoses: Sequence[Step] = (), is_selected: Selection = lambda code: True) -> Plan:
+    """Explanations, scores, attacks and certificates that this case can have, then diagnoses and repairs."""
+    layout = _Layout(scope, is_selected, [], [])
+    case, profile = scope.case, scope.profile
+    classifier = case.model.gives not in ("values", "units")
+    for name, given in profile.explainers.items():
+        layout.add("explain", name, "", given)
+    for name in scope.references:
+        layout.add("explain", name, "", {})
+    explained = [step.method for step in layout.steps]
+    for name in [name for name in RUNNER_UP_METHODS if name in explained] if classifier else []:
+        layout.explain_runner_up(name)
+    for name, given in profile.scores.items():
+        for subject in explained:
+            layout.score(name, subject, given)
+    layout.test_scores(explained)
+    layout.vary_settings(explained)
+    for name, given in profile.attacks.items():
+        layout.attack(name, given, explained)
+    for name, given in profile.certificates.items():
+        for subject in [name for name in CERTIFIED_METHODS if name in explained][:1] if classifier else []:
+            layout.add("certify", name, subject, given)
+    chosen = tuple(step for step in diagnoses if any(map(is_selected, step.codes)))
+    clean = Cost(2 * len(case) * case.model.passes_per_row)
+    return Plan(clean, (*layout.steps, *chosen), tuple(layout.skipped))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    scope: AuditScope
+    is_selected: Selection
+    steps: list[Step]
+    skipped: list[NotRun]
+
+    def add(self, verb: Verb, name: str, subject: str, given: Mapping[str, Any]) -> None:
+        """One more step, unless the case lacks what it needs or none of the checks it answers is selected."""
+        method, scope = find(verb, name), self.scope
+        codes = [check.code for check in method.checks] or ([""] if verb != "explain" else [])
+        if codes and not any(map(self.is_selected, codes)):
+            return
+        options = fill_options(method, given, scope)
+        again = _cost_of_explaining(subject, scope) if subject and subject != RUNNER_UP else None
+        try:
+            require_capabilities(method, scope.case)
+            cost = cost_of(method, scope.case, options, again)
+        except (CapabilityError, MissingExtra) as error:
+            self.leave_out(f"{verb}.{name}", str(error), "a model or data that offers it")
+            return
+        if subject == RUNNER_UP:
+            cost = cost_of_explaining_again(scope.case, cost)
+        self.steps.append(Step(verb, name, subject, options, cost))
+
+    def explain_runner_up(self, name: str) -> None:
+        """The explanation of the runner-up class, where it is not the mirror image of the first."""
+        if _is_mirrored(self.scope):
+            reason = "of two classes, the values of the runner-up are these with the opposite sign"
+            self.leave_out(f"explain.{name} of {RUNNER_UP}", reason, "three classes or more")
+        else:
+            self.add("explain", name, RUNNER_UP, self.scope.profile.explainers[name])
+
+    def score(self, name: str, subject: str, given: Mapping[str, Any]) -> None:
+        """One score of one explanation, or why it is left out."""
+        reason, enable = _why_not(name, subject, self.scope)
+        if not reason:
+            self.add("evaluate", name, subject, given)
+        elif subject not in self.scope.references:
+            self.leave_out(f"evaluate.{name} of {subject}", reason, enable)
+
+    def attack(self, name: str, given: Mapping[str, Any], explained: Sequence[str]) -> None:
+        """An attack on the predictions, or on each explanation that is cheap enough to be explained again."""
+        scope = self.scope
+        if scope.ball is None:
+            self.leave_out(f"attack.{name}", f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument)
+        elif "explanation" in inspect.signature(find("attack", name).body).parameters:
+            for subject in [subject for subject in explained if subject in scope.profile.attacked]:
+                self.add("attack", name, subject, given)
+        else:
+            self.add("attack", name, "", given)
+
+    def test_scores(self, explained: Sequence[str]) -> None:
+        """Whether the scores that verdicts use are reliable here, tested on the reference method."""
+        scope = self.scope
+        best = next((name for name in REFERENCE_METHODS if name in explained), None)
+        faithful = [c.score for c in criteria() if c.kind == "faithful" and c.score in scope.profile.scores]
+        deciding = {name: scope.profile.scores[name] for name in faithful}
+        if best is None or not deciding or not scope.profile.reliability:
+            return
+        options = {name: fill_options(find("evaluate", name), given, scope) for name, given in deciding.items()}
+        self.add("diagnose", "score_reliability", best, {**scope.profile.reliability, "scores": options})
+
+    def vary_settings(self, explained: Sequence[str]) -> None:
+        """The ranking of the explanations under other settings of the score, where it is requested."""
+        scope = self.scope
+        score = settings_grid.ranking_score(scope.profile.scores)
+        if not scope.profile.settings_grid or not self.is_selected(settings_grid.CHECK.code):
+            return
+        methods = [name for name in explained if name not in scope.references]
+        if not score or len(methods) < 2:
+            lacking = "two explanations or more" if score else "a score of faithfulness, such as deletion"
+            self.leave_out(f"diagnose.{settings_grid.NAME}", f"it needs {lacking}", lacking)
+            return
+        options = settings_grid.grid_options(scope, score)
+        count = len(settings_grid.ranked_names(explained, scope.references))
+        cost = settings_grid.grid_cost(scope, options, score, count)
+        self.steps.append(Step("diagnose", settings_grid.NAME, score, options, cost))
+
+    def leave_out(self, what: str, why: str, enable: str) -> None:
+        """Record what is left out, once."""
+        if not any(known.what == what for known in self.skipped):
+            self.skipped.append(NotRun(what, why, enable))
+
+
+def _cost_of_explaining(name: str, scope: AuditScope) -> Cost:
+    """The cost of computing this explanation once more."""
+    method = find("explain", name)
+    return cost_of(method, scope.case, fill_options(method, scope.profile.explainers.get(name, {}), scope))
+
+
+def _is_mirrored(scope: AuditScope) -> bool:
+    """Whether the target of one class is that of the other with the opposite sign, up to a constant."""
+    return len(scope.case.model.classes) == 2 and scope.case.target.name in ("probability", "margin", "log_odds")
+
+
+def _why_not(score: str, subject: str, scope: AuditScope) -> tuple[str, str]:
+    """Why this explanation does not get this score, and what would enable it; two empty texts where it does."""
+    explainer, scorer = find("explain", subject), find("evaluate", score)
+    given = fill_options(scorer, scope.profile.scores[score], scope)
+    unfilled = [name for name, option in scorer.options.items() if option.default is option.empty and name not in given]
+    if score == "completeness" and "complete" not in explainer.claims:
+        return "the method does not claim that its values add up", "a method that does"
+    if "net" in scorer.needs and scope.case.model.net is None:
+        return "the model has no weights to randomise", "a torch net"
+    if "ball" in unfilled:
+        return f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument
+    if unfilled == ["reference"]:
+        return f"it needs {INPUTS['train'].description}", INPUTS["train"].argument
+    if unfilled:
+        return f"it needs {', '.join(unfilled)}", f"scores={{{score!r}: {{{unfilled[0]!r}: …}}}}"
+    if score == "runner_up_logit" and _is_mirrored(scope):
+        return "of two classes, the values of the runner-up are these with the opposite sign", "three classes or more"
+    cheap = scope.profile.randomised if score == "parameter_randomisation" else scope.profile.moved
+    if (
+        subject not in cheap
+        and "reference" not in explainer.claims
+        and recomputes_explanations(scorer, scope.case, given)
+    ):
+        return "re-explaining by removal costs too many model evaluations", f"scores=({score!r},)"
+    return "", ""
+
+
+def fill_options(method: Method, given: Mapping[str, Any], scope: AuditScope) -> dict[str, Any]:
+    """The options of one call: the profile's, and what all steps share."""
+    shared = {
+        "remove": scope.remove,
+        "background": scope.background,
+        "ball": scope.ball,
+        "reference": scope.reference,
+    }
+    return dict(given) | {name: value for name, value in shared.items() if name in method.options and value is not None}

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How deep an audit goes: which methods with which options, for each kind of input and each depth. It is data.
+
+Adding a method to a profile is one line of ``TABLE`` or ``IMAGE``. Everything that is cut is reported on the page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from assay.basics.errors import InputError
+from assay.nouns.catalogue import Verb, find, known
+
+DEPTHS = ("quick", "standard", "deep")
+"""How deep an audit can go, the cheapest first."""
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ByDepth:
+    """A value for each depth: quick, standard, deep."""
+
+    quick: Any
+    standard: Any
+    deep: Any
+
+
+def by_depth(quick: Any, standard: Any, deep: Any) -> ByDepth:
+    """An option whose value depends on the depth."""
+    return ByDepth(quick, standard, deep)
+
+
+NOT_QUICK = ByDepth(False, True, True)
+
+TABLE: dict[str, Any] = {
+    "rows": by_depth(60, 100, 400),
+    "background": by_depth(20, 50, 200),
+    "settings_grid": by_depth(False, False, True),
+    "reliability": {"included": NOT_QUICK, "draws": 2, "randoms": 4},
+    "explain.shapley": {"budget": by_depth(256, 512, 4096)},
+    "explain.tree_shapley": {"budget": by_depth(256, 512, 4096)},
+    "explain.permutation_shapley": {"budget": by_depth(256, 512, 4096)},
+    "explain.occlusion": {},
+    "explain.lime": {"budget": by_depth(256, 512, 4096)},
+    "explain.saliency": {"signed": True},
+    "explain.input_x_gradient": {},
+    "explain.integrated_gradients": {"steps": 32},
+    "explain.expected_gradients": {"steps": 4},
+    "explain.smooth_grad": {"draws": 16},
+    "evaluate.completeness": {},
+    "evaluate.deletion": {},
+    "evaluate.insertion": {},
+    "evaluate.comprehensiveness": {},
+    "evaluate.sufficiency": {},
+    "evaluate.faithfulness_correlation": {"draws": 64},
+    "evaluate.infidelity": {"draws": 64},
+    "evaluate.parameter_randomisation": {},
+    "evaluate.runner_up_logit": {},
+    "evaluate.max_sensitivity": {"draws": 4},
+    "evaluate.sparseness": {},
+    "evaluate.familiarity": {"included": NOT_QUICK, "steps": 5},
+    "attack.top_k": {"steps": 20},
+    "certify.soft_stability": {"draws": 100, "radius": 2},
+    "diagnose.disparity": {"rows": by_depth(50, 100, 500), "budget": by_depth(256, 512, 4096)},
+    "diagnose.shortcut": {"rows": by_depth(200, 400, 4000)},
+    "re-explained": ("saliency", "input_x_gradient", "integrated_gradients", "expected_gradients", "smooth_grad"),
+    "attacked": ("saliency", "integrated_gradients"),
+    "budget": by_depth(256, 512, 4096),
+}
+"""Tables."""
+
+IMAGE: dict[str, Any] = {
+    "rows": by_depth(16, 16, 64),
+    "background": 2,
+    "settings_grid": by_depth(False, False, True),
+    "reliability": {"included": NOT_QUICK, "draws": 2, "randoms": 4},
+    "explain.saliency": {},
+    "explain.input_x_gradient": {},
+    "explain.integrated_gradients": {"steps": by_depth(8, 16, 64)},
+    "explain.smooth_grad": {"draws": by_depth(4, 8, 32)},
+    "explain.occlusion": {},
+    "explain.rise": {"budget": by_depth(128, 256, 2048)},
+    "explain.lime": {"budget": by_depth(128, 256, 2048)},
+    "explain.shapley": {"budget": by_depth(128, 256, 2048)},
+    "evaluate.completeness": {},
+    "evaluate.deletion": {"steps": by_depth(10, 14, 49)},
+    "evaluate.insertion": {"steps": by_depth(10, 14, 49)},
+    "evaluate.faithfulness_correlation": {"draws": by_depth(40, 80, 400)},
+    "evaluate.parameter_randomisation": {},
+    "evaluate.runner_up_logit": {},
+    "evaluate.max_sensitivity": {"draws": 2},
+    "evaluate.sparseness": {},
+    "attack.top_k": {"steps": by_depth(5, 9, 33)},
+    "certify.mus": {"q": 16, "smoothing": 0.25},
+    "certify.soft_stability": {"draws": 60, "radius": 4},
+    "re-explained": ("saliency", "input_x_gradient", "integrated_gradients", "smooth_grad"),
+    "attacked": ("saliency",),
+    "budget": by_depth(128, 256, 2048),
+}
+"""Images."""
+
+KINDS: dict[str, dict[str, Any]] = {"table": TABLE, "image": IMAGE}
+"""The profile of each kind of input."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one audit does: how many rows are explained, and the options of every method.
+
+    ``randomised``, ``moved`` and ``attacked`` name the explainers that are cheap enough to be explained again by the
+    scores of weight randomisation, by the scores of stability, and by attacks. ``budget`` is that of the Shapley
+    values of repaired models. ``diagnoses`` maps a diagnosis to its options. ``reliability`` are the options with
+    which the scores themselves are tested; empty where they are not. ``settings_grid`` says whether the explanations
+    are also ranked under other settings of the score.
+    """
+
+    rows: int
+    background: int
+    explainers: Mapping[str, Options]
+    scores: Mapping[str, Options]
+    attacks: Mapping[str, Options] = field(default_factory=dict)
+    certificates: Mapping[str, Options] = field(default_factory=dict)
+    diagnoses: Mapping[str, Options] = field(default_factory=dict)
+    randomised: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    attacked: tuple[str, ...] = ()
+    budget: int = 512
+    reliability: Options = field(default_factory=dict)
+    settings_grid: bool = False
+
+
+def profile_of(kind: str, depth: str) -> Profile:
+    """The profile of a kind of input (table, image) at a depth (quick, standard, deep)."""
+    if depth not in DEPTHS:
+        raise InputError(f"no profile {depth!r}; there are quick, standard and deep.")
+    if kind not in KINDS:
+        raise InputError(f"no profile for inputs of kind {kind!r}; there are {', '.join(KINDS)}.")
+    data = {name: _at(value, depth) for name, value in KINDS[kind].items()}
+
+    def methods(verb: str) -> dict[str, Options]:
+        lines = {name.removeprefix(f"{verb}."): given for name, given in data.items() if name.startswith(f"{verb}.")}
+        return {name: given for name, given in lines.items() if given is not None}
+
+    return Profile(
+        rows=data["rows"],
+        background=data["background"],
+        explainers=methods("explain"),
+        scores=methods("evaluate"),
+        attacks=methods("attack"),
+        certificates=methods("certify"),
+        diagnoses=methods("diagnose"),
+        randomised=data["re-explained"],
+        moved=data["re-explained"],
+        attacked=data["attacked"],
+        budget=data["budget"],
+        reliability=data["reliability"] or {},
+        settings_grid=data["settings_grid"],
+    )
+
+
+def _at(value: Any, depth: str) -> Any:
+    """The value at a depth; options that are not included there are ``None``."""
+    if isinstance(value, ByDepth):
+        return getattr(value, depth)
+    if isinstance(value, dict):
+        options = {name: _at(option, depth) for name, option in value.items()}
+        return options if options.pop("included", True) else None
+    return value
+
+
+def all_profiles() -> dict[tuple[str, str], Profile]:
+    """Every profile by kind and depth."""
+    return {(kind, depth): profile_of(kind, depth) for kind in KINDS for depth in DEPTHS}
+
+
+def with_declared_checks(profile: Profile) -> Profile:
+    """The profile with every attack and certificate that declares a check, those it does not name with their defaults.
+
+    So an attack or a certificate enters all audits by its declaration alone, as a diagnosis does.
+    """
+    return replace(
+        profile,
+        attacks={**_declared("attack"), **profile.attacks},
+        certificates={**_declared("certify"), **profile.certificates},
+    )
+
+
+def _declared(verb: str) -> dict[str, Options]:
+    return {method.name: {} for method in known(verb) if method.checks}
+
+
+SMALL, TIMES = 3 * 64 * 64, 8
+"""Images of at most so many numbers are explained on so many times as many rows: a pass is cheap, and about a hundred
+rows are needed to distinguish a shuffled explanation from one with a normalised score of 0.2."""
+
+
+def enlarge_for_small_images(profile: Profile, shape: tuple[int, ...]) -> Profile:
+    """The profile for images of this shape."""
+    return replace(profile, rows=profile.rows * TIMES) if math.prod(shape) <= SMALL else profile
+
+
+WIDE = 50
+"""A table of at most so many columns is explained with the profile as it is."""
+
+
+def reduce_for_wide_table(profile: Profile, features: int) -> tuple[Profile, tuple[str, ...]]:
+    """The profile for a table of so many features, and what was changed.
+
+    Coalition methods need at least four evaluations a feature; curves get at most ``WIDE`` steps. So that the cost of a
+    wide table grows with the width and not with its square, fewer rows are explained, against a smaller background.
+    """
+    if features <= WIDE:
+        return profile, ()
+    least = 4 * features + 2
+    rows, background = max(12, profile.rows * WIDE // features), max(4, profile.background * WIDE // features)
+    text = (
+        f"{features:,} columns: {rows} rows are explained against {background} background rows, with at least "
+        f"{least:,} coalitions a row, and curves have {WIDE} steps."
+    )
+    return replace(
+        profile,
+        rows=rows,
+        background=background,
+        explainers={name: _at_least(given, "budget", least) for name, given in profile.explainers.items()},
+        scores={
+            name: {**given, "steps": WIDE} if name in ("deletion", "insertion") else given
+            for name, given in profile.scores.items()
+        },
+        diagnoses={
+            name: {**given, "rows": max(4 if name == "disparity" else 60, given["rows"] * WIDE // features)}
+            if "rows" in given
+            else given
+            for name, given in profile.diagnoses.items()
+        },
+    ), (text,)
+
+
+def _at_least(options: Options, name: str, least: int) -> Options:
+    return {**options, name: max(options[name], least)} if name in options else options
+
+
+MethodRequest = Sequence[str] | Mapping[str, Options]
+"""Methods by name, or with their options."""
+
+
+def with_requests(
+    profile: Profile, methods: MethodRequest, scores: MethodRequest, settings_grid: bool | None = None
+) -> Profile:
+    """The profile with other explanations or scores than its own, where any are named, and with or without the grid.
+
+    A name without options keeps those of the profile. Scores that are named are computed for every explanation, also
+    where that means explaining again by removal; the plan states the cost.
+    """
+    explainers = _requested("explain", methods, profile.explainers) if methods else profile.explainers
+    requested = _requested("evaluate", scores, profile.scores) if scores else profile.scores
+    cheap = tuple(name for name in explainers if "gradient" in find("explain", name).needs)
+    again = tuple(explainers) if scores else cheap
+    return replace(
+        profile,
+        explainers=explainers,
+        scores=requested,
+        randomised=again if methods or scores else profile.randomised,
+        moved=again if methods or scores else profile.moved,
+        attacked=tuple(name for name in profile.attacked if name in explainers),
+        settings_grid=profile.settings_grid if settings_grid is None else settings_grid,
+    )
+
+
+def _requested(verb: Verb, request: MethodRequest, options: Mapping[str, Options]) -> dict[str, Options]:
+    given = request if isinstance(request, Mapping) else {name: {} for name in request}
+    for name, chosen in given.items():
+        unknown = set(chosen) - set(find(verb, name).options)
+        if unknown:
+            raise InputError(
+                f"{verb}.{name} has no option {sorted(unknown)[0]!r}; there are "
+                f"{', '.join(find(verb, name).options) or 'none'}."
+            )
+    return {name: {**options.get(name, {}), **chosen} for name, chosen in given.items()}

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Findings of the checks that methods declare: judged by a threshold, or read off attacks and certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from assay.basics.stats import Basis
+from assay.basics.types import Floats
+from assay.engine.comparison.criteria import values_reading
+from assay.nouns.catalogue import Check, find
+from assay.nouns.results.finding import Finding, judge
+from assay.nouns.results.result import AttackResult, Certificate
+
+
+def judged_finding(
+    check: Check, basis: Basis, level: float, threshold: float, advice: Mapping[str, str], **fields: Any
+) -> Finding:
+    """The finding of a check with a threshold: the interval of ``basis`` at ``level``, and the verdict it gives.
+
+    ``advice`` has a text for each of pass, fail and undecided; ``fields`` are the other fields of ``Finding``.
+    """
+    assert check.direction != ""
+    interval = basis.at(level)
+    verdict = judge(interval, threshold, check.direction)
+    return Finding(
+        code=check.code,
+        verdict=verdict,
+        interval=interval,
+        threshold=threshold,
+        direction=check.direction,
+        advice=advice[verdict],
+        basis=basis,
+        **fields,
+    )
+
+
+def attack_findings(subject: str, result: AttackResult, level: float) -> list[Finding]:
+    """One finding for each check of the attack: the mean over rows of the field the check reads.
+
+    Without ``reads`` the estimate is the attack success rate, 0 … 1. ``null`` is the same field after random moves of
+    the same size where the check reads ``after``.
+    """
+    return [
+        replace(
+            _finding(check, subject, result, values, level),
+            null=float(result.random.mean()) if check.reads == "after" else None,
+            evidence={
+                "after random moves of the same size": float(result.random.mean()),
+                "prediction unchanged": int(result.prediction_unchanged.sum()),
+            },
+        )
+        for check, values in _read(result, result.success.astype(float))
+    ]
+
+
+def certificate_findings(subject: str, result: Certificate, level: float) -> list[Finding]:
+    """One finding for each check of the certificate: the mean over rows of the bound the check reads.
+
+    Without ``reads`` the estimate is the share of rows that are certified, 0 … 1; an abstention is not certified.
+    """
+    return [
+        replace(
+            _finding(check, subject, result, values, level),
+            evidence={"rows abstained": int(result.abstained.sum()), "theorem": result.theorem},
+        )
+        for check, values in _read(result, 1.0 - result.abstained.astype(float))
+    ]
+
+
+def _read(result: AttackResult | Certificate, default: Floats) -> list[tuple[Check, Floats]]:
+    found: list[tuple[Check, Floats]] = []
+    for check in find(result.provenance.verb, result.provenance.method).checks:
+        values = np.asarray(getattr(result, check.reads), dtype=np.float64) if check.reads else default
+        found.append((check if check.reads else replace(check, bounds=(0.0, 1.0)), values))
+    return found
+
+
+def _finding(check: Check, subject: str, result: Any, values: Floats, level: float) -> Finding:
+    found = values_reading(check, values)
+    interval = found.basis.at(level)
+    claim = check.claim or "{estimate:.0%} of rows"
+    return Finding(
+        code=check.code,
+        verdict="informative" if check.threshold is None else _judge(check, found.n, interval),
+        claim=f"{subject} {claim.format(estimate=found.estimate, name=subject, top='')}",
+        subject=subject,
+        estimate=found.estimate,
+        interval=interval,
+        threshold=check.threshold,
+        direction=check.direction,
+        n=found.n,
+        meaning=result.meaning,
+        advice=check.remedy,
+        basis=found.basis if found.n else None,
+    )
+
+
+def _judge(check: Check, rows: int, interval: Any) -> Any:
+    if not rows or check.threshold is None or not check.direction:
+        return "not applicable"
+    return judge(interval, check.threshold, check.direction)
+
+
+def results_by_subject(results: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Results by subject; a second result about one subject is named after its method too."""
+    named: dict[str, Any] = {}
+    for subject, result in results:
+        named[subject if subject not in named else f"{subject} ({result.provenance.method})"] = result
+    return named

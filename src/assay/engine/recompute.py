@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An explanation computed again with the same method and options on another case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from assay.basics.errors import InputError
+from assay.cases.case import Case
+from assay.cases.removals import Blur, Constant, NoisyLinear
+from assay.engine.gradients.distributions import Gaussian, Line, Point, Uniform
+from assay.engine.search.ball import Ball
+from assay.nouns.catalogue import find
+from assay.nouns.results.result import Explanation
+
+PLAIN: dict[str, Callable[..., Any]] = {
+    kind.__name__: kind for kind in (Ball, Blur, Constant, Gaussian, Line, NoisyLinear, Point, Uniform)
+}
+"""Option types made of numbers and text: a stored result holds them whole."""
+
+
+def recompute(explanation: Explanation, case: Case) -> Explanation:
+    """The same method with the same options on another case (other model, other rows, other label).
+
+    Options that hold data (a background) are stored as fingerprints only, so a result read back from disk with such an
+    option cannot be recomputed: ``InputError``. Plain ones (``Constant(0.0)``, ``Blur(10.0)``) are stored whole.
+    """
+    method = find("explain", explanation.provenance.method)
+    options = {name: _restored(value) for name, value in explanation.provenance.options.items()}
+    lost = [name for name, value in options.items() if isinstance(value, Mapping) and "fingerprint" in value]
+    if lost:
+        raise InputError(
+            f"{method.name} was read from disk and {', '.join(lost)} held data that is not stored; call "
+            f"explain.{method.name} again."
+        )
+    return cast(Explanation, method.call(case, **options))
+
+
+def _restored(option: Any) -> Any:
+    """An option that a file holds as a kind and numbers, rebuilt; anything else as it is."""
+    if isinstance(option, Mapping) and option.get("kind") in PLAIN:
+        return PLAIN[option["kind"]](**{name: value for name, value in option.items() if name != "kind"})
+    return option
