@@ -10,10 +10,11 @@ NETS := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t
 MUTATE := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*t["dependency-groups"]["mutate"])
 DEMO := import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(*(n for n in t["project"]["optional-dependencies"]["demo"] if n != "torch"))
 
-# OPENBLAS_CORETYPE is set on some machines for old packages' sake and slows a current numpy; without bytecode on disk
-# every process of the tests (two workers, some thirty commands) would compile the package again
-ENV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE -u PYTHONDONTWRITEBYTECODE
+# OPENBLAS_CORETYPE is set on some machines for old packages and slows a current numpy: benchmarks run without it, tests
+# keep it. Without bytecode on disk every process of the tests (workers, commands) would compile the package again
+ENV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 RUN := $(ENV) OMP_NUM_THREADS=1
+TEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1
 
 .PHONY: demo test check bench localisation all_scores rationales planted peers peers-quick judge mutate docs clean
 
@@ -44,13 +45,13 @@ demo: .venv/.ready
 	@find demo/credit demo/image -name '*.html' | sort
 
 test: .venv/.ready
-	$(RUN) $(BIN)/python -m pytest -n 2 --dist loadscope -rfEs --durations=10 -m "not peer and not judge"
+	$(TEST) $(BIN)/python -m pytest -n 2 --dist loadscope -rfEs --durations=10 -m "not peer and not judge"
 
 check: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(RUN) $(BIN)/python -m pytest tests/test_layers.py tests/test_house.py
+	$(TEST) $(BIN)/python -m pytest tests/test_layers.py tests/test_house.py tests/test_language.py
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 docs: .venv/.ready
@@ -77,7 +78,7 @@ planted: .venv/.ready
 
 # the comparisons with captum, shap and Quantus without the benchmarks: part of the work on any signature or default
 peers-quick: .venv-peers/.ready
-	$(RUN) $(PEERS)/python -m pytest -n 2 --dist loadscope tests/peers -m peer -rfEs --durations=10
+	$(TEST) $(PEERS)/python -m pytest -n 2 --dist loadscope tests/peers -m peer -rfEs --durations=10
 
 peers: peers-quick
 	$(PEERS)/python bench/peers.py

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -17,7 +18,7 @@ from assay import diagnose
 from assay.basics.errors import InputError
 from assay.basics.stats import Basis, clopper_pearson
 from assay.diagnose.data import _duplicates
-from assay.engine.retraining.split_statistics import split_data
+from assay.engine.retraining.split_statistics import classify_side, split_data
 from assay.nouns.records.store import Bundle, load, save
 from assay.nouns.results.finding import Finding, judge
 
@@ -194,6 +195,25 @@ def test_honest_splits_rarely_fail() -> None:
     for seed in range(20):
         fails += sum(f.verdict == "fail" for f in halves(*drawn(seed, 120)).values())
     assert fails <= 1
+
+
+def test_each_half_is_predicted_by_a_forest_of_fifty_trees_fitted_on_the_other_and_importances_are_averaged() -> None:
+    generator = np.random.default_rng(0)
+    held_out, train, seed = generator.normal(size=(31, 4)), generator.normal(size=(40, 4)), assay.Seed(3)
+    held_out[:, 0] += 1.0
+    scores, importances = classify_side(held_out, train, seed)
+    x, side = np.concatenate([held_out, train]), [True] * 31 + [False] * 40
+    half = np.array([i % 2 for i in range(31)] + [i % 2 for i in range(40)])
+    forests = []
+    for fitted_on in (1, 0):
+        state = int(seed.child("forest", 1 - fitted_on).generator().integers(2**31))
+        forest = RandomForestClassifier(50, min_samples_leaf=5, class_weight="balanced", random_state=state)
+        forests.append(forest.fit(x[half == fitted_on], np.array(side)[half == fitted_on]))
+        predicted = forest.predict_proba(x[half != fitted_on])[:, 1]
+        assert_allclose(scores[half != fitted_on], predicted)
+    assert_allclose(importances, (forests[0].feature_importances_ + forests[1].feature_importances_) / 2)
+    assert_allclose(importances.sum(), 1.0)
+    assert importances.argmax() == 0
 
 
 def test_a_side_is_limited_to_a_thousand_rows_and_the_evidence_shows_it() -> None:

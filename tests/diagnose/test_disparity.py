@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats as scipy_stats
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -181,6 +182,19 @@ def test_with_all_rows_drawn_a_contribution_is_the_difference_of_mean_shapley_va
     error = {line["name"]: line["stderr"] for line in finding.evidence["columns"]}["0"]
     assert_allclose(error, np.sqrt(sum(side[:, 0].var(ddof=1) / 20 for side in sides)))
     assert_allclose(finding.evidence["gap of sampled rows"], finding.evidence["gap of all rows"])
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_the_drivers_interval_is_normal_at_a_level_corrected_for_the_number_of_features(level: float) -> None:
+    x, groups = planted()
+    finding = found(x, groups, remove=assay.Marginal(x[:30]), level=level)["FAI110"]
+    first = finding.evidence["columns"][0]
+    half = scipy_stats.norm.ppf(1 - (1 - level) / (2 * 3)) * first["stderr"]
+    assert finding.interval is not None
+    limits = [first["contribution"] - half, first["contribution"] + half]
+    assert_allclose([finding.interval.low, finding.interval.high], limits)
+    assert (finding.interval.level, finding.interval.method) == (level, "normal, 3 features")
+    assert half > 0.01
 
 
 def test_too_few_coalitions_for_all_are_sampled_with_an_error_of_their_own() -> None:

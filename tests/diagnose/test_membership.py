@@ -178,7 +178,7 @@ def test_ties_do_not_lift_the_false_positive_rate() -> None:
 def test_few_outside_rows_support_no_small_rate() -> None:
     found = found_in(np.linspace(0.1, 0.9, 40), np.linspace(0.1, 0.9, 50))["PRV102"]
     assert found.evidence["rate used"] == 10 / 50
-    assert "below what 50 unseen rows support" in found.claim
+    assert "with 50 unseen rows, 1.0% cannot be measured" in found.claim
     refused = found_in(np.linspace(0.1, 0.9, 40), np.linspace(0.1, 0.9, 19))["PRV102"]
     assert refused.verdict == "not run"
     assert np.isnan(refused.estimate)
@@ -187,7 +187,7 @@ def test_few_outside_rows_support_no_small_rate() -> None:
 def test_rows_on_both_sides_are_counted_by_content() -> None:
     found = found_in([0.5, 0.6, 0.7, -0.0], [0.7, 0.7, 0.0, 0.1])["PRV101"]
     assert found.evidence["copies"] == 3
-    assert "3 of the outside rows" in found.claim
+    assert "3 of the unseen rows" in found.claim
 
 
 def test_a_probability_of_zero_is_an_infinite_loss_and_not_an_error() -> None:

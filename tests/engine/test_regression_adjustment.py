@@ -139,8 +139,8 @@ def test_a_note_gives_the_fit_the_rows_got() -> None:
     (note,) = describe_fit(found, ("a", "b", "c"), "auto")
     assert note.code == "fit"
     assert note.text == (
-        "regression adjustment, fit='auto': 1 row(s) with fit 'linear'; "
-        "2 row(s) with fit 'odd' (median variance 0.3 × unadjusted)"
+        "regression adjustment of the Shapley estimate, fit='auto': 1 row(s) with fit 'linear'; "
+        "2 row(s) with fit 'odd' (median variance 0.3 times that without adjustment)"
     )
 
 

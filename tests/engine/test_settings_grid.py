@@ -249,6 +249,29 @@ def test_familiarity_stands_beside_and_falls_for_strange_removals() -> None:
     assert found.cost["forwards"] <= cost.forwards
 
 
+@pytest.mark.parametrize("steps", [(), (2, 6)])
+def test_each_settings_familiarity_is_the_scores_with_its_removal_steps_and_sign(steps: tuple[int, ...]) -> None:
+    case, named = pictures(4)
+    reference, removals = digits(40).rows.x[10:], {"black": Constant(0.0), "grey": Constant(0.3)}
+    signs: Any = ("as given", "absolute")
+    found = assay.settings_grid(
+        named,
+        case,
+        "deletion",
+        removals=removals,
+        signs=signs,
+        reference=reference,
+        **({"steps": steps} if steps else {}),
+    )
+    for i, setting in enumerate(found.settings):
+        for j, one in enumerate(named.values()):
+            given = replace_values(one, np.abs(one.values)) if setting.sign == "absolute" else one
+            options: dict[str, Any] = {} if setting.steps is None else {"steps": setting.steps}
+            alone = evaluate.familiarity(given, case, reference=reference, remove=removals[setting.removal], **options)
+            assert_allclose(found.familiarity[i, j], alone.mean)
+    assert np.ptp(found.familiarity) > 0.05
+
+
 def test_rows_without_a_score_are_left_out_together_and_counted() -> None:
     case = additive()
     named = explanations_of(case)

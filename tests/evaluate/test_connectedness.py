@@ -44,6 +44,13 @@ def test_one_blob_is_one_and_two_equal_ones_a_half() -> None:
     assert_allclose(evaluate.connectedness(e, case, share=6 / 36).values, [1.0, 0.5])
 
 
+def test_with_a_share_of_1_all_features_are_top_and_connected() -> None:
+    case, e = image_case(np.random.default_rng(6).normal(size=(2, 4, 5)))
+    score = evaluate.connectedness(e, case, share=1.0)
+    assert_allclose(score.values, 1.0)
+    assert_allclose(score.extra["components"], 1.0)
+
+
 def test_a_corner_does_not_connect_and_opposite_borders_neither() -> None:
     values = np.zeros((2, 4, 4))
     values[0, 1, 1] = values[0, 2, 2] = values[1, 0, 0] = values[1, 0, 3] = 1.0
@@ -90,5 +97,7 @@ def test_where_nothing_leads_it_is_undefined_and_bad_options_are_refused() -> No
     assert np.isnan(evaluate.connectedness(e, case).values).all()
     with pytest.raises(InputError, match="share=0"):
         evaluate.connectedness(e, case, share=0.0)
+    with pytest.raises(InputError, match=r"share=1\.01; needed is .* at most 1"):
+        evaluate.connectedness(e, case, share=1.01)
     with pytest.raises(InputError, match="the same rows"):
         evaluate.connectedness(e, case, other=image_case(np.ones((2, 4, 4)))[1])

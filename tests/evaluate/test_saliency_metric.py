@@ -52,6 +52,15 @@ def test_a_higher_threshold_makes_the_box_smaller() -> None:
     assert (areas[1] > areas[2]).any()
 
 
+def test_the_threshold_is_a_multiple_of_the_mean_of_positive_pixels_only() -> None:
+    case, heat = digits(1), np.zeros((8, 8))
+    heat[1, 1], heat[2, 5], heat[6, 3], heat[7, 7] = 3.0, 2.0, 1.0, -9.0  # the mean of 3, 2 and 1 is 2
+    e = replace_values(explain.saliency(case), [heat.ravel()])
+    areas = {t: evaluate.saliency_metric(e, case, threshold=t).extra["area"][0] * 64 for t in (0.5, 0.51, 1.0, 1.01)}
+    # boxes around all three (rows 1–6, columns 1–5), around 3 and 2 (rows 1–2, columns 1–5), around 3 alone
+    assert_allclose(list(areas.values()), [30, 10, 10, 1])
+
+
 def test_without_positive_attribution_there_is_no_box() -> None:
     case = digits(2)
     e = replace_values(explain.saliency(case), [-np.ones(64), np.ones(64)])

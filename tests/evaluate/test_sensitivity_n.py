@@ -26,6 +26,26 @@ def test_it_equals_the_literal_mean_over_all_subsets_of_each_size() -> None:
     assert_allclose(score.stderr, 0.0)
 
 
+def test_a_size_without_a_correlation_is_left_out_of_the_mean() -> None:
+    """f = ab + bc + ac: with two of three removed nothing is left of it, whichever two."""
+    x = np.array([[1.0, 2.0, 4.0], [3.0, 1.0, -2.0]])
+    case = examples.analytic(
+        lambda x: x[:, 0] * x[:, 1] + x[:, 1] * x[:, 2] + x[:, 0] * x[:, 2],
+        lambda x: x.sum(axis=1, keepdims=True) - x,
+        x,
+        "pairs",
+    )
+    phi = np.array([[1.0, 0.5, 3.0], [2.0, -1.0, 0.3]])
+    score = evaluate.sensitivity_n(replace_values(explain.saliency(case), phi), case, shares=(1 / 3, 2 / 3))
+    falls = x * (x.sum(axis=1, keepdims=True) - x)  # without a: a (b + c)
+    expected = [oracle.pearson(one, other) for one, other in zip(phi, falls)]
+    assert_allclose(score.extra["without 1"], expected)
+    assert np.isnan(score.extra["without 2"]).all()
+    assert_allclose(score.values, expected)
+    assert_allclose(score.stderr, 0.0)
+    assert_allclose(score.extra["sizes"], 1.0)
+
+
 def test_attributions_and_falls_are_of_the_same_parts_q3() -> None:
     """Sums of all that has gone, not of the last step; across subsets of one row, not across rows."""
     case = examples.additive(np.array([5.0, 1.0, 3.0, 2.0, 4.0, 0.5]))

@@ -90,6 +90,18 @@ def test_a_pair_of_a_product_is_the_product_of_distances_from_the_means() -> Non
     assert_allclose(np.diff(np.diff(surface, axis=0), axis=1), 0.01, atol=1e-9)
 
 
+def test_an_empty_cell_gets_the_effect_of_the_nearest_cell_in_units_of_the_bins() -> None:
+    """f = a b²: the effect of a cell with b between j and j + 1 is (j + 1)² − j² = 2j + 1."""
+    every = [(a, b) for a in range(4) for b in range(7)]
+    background = np.array([row for row in every if row[0] < 3 or row[1] > 1], dtype=float)  # none with a = 3 and b < 2
+    case = assay.case(function(lambda x: x[:, 0] * x[:, 1] ** 2, fingerprint="cubic"), background[:2], names=["a", "b"])
+    result = explain.ale(case, background=background, bins=100, pairs=[("a", "b")])
+    effects = np.diff(np.diff(result.extra["pair_curve"][0, 0], axis=0), axis=1)
+    expected = np.tile(2.0 * np.arange(6) + 1, (3, 1))
+    expected[2, 0] = 3.0  # from the cell beside it along b, a sixth of the range away; along a it is a third
+    assert_allclose(effects, expected, atol=1e-9)
+
+
 def test_an_additive_model_has_no_second_order_effects() -> None:
     case = assay.case(function(lambda x: np.exp(x[:, 0]) - x[:, 1] ** 2, fingerprint="sum"), X, names=["a", "b", "c"])
     result = explain.ale(case, background=OTHERS, bins=6, pairs=[("a", "b"), ("b", "c")])

@@ -11,8 +11,10 @@ from tests.contract.subjects import ROWS, neural, visual
 import assay
 from assay.basics.errors import InputError
 from assay.cases.case import Case
+from assay.engine.cost import cost_of
 from assay.engine.gradients.distributions import Line
 from assay.explain import influential_units, internal_influence
+from assay.nouns.catalogue import Cost
 
 
 def slowly(case: Case) -> tuple[np.ndarray, np.ndarray]:
@@ -106,6 +108,21 @@ def test_shares_of_a_trained_net_add_up_and_have_intervals(digits: Callable[...,
     low, high = found.extra["share_kept_interval"][10]
     assert low < kept[10] < high
     assert kept[10] > 0.1
+
+
+@pytest.mark.parametrize(("top", "regions"), [(3, 0), (2, 3), (10, 3), (50, 50)])
+def test_the_cost_is_the_influence_two_passes_each_ablation_and_the_regions(top: int, regions: int) -> None:
+    case, options = neural(), {"layer": "1", "top": top, "regions": regions}
+    units, rows = 6, 3
+    kept = [[unit < k for unit in range(units)] for k in range(min(top, units) + 1)]
+    ablations = {tuple(mask) for mask in kept} | {tuple(not one for one in mask) for mask in kept}
+    ablations -= {(True,) * units}  # the row itself
+    influence = 1 + min(regions, units)  # of the target, and of each unit that gets a region
+    cost = cost_of(influential_units.method, case, options)
+    assert cost == Cost(rows * (influence + 2 + len(ablations)), rows * influence)
+    _ = case.output  # known before
+    used = influential_units(case, **options).provenance.cost
+    assert used == {"forwards": cost.forwards, "backwards": cost.backwards}
 
 
 def test_invalid_options_are_refused() -> None:

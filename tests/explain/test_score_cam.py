@@ -35,6 +35,24 @@ def test_it_is_the_papers_algorithm(label: int, start: float) -> None:
     assert_allclose(found.map()[:, 0], [maps.bilinear(one, 4, 4) for one in slow], atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [(4, 7), (6, 3)])
+def test_on_an_oblong_picture_each_mask_has_its_height_and_width(size: tuple[int, int]) -> None:
+    net = torch.nn.Sequential(maps.net(pooled=True)[0], torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    picture = torch.as_tensor(np.random.default_rng(3).uniform(0.0, 1.0, (1, 1, *size)))
+    net[3].to(torch.float64)
+    with torch.no_grad():
+        net(picture)
+        net[3].weight.copy_(torch.as_tensor(np.random.default_rng(5).normal(size=net[3].weight.shape)))
+        active = net[1](net[0](picture))[0].numpy()
+        scores = []
+        for channel in active:
+            large = maps.bilinear(channel, *size)
+            scores.append(net(picture * torch.as_tensor((large - large.min()) / np.ptp(large)))[0, 1].item())
+    weights = np.exp(scores) / np.exp(scores).sum()
+    found = score_cam(assay.case(assay.wrap(net.eval()), picture, label=1), layer="1")
+    assert_allclose(found.extra["map"][0], weights[0] * active[0] + weights[1] * active[1], atol=1e-12)
+
+
 def test_a_constant_channel_has_weight_0() -> None:
     net = maps.net(pooled=False)
     with torch.no_grad():

@@ -20,6 +20,7 @@ import assay
 from assay import diagnose, explain, repair
 from assay.basics.errors import CapabilityError, InputError
 from assay.nouns.inputs.recipe import Recipe
+from assay.repair.refit import ConstantColumns
 
 CANCER, BENIGN = load_breast_cancer(return_X_y=True)
 
@@ -123,6 +124,25 @@ def test_of_an_even_number_of_values_the_lower_of_the_two_middle_ones_is_taken()
     case = assay.case(assay.wrap(line(x, y, None, 0.0)), x)
     repair.refit(case, recipe=Recipe(fit, x, y), without=("0",), held_out=(x + 0.5, y))
     assert seen[0].tolist() == [[2.0, 0], [2, 1], [2, 0], [2, 1]]
+
+
+def test_missing_values_count_neither_for_the_median_nor_for_the_most_frequent_level() -> None:
+    x = pl.DataFrame(
+        {"job": [None, "smith", None, "baker", None, "baker"], "age": [None, 40.0, None, 20.0, float("nan"), 30.0]}
+    )
+    for frame in (x, x.to_pandas()):
+        found = ConstantColumns.of(frame, ("job", "age"), ("job", "age"))
+        assert found.values == {"job": "baker", "age": 30.0}
+        assert found.rows == {"job": 3, "age": 5}
+        assert found.training(frame)["age"].to_list() == [30.0] * 6
+    array = np.array([[np.nan], [7.0], [np.nan], [5.0]])
+    assert ConstantColumns.of(array, ("0",), ("0",)).values == {"0": 5.0}
+
+
+@pytest.mark.parametrize("column", [[None, None], [float("nan"), float("nan")], [None, float("nan")]])
+def test_a_column_without_any_value_is_refused(column: list[Any]) -> None:
+    with pytest.raises(InputError, match="'age' of the recipe has no value"):
+        ConstantColumns.of(pl.DataFrame({"age": pl.Series(column, dtype=pl.Float64)}), ("age",), ("age",))
 
 
 def test_categories_and_an_odd_index_survive_training() -> None:

@@ -129,7 +129,9 @@ def score(explanation: Explanation, name: str, level: float, draw: np.random.Gen
         values[0] = np.nan
     return Score(
         provenance=replace(explanation.provenance, method=name, verb="evaluate"),
-        notes=(Note("undefined", "the score undefined (NaN) for 1 row: 0", ("0",)),) if name == "completeness" else (),
+        notes=(Note("undefined", "the score is undefined (NaN) for 1 row: 0", ("0",)),)
+        if name == "completeness"
+        else (),
         values=values,
         ids=explanation.ids,
         better=SCORES[name],  # type: ignore[arg-type]  # the wrong type is the test

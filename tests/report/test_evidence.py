@@ -11,7 +11,7 @@ def test_plain_values_become_one_table() -> None:
     text = Page(
         evidence_tables({"auc": 0.56, "above chance": False, "rows": 1200, "names": ["a", "b"], "none": None})
     ).text
-    assert text.split() == ["auc", "0.56", "above", "chance", "no", "rows", "1,200", "names", "a,", "b", "none", "–"]
+    assert text.split() == ["AUC", "0.56", "above", "chance", "no", "rows", "1,200", "names", "a,", "b", "none", "–"]
 
 
 def test_a_verdict_in_the_evidence_is_shown_as_one() -> None:

@@ -34,7 +34,7 @@ def test_the_best_come_first_and_the_undecided_have_the_rows_needed():
     )
     found = explanation_verdicts(record)
     assert [line.name for line in found.lines] == ["high", "low", "shaky", "weak", "bad"]
-    assert found.lines[3].more == "about 12 further rows"
+    assert found.lines[3].more == "about 12"
     assert "insertion not used" in found.lines[4].reasons[-1]
     assert found.lines[0].reasons == ("deletion score <b> (EXP201)",)
     assert found.controls == "random 0.00 and edges 0.20"

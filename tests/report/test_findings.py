@@ -28,7 +28,7 @@ def test_the_corrected_interval_is_described_with_the_uncorrected_one() -> None:
         PROXY, interval=Interval(0.1, 0.27, 0.9988, "newcombe"), alone=Interval(0.12, 0.24, 0.95, "newcombe")
     )
     assert describe_interval(complete(credit()), judged) == (
-        "Interval: 99.88 %, newcombe (Holm correction over 41 checks). Without correction: [0.12, 0.24] at 95 %."
+        "Interval: 99.88 %, Newcombe (Holm correction over 41 checks). Without correction: [0.12, 0.24] at 95 %."
     )
 
 

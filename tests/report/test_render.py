@@ -230,7 +230,7 @@ def test_every_part_of_the_record_is_on_the_page(tables: Page) -> None:
         "approved applicants",
         "all applicants",
         "1,204,331",
-        "the score undefined (NaN) for 1 row: 0",
+        "the score is undefined (NaN) for 1 row: 0",
     ]
     assert [text for text in expected if text not in tables.text] == []
 

@@ -40,11 +40,11 @@ def _cost(case: Case, o: Given, again: Cost) -> Cost:
     checks=(
         Check(
             "ATK401",
-            "Can a small perturbation of the input replace the top features while the prediction stays?",
-            "Do not show it where an adversary chooses the input; smoothing (repair.smoothing) makes it more robust.",
+            "Can a small perturbation of the input replace the top features at an unchanged prediction?",
+            "Do not use it where an adversary chooses the input; smoothing (repair.smoothing) makes it more robust.",
             0.5,
             "at least",
-            claim="keeps {estimate:.0%} of its top features under attack at an unchanged prediction",
+            claim="{estimate:.0%} of the top features remain after the attack, at an unchanged prediction",
             reads="after",
             bounds=(0.0, 1.0),
         ),

@@ -9,6 +9,9 @@ from dataclasses import replace
 from assay.basics.paired_tests import rows_to_decide
 from assay.nouns.results.finding import Finding, judge
 
+UNDECIDED_ADVICE = "Give more rows: the interval, corrected for multiple testing, contains the threshold."
+"""The advice of a check that only its own, uncorrected interval decides."""
+
 
 def judge_jointly(findings: Sequence[Finding], level: float = 0.95) -> list[Finding]:
     """The findings with verdicts and intervals of Holm's step-down procedure over all testable checks.
@@ -53,11 +56,13 @@ def _judge_at(finding: Finding, each: float, level: float) -> Finding:
     assert finding.threshold is not None
     assert finding.direction != ""
     interval = finding.basis.at(each)
+    verdict = judge(interval, finding.threshold, finding.direction)
     judged = replace(
         finding,
         interval=interval,
         alone=finding.basis.at(level),
-        verdict=judge(interval, finding.threshold, finding.direction),
+        verdict=verdict,
+        advice=finding.advice if verdict == finding.verdict else UNDECIDED_ADVICE,
         more=None,
     )
     return replace(judged, more=further_rows_needed(judged)) if judged.verdict == "undecided" else judged

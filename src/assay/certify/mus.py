@@ -66,8 +66,8 @@ def mus(
     return {
         "bounds": {"incremental": incremental, "decremental": decremental},
         "abstained": ~consistent,
-        "theorem": f"one feature changes each score of the model smoothed with {noise.text} by at most λ "
-        f"(Xue et al. 2023)",
+        "theorem": f"adding or removing one feature changes each score of the model smoothed with {noise.text} by at "
+        f"most λ (Xue et al. 2023)",
         "assumptions": (
             f"the certificate holds for the model smoothed with {noise.text}, votes={votes}, not for the model itself",
             f"features are removed by {remove!r}, and the model is deterministic",

@@ -48,42 +48,43 @@ SINGLE_FEATURE = Check(
 SHIFT = Check(
     "DAT103",
     "Can a classifier separate test rows from training rows?",
-    "The two were collected differently: say which population the model is for.",
+    "The two sets come from different distributions: state which population the model is for.",
     MAX_SHIFT,
     "at most",
 )
-BALANCE = Check("DAT104", "How are the classes balanced?", "It informs and never fails.")
+BALANCE = Check("DAT104", "How are the classes balanced?", "Informative; it has no threshold.")
 CHECKS = (DUPLICATES, SINGLE_FEATURE, SHIFT, BALANCE)
 
 MEANING = {
     DUPLICATES: "Share of held-out rows that also occur, cell by cell, among the training rows: 0 for a clean split. "
-    "On such rows, memorisation is measured. Tables with few distinct values repeat rows by chance.",
+    "On such rows a test measures memorisation. In tables with few distinct values, rows repeat by chance.",
     SINGLE_FEATURE: "Balanced accuracy on held-out rows of a rule fitted on one column of the training rows: the mean "
     "over classes of the share classified correctly; 1/classes for a guess, 1 for a column that determines the label. "
     "An easy problem has a high value without any leakage.",
     SHIFT: "AUC of a random forest that separates held-out rows from training rows, on rows it was not fitted on: 0.5 "
-    "where both come from one distribution, 1 where they do not overlap. A column that numbers or dates the rows also "
+    "where both come from one distribution, 1 where they do not overlap. A column of row numbers or dates also "
     "gives a high AUC.",
-    BALANCE: "Class balance and unusual columns, without any model. No verdict; it helps to interpret the others.",
+    BALANCE: "Class balance, and constant or ID-like columns, of the training rows. No verdict; it helps to interpret "
+    "the other checks.",
 }
 ADVICE = {
     DUPLICATES: {
-        "pass": "Nothing to do on this evidence; near-duplicates (a changed id, a rounded number) are not detected.",
+        "pass": "No action needed on this evidence; near-duplicates (a changed id, a rounded number) are not detected.",
         "fail": "Remove the rows listed in the evidence from the test set, find where they come from, and measure "
         "again.",
-        "undecided": "Give more held-out rows; the interval straddles the threshold.",
+        "undecided": "Give more held-out rows; the interval contains the threshold.",
     },
     SINGLE_FEATURE: {
-        "pass": "Nothing to do on this evidence; several columns together may still leak the label.",
+        "pass": "No action needed on this evidence; several columns together may still leak the label.",
         "fail": "Check whether this column is known before the label. If it is, the problem is easy; if not, train "
         "without it.",
-        "undecided": "Give more held-out rows of the rarest class; the interval straddles the threshold.",
+        "undecided": "Give more held-out rows of the rarest class; the interval contains the threshold.",
     },
     SHIFT: {
-        "pass": "Nothing to do on this evidence.",
+        "pass": "No action needed on this evidence.",
         "fail": "Split at random, or state that the shift is intended. Until then, findings about membership and "
         "shortcuts also reflect this shift.",
-        "undecided": "Give more rows on both sides; the interval straddles the threshold.",
+        "undecided": "Give more rows on both sides; the interval contains the threshold.",
     },
 }
 
@@ -290,7 +291,7 @@ def _balance(split: SplitData, shares: list[dict[str, Any]], level: float) -> Fi
         interval=clopper_pearson(rarest["count"], len(split.train), level) if rarest else None,
         n=len(split.train),
         meaning=MEANING[BALANCE],
-        advice="Drop constant and ID-like columns; with a rare class, use balanced measures and collect more of its "
+        advice="Drop constant and ID-like columns; with a rare class, use balanced metrics and collect more of its "
         "rows.",
         evidence={
             "classes": sorted(shares, key=lambda line: line["train"])[:20],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gaps between groups in selection and error rates, and the columns that drive the gap."""
+"""Gaps between groups in selection and error rates, and the columns that contribute to the gap."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from assay.nouns.results.finding import Finding
 THRESHOLD = 0.1
 """Default threshold: the largest gap that passes."""
 
-_REMEDY = "See FAI110 for the columns that drive the gap; refit without them (repair.refit) and audit again."
+_REMEDY = "See FAI110 for the columns that contribute most; refit without them (repair.refit) and audit again."
 
 PARITY = Check("FAI101", "How large is the gap between the groups' selection rates?", _REMEDY, THRESHOLD, "at most")
 TRUE_POSITIVES = Check(
@@ -39,7 +39,7 @@ TRUE_POSITIVES = Check(
 FALSE_POSITIVES = Check(
     "FAI103", "How large is the gap between the groups' false-positive rates?", _REMEDY, THRESHOLD, "at most"
 )
-DRIVERS = Check("FAI110", "Which columns drive the gap of FAI101?", "It informs and never fails.")
+DRIVERS = Check("FAI110", "Which columns contribute to the gap of FAI101?", "Informative; it has no threshold.")
 CHECKS = (PARITY, TRUE_POSITIVES, FALSE_POSITIVES, DRIVERS)
 
 RATE = {PARITY: "selection rate", TRUE_POSITIVES: "true-positive rate", FALSE_POSITIVES: "false-positive rate"}
@@ -47,27 +47,27 @@ RATE = {PARITY: "selection rate", TRUE_POSITIVES: "true-positive rate", FALSE_PO
 
 MEANING = {
     PARITY: "Demographic parity difference: largest difference of selection rates between two groups, 0 … 1, 0 is "
-    "equal. The selection rate is the share of rows with the favourable decision. Groups that differ in what the "
-    "decision should be based on have a gap without any unfairness of the model.",
+    "equal. The selection rate is the share of rows with the favourable decision. If the groups differ in the "
+    "criteria of the decision, a fair model has a gap too.",
     TRUE_POSITIVES: "Equal opportunity difference: largest difference of true-positive rates between two groups, "
     "0 … 1, 0 is equal. The true-positive rate is the share of favourable decisions among rows whose true label is "
-    "favourable. Biased labels hide a gap or create one.",
+    "favourable. Biased labels can hide a gap or create one.",
     FALSE_POSITIVES: "Largest difference of false-positive rates between two groups, 0 … 1, 0 is equal. The "
-    "false-positive rate is the share of favourable decisions among rows whose true label is not favourable. With "
-    "FAI102 it makes up equalised odds.",
+    "false-positive rate is the share of favourable decisions among rows whose true label is not favourable. FAI102 "
+    "and FAI103 together test equalised odds.",
     DRIVERS: "Shapley value of the column in the gap: mean quantitative input influence on the decision in one group "
-    "minus that in the other. The columns add up to the gap of the rows used. Filling a column from the background "
-    "creates rows that may not exist, and correlated columns share their influence; the values describe what the model "
-    "uses, not causes.",
+    "minus that in the other. The values of all columns and the baseline difference add up to the gap of the sampled "
+    "rows. Filling a column from the background creates rows that may not exist, and correlated columns share their "
+    "influence; the values describe what the model uses, not causes.",
 }
 ADVICE = {
-    "pass": "Nothing to do on this evidence; repeat when the population changes.",
-    "fail": "See FAI110 for the columns that drive the gap; repair.refit without one measures the cost of removing it.",
-    "undecided": "More rows of the smaller group would decide; the interval straddles the threshold.",
+    "pass": "No action needed on this evidence; repeat when the population changes.",
+    "fail": "See FAI110 for the columns that contribute most; repair.refit without one measures the cost of removal.",
+    "undecided": "More rows of the smaller group would decide; the interval contains the threshold.",
 }
 DRIVERS_ADVICE = (
     "Check whether the most important columns may be used for such a decision at all. repair.refit without one of them "
-    "(through a Recipe) measures the change of gap and accuracy; correlated columns can replace it."
+    "(it needs an assay.Recipe) measures the change of gap and accuracy; correlated columns can replace it."
 )
 
 
@@ -275,8 +275,9 @@ def _drivers(decided: Case, group: Any, pair: Gap, remove: Removal, level: float
         code=DRIVERS.code,
         verdict="informative",
         claim=(
-            f"{names[top]} contributes {most:+.3f} to the selection-rate gap of {gap:.3f} between groups {pair.upper} "
-            f"and {pair.lower}, the most of {len(names)} features ({len(upper)} + {len(lower)} sampled rows)."
+            f"{names[top]} contributes {_signed(most, '+')} to the selection-rate gap of {_signed(gap)} between groups "
+            f"{pair.upper} and {pair.lower}, the largest of {len(names)} features ({len(upper)} + {len(lower)} sampled "
+            f"rows)."
         ),
         subject=decided.model.name,
         estimate=most,
@@ -297,6 +298,10 @@ def _drivers(decided: Case, group: Any, pair: Gap, remove: Removal, level: float
             "other columns": float(value[order[20:]].sum()),
         },
     )
+
+
+def _signed(value: float, sign: str = "") -> str:
+    return f"{value:{sign}.3f}".replace("-", "−")
 
 
 def _line(name: str, contribution: float, stderr: float) -> dict[str, Any]:

@@ -56,8 +56,10 @@ TOP_FEATURES = Check(
 ALL_FEATURES = Check(
     "SHF102", "Do explanations change more under the shift than by retraining?", _REMEDY, MAX_EXCESS, "at most"
 )
-GRADIENTS = Check("SHF103", "How much do the gradients change with the weights?", "It informs and never fails.")
-ACCURACY = Check("SHF104", "Are the models before and after the shift equally accurate?", "It informs and never fails.")
+GRADIENTS = Check("SHF103", "How much do the gradients change with the weights?", "Informative; it has no threshold.")
+ACCURACY = Check(
+    "SHF104", "Are the models before and after the shift equally accurate?", "Informative; it has no threshold."
+)
 CHECKS = (TOP_FEATURES, ALL_FEATURES, GRADIENTS, ACCURACY)
 
 MEASURES = {TOP_FEATURES: "sign", ALL_FEATURES: "turned"}
@@ -77,7 +79,7 @@ MEANING = {
     "rows. Explanations of models with different accuracy are not comparable.",
 }
 ADVICE = {
-    "pass": "Nothing to do on this evidence; explanations given before the shift are as valid as after any retraining.",
+    "pass": "No action needed on this evidence; explanations given before the shift are as valid as after retraining.",
     "fail": "Inform those who were given explanations before the shift. Weight decay, smoother activations (softplus) "
     "or a smaller fine-tuning step may stabilise explanations; assay.shift_study measures it.",
     "undecided": "Train more models on the shifted data (other=[…]), raise refits, or give more rows.",

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from assay.cases.case import Case
-from assay.engine.check_findings import attack_findings
+from assay.engine.check_findings import advice_for, attack_findings
 from assay.engine.comparison.criteria import (
     Scores,
     criteria_of,
@@ -43,8 +43,9 @@ SCORE_CHECKS = ("SCO101", "SCO102")
 
 TRUST = Check(
     "TRU001",
-    "May this explanation be used? It follows from its EXP, SAN, STA and ATK checks.",
-    "Use an explanation whose TRU001 passed.",
+    "Can this explanation be used, given its checks of completeness and faithfulness (EXP), randomisation and "
+    "class sensitivity (SAN), stability (STA) and attacks (ATK)?",
+    'Use an explanation with the verdict "use".',
 )
 
 
@@ -67,10 +68,11 @@ def explanation_trust(
     with Fieller's interval. ``top`` names the reference method, by default the first of oracle, shapley, tree_shapley,
     permutation_shapley and occlusion that was scored. ``scores`` is keyed (explainer, score) and must hold ``random``.
 
-    Do not use: faithfulness or sanity fails; the fault is the explanation's. Use: a ranking is faithful and nothing
-    fails; unexpected attributions then reflect the model. Use with care: the same, but a check of stability, of
-    completeness or of class sensitivity fails, or sanity is undecided. Undecided: no ranking is shown to be faithful;
-    ``more`` is the number of further rows that would decide, if the estimates stayed. Scores that ``reliability``
+    Do not use: a check of faithfulness or randomisation fails; the problem is the explanation, not the model. Use: a
+    check of the ranking (deletion or insertion) passes and no check fails; unexpected attributions then reflect the
+    model. Use with care: the same, but a check of stability, completeness, class sensitivity or robustness to attack
+    fails, or randomisation is undecided. Undecided: no check of the ranking passes; ``more`` is the number of further
+    rows that would decide if the estimates stayed the same. Scores that ``reliability``
     (findings of ``score_reliability``) shows to fail are left out, and named.
     """
     best = top or reference_method(scores, tuple(explanations))
@@ -100,10 +102,11 @@ def _judged(name: str, criterion: Check, scores: Scores, top: str, level: float)
     interval = found.basis.at(level)
     assert criterion.threshold is not None
     assert criterion.direction != ""
+    verdict = judge(interval, criterion.threshold, criterion.direction) if found.n else "not applicable"
     return Finding(
         code=criterion.code,
-        verdict=judge(interval, criterion.threshold, criterion.direction) if found.n else "not applicable",
-        claim=f"{name} {_claim(criterion, found.estimate, found.n, name, scores, top)}",
+        verdict=verdict,
+        claim=f"{name}: {_claim(criterion, found.estimate, found.n, name, scores, top)}",
         subject=name,
         estimate=found.estimate,
         interval=interval,
@@ -112,7 +115,7 @@ def _judged(name: str, criterion: Check, scores: Scores, top: str, level: float)
         null=0.0 if criterion.is_normalised or criterion.score == "faithfulness_correlation" else None,
         n=found.n,
         meaning=score.meaning,
-        advice=criterion.remedy,
+        advice=advice_for(criterion, verdict),
         evidence={"rows undefined": found.undefined, "mean score": score.mean, "better": score.better}
         | ({"normalised scores": normalised_scores(criterion.score, scores, top)} if criterion.is_normalised else {}),
         basis=found.basis if found.n else None,
@@ -121,32 +124,34 @@ def _judged(name: str, criterion: Check, scores: Scores, top: str, level: float)
 
 def _claim(criterion: Check, estimate: float, rows: int, name: str, scores: Scores, top: str) -> str:
     if not rows:
-        return f"has no defined {criterion.score}"
+        return f"{criterion.score.replace('_', ' ')} is undefined on every row"
     if criterion.is_normalised and math.isnan(estimate):
-        return f"has no normalised {criterion.score}: {top} itself does not beat a random ranking"
+        return f"normalised {criterion.score} score is undefined: {top}, the reference, does not beat a random ranking"
     if criterion.is_normalised and name == top:
         gain = np.nanmean(gains(name, criterion.score, scores))
-        return f"is the reference method of {criterion.score}: 1 stands for its gain of {gain:.3g} over random"
+        return (
+            f"normalised {criterion.score} score 1 by definition (reference method; mean gain over random {gain:.3g})"
+        )
     return criterion.claim.format(estimate=estimate, name=name, top=top).replace(" -", " −")
 
 
 def _conclude(name: str, found: Sequence[Finding], unreliable: Mapping[str, Finding]) -> Finding:
     judged = [f for f in found if _score(f) not in unreliable]
     word, facts = _verdict(judged)
-    reasons = "; ".join(f.claim.removeprefix(f"{name} ") for f in facts[:FACTS]) or "nothing could be tested"
+    reasons = "; ".join(f.claim.removeprefix(f"{name}: ") for f in facts[:FACTS]) or "no check could be computed"
     out = [score for score in unreliable if any(_score(f) == score for f in found)]
-    aside = f" ({' and '.join(out)} left out: unreliable on this model)" if out else ""
+    aside = f" ({' and '.join(out)} not used: unreliable on this model)" if out else ""
     more = [f.more for f in facts if f.more is not None] if word == "undecided" else []
     return Finding(
         code=TRUST.code,
         verdict=VERDICTS[word],
-        claim=f"{word} {name}: {reasons}{aside}",
+        claim=f"{name}: {word}; {reasons}{aside}",
         subject=name,
         n=max((f.n for f in found), default=0),
         meaning=(
-            "Use: its ranking is faithful and no check fails. Use with care: the same, but a check of stability, of "
-            "completeness or of class sensitivity fails, or sanity is undecided. Do not use: faithfulness or sanity "
-            "fails. Undecided: the rows at hand do not show it faithful."
+            "Use: deletion or insertion passes and no check fails. Use with care: the same, but a check of stability, "
+            "completeness, class sensitivity or robustness to attack fails, or randomisation (SAN102) is undecided. Do "
+            "not use: a check of faithfulness or randomisation fails. Undecided: neither deletion nor insertion passes."
         ),
         advice=_advice(word, more),
         evidence={f.code: f.verdict for f in found}
@@ -174,10 +179,13 @@ def _verdict(judged: Sequence[Finding]) -> tuple[Word, list[Finding]]:
 
 def _advice(word: Word, more: Sequence[int]) -> str:
     if word == "undecided":
-        return f"About {min(more):,} further rows would decide, if the estimates stay." if more else "Score more rows."
+        if not more:
+            return "Score more rows."
+        rows = "row" if min(more) == 1 else "rows"
+        return f"Score more rows: about {min(more):,} more {rows} would decide if the estimates stay the same."
     if word == "do not use":
-        return "The fault is the explanation's, not the model's: use another explanation."
-    return "Unexpected attributions reflect the model: repair the model, not the explanation."
+        return "Use another explanation: the problem is the explanation, not the model."
+    return "If an attribution is unexpected, examine the model: the explanation is faithful to it."
 
 
 def _score(finding: Finding) -> str:

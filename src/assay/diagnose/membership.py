@@ -35,7 +35,7 @@ ADVANTAGE = Check(
     MAX_ADVANTAGE,
     "at most",
 )
-LOW_RATE = Check("PRV102", "How many training rows does the attack find at a low false-positive rate?", _REMEDY)
+LOW_RATE = Check("PRV102", "How many training rows does the attack identify at a low false-positive rate?", _REMEDY)
 GENERALISATION = Check(
     "PRV103",
     "How much better is the model on its training rows than on other rows?",
@@ -46,19 +46,20 @@ CHECKS = (ADVANTAGE, LOW_RATE, GENERALISATION)
 MEANING = {
     ADVANTAGE: "True-positive minus false-positive rate of the attack that predicts membership when a row's loss is "
     "small: 0 for a guess, 1 for a perfect attack. The threshold was chosen on other rows than it was evaluated on. "
-    "Misleading when the two sets are no random split of one population. It is an average over rows, not the risk of "
-    "the most exposed row.",
+    "Misleading if the two sets are not a random split of one population. It is an average over rows, not the risk of "
+    "the row most at risk.",
     LOW_RATE: "True-positive rate of the attack at this false-positive rate or below: the share of training rows that "
-    "it identifies. No better than chance when it equals the false-positive rate. With m unseen rows, rates below 10/m "
+    "it identifies. It is at chance when it equals the false-positive rate. With m unseen rows, rates below 10/m "
     "cannot be measured.",
     GENERALISATION: "Generalisation gap: how much better the model is on its training rows than on unseen rows; 0 "
     "without overfitting, larger is worse. A model can leak membership without it: confidence may differ where "
     "accuracy does not.",
 }
 ADVICE = {
-    "pass": "Nothing to do on this evidence; test single rows with a shadow-model attack if the data are sensitive.",
-    "fail": "Retrain with more regularisation (repair.refit with strength, through a Recipe) and measure again.",
-    "undecided": "Give more rows on both sides; the interval straddles the threshold.",
+    "pass": "No action needed on this evidence; test single rows with a shadow-model attack if the data are sensitive.",
+    "fail": "Retrain with more regularisation (repair.refit with the option strength; it needs an assay.Recipe), and "
+    "measure again.",
+    "undecided": "Give more rows on both sides; the interval contains the threshold.",
 }
 
 
@@ -80,7 +81,7 @@ class _Losses:
     @property
     def warning(self) -> str:
         """Text about copies across the split; empty where there are none."""
-        return f" ({self.copies} of the outside rows also occur inside)" if self.copies else ""
+        return f" ({self.copies} of the unseen rows also occur among the training rows)" if self.copies else ""
 
 
 def _calls(method: Method, inputs: AuditInputs) -> list[Call]:
@@ -250,7 +251,7 @@ def _at_low_rate(measured: _Losses, level: float, rate: float) -> Finding:
     limit = np.sort(outside)[int(np.floor(used * len(outside) + 1e-9))]
     hits, alarms = int((inside < limit).sum()), int((outside < limit).sum())
     true, false = clopper_pearson(hits, len(inside), level), clopper_pearson(alarms, len(outside), level)
-    floor = f" ({rate:.1%} is below what {len(outside)} unseen rows support)" if used > rate else ""
+    floor = f" (with {len(outside)} unseen rows, {rate:.1%} cannot be measured)" if used > rate else ""
     return Finding(
         code=LOW_RATE.code,
         verdict="informative",
@@ -264,7 +265,8 @@ def _at_low_rate(measured: _Losses, level: float, rate: float) -> Finding:
         null=alarms / len(outside),
         n=len(inside) + len(outside),
         meaning=MEANING[LOW_RATE],
-        advice="Where the lower limit exceeds the upper limit of the false-positive rate, single rows leak membership.",
+        advice="If the lower limit exceeds the upper limit of the false-positive rate, the attack identifies training "
+        "rows better than chance.",
         evidence={
             "requested rate": rate,
             "rate used": used,
@@ -282,7 +284,7 @@ def _too_few_rows(measured: _Losses, rate: float) -> Finding:
     return Finding(
         LOW_RATE.code,
         "not run",
-        f"{rows} unseen rows support no false-positive rate of {rate:.1%}; at least 20 are needed.",
+        f"{rows} unseen rows are too few to measure a false-positive rate of {rate:.1%}; at least 20 are needed.",
         measured.subject,
         n=rows,
         meaning=MEANING[LOW_RATE],

@@ -34,7 +34,7 @@ _REMEDY = "Refit without the column (repair.refit), and audit again."
 
 HARM = Check(
     "SHC201",
-    "Does the model rely on a column that harms it on rows it was not trained on?",
+    "Does the model rely on a column that worsens its predictions on held-out rows?",
     _REMEDY,
     -MAX_HARM,
     "at least",
@@ -53,17 +53,17 @@ MEANING = {
 }
 ADVICE = {
     HARM: {
-        "pass": "Nothing to do on this evidence; name columns you distrust in suspects.",
+        "pass": "No action needed on this evidence; name further columns to test in suspects.",
         "fail": "Check whether this column is known, and means the same, where the model will be used; repair.refit "
-        "without it (through a Recipe) measures the cost of removing it. Where removing several weak columns improves "
-        "the score, the model is overfitted: regularise it.",
-        "undecided": "Give more held-out rows with true labels; the interval straddles the threshold.",
+        "without it (it needs an assay.Recipe) measures the cost of removing it. Where removing several weak columns "
+        "improves the score, the model is overfitted: regularise it.",
+        "undecided": "Give more held-out rows with true labels; the interval contains the threshold.",
     },
     FLIPS: {
-        "pass": "Nothing to do on this evidence.",
-        "fail": "The decision depends on a column that should not matter: use repair.refit without it (through a "
+        "pass": "No action needed on this evidence.",
+        "fail": "The decision depends on a column that should not matter: use repair.refit without it (it needs a "
         "Recipe), then measure again, since correlated columns can replace it.",
-        "undecided": "Give more rows; the interval straddles the threshold.",
+        "undecided": "Give more rows; the interval contains the threshold.",
     },
 }
 

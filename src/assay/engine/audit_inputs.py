@@ -161,7 +161,7 @@ def not_run_reason(method: Method, inputs: AuditInputs) -> tuple[str, str]:
     try:
         require_capabilities(method, inputs.case)
     except CapabilityError as error:
-        return str(error), "a model or data that offers it"
+        return str(error), "a model or data with this property"
     return "", ""
 
 

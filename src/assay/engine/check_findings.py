@@ -13,7 +13,7 @@ from assay.basics.stats import Basis
 from assay.basics.types import Floats
 from assay.engine.comparison.criteria import values_reading
 from assay.nouns.catalogue import Check, find
-from assay.nouns.results.finding import Finding, judge
+from assay.nouns.results.finding import Finding, Verdict, judge
 from assay.nouns.results.result import AttackResult, Certificate
 
 
@@ -37,6 +37,13 @@ def judged_finding(
         basis=basis,
         **fields,
     )
+
+
+def advice_for(check: Check, verdict: Verdict) -> str:
+    """What to do at this verdict: the remedy of the check applies where it fails."""
+    if verdict == "pass":
+        return "No action needed on this evidence."
+    return f"Test more rows. If the check then fails: {check.remedy}" if verdict == "undecided" else check.remedy
 
 
 def attack_findings(subject: str, result: AttackResult, level: float) -> list[Finding]:
@@ -84,10 +91,11 @@ def _finding(check: Check, subject: str, result: Any, values: Floats, level: flo
     found = values_reading(check, values)
     interval = found.basis.at(level)
     claim = check.claim or "{estimate:.0%} of rows"
+    verdict: Verdict = "informative" if check.threshold is None else _judge(check, found.n, interval)
     return Finding(
         code=check.code,
-        verdict="informative" if check.threshold is None else _judge(check, found.n, interval),
-        claim=f"{subject} {claim.format(estimate=found.estimate, name=subject, top='')}",
+        verdict=verdict,
+        claim=f"{subject}: {claim.format(estimate=found.estimate, name=subject, top='')}",
         subject=subject,
         estimate=found.estimate,
         interval=interval,
@@ -95,7 +103,7 @@ def _finding(check: Check, subject: str, result: Any, values: Floats, level: flo
         direction=check.direction,
         n=found.n,
         meaning=result.meaning,
-        advice=check.remedy,
+        advice=advice_for(check, verdict),
         basis=found.basis if found.n else None,
     )
 

@@ -377,7 +377,7 @@ def _undefined(values: Floats, case: Case, what: str) -> tuple[Note, ...]:
         return ()
     ids = tuple(case.rows.ids[i] for i in rows)
     return (
-        Note("undefined", f"{what} undefined (NaN) for {len(rows)} of {len(values)} rows: {list_first(rows)}", ids),
+        Note("undefined", f"{what} is undefined (NaN) for {len(rows)} of {len(values)} rows: {list_first(rows)}", ids),
     )
 
 

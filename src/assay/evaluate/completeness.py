@@ -20,11 +20,11 @@ ROUNDING = 1e-6
     checks=(
         Check(
             "EXP101",
-            "Do the values add up to the change in output that they claim to distribute?",
-            "Raise the steps or the budget, or use a method whose values add up exactly.",
+            "Do the values add up to the change in output that they should distribute?",
+            "Increase the steps or the budget, or use a method whose values add up exactly.",
             0.05,
             "at most",
-            claim="leaves {estimate:.1%} of the change in output unexplained",
+            claim="{estimate:.1%} of the change in output is unexplained",
             reads="relative",
         ),
     ),

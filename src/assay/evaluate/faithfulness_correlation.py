@@ -19,7 +19,7 @@ from assay.nouns.results.result import Estimate, Explanation
         Check(
             "EXP203",
             "Does the sum of the values of removed features correlate with the change in output?",
-            "Do not read sums of its values as effects; use Shapley values of the same removal.",
+            "Do not interpret sums of its values as effects; use Shapley values of the same removal.",
             0.0,
             "at least",
             claim="faithfulness correlation r = {estimate:.2f}",

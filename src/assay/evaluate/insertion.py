@@ -22,10 +22,10 @@ from assay.nouns.results.result import Explanation
         Check(
             "EXP202",
             "Does the ranking of the explanation beat a random ranking when its top features are inserted first?",
-            "Use an explanation that beats a random ranking, or raise its budget; try another removal.",
+            "Use an explanation that beats a random ranking, or increase its budget; try another removal.",
             0.2,
             "at least",
-            claim="insertion score {estimate:.2f} (0 = random ranking, 1 = {top})",
+            claim="normalised insertion score {estimate:.2f} (0 = random ranking, 1 = {top})",
             is_normalised=True,
             kind="faithful",
         ),

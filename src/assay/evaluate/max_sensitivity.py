@@ -20,10 +20,10 @@ from assay.nouns.results.result import Estimate, Explanation
         Check(
             "STA301",
             "Does the explanation stay stable under small perturbations of the input?",
-            "Average it over noise (smooth_grad), smooth the model (repair.smoothing), or show it with its spread.",
+            "Average it over noise (smooth_grad), smooth the model (repair.smoothing), or report its variability.",
             1.0,
             "at most",
-            claim="relative change {estimate:.2f} under small perturbations of the input",
+            claim="largest relative change {estimate:.2f} under small perturbations of the input",
         ),
     ),
 )

@@ -19,7 +19,7 @@ from assay.nouns.results.result import Estimate, Explanation
         Check(
             "SAN102",
             "Does the explanation, signs included, change when the weights are randomised?",
-            "It reflects the input more than the model: use a method that depends on the weights.",
+            "The explanation depends on the input more than on the model: use a method that depends on the weights.",
             0.3,
             "at most",
             claim="rank correlation {estimate:.2f} after weight randomisation",
@@ -29,11 +29,11 @@ from assay.nouns.results.result import Estimate, Explanation
         ),
         Check(
             "SAN104",
-            "Do its magnitudes alone change when the weights are randomised?",
-            "Read its signs too: where the magnitude is large depends more on the input than on the model.",
+            "Do the magnitudes of the explanation change when the weights are randomised?",
+            "Interpret the signs too: the magnitudes depend more on the input than on the model.",
             0.3,
             "at most",
-            claim="rank correlation {estimate:.2f} of magnitudes after weight randomisation",
+            claim="rank correlation {estimate:.2f} of the magnitudes after weight randomisation",
             reads="absolute",
             bounds=(-1.0, 1.0),
         ),

@@ -21,7 +21,7 @@ from assay.nouns.results.result import Estimate, Explanation
         Check(
             "SAN103",
             "Does the explanation change when it explains the runner-up class?",
-            "The same explanation supports both classes: explain their difference (target margin) instead.",
+            "The same explanation supports both classes: explain the margin between them (target margin) instead.",
             0.9,
             "at most",
             claim="rank correlation {estimate:.2f} with the explanation of the runner-up class",

@@ -237,7 +237,7 @@ def _constants_text(constants: ConstantColumns | None) -> str:
     if constants is None:
         return ""
     values = ", ".join(f"{name} = {value!r}" for name, value in constants.values.items())
-    return f" ({values} in training and in prediction)"
+    return f" (fixed at {values} in training and prediction)"
 
 
 def _check_classes(old: Model, new: Model) -> tuple[Note, ...]:

@@ -139,7 +139,7 @@ class _Layout:
             require_capabilities(method, scope.case)
             cost = cost_of(method, scope.case, options, again)
         except (CapabilityError, MissingExtra) as error:
-            self.leave_out(f"{verb}.{name}", str(error), "a model or data that offers it")
+            self.leave_out(f"{verb}.{name}", str(error), "a model or data with this property")
             return
         if subject == RUNNER_UP:
             cost = cost_of_explaining_again(scope.case, cost)
@@ -148,7 +148,7 @@ class _Layout:
     def explain_runner_up(self, name: str) -> None:
         """The explanation of the runner-up class, where it is not the mirror image of the first."""
         if _is_mirrored(self.scope):
-            reason = "of two classes, the values of the runner-up are these with the opposite sign"
+            reason = "with two classes, the runner-up has the same values with the opposite sign"
             self.leave_out(f"explain.{name} of {RUNNER_UP}", reason, "three classes or more")
         else:
             self.add("explain", name, RUNNER_UP, self.scope.profile.explainers[name])
@@ -222,9 +222,9 @@ def _why_not(score: str, subject: str, scope: AuditScope) -> tuple[str, str]:
     given = fill_options(scorer, scope.profile.scores[score], scope)
     unfilled = [name for name, option in scorer.options.items() if option.default is option.empty and name not in given]
     if score == "completeness" and "complete" not in explainer.claims:
-        return "the method does not claim that its values add up", "a method that does"
+        return "the values of this method need not add up to the output", "a method with the property completeness"
     if "net" in scorer.needs and scope.case.model.net is None:
-        return "the model has no weights to randomise", "a torch net"
+        return "the model has no weights to randomise", "a PyTorch network"
     if "ball" in unfilled:
         return f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument
     if unfilled == ["reference"]:
@@ -232,14 +232,14 @@ def _why_not(score: str, subject: str, scope: AuditScope) -> tuple[str, str]:
     if unfilled:
         return f"it needs {', '.join(unfilled)}", f"scores={{{score!r}: {{{unfilled[0]!r}: …}}}}"
     if score == "runner_up_logit" and _is_mirrored(scope):
-        return "of two classes, the values of the runner-up are these with the opposite sign", "three classes or more"
+        return "with two classes, the runner-up has the same values with the opposite sign", "three classes or more"
     cheap = scope.profile.randomised if score == "parameter_randomisation" else scope.profile.moved
     if (
         subject not in cheap
         and "reference" not in explainer.claims
         and recomputes_explanations(scorer, scope.case, given)
     ):
-        return "re-explaining by removal costs too many model evaluations", f"scores=({score!r},)"
+        return "recomputing explanations by removal needs too many model evaluations", f"scores=({score!r},)"
     return "", ""
 
 

@@ -80,6 +80,12 @@ def describe_fit(estimate: Estimate, ids: Sequence[str], fit: Fit) -> tuple[Note
     for number in np.unique(chosen[np.isfinite(chosen)]).astype(int):
         rows = np.flatnonzero(chosen == number)
         ratio = np.nanmedian(left[rows]) if np.isfinite(left[rows]).any() else np.nan
-        variance = f" (median variance {ratio:.2g} × unadjusted)" if number and np.isfinite(ratio) else ""
+        variance = (
+            f" (median variance {ratio:.2g} times that without adjustment)" if number and np.isfinite(ratio) else ""
+        )
         lines.append(f"{len(rows)} row(s) with fit {FITS[number]!r}{variance}")
-    return (Note("fit", f"regression adjustment, fit={fit!r}: {'; '.join(lines)}", tuple(ids)),) if lines else ()
+    return (
+        (Note("fit", f"regression adjustment of the Shapley estimate, fit={fit!r}: {'; '.join(lines)}", tuple(ids)),)
+        if lines
+        else ()
+    )

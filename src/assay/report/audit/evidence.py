@@ -18,12 +18,57 @@ MAX_CELL = 200
 """Characters of a text that are printed in one cell."""
 
 
+LABELS = {
+    "word": "verdict",
+    "facts": "deciding checks",
+    "left out": "scores not used (unreliable)",
+    "rows undefined": "rows without a score",
+    "mean score": "mean score, not normalised",
+    "better": "better direction",
+    "inside": "training rows",
+    "outside": "unseen rows",
+    "copies": "rows that occur in both sets",
+    "copies within training rows": "share of training rows that occur more than once",
+    "few-valued": "table with few distinct values",
+    "auc": "AUC",
+    "roc": "ROC curve",
+    "upper": "group with the higher rate",
+    "lower": "group with the lower rate",
+    "low": "lower limit",
+    "high": "upper limit",
+    "stderr": "standard error",
+    "prediction unchanged": "rows with an unchanged prediction",
+    "after random moves of the same size": "after a random perturbation of the same size",
+}
+"""Keys of the evidence whose text on the page differs."""
+
+ENDINGS = {
+    " low": ", lower limit",
+    " high": ", upper limit",
+    " stderr": ", standard error",
+    " inside": " on training rows",
+    " outside": " on unseen rows",
+}
+"""Last words of keys, and their text on the page."""
+
+
+def label(key: object) -> str:
+    """The text on the page for a key of the evidence."""
+    text = str(key)
+    if text in LABELS:
+        return LABELS[text]
+    for ending, replacement in ENDINGS.items():
+        if text.endswith(ending):
+            return label(text.removesuffix(ending)) + replacement
+    return text
+
+
 def evidence_tables(data: Mapping[str, Any]) -> Markup:
     """Plain values in one table, then a table or curve for each nested value under its own caption."""
     plain = {key: value for key, value in data.items() if _is_plain(value)}
     nested = [_nested(str(key), value) for key, value in data.items() if not _is_plain(value)]
     lines = [
-        Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(shorten(key), format_value(value))
+        Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(shorten(label(key)), format_value(value))
         for key, value in plain.items()
     ]
     table = Markup('<table class="facts">{}</table>').format(Markup("").join(lines)) if lines else Markup("")
@@ -43,6 +88,8 @@ def format_value(value: Any) -> str:
     if isinstance(value, str):
         return verdict_chip(value) if value in VERDICTS else shorten(value, MAX_CELL)
     if isinstance(value, Sequence) and all(map(_is_scalar, value)):
+        if not value:
+            return "none"
         rest = f" … and {len(value) - MAX_LINES:,} more" if len(value) > MAX_LINES else ""
         items = (shorten(item) if isinstance(item, str) else format_value(item) for item in value[:MAX_LINES])
         return Markup(", ").join(items) + rest
@@ -60,8 +107,8 @@ def _is_plain(value: Any) -> bool:
 def _nested(key: str, value: Any) -> Markup:
     points = roc_points(key, value)
     if points is not None:
-        curve = draw_roc(points, "false positive rate", "true positive rate", f"{key}: {len(points)} points")
-        return Markup('<figure class="plot"><figcaption>{}</figcaption>{}</figure>').format(shorten(key), curve)
+        curve = draw_roc(points, "false-positive rate", "true-positive rate", f"{label(key)}: {len(points)} points")
+        return Markup('<figure class="plot"><figcaption>{}</figcaption>{}</figure>').format(shorten(label(key)), curve)
     if isinstance(value, Mapping) and value and all(isinstance(line, Mapping) for line in value.values()):
         return _table(key, [{"": name, **line} for name, line in value.items()])
     if isinstance(value, Mapping):
@@ -97,7 +144,7 @@ def _rates(pairs: Sequence[Any]) -> list[tuple[float, float]] | None:
 
 def _table(caption: str, lines: Sequence[Mapping[Any, Any]], *, has_header: bool = True) -> Markup:
     columns = list(dict.fromkeys(column for line in lines for column in line))
-    head = Markup("").join(Markup('<th scope="col">{}</th>').format(shorten(column)) for column in columns)
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(shorten(label(column))) for column in columns)
     body = Markup("").join(
         Markup("<tr>{}</tr>").format(
             Markup("").join(Markup("<td>{}</td>").format(format_value(line.get(c))) for c in columns)
@@ -109,4 +156,4 @@ def _table(caption: str, lines: Sequence[Mapping[Any, Any]], *, has_header: bool
     return Markup(
         '<div class="wide" tabindex="0" role="region" aria-label="{0}">'
         '<table class="small"><caption>{0}{1}</caption>{2}<tbody>{3}</tbody></table></div>'
-    ).format(truncate(caption, MAX_CELL), rest, top, body)
+    ).format(truncate(label(caption), MAX_CELL), rest, top, body)

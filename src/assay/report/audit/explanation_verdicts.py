@@ -13,7 +13,7 @@ from markupsafe import Markup
 from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding, Verdict
 from assay.report.audit.summary import TRUST
-from assay.report.drawing.formatting import format_count, format_number, join_names
+from assay.report.drawing.formatting import format_number, join_names
 from assay.report.drawing.svg import Axis
 
 ORDER: tuple[Verdict, ...] = ("pass", "informative", "undecided", "fail")
@@ -70,9 +70,9 @@ def _line(
 ) -> ExplanationVerdict:
     name = trust.subject
     facts = [known[name, c] for c in trust.evidence.get("facts", ()) if (name, c) in known]
-    reasons = tuple(f"{fact.claim.removeprefix(f'{name} ')} ({fact.code})" for fact in facts)
-    excluded = [f"{s.replace('_', ' ')} not used: unreliable here" for s in trust.evidence.get("left out", ())]
-    more = f"about {format_count(trust.more, 'further row')}" if trust.more else ""
+    reasons = tuple(f"{fact.claim.removeprefix(name).lstrip(': ')} ({fact.code})" for fact in facts)
+    excluded = [f"{s.replace('_', ' ')} not used: unreliable on this model" for s in trust.evidence.get("left out", ())]
+    more = f"about {trust.more:,}" if trust.more else ""
     figure = draw_normalised_score(known[name, code], axis, controls) if (name, code) in known else Markup("")
     return ExplanationVerdict(name, trust.verdict, (*(reasons or (trust.claim,)), *excluded), figure, more)
 

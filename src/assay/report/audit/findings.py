@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from markupsafe import Markup
@@ -111,13 +112,36 @@ def describe_interval(record: Record, finding: Finding) -> str:
     drawn, uncorrected = finding.interval, finding.alone
     if drawn is None or drawn.low != drawn.low:
         return ""
-    text = f"Interval: {_percent(drawn.level)}, {drawn.method}"
+    text = f"Interval: {_percent(drawn.level)}, {_method_name(drawn.method)}"
     if uncorrected is None:
         return f"{text}."
     corrected = record.cost.get("checks judged together", 0)
     why = f" (Holm correction over {format_count(corrected, 'check')})" if corrected else ""
     bounds = f"[{format_number(uncorrected.low)}, {format_number(uncorrected.high)}]"
     return f"{text}{why}. Without correction: {bounds} at {_percent(uncorrected.level)}."
+
+
+AUTHORS = {
+    "student": "Student",
+    "fieller": "Fieller",
+    "clopper-pearson": "Clopper–Pearson",
+    "newcombe-auc": "Newcombe for an AUC",
+    "newcombe": "Newcombe",
+    "welch": "Welch",
+}
+"""Interval methods named after their authors, as text."""
+
+
+def _method_name(method: str) -> str:
+    """The name of an interval method as text: authors capitalised, and how many intervals hold simultaneously."""
+    for name, author in AUTHORS.items():
+        method = re.sub(rf"\b{name}\b", author, method)
+    method = re.sub(r"^bounded Student", "Student, limited to the possible values", method)
+    counted = re.fullmatch(r"(.*), (\d+) (column|pair|feature)(?:\(s\)|s)", method)
+    if counted is None:
+        return method
+    name, count, noun = counted.groups()
+    return name if count == "1" else f"{name}, simultaneous over {count} {noun}s"
 
 
 def _percent(level: float) -> str:

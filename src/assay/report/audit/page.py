@@ -38,6 +38,7 @@ from assay.report.drawing.formatting import (
     icon,
     join_names,
     method_label,
+    method_name,
     rounding_title,
     shorten,
     verdict_chip,
@@ -141,9 +142,10 @@ def environment() -> Environment:
     )
     functions: dict[str, Any] = {
         "verdict_chip": verdict_chip, "advice_chip": advice_chip, "icon": icon, "format_number": format_number,
-        "format_count": format_count, "method_label": method_label, "draw_strip": draw_strip,
-        "finding_numbers": finding_numbers, "shorten": shorten, "rounding_title": rounding_title,
-        "VERDICTS": VERDICTS, "OPEN": OPEN, "MAX_BARS": MAX_BARS, "colours": colours,
+        "format_count": format_count, "method_label": method_label, "method_name": method_name,
+        "draw_strip": draw_strip, "finding_numbers": finding_numbers, "shorten": shorten,
+        "rounding_title": rounding_title,
+        "VERDICTS": VERDICTS, "OPEN": OPEN, "COST_LABELS": COST_LABELS, "MAX_BARS": MAX_BARS, "colours": colours,
     }  # fmt: skip
     environment.globals.update(functions)
     return environment
@@ -235,14 +237,32 @@ class _Bound:
     figure: Markup
 
 
+COST_LABELS = {
+    "when": "date",
+    "took": "duration",
+    "checks judged together": "checks in the Holm correction",
+    "model evaluations now": "model evaluations in this run",
+    "gradient evaluations now": "gradient evaluations in this run",
+}
+"""Cost and time entries as text on the page."""
+
+BOUNDS = {
+    "rate_low": "lower limit of the stability rate",
+    "incremental": "radius for added features",
+    "decremental": "radius for removed features",
+}
+"""Bounds of certificates as text on the page."""
+
+
 def _certificate(name: str, certificate: Certificate) -> tuple[str, Certificate, list[_Bound]]:
     bounds = []
     for quantity, values in certificate.bounds.items():
         known = values[~np.isnan(values)]
         quantiles = np.quantile(known, (0.5, 0.0, 1.0)) if len(known) else np.full(3, np.nan)
         median, smallest, largest = (format_number(v) if len(known) else "abstained" for v in quantiles.tolist())
-        figure = draw_coverage(values.tolist(), f"share of rows certified at {quantity} ≥ x")
-        bounds.append(_Bound(quantity, median, smallest, largest, figure))
+        label = BOUNDS.get(quantity, quantity)
+        figure = draw_coverage(values.tolist(), f"share of rows certified at {label} ≥ x")
+        bounds.append(_Bound(label, median, smallest, largest, figure))
     return name, certificate, bounds
 
 
@@ -279,7 +299,10 @@ def _fingerprints(record: Record) -> dict[str, str]:
 def _notes(record: Record) -> list[tuple[str, str]]:
     """The notes of all results, each once: the methods with this note, and its text."""
     methods: dict[str, list[str]] = {}
-    results = [*record.explanations.items(), *((f"{score} of {name}", s) for (name, score), s in record.scores.items())]
+    results = [
+        *((method_name(name), e) for name, e in record.explanations.items()),
+        *((f"{method_name(score)} of {method_name(name)}", s) for (name, score), s in record.scores.items()),
+    ]
     for name, result in results:
         for note in result.notes:
             methods.setdefault(note.text, []).append(name)

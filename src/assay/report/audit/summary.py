@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding, Verdict
 from assay.report.audit.waivers import is_waived
-from assay.report.drawing.formatting import VERDICTS, format_count, join_names
+from assay.report.drawing.formatting import VERDICTS, format_count, join_names, method_name
 
 TRUST = "TRU"
 """Prefix of the codes of verdicts on an explanation as a whole."""
@@ -69,7 +69,9 @@ def summary(record: Record) -> Summary:
             *_first_few("undecided", [f"Undecided: {_cite(f)}" for f in model if f.verdict == "undecided"]),
         ),
         counts=_counts(record),
-        next_step=f"{first.advice} ({first.code}, {first.subject})" if first is not None and first.advice else "",
+        next_step=f"{first.advice.rstrip('.')} ({first.code}, {first.subject})."
+        if first is not None and first.advice
+        else "",
     )
 
 
@@ -147,20 +149,21 @@ def _advice(trust: Sequence[Finding]) -> list[Statement]:
     }
     statements = []
     for verdict, form in forms.items():
-        names = [f.subject for f in trust if f.verdict == verdict]
+        names = [method_name(f.subject) for f in trust if f.verdict == verdict]
         more = [f.more for f in trust if f.verdict == verdict and f.more is not None]
-        needed = f"; at least about {format_count(min(more), 'further row')} needed" if more else ""
+        which = "one of them" if len(names) > 1 else "it"
+        needed = f"; about {format_count(min(more), 'more row')} would decide {which}" if more else ""
         if names:
             text = join_names(names, "or" if verdict == "fail" else "and")
             statements.append(Statement(VERDICTS[verdict].tone, form.format(text, needed)))
-    rest = [f.subject for f in trust if f.verdict not in forms]
+    rest = [method_name(f.subject) for f in trust if f.verdict not in forms]
     return [*statements, Statement("skipped", f"Not judged: {join_names(rest)}.")] if rest else statements
 
 
 def _first_few(tone: str, texts: Sequence[str]) -> list[Statement]:
     """The first few sentences of one verdict, and the number of the others."""
     left = len(texts) - MAX_STATEMENTS
-    more = [Statement(tone, f"{left:,} more in the section Findings.")] if left > 0 else []
+    more = [Statement(tone, f"{left:,} more: see Findings.")] if left > 0 else []
     return [*(Statement(tone, text) for text in texts[:MAX_STATEMENTS]), *more]
 
 

@@ -60,7 +60,7 @@ def _plot(scored: Scored, ranking: Ranking) -> RankPlot:
         f"critical difference {format_number(ranking.critical_difference, 2)} over {ranking.rows} rows",
         f"Friedman test {format_p_value(ranking.p)}",
         f"Krippendorff's α = {format_number(ranking.alpha, 2)}",
-        f"{decided} of {len(scored.pairs)} pairs of methods decided by paired tests (Holm)",
+        f"{decided} of {len(scored.pairs)} pairs of methods decided by paired tests with Holm correction",
     ]
     return RankPlot(scored.score, tuple(lines), join_names(summary))
 

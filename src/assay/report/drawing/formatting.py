@@ -173,9 +173,24 @@ def shorten(text: object, most: int = MAX_NAME) -> Markup:
 SOFT_HYPHEN = "\u00ad"
 
 
+METHOD_NAMES = {
+    "input_x_gradient": "input × gradient",
+    "runner_up_logit": "runner-up logit",
+    "max_sensitivity": "max-sensitivity",
+    "top_k": "top-k",
+    "mus": "MuS",
+}
+"""Names of methods whose text differs from the name with spaces for underscores."""
+
+
+def method_name(name: str) -> str:
+    """A method's name as text."""
+    return METHOD_NAMES.get(name) or name.replace("_", " ")
+
+
 def method_label(name: str) -> str:
-    """A method's name with spaces for underscores and soft hyphens in long words."""
-    words = name.replace("_", " ").split(" ")
+    """A method's name as text, with soft hyphens in long words."""
+    words = method_name(name).split(" ")
     return " ".join(word if len(word) <= 12 else word[:9] + SOFT_HYPHEN + word[9:] for word in words)
 
 
