@@ -15,6 +15,8 @@ from tests.oracles import relevance as oracle
 import assay
 from assay import explain
 from assay.basics.errors import CapabilityError, InputError
+from assay.engine.cost import cost_of
+from assay.nouns.catalogue import Cost
 
 
 def slowly(case: Any, net: Any, row: int, label: int, signed: bool) -> np.ndarray:
@@ -53,9 +55,12 @@ def test_a_picture_of_several_channels_has_the_whole_map_at_each() -> None:
 
 
 def test_notes_and_cost_are_those_of_both_methods() -> None:
-    found = explain.guided_grad_cam(nets.make_case(nets.conv()))
+    case = nets.make_case(nets.conv())
+    _ = case.output
+    found = explain.guided_grad_cam(case)
     assert [note.text for note in found.notes if note.code == "layer"] == ["layer '1' is used; layer=… selects another"]
-    assert found.provenance.cost["backwards"] == 2 * 4
+    assert found.provenance.cost == {"forwards": 2 * 4 + 1, "backwards": 2 * 4}  # one pass finds the layer
+    assert cost_of(explain.guided_grad_cam.method, case, {}) == Cost(2 * 4 + 1, 2 * 4)
 
 
 def test_what_either_method_refuses_is_refused() -> None:
