@@ -7,11 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.package_source import FILES, SOURCE, module_name, text_of, tree_of
 
-import assay
-
-SOURCE = Path(assay.__file__).resolve().parent
 ROOT = Path(__file__).resolve().parents[1]
 
 NAMES = frozenset(
@@ -76,32 +73,28 @@ def banned_texts(text: str) -> list[str]:
     return [found[0] for found in TEXT.finditer(re.sub(r"``?[^`\n]*``?", "", text))]
 
 
-MODULES = sorted(SOURCE.rglob("*.py"))
 PAGES = sorted((SOURCE / "report" / "fragments").glob("*.html"))
 DOCS = sorted(p for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "findings").glob("*.md")])
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_public_names_are_plain(path: Path) -> None:
-    assert banned_names(ast.parse(path.read_text(encoding="utf-8")), path.stem) == []
+def test_public_names_are_plain() -> None:
+    found = {module_name(path): banned_names(tree_of(path), path.stem) for path in FILES}
+    assert {module: names for module, names in found.items() if names} == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_messages_and_docstrings_are_plain(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert [(line, words) for line, text in texts(tree) if (words := banned_texts(text))] == []
+def test_messages_and_docstrings_are_plain() -> None:
+    found = [(path, line, banned_texts(text)) for path in FILES for line, text in texts(tree_of(path))]
+    assert [f"{module_name(path)}:{line} {words}" for path, line, words in found if words] == []
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.name)
-def test_pages_are_plain(path: Path) -> None:
-    text = re.sub(r"\{[%{].*?[%}]\}|<[^>]*>", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert banned_texts(text) == []
+def test_pages_are_plain() -> None:
+    bare = {p.name: re.sub(r"\{[%{].*?[%}]\}|<[^>]*>", " ", text_of(p), flags=re.DOTALL) for p in PAGES}
+    assert {name: words for name, text in bare.items() if (words := banned_texts(text))} == {}
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda p: str(p.relative_to(ROOT)))
-def test_documents_are_plain(path: Path) -> None:
-    prose = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert banned_texts(prose) == []
+def test_documents_are_plain() -> None:
+    prose = {str(p.relative_to(ROOT)): re.sub(r"```.*?```", "", text_of(p), flags=re.DOTALL) for p in DOCS}
+    assert {name: words for name, text in prose.items() if (words := banned_texts(text))} == {}
 
 
 def test_a_banned_word_is_found() -> None:

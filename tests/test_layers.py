@@ -154,6 +154,8 @@ def forbidden_calls(module: str, tree: ast.AST) -> Iterator[str]:
 
 def unexplained_silencers(module: str, text: str) -> Iterator[str]:
     """Silenced checkers that do not name the rule and the reason."""
+    if not SILENCER.search(text):
+        return
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if (
             token.type == tokenize.COMMENT

@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,9 +47,13 @@ class Browser:
             return json.loads(answer.read())["value"]
 
     def open(self, page: Path) -> None:
-        """Load a file and forget what was logged before."""
+        """Load a file to its end and forget what was logged before."""
         self.log()
         self.ask("/url", {"url": page.as_uri()})
+        until = time.monotonic() + 60
+        while not self.run("return document.readyState === 'complete' && location.href === arguments[0]", page.as_uri()):
+            assert time.monotonic() < until, f"{page} is not loaded after a minute"
+            time.sleep(0.02)  # on a busy machine the driver answers before a large page has been read
 
     def run(self, script: str, *given: Any) -> Any:
         """What a function body returns in the page."""
