@@ -19,6 +19,7 @@ from assay.basics.errors import InputError
 from assay.basics.stats import Basis, clopper_pearson
 from assay.diagnose.data import _duplicates
 from assay.engine.retraining.split_statistics import classify_side, split_data
+from assay.nouns.inputs.features import Features, integer_map
 from assay.nouns.records.store import Bundle, load, save
 from assay.nouns.results.finding import Finding, judge
 
@@ -252,6 +253,15 @@ def test_a_number_is_no_id_because_it_never_repeats() -> None:
     assert halves(*drawn(9, 60))["DAT104"].evidence["ID-like columns"] == []
 
 
+@pytest.mark.parametrize(("rows", "constant", "unique"), [(1, ["0"], []), (2, [], ["0"]), (3, [], ["0"])])
+def test_whole_numbers_that_never_repeat_are_like_ids_from_two_training_rows_on(
+    rows: int, constant: list[str], unique: list[str]
+) -> None:
+    train = np.arange(rows, dtype=float)[:, None]
+    evidence = found(np.array([[5.0], [6.0]]), [0, 1], train, [0, 1, 1][:rows])["DAT104"].evidence
+    assert (evidence["constant columns"], evidence["ID-like columns"]) == (constant, unique)
+
+
 def test_a_regression_has_duplicates_and_a_shift_but_no_balanced_accuracy() -> None:
     x, _ = drawn(10, 100)
     case = assay.case(assay.wrap(LinearRegression().fit(x, x[:, 0])), x[50:])
@@ -267,6 +277,15 @@ def test_labels_of_one_class_leave_the_column_check_undefined() -> None:
 def test_a_few_rows_are_not_looked_at_for_a_shift() -> None:
     x, y = drawn(12, 40)
     assert found(x[:5], [0, 1, 0, 1, 1], x[5:], y[5:])["DAT103"].verdict == "not run"
+
+
+def test_columns_of_an_array_are_named_after_their_features_and_by_number_where_features_are_groups() -> None:
+    x = drawn(11, 6)[0]
+    for features, names in (
+        (Features(np.array([2, 0, 1]), ("age", "debt", "income")), ("income", "age", "debt")),
+        (integer_map([0, 0, 1], ("money", "age")), ("0", "1", "2")),
+    ):
+        assert split_data(assay.case(first_column(), x, features=features), x).names == names
 
 
 def test_columns_and_labels_that_do_not_fit_are_refused_by_name() -> None:

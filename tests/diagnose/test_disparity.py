@@ -115,6 +115,20 @@ def test_with_true_labels_the_two_error_rates_are_compared() -> None:
     assert by_code["FAI102"].n == 9
 
 
+def test_of_several_classes_only_the_favourable_one_is_a_true_positive() -> None:
+    # rows are decided by their largest number; group a: three rows of class "middle", two decided rightly
+    low, middle, high = np.eye(3)
+    model = assay.model.function(lambda x: x, gives="probabilities", classes=("low", "middle", "high"), name="argmax")
+    x = np.array([middle, middle, low, low, middle, middle, high, high])
+    labels = ["middle", "middle", "middle", "low", "middle", "high", "high", "low"]
+    case, groups = assay.case(model, x), list("aaaabbbb")
+    options = {"labels": labels, "favourable": "middle", "remove": assay.Constant(0.0)}
+    by_code = {f.code: f for f in diagnose.disparity(case, groups, **options)}
+    assert {name: line["rate"] for name, line in by_code["FAI102"].evidence["rates"].items()} == {"a": 2 / 3, "b": 1.0}
+    assert {name: line["rate"] for name, line in by_code["FAI103"].evidence["rates"].items()} == {"a": 0.0, "b": 1 / 3}
+    assert (by_code["FAI102"].n, by_code["FAI103"].n) == (4, 4)
+
+
 def test_a_rate_no_two_groups_have_is_not_applicable() -> None:
     x, groups = table({"a": (6, 10), "b": (2, 10)})
     by_code = found(x, groups, labels=[1] * 10 + [0] * 10)

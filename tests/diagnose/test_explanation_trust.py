@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy.stats import binom
 
 import assay
 from assay import diagnose, evaluate, examples, explain
 from assay.basics.errors import InputError
 from assay.diagnose.explanation_trust import conclude
+from assay.engine.comparison.criteria import criterion_named, reading
 from assay.nouns.results.finding import Finding
 
 RANDOMISED = "parameter_randomisation"
@@ -61,6 +63,30 @@ def test_an_order_is_told_as_its_share_of_the_way_from_random_to_the_yardstick()
         assert normalised["random"] == 0.0
         assert normalised["shapley"] == pytest.approx(1.0)
         assert normalised["half"] == pytest.approx(found["half", code].estimate)
+
+
+def given_gains(**gains):
+    """Deletion scores of four rows in which random has 0 and every other explainer gains so much over it."""
+    case = people(rows=4)
+    score = evaluate.deletion(explain.random(case), case)
+    values = {name: -np.asarray(gain) for name, gain in gains.items()} | {"random": np.zeros(4)}  # lower is better
+    return {(name, "deletion"): replace(score, values=each) for name, each in values.items()}
+
+
+def test_the_rows_of_a_normalised_score_are_gains_in_units_of_the_mean_gain_of_the_yardstick():
+    scores = given_gains(shapley=[1.0, 2.0, 3.0, np.nan], half=[np.nan, 2.0, 1.0, 5.0])
+    found = reading(criterion_named("EXP201"), "half", scores, "shapley")
+    assert_allclose(found.rows, [np.nan, 2 / 2.5, 1 / 2.5, np.nan])  # both are defined on the rows in the middle
+    assert found.estimate == pytest.approx(1.5 / 2.5) == np.nanmean(found.rows)
+    assert (found.n, found.undefined) == (2, 2)
+
+
+@pytest.mark.parametrize("last", [-6.0, -7.0])
+def test_a_yardstick_whose_mean_gain_is_not_above_0_leaves_other_scores_undefined(last):
+    scores = given_gains(shapley=[1.0, 2.0, 3.0, last], half=[1.0, 0.0, 2.0, 1.0])
+    found = reading(criterion_named("EXP201"), "half", scores, "shapley")
+    assert np.isnan(found.estimate)
+    assert np.isnan(found.rows).all()
 
 
 def test_a_shuffled_explanation_beside_the_yardstick_is_not_to_be_used():

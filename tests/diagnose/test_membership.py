@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats as scipy_stats
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
@@ -158,6 +159,17 @@ def test_a_regression_is_judged_by_its_squared_error() -> None:
     assert advantage.verdict == "fail"
     assert_allclose(gap.estimate, errors[0] - errors[1])
     assert "squared error" in gap.claim
+
+
+@pytest.mark.parametrize(("rows", "others", "level"), [(12, 40, 0.95), (40, 12, 0.9), (2, 3, 0.99)])
+def test_the_interval_of_a_gap_between_mean_squared_errors_is_welchs(rows: int, others: int, level: float) -> None:
+    generator = np.random.default_rng(rows)
+    x, other = generator.normal(size=(rows, 1)), 2.0 * generator.normal(size=(others, 1))
+    model = assay.model.function(lambda x: x[:, 0], name="number")  # the labels are 0: a row's loss is its square
+    gap = diagnose.membership(assay.case(model, x), np.zeros(rows), other, np.zeros(others), level=level)[2]
+    oracle = scipy_stats.ttest_ind(other[:, 0] ** 2, x[:, 0] ** 2, equal_var=False).confidence_interval(level)
+    assert gap.interval is not None
+    assert_allclose([gap.interval.low, gap.interval.high], [oracle.low, oracle.high])
 
 
 def test_the_false_positive_rate_is_never_above_the_one_requested() -> None:

@@ -124,6 +124,18 @@ def test_an_under_determined_budget_is_refused_before_the_model_is_evaluated(est
     assert case.model.meter.forwards == 0
 
 
+@pytest.mark.parametrize(
+    ("estimator", "budget"),
+    [(permutations, 30), (sample_reuse, 4), (bernoulli(0.5), 2)],
+    ids=lambda s: getattr(s, "name", s),
+)
+def test_two_draws_are_the_fewest_that_are_enough_and_stay_within_the_budget(estimator: Estimator, budget: int) -> None:
+    case, _ = examples.random_game(8)
+    found = estimate_by_removal(case, Constant(0.0), estimator, budget)
+    assert np.isfinite(found.values).any()
+    assert 0 < case.model.meter.forwards <= budget
+
+
 def test_pairs_that_just_determine_the_values_have_an_unknown_error() -> None:
     found = estimate_by_removal(examples.random_game(3)[0], Constant(0.0), paired_leverage, 6)
     assert np.isfinite(found.values).all()

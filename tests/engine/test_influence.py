@@ -54,6 +54,30 @@ def test_starts_may_be_a_number_a_row_or_a_row_each() -> None:
         assert_allclose(influence(case, Line(start)).values, expected)
 
 
+def test_a_start_may_be_one_token_for_all_positions() -> None:
+    weights = np.arange(1.0, 7.0).reshape(3, 2)
+    x = np.random.default_rng(0).normal(size=(2, 3, 2))
+    case = analytic(lambda x: (x * weights).sum(axis=(1, 2)), lambda x: np.tile(weights, (len(x), 1, 1)), x, "tokens")
+    token = np.array([0.5, -2.0])
+    found = influence(case, Line(token))
+    assert_allclose(found.values, weights * (x - token))
+    assert_allclose(found.base, np.full(2, (weights * token).sum()))
+
+
+def test_a_start_with_one_value_for_each_position_is_no_token() -> None:
+    from tests.contract.subjects import textual
+
+    case = textual()
+    positions, width = case.rows.shape
+    assert positions != width
+    with pytest.raises(InputError, match=rf"start has shape \({positions},\)"):
+        influence(case, Line(np.zeros(positions)))
+    token = np.arange(width) / 10
+    assert_allclose(
+        influence(case, Line(token)).values, influence(case, Line(np.tile(token, (positions, 1)))).values, atol=1e-12
+    )
+
+
 def test_a_start_of_another_shape_is_refused() -> None:
     with pytest.raises(InputError, match=r"start has shape \(3,\)"):
         influence(examples.linear((2, -1)), Line(np.zeros(3)))
@@ -90,6 +114,13 @@ def test_the_error_is_that_of_a_mean() -> None:
     result = influence(case, Gaussian(0.5, 9))
     assert_allclose(result.values, draws.mean(axis=0))
     assert_allclose(result.stderr, draws.std(axis=0, ddof=1) / 3)
+
+
+def test_two_draws_have_an_error_and_one_has_none() -> None:
+    case = examples.additive((1.0,), seed=4)
+    one, other = (2 * node.point for node in Gaussian(0.5, 2).nodes(case))
+    assert_allclose(influence(case, Gaussian(0.5, 2)).stderr, np.abs(one - other) / 2)
+    assert influence(case, Gaussian(0.5, 1)).stderr is None
 
 
 def test_the_error_of_a_part_is_that_of_its_sum() -> None:

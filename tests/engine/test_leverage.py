@@ -63,6 +63,22 @@ def test_the_pseudo_inverse_is_that_of_the_literal_weighted_least_squares() -> N
     assert_allclose(difference @ pairs.pseudo_inverse, slow, atol=1e-10)
 
 
+def test_the_variance_is_that_of_a_stratified_sample_also_where_a_size_has_two_pairs() -> None:
+    """Cochran's variance of a stratified total, without replacement, of influences: residual times pseudo-inverse."""
+    design = draw_pairs(9, 22, Seed(4))
+    pairs = PairRegression(design)
+    difference = pairs.differences(np.random.default_rng(0).normal(size=(3, len(design.masks))))
+    phi, variance = pairs.solve(difference)
+    assert np.bincount(design.stratum)[1:].tolist() == [3, 3, 2, 2]
+    influence = (difference - phi @ pairs.centred.T)[:, :, None] * pairs.pseudo_inverse  # (row, pair, part)
+    expected = np.zeros((3, 9))
+    for size, total in zip((1, 2, 3, 4), (9, 36, 84, 126)):
+        inside = influence[:, design.stratum == size]
+        count = inside.shape[1]
+        expected += (1 - count / total) * count * inside.var(axis=1, ddof=1)
+    assert_allclose(variance, expected * 10 / 2)  # ten pairs less eight free values: two degrees of freedom
+
+
 def test_two_parts_and_one_are_exact() -> None:
     two = paired_leverage.design(2, 4, Seed(0))
     values = two.masks @ [[2.0], [3.0]] + two.masks.all(axis=1)[:, None]

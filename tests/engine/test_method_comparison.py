@@ -97,6 +97,27 @@ def test_an_undecided_pair_has_the_number_of_rows_that_would_decide_it() -> None
     assert found.verdict("a", "b") == f"undecided; about {pair.more} more rows would decide it"
 
 
+@pytest.mark.parametrize("first", ["good", "bad"])
+@pytest.mark.parametrize("better", ["higher", "lower", "neither"])
+def test_a_decided_pair_needs_no_more_rows(first: str, better: Any) -> None:
+    """Whichever way it was decided: as better, worse, higher, lower or the same."""
+    scores = [scored(normal(s, seed=i), m, better=better) for m, s, i in [("good", 1.0, 1), ("bad", 0.0, 2)]]
+    scores = scores if first == "good" else scores[::-1]
+    (pair,), (same,) = (assay.compare_methods(scores, margin=margin).of().pairs for margin in (None, 3.0))
+    words = {"higher": ("better", "worse"), "lower": ("worse", "better"), "neither": ("higher", "lower")}
+    assert (pair.verdict, pair.more) == (words[better][first == "bad"], None)
+    assert (same.verdict, same.more) == ("same within margin", None)
+
+
+def test_cliffs_delta_of_a_pair_is_over_all_pairs_of_values_on_its_rows() -> None:
+    one, other = np.array([3.0, 1.0, 4.0, np.nan, 9.0]), np.array([2.0, 5.0, 1.0, 0.0, np.nan])
+    found = assay.compare_methods([scored(one, "a"), scored(other, "b")]).pair("a", "b")
+    assert found.cliffs_delta == pytest.approx(np.mean(np.sign(one[:3, None] - other[None, :3])))
+    apart = assay.compare_methods([scored(one[:3], "a"), scored(one[:3] + 10, "b")])
+    assert apart.pair("a", "b").cliffs_delta == -1.0
+    assert apart.pair("b", "a").cliffs_delta == 1.0
+
+
 def test_undefined_rows_are_left_out_pair_by_pair_and_counted() -> None:
     a, b, c = normal(1, 20, 1), normal(0, 20, 2), normal(0, 20, 3)
     a[:2], b[1:4] = np.nan, np.nan
@@ -139,6 +160,20 @@ def test_normalised_scores_are_zero_for_random_and_one_for_the_oracle() -> None:
     assert found.references == {"random": "random", "oracle": "oracle"}
     falling = assay.compare_methods([scored(v, m, better="lower") for m, v in by_method.items()])
     assert np.isnan(falling.of().normalised).all()
+
+
+@pytest.mark.parametrize("least", [0.0, 0.1])
+def test_a_normalised_score_has_an_interval_only_if_the_oracle_is_better_in_every_resample(least: float) -> None:
+    oracle = np.array([least, least, least, 1.0])  # a third of the resamples leave out the last row
+    found = assay.compare_methods([scored(oracle, "oracle"), scored(oracle * 0, "random"), scored(oracle + 1, "mine")])
+    mine, scores = found.methods.index("mine"), found.of()
+    assert scores.normalised[mine] == pytest.approx(1 + 1 / oracle.mean())
+    if least == 0:
+        assert np.isnan([scores.normalised_low, scores.normalised_high]).all()
+    else:
+        low, high = scores.normalised_low[mine], scores.normalised_high[mine]
+        assert low == pytest.approx(1 + 1 / np.mean([least, 1, 1, 1]))  # drawn three times or more with chance 0.05
+        assert high == pytest.approx(1 + 1 / least)  # not drawn, with chance 0.32
 
 
 def test_references_are_compared_with_methods_but_not_ranked() -> None:

@@ -6,7 +6,14 @@ from tests.evaluate.settings import curved, replace_values
 from assay import Constant, examples, explain, integer_map
 from assay.basics.errors import InputError
 from assay.cases.case import case
-from assay.engine.removal.ordered_removal import perturbation_curve, perturbation_points, removal_counts, removal_ranks
+from assay.engine.removal.ordered_removal import (
+    mean_of_points,
+    perturbation_curve,
+    perturbation_curve_start,
+    perturbation_points,
+    removal_counts,
+    removal_ranks,
+)
 from assay.model import function
 from assay.nouns.inputs.features import Features
 
@@ -51,6 +58,23 @@ def test_the_four_curves_of_an_additive_model() -> None:
         share, value = perturbation_curve(e, question, ZERO, **options)
         assert_allclose(value, [expected])
         assert_allclose(share, [[0, 1 / 3, 2 / 3, 1]])
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+def test_the_start_of_a_curve_of_an_additive_model(limit: int) -> None:
+    question = examples.additive((4.0, 1.0, 2.0))
+    share, value = perturbation_curve_start(explain.integrated_gradients(question), question, ZERO, limit)
+    assert_allclose(share, [[0, 1 / 3, 2 / 3, 1][: limit + 1]])
+    assert_allclose(value, [[7, 3, 1, 0][: limit + 1]])
+    assert_allclose(mean_of_points(share, value), np.mean([7, 3, 1, 0][: limit + 1]))
+
+
+def test_the_start_of_a_curve_counts_shares_of_the_parts_that_a_row_has() -> None:
+    model, features = _uneven()
+    both = case(model, np.ones((2, 4)), features=features)  # type: ignore[arg-type]  # a model
+    share, value = perturbation_curve_start(explain.shapley(both, remove=ZERO), both, ZERO, 3)
+    assert_allclose(share, [[0, 1 / 4, 2 / 4, 3 / 4], [0, 1 / 2, 1, 1]])
+    assert_allclose(value, [[10, 6, 3, 1], [10, 3, 0, 0]])
 
 
 def test_points_are_points_of_the_curve() -> None:

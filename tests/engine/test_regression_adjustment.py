@@ -102,6 +102,24 @@ def test_the_leaves_of_trees_have_the_shapley_values_of_their_sum() -> None:
     assert_allclose(tree_proxy.shapley_values(boosted, 5), games.shapley(v, 5), atol=1e-10)
 
 
+def test_trees_predict_a_fold_from_all_other_folds_and_from_both_ends(
+    pairs: PairRegression, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tree_proxy.BOOSTED, "n_estimators", 30)
+    folds = ScreenedFit(pairs).folds
+    values = np.random.default_rng(2).normal(size=len(pairs.design.masks))
+    fold_of_mask = np.concatenate([[-1, -2], np.repeat(folds, 2)])  # the empty coalition and the full one have none
+    groups = [-1, -2, *range(tree_proxy.FOLDS)]
+    noise = np.random.default_rng(3).normal(size=len(values))
+    changed = np.stack([np.where(fold_of_mask == group, values + 5.0 * noise, values) for group in groups])
+    before, after = tree_proxy.predict(pairs, values[None]), tree_proxy.predict(pairs, changed)
+    for group, prediction in zip(groups, after):
+        for fold in range(tree_proxy.FOLDS):
+            sampled = (folds == fold) & ~pairs.is_exhausted  # exhausted sizes are predicted by the fits to all folds
+            moved = np.abs(prediction - before[0])[sampled].max()
+            assert moved == 0.0 if fold == group else moved > 1e-3, (group, fold)
+
+
 @pytest.mark.parametrize("fit", ["odd", "sparse", "auto"])
 def test_third_order_games_are_exact_once_pairs_determine_all_triples(fit: Any) -> None:
     value, truth = random_game(3, parts=8, order=4)
@@ -119,6 +137,15 @@ def test_every_fit_is_efficient_and_within_its_errors(fit: Any) -> None:
     assert_allclose(found.values.sum(), values[0, 1] - values[0, 0], atol=1e-9)
     assert np.abs((found.values - truth) / found.stderr).max() < 4.5
     assert found.stderr.min() > 0
+
+
+@pytest.mark.parametrize("fit", [*FITS, "auto"])
+def test_a_single_part_gets_the_whole_rise_and_needs_no_adjustment(fit: Any) -> None:
+    estimator = regression_adjusted(fit)
+    found = estimator.estimate(estimator.design(1, 2, Seed(0)), np.array([[1.0, 4.0], [1.0, np.nan]]))
+    assert_array_equal(found.values, [[3.0], [np.nan]])
+    assert_array_equal(found.stderr, [[0.0], [np.nan]])  # a value that is no number has no error either
+    assert describe_fit(found, ("a", "b"), fit) == ()
 
 
 def test_auto_takes_each_row_for_itself_and_what_errs_less() -> None:

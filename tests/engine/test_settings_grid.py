@@ -187,6 +187,19 @@ def test_the_cost_is_exact_where_curves_share_no_evaluations() -> None:
     assert found.cost["forwards"] == cost.forwards - 2  # the empty input is shared
 
 
+def test_the_cost_of_a_curve_counts_each_filling_and_each_pass_of_a_smoothed_model() -> None:
+    rows, steps, fills, draws = 2, 3, 5, 4
+    plain = additive(rows)
+    model = assay.model.smooth(plain.model, sigma=0.1, draws=draws)
+    case, options = assay.case(model, plain.rows.x), {"remove": Marginal(np.ones((fills, 3))), "steps": steps}
+    explanation = explain.input_x_gradient(case)
+    _ = case.output  # known before
+    before = case.model.meter.requested
+    evaluate.deletion(explanation, case, **options)
+    cost = cost_of(evaluate.deletion.method, case, options)
+    assert cost.forwards == case.model.meter.requested - before == rows * steps * fills * draws
+
+
 def test_the_cost_is_known_before_any_explanation_and_further_targets_are_free() -> None:
     case, named = pictures()
     options: dict[str, Any] = {"steps": (6, 2), "targets": ("logit", "probability"), "signs": ("as given", "absolute")}

@@ -12,6 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 import assay
 from assay import examples, explain
 from assay.basics.errors import InputError
+from assay.cases.removals import Constant
+from assay.engine.coalitions.budget import MIN_COALITIONS, estimate_to_tolerance
+from assay.engine.coalitions.estimator import Estimator
+from assay.engine.coalitions.sample_reuse import sample_reuse
 from assay.engine.cost import cost_of
 from assay.model.adapters.function import function
 from assay.nouns.catalogue import find
@@ -61,6 +65,41 @@ def test_what_a_row_takes_does_not_depend_on_the_others(name: str) -> None:
     alone = method(uneven().take([1]), budget=1200, tolerance=0.05)
     assert_allclose(alone.values, whole.values[[1]], atol=1e-10)
     assert_array_equal(alone.extra["evaluations"], whole.extra["evaluations"][[1]])
+
+
+@pytest.mark.parametrize(
+    ("budget", "least", "expected"),
+    [
+        (1000, 100, [125, 250, 500, 1000]),
+        (1024, 256, [256, 512, 1024]),  # a quarter that is just enough
+        (1022, 256, [511, 1022]),
+        (2 * MIN_COALITIONS, 10, [MIN_COALITIONS, 2 * MIN_COALITIONS]),
+        (100, 10, [100]),
+    ],
+)
+def test_the_budget_is_halved_as_long_as_the_half_is_at_least_the_least(
+    budget: int, least: int, expected: list[int]
+) -> None:
+    case, _ = examples.random_game(20)
+    steps = []
+
+    def choose(parts: int, step: int) -> Estimator:
+        steps.append(step)
+        return sample_reuse
+
+    found = estimate_to_tolerance(case, Constant(0.0), choose, budget, 1e-12, least)
+    assert steps == expected
+    assert found.extra["evaluations"].tolist() == [budget]
+
+
+def test_an_error_equal_to_the_tolerance_is_within_it() -> None:
+    case, _ = examples.random_game(20)
+    half = explain.banzhaf(case, remove=Constant(0.0), budget=100, tolerance=1e-12)
+    assert half.stderr is not None
+    error = float(half.stderr.max())
+    for tolerance, evaluations in ((error, 100), (np.nextafter(error, 0.0), 200)):
+        found = explain.banzhaf(case, remove=Constant(0.0), budget=200, tolerance=tolerance)
+        assert found.extra["evaluations"].tolist() == [evaluations]
 
 
 def test_less_is_asked_when_less_is_enough() -> None:

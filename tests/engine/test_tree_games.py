@@ -147,3 +147,21 @@ def test_the_leaves_reached_by_a_row_add_up_to_its_output():
         total += (group.patterns(forest.goes_left(rows)) == full).T @ forest.value[group.at, 0]
         assert (group.players[:, :, None] == group.players[:, None, :]).sum() == len(group) * group.width
     assert_allclose(total + forest.base[0], forest.outputs(rows)[:, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("by", ["cover", "background"])
+def test_a_block_has_at_least_one_leaf_however_large_the_leaf_is(by, monkeypatch):
+    forest, rows, other = trees.random_forest(17), trees.random_rows(18, 30), trees.random_rows(19, 4)
+    background = other if by == "background" else None
+    values = game(forest, rows, background=background).shapley()
+    monkeypatch.setattr(tree_games, "MAX_BLOCK", 1)
+    assert_allclose(game(forest, rows, background=background).shapley(), values, atol=1e-13)
+
+
+@pytest.mark.parametrize("width", range(1, 18))
+def test_half_as_many_nodes_as_players_integrate_a_leaf_exactly(width):
+    """⌈D/2⌉ nodes, for polynomials of degree D − 1."""
+    nodes, weights = np.array(tree_games.gauss_nodes(width)).T
+    powers = np.arange(width)
+    assert len(nodes) == np.ceil(width / 2)
+    assert_allclose(weights @ nodes[:, None] ** powers, 1 / (powers + 1), rtol=1e-12)

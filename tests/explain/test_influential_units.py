@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from tests.contract.nets import filled
 from tests.contract.subjects import ROWS, neural, visual
 
 import assay
@@ -75,6 +76,17 @@ def test_regions_are_the_influence_of_the_input_on_a_unit() -> None:
         assert_allclose(found.extra["regions"][place], slow, atol=1e-12)
 
 
+def test_over_a_line_regions_are_the_mean_gradient_of_the_unit_along_it() -> None:
+    case, start = neural(), 0.2
+    found = influential_units(case, over=Line(start), regions=2)
+    weight, bias = (one.numpy(force=True) for one in (case.model.net[0].weight, case.model.net[0].bias))
+    x = np.asarray(case.rows.x)
+    for place, unit in enumerate(found.extra["order"][:2].astype(int)):
+        first, last = (z @ weight[unit] + bias[unit] for z in (np.full_like(x, start), x))
+        mean_slope = (np.tanh(last) - np.tanh(first)) / (last - first)  # of tanh between the two
+        assert_allclose(found.extra["regions"][place], mean_slope[:, None] * weight[unit], atol=1e-10)
+
+
 def test_of_maps_a_unit_is_a_channel_and_its_region_that_of_its_mean() -> None:
     case = visual()
     found = influential_units(case, regions=1)
@@ -82,6 +94,18 @@ def test_of_maps_a_unit_is_a_channel_and_its_region_that_of_its_mean() -> None:
     best = int(found.extra["order"][0])
     requested = case.with_target(assay.unit("1", best))
     assert_allclose(found.extra["regions"][0], np.asarray(requested.gradient(case.rows.x)), atol=1e-12)
+
+
+def test_beyond_maps_a_unit_is_a_place_on_the_last_axis_and_its_region_that_of_its_mean() -> None:
+    net = torch.nn.Sequential(
+        torch.nn.Linear(4, 24), torch.nn.Unflatten(1, (2, 2, 2, 3)), torch.nn.Flatten(), torch.nn.Linear(24, 2)
+    )
+    case = assay.case(assay.wrap(filled(net.double(), 4)), torch.as_tensor(ROWS), label=0)
+    found = influential_units(case, layer="1", regions=3)
+    assert found.features.names == ("unit 0", "unit 1", "unit 2")
+    of_unit = net[0].weight.numpy(force=True).reshape(8, 3, 4).mean(axis=0)
+    for place, unit in enumerate(found.extra["order"].astype(int)):
+        assert_allclose(found.extra["regions"][place], np.tile(of_unit[unit], (3, 1)), atol=1e-12)
 
 
 def test_the_ranking_depends_on_all_rows_and_values_on_one() -> None:
@@ -125,6 +149,16 @@ def test_the_cost_is_the_influence_two_passes_each_ablation_and_the_regions(top:
     assert used == {"forwards": cost.forwards, "backwards": cost.backwards}
 
 
+def test_with_no_top_units_only_the_output_without_any_and_with_all_is_told() -> None:
+    case = neural()
+    found = influential_units(case, top=0)
+    assert_allclose(found.extra["kept"], np.full((3, 1), float(case.model.net[2].bias[1])), atol=1e-12)
+    assert_allclose(found.extra["removed"], case.output[:, None], atol=1e-12)
+    assert_allclose([found.extra["share_kept"], found.extra["share_removed"]], [[0.0], [1.0]])
+
+
 def test_invalid_options_are_refused() -> None:
     with pytest.raises(InputError, match="top=-1"):
         influential_units(neural(), top=-1)
+    with pytest.raises(InputError, match="regions=-1"):
+        influential_units(neural(), regions=-1)

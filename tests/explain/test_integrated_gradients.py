@@ -100,6 +100,13 @@ def test_a_finer_tolerance_takes_more_nodes_and_reports_their_number() -> None:
     assert explain.integrated_gradients(case, tolerance=0.002).extra["nodes"].sum() > coarse.sum()
 
 
+def test_a_tolerance_works_for_functions_of_numpy_too() -> None:
+    x = np.array([[0.4, -1.1], [2.0, 0.7]])
+    case = examples.analytic(lambda x: np.sin(3 * x).sum(axis=1), lambda x: 3 * np.cos(3 * x), x, "sines")
+    result = explain.integrated_gradients(case, start=0.1, tolerance=1e-6)
+    assert_allclose(result.values, np.sin(3 * x) - np.sin(0.3), atol=1e-5)  # each term's own change
+
+
 def test_a_row_that_spends_all_its_nodes_is_named() -> None:
     result = explain.integrated_gradients(kinked(), tolerance=1e-6, most=48)
     assert (result.extra["nodes"] <= 48).all()

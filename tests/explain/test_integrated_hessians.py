@@ -118,6 +118,23 @@ def test_with_relu_interactions_are_0_and_with_softplus_they_are_not() -> None:
     assert np.abs(sharp.residual).max() > 0.1 > 1e-4 > np.abs(soft.residual).max()
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_nodes_and_parts_are_grouped_to_fill_whole_batches(rows: int) -> None:
+    sizes: list[int] = []
+
+    def counted(x: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(x))
+        return x.sin().prod(dim=1)
+
+    model = assay.model.torch(Formula(counted), gives="values", batch=64)
+    case = assay.case(model, torch.as_tensor(ROWS[:rows]))
+    room = case.max_batch_rows(8)  # a second derivative stores a row's activations eight times
+    assert room == 8
+    integrated_hessians(case, steps=8)
+    full = [size for size in sizes if size > rows]  # the target at the rows and at the start aside
+    assert full == [room] * (rows * 8 * (1 + 4) // room)
+
+
 def test_it_is_complete_on_digits_of_a_trained_net(digits: Callable[..., Case]) -> None:
     found = integrated_hessians(digits(rows=2), steps=16)
     assert found.extra["interactions"].shape == (2, 16, 16)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import comb
+from math import comb, factorial
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from assay import examples, explain
 from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.engine.coalitions.interaction_indices import INDICES
-from assay.engine.coalitions.interactions import _fit_polynomial, draw_pairs, estimate_interactions
+from assay.engine.coalitions.interactions import _fit_polynomial, _share_weights, draw_pairs, estimate_interactions
 from assay.engine.cost import cost_of
 from assay.model.adapters.function import function
 
@@ -120,6 +120,18 @@ def test_with_sets_of_all_sizes_the_game_comes_back(index: str) -> None:
     for members in oracle.within(frozenset(range(5))):
         total = sum(value for some, value in found.items() if some <= members)
         assert total == pytest.approx(v(members) - v(frozenset()), abs=1e-9)
+
+
+@pytest.mark.parametrize("index", ["stii", "k_sii", "fsii"])
+@pytest.mark.parametrize("parts", [2, 3, 4, 7])
+def test_with_pairs_split_equally_a_coalition_has_its_shapley_weight(index: str, parts: int) -> None:
+    """In a unanimity game on t parts, own value and half of t − 1 pairs make 1/t, so all parts get Shapley values."""
+    weights = _share_weights(INDICES[index].weights(2, parts), 2, parts)
+    all_orders = factorial(parts)
+    for t in range(1, parts + 1):
+        orders = factorial(t - 1) * factorial(parts - t)
+        assert weights[t, 1] == pytest.approx(orders / all_orders, abs=1e-12)
+        assert weights[t - 1, 0] == pytest.approx(-orders / all_orders, abs=1e-12)
 
 
 @pytest.mark.parametrize("index", COMPLETE)

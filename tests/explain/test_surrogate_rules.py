@@ -82,7 +82,7 @@ def test_a_local_list_describes_each_row(tissue: Callable[..., Case]) -> None:
     assert ((result.extra["fidelity"] > 0.2) & (result.extra["fidelity"] < 1)).all()
 
 
-@pytest.mark.parametrize("options", [{"rules": 0}, {"rules": 7, "length": 2}, {"least": 0.5}])
+@pytest.mark.parametrize("options", [{"rules": 0}, {"length": 0}, {"rules": 7, "length": 2}, {"least": 0.5}])
 def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(InputError, match="at most 12 conditions"):
         explain.surrogate_rules(assay.case(function(listed, fingerprint="listed"), X), background=OTHERS, **options)

@@ -81,6 +81,30 @@ def test_leaves_count_what_was_held_out() -> None:
     assert sorted(leaves[:, 1]) == [-2.0, 1.0, 5.0]
 
 
+@pytest.mark.parametrize(
+    ("rows", "share", "count"), [(2, 0.01, 1), (2, 0.99, 1), (10, 0.01, 1), (10, 0.1, 1), (10, 0.3, 3), (10, 0.99, 9)]
+)
+def test_at_least_one_row_is_held_out_and_one_is_fitted(rows: int, share: float, count: int) -> None:
+    case = assay.case(function(steps, fingerprint="steps"), X)
+    leaves = explain.surrogate_tree(case, background=OTHERS[:rows], held_out=share, least=1).extra["leaves"]
+    assert (leaves[:, 2].sum(), leaves[:, 3].sum()) == (rows - count, count)
+
+
+@pytest.mark.parametrize("cut", [-0.6, 0.6])
+def test_a_lone_leaf_agrees_with_the_decisions_on_its_side_only(cut: float) -> None:
+    def rising(x):
+        high = np.where(x[:, 0] > cut, 0.9, 0.1)
+        return np.stack([1 - high, high], axis=1)
+
+    model = function(rising, gives="probabilities", classes=("no", "yes"), fingerprint=f"rising at {cut}")
+    result = explain.surrogate_tree(assay.case(model, X, label=1), background=OTHERS, least=200)
+    ((_, value, _, _, mean),) = result.extra["leaves"]
+    above = (mean - 0.1) / 0.8  # the share of held-out rows with 0.9
+    assert 0.1 < above < 0.9
+    assert (value > 0.5) == (cut < 0)
+    assert_allclose(result.extra["agreement"], above if value > 0.5 else 1 - above)
+
+
 def test_each_label_gets_a_tree_and_agreement_is_that_of_decisions() -> None:
     frame, pipeline = loan_pipeline()
     case = assay.case(assay.wrap(pipeline), frame.iloc[:4], label=[1, 0, 1, 1])
@@ -101,6 +125,17 @@ def test_a_local_tree_describes_each_row_better_than_the_global_one() -> None:
     assert sum(line.startswith("around row") for line in local.description) == 4
     alone = explain.surrogate_tree(case.take([2]), background=OTHERS[:50], depth=3, local=True)
     assert_allclose(alone.values[0], local.values[2])
+
+
+@pytest.mark.parametrize("width", [0.15, 0.25, 1.0])
+def test_rows_near_a_row_weigh_more_by_the_kernel_of_lime(width: float) -> None:
+    # the target counts the features kept: k of 4 in C(4, k) of 16 draws, with weight exp(−(1 − √(k/4))²/width²)
+    kept = np.arange(5)
+    weight = np.array([1, 4, 6, 4, 1]) * np.exp(-(((1 - np.sqrt(kept / 4)) / width) ** 2))
+    case = assay.case(function(lambda x: x.sum(axis=1), fingerprint="count"), np.ones((1, 4)))
+    options = {"background": np.zeros((2, 4)), "local": True, "draws": 6000, "least": 6000, "width": width}
+    ((_, value, _, _, mean),) = explain.surrogate_tree(case, **options).extra["leaves"]  # one leaf: the weighted mean
+    assert_allclose([value, mean], [np.average(kept, weights=weight)] * 2, atol=0.08)
 
 
 @pytest.mark.parametrize("local", [False, True])
