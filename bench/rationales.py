@@ -194,7 +194,8 @@ def tokens_of(words: Sequence[str], tokens: Sequence[str]) -> list[int]:
 
 def question(model: Any, texts: Sequence[Review], by: str = "word") -> tuple[Any, np.ndarray]:
     """The case of these reviews by tokens ("word") or sentences, and which parts (row, part) people marked."""
-    case = assay.case(model, [one.text for one in texts], ids=[one.name for one in texts], target="probability")
+    ids = [one.name for one in texts]
+    case = assay.case(model, [one.text for one in texts], ids=ids, target="probability", label="predicted")
     index = np.asarray(case.features.index)
     cut, parts = np.full(index.shape, -1), []
     for row, one in enumerate(texts):

@@ -117,7 +117,7 @@ def population(world: World, seed: int) -> tuple[Case, Removal]:
     weights = generator.normal(size=COLUMNS) * (generator.random(COLUMNS) < 0.7)
     y = (generator.random(len(x)) < 1 / (1 + np.exp(-x @ weights - x[:, 0] * x[:, 1]))).astype(int)
     model = world.provenance(seed, x[POPULATION:], y[POPULATION:])
-    return assay.case(model, x[:POPULATION], seed=seed), Marginal(x[POPULATION : POPULATION + 10])
+    return assay.case(model, x[:POPULATION], label="predicted", seed=seed), Marginal(x[POPULATION : POPULATION + 10])
 
 
 def explained(case: Case, remove: Removal, seed: int) -> dict[str, Explanation]:

@@ -20,6 +20,7 @@ NEEDS = {
     "net": "a torch net",
     "classes": "a classifier",
     "image": "images (channel, height, width)",
+    "maps": "signals, images or volumes",
     "numbers": "numeric inputs",
     "table": "a table",
     "trees": "a model of trees",

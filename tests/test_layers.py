@@ -199,7 +199,7 @@ PLANTED = {
     "up from model": ("assay.model.x", "from assay.cases.case import Case", "imports assay.cases"),
     "up from cases": ("assay.cases.x", "from assay.engine.search.ball import Ball", "imports assay.engine"),
     "up from engine": ("assay.engine.x", "from assay.explain.shapley import shapley", "imports assay.explain"),
-    "by the public face": ("assay.nouns.x", "from assay import case", "imports assay.cases.case"),
+    "by the public face": ("assay.nouns.x", "from assay import case", "imports assay.cases.new_case"),
     "inside a function": ("assay.nouns.x", "def f():\n    from assay.cases.case import Case", "imports assay.cases"),
     "by name": ("assay.nouns.x", "import_module('assay.cases.case')", "imports assay.cases"),
     "another verb": ("assay.attack.x", "from assay.explain.shapley import shapley", "imports assay.explain"),

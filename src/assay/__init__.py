@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from assay.auditing.compare import compare
     from assay.auditing.run import Run
     from assay.basics.seed import Seed
-    from assay.cases.case import Case, case
+    from assay.cases.case import Case
     from assay.cases.game import Game
+    from assay.cases.new_case import case
     from assay.cases.removals import Blur, Conditional, Constant, Marginal, Mean, NoisyLinear, Removal
     from assay.engine.attributions.agreement import agreement
     from assay.engine.comparison.meta_evaluation import meta_evaluation
@@ -62,7 +63,7 @@ _PLACES = {
     "Waiver": "nouns.records.record",
     "agreement": "engine.attributions.agreement",
     "audit": "auditing.audit",
-    "case": "cases.case",
+    "case": "cases.new_case",
     "columns": "nouns.inputs.features",
     "compare": "auditing.compare",
     "compare_methods": "engine.comparison.method_comparison",

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from assay.basics.types import Floats
-from assay.cases.case import Case, case
+from assay.cases.case import Case
+from assay.cases.new_case import case
 from assay.model.adapters.function import function
 
 

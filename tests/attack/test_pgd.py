@@ -31,7 +31,9 @@ X = np.random.default_rng(0).normal(size=(12, 6)).astype("float32")
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_a_single_scores_margin_falls_by_radius_times_the_dual_norm(norm):
     w = np.array([2.0, -1.0, 0.5])
-    case = assay.case(assay.model.torch(linear_net(w[None])), np.array([[1.0, 0.5, 2.0], [-1.0, 3.0, 0.0]]))
+    case = assay.case(
+        assay.model.torch(linear_net(w[None]), gives="logits"), np.array([[1.0, 0.5, 2.0], [-1.0, 3.0, 0.0]])
+    )
     found = attack.pgd(case, assay.Ball(norm, 0.25), steps=15)
     dual = np.abs(w).sum() if norm == "linf" else np.linalg.norm(w)
     np.testing.assert_allclose(found.before, [2.5, 5.0])
@@ -51,7 +53,9 @@ def test_two_classes_margin_falls_by_the_dual_norm_of_their_difference(norm):
 
 
 def test_success_is_a_changed_prediction_and_kept_its_opposite():
-    case = assay.case(assay.model.torch(linear_net([[1.0, 1.0]])), np.array([[0.1, 0.1], [2.0, 2.0], [-0.1, 0.0]]))
+    case = assay.case(
+        assay.model.torch(linear_net([[1.0, 1.0]]), gives="logits"), np.array([[0.1, 0.1], [2.0, 2.0], [-0.1, 0.0]])
+    )
     found = attack.pgd(case, assay.Ball("linf", 0.5))
     assert found.success.tolist() == [True, False, True]
     assert (found.prediction_unchanged == ~found.success).all()

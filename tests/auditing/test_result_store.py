@@ -112,16 +112,18 @@ def test_of_two_at_a_time_one_works_and_the_other_waits(tmp_path: Path) -> None:
 
 
 def test_a_game_remembers_across_processes_what_it_was_asked(tmp_path: Path) -> None:
+    zero = assay.Constant(0.0)
+
     def explained(case: assay.Case) -> Any:
         result_store = ResultStore(tmp_path, case.model.meter)
-        game = case.game(assay.Constant(0.0))
-        return result_store.once("explain", DEPENDS, lambda: explain.shapley(case), game)
+        game = case.game(zero)
+        return result_store.once("explain", DEPENDS, lambda: explain.shapley(case, remove=zero), game)
 
     first, again = plain(), plain()
     one, two = explained(first), explained(again)
     assert one.values.tobytes() == two.values.tobytes()
     assert again.model.meter.forwards == 0
-    explain.banzhaf(again)
+    explain.banzhaf(again, remove=zero)
     assert again.model.meter.forwards == 3  # the rows themselves; all coalitions were remembered
 
 

@@ -11,10 +11,13 @@ import assay
 from assay import certify
 from assay.basics.errors import CapabilityError, InputError, NumericalError
 from assay.certify.mus import Noise
+from assay.nouns.inputs.output_kind import OutputKind
+
+ZERO = assay.Constant(0.0)
 
 
 def table_case(table, rows=1, seed=0, **options):
-    """A classifier of n bits given by a table of class scores (2ⁿ, class), at x = (1, …, 1), removed by 0."""
+    """A classifier of n bits given by a table of class probabilities (2ⁿ, class), at x = (1, …, 1)."""
     parts = int(np.log2(len(table)))
     weights = 2 ** np.arange(parts)
     model = assay.model.function(
@@ -27,9 +30,13 @@ def table_case(table, rows=1, seed=0, **options):
 
 
 def random_table(parts, classes, seed):
-    """Scores in sixteenths, so that sums of them are exact."""
-    scores = np.random.default_rng(seed).integers(0, 17, size=(2**parts, classes)) / 16
-    return scores
+    """Probabilities in sixteenths, so that sums of them are exact."""
+    return np.random.default_rng(seed).multinomial(16, np.ones(classes) / classes, size=2**parts) / 16
+
+
+def lean(table, to, share):
+    """The probabilities mixed with ``share`` of certainty of class ``to``."""
+    return (1 - share) * table + share * np.eye(table.shape[1])[to]
 
 
 def one_hot(scores):
@@ -52,11 +59,11 @@ def noise_of(case, smoothing, q):
 def test_radii_are_those_of_the_literal_transcription(seed):
     parts, q, smoothing = 3 + seed % 4, 8, Fraction(1 + seed % 3, 8)
     table = random_table(parts, 2 + seed % 3, seed)
-    table[:, 0] += (seed % 2) * 0.75
-    case = table_case(np.minimum(table, 1.0), seed=seed)
+    table = lean(table, 0, (seed % 2) * 0.75)
+    case = table_case(table, seed=seed)
     mask = np.random.default_rng(seed).random((1, parts)) < 0.5
-    found = certify.mus(case, mask, smoothing=smoothing, q=q)
-    noise, h = noise_of(case, smoothing, q), by_votes(np.minimum(table, 1.0))
+    found = certify.mus(case, mask, smoothing=smoothing, q=q, remove=ZERO)
+    noise, h = noise_of(case, smoothing, q), by_votes(table)
     at_parts = oracle.smooth(h, tuple(map(int, mask[0])), noise)
     at_all = oracle.smooth(h, (1,) * parts, noise)
     consistent = np.argmax(at_parts) == np.argmax(at_all)
@@ -71,11 +78,10 @@ def test_every_superset_within_the_radius_keeps_the_smoothed_class(votes):
         generator = np.random.default_rng(seed)
         parts, q = 5, 12
         smoothing = Fraction(int(generator.integers(1, 4)), q)
-        table = random_table(parts, 3, seed) * 0.4
-        table[:, 1] += generator.random() * 0.6
+        table = lean(random_table(parts, 3, seed), 1, generator.random() * 0.6)
         case = table_case(table, seed=seed)
         mask = generator.random((1, parts)) < 0.4
-        found = certify.mus(case, mask, smoothing=smoothing, q=q, votes=votes)
+        found = certify.mus(case, mask, smoothing=smoothing, q=q, votes=votes, remove=ZERO)
         if found.abstained[0]:
             continue
         scores = one_hot(table) if votes else table
@@ -100,20 +106,23 @@ def test_the_bound_is_attained():
     noise, h = noise_of(case, Fraction(1, 8), 8), by_votes(table)
     gaps = [scores[0] - scores[1] for scores in (oracle.smooth(h, (1,) * r + (0,) * (4 - r), noise) for r in range(5))]
     assert gaps == [1 - 2 * Fraction(1, 8) * r for r in range(5)]
-    scores = Noise.draw(case, 0.125, 8).scores(case.game(assay.Constant(0.0)), np.zeros((1, 4), dtype=bool), True)
+    scores = Noise.draw(case, 0.125, 8).scores(case.game(ZERO), np.zeros((1, 4), dtype=bool), True)
     assert Noise.draw(case, 0.125, 8).radius(scores, True) == 3  # at 4 the gap is 0: a tie
 
 
 def test_a_tie_within_reach_is_not_certified():
     """λ = 1/2 with unanimous votes: one part more can end in a tie, so r = 1 must not be claimed."""
     table = np.tile([1.0, 0.0], (8, 1))
-    found = certify.mus(table_case(table), np.array([[True, False, False]]), smoothing=0.5, q=2)
+    found = certify.mus(table_case(table), np.array([[True, False, False]]), smoothing=0.5, q=2, remove=ZERO)
     assert found.incremental[0] == 0
-    assert certify.mus(table_case(table), np.array([[True, False, False]]), smoothing=0.25, q=4).incremental[0] == 1
+    found = certify.mus(table_case(table), np.array([[True, False, False]]), smoothing=0.25, q=4, remove=ZERO)
+    assert found.incremental[0] == 1
 
 
 def test_a_unanimous_model_is_certified_to_just_below_the_cap():
-    found = certify.mus(table_case(np.tile([1.0, 0.0], (16, 1))), np.ones((1, 4), dtype=bool), smoothing=1 / 8, q=64)
+    found = certify.mus(
+        table_case(np.tile([1.0, 0.0], (16, 1))), np.ones((1, 4), dtype=bool), smoothing=1 / 8, q=64, remove=ZERO
+    )
     assert found.incremental[0] == found.decremental[0] == 3
     assert found.extra["cap"] == 4.0
 
@@ -141,8 +150,8 @@ def test_the_masks_are_the_quantised_noise_of_the_paper(q):
 )
 def test_smoothing_that_q_masks_cannot_express_is_refused(smoothing, q):
     case = table_case(np.ones((8, 2)) / 2)
-    with pytest.raises(InputError, match="whole number"):
-        certify.mus(case, np.ones((1, 3), dtype=bool), smoothing=smoothing, q=q)
+    with pytest.raises(InputError, match="nan is not a number" if np.isnan(smoothing) else "whole number"):
+        certify.mus(case, np.ones((1, 3), dtype=bool), smoothing=smoothing, q=q, remove=ZERO)
 
 
 @pytest.mark.parametrize("smoothing", [0.58, 0.29, 0.57])
@@ -153,7 +162,7 @@ def test_floats_that_mean_a_whole_number_lose_no_step(smoothing):
 def test_exactly_q_evaluations_a_mask_and_the_same_answer_twice():
     case = table_case(random_table(5, 3, 1), rows=3)
     mask = np.random.default_rng(0).random((3, 5)) < 0.5
-    first, second = (certify.mus(case, mask, smoothing=0.25, q=16) for _ in range(2))
+    first, second = (certify.mus(case, mask, smoothing=0.25, q=16, remove=ZERO) for _ in range(2))
     assert first.draws == 16
     assert second.provenance.cost["forwards"] == 3 * 3 * 16 + 3  # three masks a row, and the rows themselves
     np.testing.assert_array_equal(first.incremental, second.incremental)
@@ -162,11 +171,10 @@ def test_exactly_q_evaluations_a_mask_and_the_same_answer_twice():
 
 def test_rows_are_certified_alike_alone_and_together():
     table = random_table(5, 2, 9)
-    table[:, 0] = np.minimum(1, table[:, 0] + 0.5)
-    case = table_case(table, rows=4)
+    case = table_case(lean(table, 0, 0.5), rows=4)
     mask = np.random.default_rng(2).random((4, 5)) < 0.5
-    together = certify.mus(case, mask, smoothing=0.125, q=8)
-    alone = certify.mus(case.take([2]), mask[[2]], smoothing=0.125, q=8)
+    together = certify.mus(case, mask, smoothing=0.125, q=8, remove=ZERO)
+    alone = certify.mus(case.take([2]), mask[[2]], smoothing=0.125, q=8, remove=ZERO)
     np.testing.assert_array_equal(alone.incremental, together.incremental[[2]])
     np.testing.assert_array_equal(alone.extra["random_incremental"], together.extra["random_incremental"][[2]])
 
@@ -175,7 +183,7 @@ def test_a_row_whose_parts_alone_get_another_class_is_abstained_from_by_name():
     table = np.tile([0.0, 1.0], (8, 1))
     table[0] = (1.0, 0.0)  # nothing kept: class 0
     case = table_case(table, ids=["lone"])
-    found = certify.mus(case, np.zeros((1, 3), dtype=bool), smoothing=1.0, q=2)
+    found = certify.mus(case, np.zeros((1, 3), dtype=bool), smoothing=1.0, q=2, remove=ZERO)
     assert found.abstained.tolist() == [True]
     assert np.isnan(found.incremental[0])
     assert np.isnan(found.decremental[0])
@@ -190,7 +198,7 @@ def test_a_nearly_constant_smoothed_model_is_noted():
     x = np.zeros((10, parts))
     x[::2, 0] = x[1::2, 1] = 1.0
     x[:, 2] = x[:, 3] = 0.5
-    found = certify.mus(assay.case(model, x), np.ones((10, parts), dtype=bool), smoothing=0.25, q=4)
+    found = certify.mus(assay.case(model, x), np.ones((10, parts), dtype=bool), smoothing=0.25, q=4, remove=ZERO)
     codes = {note.code for note in found.notes}
     assert {"nearly-constant", "few-parts"} <= codes
     assert found.extra["histogram"].tolist() == [1.0, 0.0]
@@ -198,35 +206,54 @@ def test_a_nearly_constant_smoothed_model_is_noted():
     assert found.extra["agreement"].mean() == 0.5
 
 
+def test_votes_are_those_of_the_models_decision_threshold():
+    """Class 1 has probability 0.3 with all of four parts, else 0.1, and is decided from 0.2 on."""
+    table = np.tile([0.9, 0.1], (16, 1))
+    table[-1] = (0.7, 0.3)
+    model = assay.model.function(
+        lambda x: table[(x > 0.5).astype(int) @ 2 ** np.arange(4)],
+        gives=OutputKind("probabilities").with_threshold(0.2),
+    )
+    found = certify.mus(
+        assay.case(model, np.ones((1, 4))), np.ones((1, 4), dtype=bool), smoothing=1.0, q=2, remove=ZERO
+    )
+    assert found.extra["agreement"].tolist() == [1.0]
+    assert found.extra["histogram"].tolist() == [0.0, 1.0]
+
+
 def test_random_masks_that_do_as_well_are_noted():
-    found = certify.mus(table_case(np.tile([1.0, 0.0], (2**6, 1))), np.eye(6, dtype=bool)[:1], smoothing=1 / 8, q=8)
+    found = certify.mus(
+        table_case(np.tile([1.0, 0.0], (2**6, 1))), np.eye(6, dtype=bool)[:1], smoothing=1 / 8, q=8, remove=ZERO
+    )
     assert found.extra["random_incremental"][0] == found.incremental[0] == 3
     assert "random-as-good" in {note.code for note in found.notes}
 
 
 def test_no_smoothing_at_all_certifies_the_model_itself():
     table = random_table(4, 2, 3)
-    found = certify.mus(table_case(table), np.ones((1, 4), dtype=bool), smoothing=1.0, q=2)
+    found = certify.mus(table_case(table), np.ones((1, 4), dtype=bool), smoothing=1.0, q=2, remove=ZERO)
     assert found.extra["agreement"].tolist() == [1.0]
     assert found.incremental.tolist() == [0.0]
 
 
 def test_probabilities_outside_their_range_are_refused():
-    case = table_case(random_table(3, 2, 0) * 3)
+    table = np.full((8, 2), 1.5)
+    table[-1] = 0.5  # nothing removed
+    case = table_case(table)
     with pytest.raises(NumericalError, match="votes=True"):
-        certify.mus(case, np.ones((1, 3), dtype=bool), smoothing=0.5, q=4, votes=False)
+        certify.mus(case, np.ones((1, 3), dtype=bool), smoothing=0.5, q=4, votes=False, remove=ZERO)
 
 
 def test_masks_that_do_not_fit_are_refused():
     case = table_case(random_table(3, 2, 0))
     for wrong in (np.ones((1, 3)), np.ones((2, 3), dtype=bool), np.ones((1, 4), dtype=bool)):
         with pytest.raises(InputError, match="boolean masks"):
-            certify.mus(case, wrong)
+            certify.mus(case, wrong, remove=ZERO)
 
 
 def test_regressions_are_refused():
     with pytest.raises(CapabilityError, match="needs a classifier"):
-        certify.mus(assay.examples.linear(), np.ones((1, 2), dtype=bool))
+        certify.mus(assay.examples.linear(), np.ones((1, 2), dtype=bool), remove=ZERO)
 
 
 def test_another_seed_is_another_smoothed_model():
@@ -238,7 +265,7 @@ def test_another_seed_is_another_smoothed_model():
 def test_scores_move_by_at_most_lambda_a_part():
     case = table_case(random_table(4, 3, 8))
     noise = Noise.draw(case, 0.25, 8)
-    game = case.game(assay.Constant(0.0))
+    game = case.game(ZERO)
     scores = {m: noise.scores(game, np.array([m], dtype=bool), True)[0] for m in product((0, 1), repeat=4)}
     for m in scores:
         for part in range(4):

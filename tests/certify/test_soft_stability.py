@@ -11,6 +11,9 @@ from assay import certify
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.seed import Seed
 from assay.certify.soft_stability import _count, _draw
+from assay.nouns.inputs.output_kind import OutputKind
+
+ZERO = assay.Constant(0.0)
 
 
 def parity_case(parts, rows=1, **options):
@@ -37,16 +40,29 @@ def first(count, parts, rows=1):
 
 @pytest.mark.parametrize(("free", "radius"), [(4, 1), (4, 2), (5, 3), (3, 9), (0, 2)])
 def test_small_balls_are_enumerated_and_exact(free, radius):
-    found = certify.soft_stability(parity_case(free + 2), first(2, free + 2), radius=radius, draws=150)
+    found = certify.soft_stability(parity_case(free + 2), first(2, free + 2), radius=radius, draws=150, remove=ZERO)
     assert found.extra["exact"].tolist() == [1.0]
     for values in (found.rate_low, found.extra["rate"], found.extra["rate_high"]):
         np.testing.assert_allclose(values, parity_rate(free, radius), rtol=1e-14)
 
 
+def test_the_class_is_that_of_the_models_decision_threshold():
+    """Class 1 has probability 0.3 where an even number is kept, else 0.1, and is decided from 0.2 on."""
+
+    def scores(x):
+        even = np.where((x > 0.5).sum(axis=1) % 2 == 0, 0.3, 0.1)
+        return np.stack([1 - even, even], axis=1)
+
+    kind = OutputKind("probabilities").with_threshold(0.2)
+    case = assay.case(assay.model.function(scores, gives=kind, name="low"), np.ones((1, 6)))
+    found = certify.soft_stability(case, first(2, 6), radius=2, draws=150, remove=ZERO)
+    np.testing.assert_allclose(found.rate_low, parity_rate(4, 2))
+
+
 def test_the_exact_rate_lies_in_the_interval_as_often_as_stated():
     rows, free, radius = 400, 9, 4
     case = parity_case(free + 1, rows=rows)
-    found = certify.soft_stability(case, first(1, free + 1, rows), radius=radius, draws=60, confidence=0.9)
+    found = certify.soft_stability(case, first(1, free + 1, rows), radius=radius, draws=60, confidence=0.9, remove=ZERO)
     truth = parity_rate(free, radius)
     assert not found.extra["exact"].any()
     covered = int(((found.rate_low <= truth) & (truth <= found.extra["rate_high"])).sum())
@@ -86,7 +102,7 @@ def test_sets_are_counted_right(free, radius):
 def test_a_rate_of_one_supports_only_what_the_draws_allow():
     model = assay.model.function(lambda x: np.tile([1.0, 0.0], (len(x), 1)), gives="probabilities")
     found = certify.soft_stability(
-        assay.case(model, np.ones((1, 20))), first(2, 20), radius=9, draws=50, confidence=0.9
+        assay.case(model, np.ones((1, 20))), first(2, 20), radius=9, draws=50, confidence=0.9, remove=ZERO
     )
     np.testing.assert_allclose(found.rate_low, 0.05 ** (1 / 50), rtol=1e-10)
     assert found.extra["rate_high"].tolist() == [1.0]
@@ -95,8 +111,8 @@ def test_a_rate_of_one_supports_only_what_the_draws_allow():
 
 def test_streams_follow_ids():
     case = parity_case(14, rows=4, ids=list("abcd"))
-    together = certify.soft_stability(case, first(3, 14, 4), radius=6, draws=40)
-    alone = certify.soft_stability(case.take([2]), first(3, 14), radius=6, draws=40)
+    together = certify.soft_stability(case, first(3, 14, 4), radius=6, draws=40, remove=ZERO)
+    alone = certify.soft_stability(case.take([2]), first(3, 14), radius=6, draws=40, remove=ZERO)
     assert alone.extra["rate"][0] == together.extra["rate"][2]
     assert len(set(together.extra["rate"].tolist())) > 1
 
@@ -112,27 +128,36 @@ def test_explanations_that_share_free_parts_meet_the_same_random_numbers():
 def test_empty_parts_of_a_cut_per_row_are_never_added():
     features = assay.Features(np.array([[0, 1, 2, 3], [0, 0, 1, 1]]), ("a", "b", "c", "d"), per_row=True)
     case = parity_case(4, rows=2, features=features)
-    found = certify.soft_stability(case, first(1, 4, 2), radius=1)
+    found = certify.soft_stability(case, first(1, 4, 2), radius=1, remove=ZERO)
     assert found.extra["rate"].tolist() == [1 / 4, 1.0]  # row 2 can only add part b, two elements
 
 
 def test_the_full_inputs_class_is_compared_with_that_of_the_parts_alone():
-    found = certify.soft_stability(parity_case(5, rows=2), np.stack([first(2, 5)[0], first(3, 5)[0]]), radius=1)
+    found = certify.soft_stability(
+        parity_case(5, rows=2), np.stack([first(2, 5)[0], first(3, 5)[0]]), radius=1, remove=ZERO
+    )
     assert found.extra["consistent"].tolist() == [0.0, 1.0]
 
 
-@pytest.mark.parametrize("wrong", [{"radius": 0}, {"draws": 0}, {"confidence": 1.0}])
-def test_impossible_options_are_refused(wrong):
-    with pytest.raises(InputError, match="must satisfy radius"):
-        certify.soft_stability(parity_case(3), first(1, 3), **wrong)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"radius": 0}, "must satisfy radius"),
+        ({"draws": 0}, "must satisfy radius"),
+        ({"confidence": 1.0}, "confidence=1.0 is no level between 0 and 1"),
+    ],
+)
+def test_impossible_options_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        certify.soft_stability(parity_case(3), first(1, 3), remove=ZERO, **wrong)
 
 
 def test_regressions_are_refused():
     with pytest.raises(CapabilityError, match="needs a classifier"):
-        certify.soft_stability(assay.examples.linear(), np.ones((1, 2), dtype=bool))
+        certify.soft_stability(assay.examples.linear(), np.ones((1, 2), dtype=bool), remove=ZERO)
 
 
 def test_the_statement_names_removal_and_confidence():
-    found = certify.soft_stability(parity_case(3), first(1, 3), confidence=0.8)
+    found = certify.soft_stability(parity_case(3), first(1, 3), confidence=0.8, remove=ZERO)
     assert found.confidence == 0.8
     assert any("Constant(0.0)" in text for text in found.assumptions)

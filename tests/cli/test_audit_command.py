@@ -9,6 +9,7 @@ import pytest
 
 from assay.auditing.run import Run
 from assay.auditing.schema import ResultFile
+from assay.cli.catalogue import methods as catalogue
 
 BASE = "audit mine.py:build --data test.csv --target y --ids id --sensitive sex --profile quick -q"
 FAST = f"{BASE} --select FAI,DAT"
@@ -262,3 +263,31 @@ def test_what_is_no_recipe_is_refused(assay, words, told):
     done = assay(words)
     assert done.code == 2
     assert told in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize("flag", ["--methods", "--scores"])
+def test_any_method_named_is_planned_or_refused_by_what_it_needs(assay, flag):
+    verb = "explain" if flag == "--methods" else "evaluate"
+    internal = {}
+    for method in catalogue():
+        if method.verb == verb:
+            done = assay(f"audit mine.py:build --data plain.csv --target y {flag} {method.name} --dry-run")
+            needed = [name for name, option in method.options.items() if option.default is option.empty]
+            if done.code == 2:
+                assert any(f"needs {name}" in done.err for name in needed), done.err
+            elif done.code not in (0, 5):
+                internal[method.name] = done.err
+    assert internal == {}
+
+
+def test_a_missing_option_of_a_method_is_a_usage_error(assay):
+    done = assay("audit mine.py:build --data plain.csv --target y --methods aggregate")
+    assert done.code == 2
+    assert "explain.aggregate needs members, which the audit does not know" in done.err
+    assert "methods={'aggregate': {'members': …}}" in done.err
+
+
+@pytest.mark.parametrize("method", ["qii", "reason_codes"])
+def test_a_comparison_group_is_the_background_of_the_audit(assay, method):
+    done = assay(f"audit mine.py:build --data plain.csv --target y --methods {method} --profile quick --select EXP -q")
+    assert done.code in (0, 1, 3), done.err

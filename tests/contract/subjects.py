@@ -19,6 +19,7 @@ from tests.contract.nets import Rectified, filled, net, picture_net, pooled_net
 import assay
 from assay.basics.seed import Seed
 from assay.cases.case import Case
+from assay.cases.default_removal import DEFAULT
 from assay.engine.capabilities import NEEDS
 from assay.engine.search.ball import Ball
 from assay.examples import analytic
@@ -291,8 +292,8 @@ def reference_rows(case: Case) -> Any:
 
 
 def required_options(method: Method, case: Case) -> dict[str, Any]:
-    """Values for the options that have no default."""
-    bare = [name for name, parameter in method.options.items() if parameter.default is parameter.empty]
+    """Values for the options that have no default, and a removal where the default depends on the other rows."""
+    bare = [name for name, one in method.options.items() if one.default is one.empty or one.default is DEFAULT]
     missing = [name for name in bare if name not in GIVEN]
     assert not missing, f"{method.verb}.{method.name}: give options {missing} a default, or add them to GIVEN"
     given = {name: GIVEN[name](case) for name in bare}

@@ -169,7 +169,7 @@ def test_retrainings_are_trained_once_a_case_and_each_by_its_own_seed() -> None:
         ({"other": []}, "other is empty"),
         ({"refits": 1}, "refits=1"),
         ({"margin": -0.1}, "margin=-0.1"),
-        ({"recipe": "fit"}, "recipe is a str"),
+        ({"recipe": "fit"}, "recipe='fit' is not an assay.Recipe"),
         ({"k": 9}, "k=9"),
     ],
 )

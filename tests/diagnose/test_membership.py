@@ -216,10 +216,12 @@ def test_labels_are_looked_up_among_the_names_before_they_are_positions() -> Non
     case = assay.case(model, x)
     by_number = diagnose.membership(case, [2] * 40, x, [2.0] * 40)[2]
     by_name = diagnose.membership(case, ["2"] * 40, x, np.array(["2"] * 40))[2]
-    by_place = diagnose.membership(case, [1, 0] * 20, x, [1, 0] * 20)[2]
+    by_place = diagnose.membership(case, [0] * 40, x, [0] * 40)[2]
     assert by_number.claim == by_name.claim
     assert by_number.evidence["accuracy inside"] == 0.5
     assert by_place.evidence["accuracy inside"] == 0.5
+    with pytest.raises(InputError, match="label 0 does not exist; the model has 2 classes: 1, 2"):
+        diagnose.membership(case, [1, 0] * 20, x, [1, 0] * 20)
 
 
 def test_row_order_does_not_matter_when_rows_have_ids() -> None:

@@ -16,8 +16,9 @@ from tests.oracles import blur as oracle
 import assay
 from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.engine.gradients.distributions import BlurPath, Line, Path, gauss_legendre
+from assay.engine.gradients.distributions import BlurPath, Line, Path
 from assay.engine.gradients.influence import influence
+from assay.engine.gradients.quadrature import gauss_legendre
 
 SIGMA = 3.0
 

@@ -13,8 +13,9 @@ from tests.oracles.paths import integrated
 
 from assay import examples
 from assay.basics.errors import InputError
-from assay.engine.gradients.distributions import Gaussian, Line, Lines, Node, Point, Uniform, draw_noise, gauss_legendre
+from assay.engine.gradients.distributions import Gaussian, Line, Lines, Node, Point, Uniform, draw_noise
 from assay.engine.gradients.influence import influence
+from assay.engine.gradients.quadrature import gauss_legendre
 from assay.examples import analytic
 
 

@@ -17,6 +17,8 @@ from assay.engine.declare import scorer
 from assay.nouns.catalogue import leave
 from assay.nouns.results.result import Explanation
 
+ZERO = assay.Constant(0.0)
+
 
 def linear(rows: int = 40, parts: int = 8) -> Case:
     """A linear function, whose contributions are known."""
@@ -77,7 +79,9 @@ def test_an_unstable_score_is_unreliable(odd_scores: dict[str, Any]) -> None:
 
 def test_a_score_with_equal_values_on_all_rows_is_not_called_unstable() -> None:
     case = linear()
-    found = assay.meta_evaluation("faithfulness_correlation", explain.integrated_gradients(case), case)
+    found = assay.meta_evaluation(
+        "faithfulness_correlation", explain.integrated_gradients(case), case, options={"remove": ZERO}
+    )
     icc, ratio = found.noise_resilience["explanation"]
     assert icc.holds is not True
     assert ratio.holds is True
@@ -86,8 +90,8 @@ def test_a_score_with_equal_values_on_all_rows_is_not_called_unstable() -> None:
 def test_the_estimates_follow_from_the_stored_scores() -> None:
     case = linear()
     explanation = explain.integrated_gradients(case)
-    found = assay.meta_evaluation(evaluate.deletion, explanation, case, randoms=4)
-    own = evaluate.deletion(explanation, case).values
+    found = assay.meta_evaluation(evaluate.deletion, explanation, case, randoms=4, options={"remove": ZERO})
+    own = evaluate.deletion(explanation, case, remove=ZERO).values
     np.testing.assert_allclose(found.scores["given"], own)
     wins = np.mean(own[:, None] < found.scores["shuffled"], axis=1)
     assert found.reactivity["shuffled"].estimate == pytest.approx(wins.mean())
@@ -117,9 +121,10 @@ def test_undefined_rows_are_left_out_and_counted(odd_scores: dict[str, Any]) -> 
 
 def test_rows_are_the_same_alone_or_together() -> None:
     case = linear(6)
-    whole = assay.meta_evaluation("deletion", explain.integrated_gradients(case), case, draws=2, randoms=2)
+    options: dict[str, Any] = {"draws": 2, "randoms": 2, "options": {"remove": ZERO}}
+    whole = assay.meta_evaluation("deletion", explain.integrated_gradients(case), case, **options)
     some = case.take([1, 4])
-    part = assay.meta_evaluation("deletion", explain.integrated_gradients(some), some, draws=2, randoms=2)
+    part = assay.meta_evaluation("deletion", explain.integrated_gradients(some), some, **options)
     for name in whole.scores:
         np.testing.assert_allclose(part.scores[name], whole.scores[name][[1, 4]])
 

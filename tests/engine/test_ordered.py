@@ -5,7 +5,7 @@ from tests.evaluate.settings import curved, replace_values
 
 from assay import Constant, examples, explain, integer_map
 from assay.basics.errors import InputError
-from assay.cases.case import case
+from assay.cases.new_case import case
 from assay.engine.removal.ordered_removal import (
     mean_of_points,
     perturbation_curve,
@@ -96,12 +96,12 @@ def test_a_row_with_fewer_parts_has_the_curve_it_has_alone() -> None:
     both = case(model, np.ones((2, 4)), features=features)  # type: ignore[arg-type]  # a model
     alone = case(model, np.ones((1, 4)), features=integer_map([0, 0, 1, 1]))  # type: ignore[arg-type]  # a model
     e = replace_values(
-        explain.shapley(both), [[1, 2, 3, 4], [3, 7, 99, 5]]
+        explain.shapley(both, remove=ZERO), [[1, 2, 3, 4], [3, 7, 99, 5]]
     )  # parts c and d do not exist in the second row
     for steps in (0, 2):
         for options in ({}, {"insert": True}, {"lowest": True}, {"insert": True, "lowest": True}):
             share, value = perturbation_curve(e, both, ZERO, steps, **options)
-            own_share, own = perturbation_curve(explain.shapley(alone), alone, ZERO, steps, **options)
+            own_share, own = perturbation_curve(explain.shapley(alone, remove=ZERO), alone, ZERO, steps, **options)
             area = np.trapezoid(value, share, axis=1)[1]
             assert_allclose(area, np.trapezoid(own, own_share, axis=1)[0])
             assert_allclose(value[1, [0, -1]], own[0, [0, -1]])
@@ -110,7 +110,7 @@ def test_a_row_with_fewer_parts_has_the_curve_it_has_alone() -> None:
 def test_a_whole_row_with_fewer_features_is_the_row_itself_and_not_evaluated_again() -> None:
     model, features = _uneven()
     both = case(model, np.ones((2, 4)), features=features)  # type: ignore[arg-type]  # a model
-    e = explain.shapley(both)
+    e = explain.shapley(both, remove=ZERO)
     fresh = case(model, np.ones((2, 4)), features=features)  # type: ignore[arg-type]  # a model
     assert fresh.output.tolist() == [10.0, 10.0]
     before = fresh.model.meter.forwards
@@ -121,7 +121,7 @@ def test_a_whole_row_with_fewer_features_is_the_row_itself_and_not_evaluated_aga
 def test_the_top_of_a_row_with_fewer_parts_is_a_share_of_its_own_parts() -> None:
     model, features = _uneven()
     both = case(model, np.ones((2, 4)), features=features)  # type: ignore[arg-type]  # a model
-    e = explain.shapley(both)
+    e = explain.shapley(both, remove=ZERO)
     assert_allclose(perturbation_points(e, both, ZERO, (0.5,)), [[3.0], [3.0]])
 
 

@@ -17,6 +17,8 @@ from assay.engine.cost import cost_of
 from assay.nouns.comparisons.settings_grid import Scoring, SettingsGrid
 from assay.nouns.results.result import Explanation
 
+ZERO = assay.Constant(0.0)
+
 HEIGHTS = np.array([3.0, -2.0, 1.0])
 METHODS = ("occlusion", "saliency", "input_x_gradient", "random")
 
@@ -108,7 +110,9 @@ def test_tau_of_a_ranking_that_ties_all_is_undefined() -> None:
 
 def test_magnitudes_of_the_reversed_explanation_tie_with_the_true_one() -> None:
     case = additive()
-    found = assay.settings_grid(explanations_of(case), case, "deletion", signs=("as given", "absolute"))
+    found = assay.settings_grid(
+        explanations_of(case), case, "deletion", removals=[ZERO], signs=("as given", "absolute")
+    )
     assert_array_equal(found.ranks, [[1, 2, 3], [2, 2, 2]])
     assert found.best == "true"
     assert [(one.method, one.change) for one in found.largest_rank_changes] == [
@@ -156,7 +160,7 @@ def test_methods_not_better_than_random_are_listed() -> None:
     named = explanations_of(case) | {
         "random": replace_values(explanations_of(case)["true"], np.tile([1.0, 2.0, 0.0], (5, 1)))
     }
-    found = assay.settings_grid(named, case, "deletion")
+    found = assay.settings_grid(named, case, "deletion", removals=[ZERO])
     assert [method for _, method in found.not_better_than_random] == ["turned"]
     assert_array_equal(found.beaten_by_random[0], [0, 0, 1, np.nan])
     assert "random is as good or better: 1 of 3" in repr(found)
@@ -219,7 +223,7 @@ def test_settings_that_lose_rows_are_not_compared() -> None:
 
     model = assay.model.function(certain, gives="probabilities", classes=("a", "b"))
     case = assay.case(model, np.array([[0.5, 0.2, 0.1], [2.0, 0.5, 0.0], [0.4, 0.1, 0.1]]), label="b")
-    one = explain.occlusion(case)
+    one = explain.occlusion(case, remove=ZERO)
     named = {"one": one, "other": replace_values(one, -one.values)}
     found = assay.settings_grid(
         named, case, "deletion", removals=[Constant(0.1)], targets=("probability", "log_odds"), steps=(0, 3, 1)
@@ -365,3 +369,12 @@ def test_explanations_and_the_case_are_unchanged() -> None:
     assay.settings_grid(named, case, "deletion", targets=("probability",), signs=("absolute",), steps=(2,))
     assert all((before[name] == one.values).all() for name, one in named.items())
     assert case.sibling_targets == ()
+
+
+def test_without_a_removal_a_table_uses_its_own_rows_and_the_setting_says_so() -> None:
+    case = additive()
+    found = assay.settings_grid(explanations_of(case), case, "deletion")
+    own = assay.settings_grid(explanations_of(case), case, "deletion", removals=[Marginal(case.rows.x)])
+    assert_array_equal(found.values, own.values)
+    assert found.settings[0].removal == "Marginal(<5 of the 5 rows explained>)"
+    assert assay.settings_cost(3, case, "deletion").forwards == 5 + 3 * 3 * 5 * 5

@@ -20,6 +20,8 @@ from assay.engine.cost import cost_of
 from assay.model.adapters.function import function
 from assay.nouns.catalogue import find
 
+ZERO = assay.Constant(0.0)
+
 METHODS = ["shapley", "permutation_shapley", "banzhaf"]
 
 
@@ -35,7 +37,7 @@ def uneven(parts: int = 14) -> assay.Case:
 @pytest.mark.parametrize("name", METHODS)
 def test_every_row_gets_within_the_tolerance_or_a_note_names_it(name: str) -> None:
     case, tolerance = uneven(), 0.05
-    result = getattr(explain, name)(case, budget=1200, tolerance=tolerance)
+    result = getattr(explain, name)(case, budget=1200, tolerance=tolerance, remove=ZERO)
     late = result.stderr.max(axis=1) > tolerance
     named = {row for note in result.notes if note.code == "tolerance" for row in note.rows}
     assert named == {case.rows.ids[i] for i in np.flatnonzero(late)}
@@ -50,19 +52,19 @@ def test_a_tolerance_out_of_reach_gives_what_the_budget_gives_and_costs_its_pric
     case = uneven().take([2])
     case.output.sum()
     before = case.model.meter.requested
-    result = getattr(explain, name)(case, budget=500, tolerance=1e-12)
-    plain = getattr(explain, name)(uneven().take([2]), budget=500)
+    result = getattr(explain, name)(case, budget=500, tolerance=1e-12, remove=ZERO)
+    plain = getattr(explain, name)(uneven().take([2]), budget=500, remove=ZERO)
     assert_allclose(result.values, plain.values, atol=1e-12)
     assert_allclose(result.stderr, plain.stderr, atol=1e-12)
-    cost = cost_of(find("explain", name), case, {"budget": 500, "tolerance": 1e-12})
+    cost = cost_of(find("explain", name), case, {"budget": 500, "tolerance": 1e-12, "remove": ZERO})
     assert case.model.meter.requested - before == cost.forwards
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_what_a_row_takes_does_not_depend_on_the_others(name: str) -> None:
     method: Callable[..., Any] = getattr(explain, name)
-    whole = method(uneven(), budget=1200, tolerance=0.05)
-    alone = method(uneven().take([1]), budget=1200, tolerance=0.05)
+    whole = method(uneven(), budget=1200, tolerance=0.05, remove=ZERO)
+    alone = method(uneven().take([1]), budget=1200, tolerance=0.05, remove=ZERO)
     assert_allclose(alone.values, whole.values[[1]], atol=1e-10)
     assert_array_equal(alone.extra["evaluations"], whole.extra["evaluations"][[1]])
 
@@ -104,7 +106,9 @@ def test_an_error_equal_to_the_tolerance_is_within_it() -> None:
 
 def test_less_is_asked_when_less_is_enough() -> None:
     truth = examples.random_game(16, seed=2)[1]
-    loose, strict = (explain.shapley(examples.random_game(16, seed=2)[0], tolerance=t) for t in (0.3, 0.02))
+    loose, strict = (
+        explain.shapley(examples.random_game(16, seed=2)[0], tolerance=t, remove=ZERO) for t in (0.3, 0.02)
+    )
     assert loose.provenance.cost["forwards"] < strict.provenance.cost["forwards"] <= 2048
     assert loose.stderr.max() <= 0.3
     assert np.abs(loose.values - truth).max() < 1.2
@@ -112,7 +116,7 @@ def test_less_is_asked_when_less_is_enough() -> None:
 
 def test_listing_everything_ends_the_search() -> None:
     case, truth = examples.random_game(9, seed=2, order=7)
-    result = explain.shapley(case, budget=512, tolerance=1e-9)
+    result = explain.shapley(case, budget=512, tolerance=1e-9, remove=ZERO)
     assert_allclose(result.values, truth, atol=1e-9)
     assert not [note for note in result.notes if note.code == "tolerance"]
 
@@ -120,7 +124,7 @@ def test_listing_everything_ends_the_search() -> None:
 @pytest.mark.parametrize("tolerance", [0.0, -1.0, float("nan")])
 def test_a_tolerance_is_above_nothing(tolerance: float) -> None:
     with pytest.raises(InputError, match="tolerance="):
-        explain.shapley(uneven(), tolerance=tolerance)
+        explain.shapley(uneven(), tolerance=tolerance, remove=ZERO)
 
 
 def test_a_game_that_is_no_number_stays_so() -> None:
@@ -128,7 +132,7 @@ def test_a_game_that_is_no_number_stays_so() -> None:
         function(lambda x: np.where(x.sum(axis=1) < 3, np.nan, x.sum(axis=1)), fingerprint="gone"), np.ones((1, 13))
     )
     try:
-        result = explain.shapley(case, budget=200, tolerance=0.1)
+        result = explain.shapley(case, budget=200, tolerance=0.1, remove=ZERO)
     except assay.basics.errors.AssayError:
         return
     assert np.isnan(result.values).all()

@@ -6,7 +6,8 @@ import numpy as np
 from tests.evaluate.settings import replace_values
 
 from assay import explain
-from assay.cases.case import Case, case
+from assay.cases.case import Case
+from assay.cases.new_case import case
 from assay.model import function
 from assay.nouns.inputs.features import Features
 from assay.nouns.results.result import Explanation

@@ -10,7 +10,8 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.ensemble import RandomForestClassifier
 
 from assay import examples, explain, model
-from assay.cases.case import Case, case
+from assay.cases.case import Case
+from assay.cases.new_case import case
 from assay.nouns.results.result import Explanation
 
 MATRIX = np.random.default_rng(5).normal(size=(6, 6))

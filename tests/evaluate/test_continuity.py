@@ -8,7 +8,7 @@ from tests.evaluate.settings import curved, digits
 
 from assay import evaluate, explain, grid, model
 from assay.basics.errors import CapabilityError, InputError
-from assay.cases.case import case as ask
+from assay.cases.new_case import case as ask
 
 
 class Round(torch.nn.Module):
@@ -22,7 +22,7 @@ class Round(torch.nn.Module):
 
 def _round(features: Any = None) -> Any:
     x = torch.as_tensor(np.random.default_rng(0).uniform(size=(2, 1, 6, 6)))
-    return ask(model.torch(Round().eval()), x, label=0, features=features)
+    return ask(model.torch(Round().eval(), gives="logits"), x, label=0, features=features)
 
 
 @pytest.mark.parametrize("features", [None, grid((1, 6, 6), 2)], ids=["pixels", "patches"])
@@ -57,7 +57,7 @@ def test_a_wider_reach_computes_only_the_additional_shifts_and_never_lowers_it()
 
 
 def test_an_even_picture_is_undefined() -> None:
-    case = ask(model.torch(Round().eval()), torch.full((1, 1, 6, 6), 0.5), label=0)
+    case = ask(model.torch(Round().eval(), gives="logits"), torch.full((1, 1, 6, 6), 0.5), label=0)
     assert np.isnan(evaluate.continuity(explain.saliency(case), case).values).all()
 
 

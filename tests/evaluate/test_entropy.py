@@ -5,10 +5,12 @@ import pytest
 from numpy.testing import assert_allclose
 from tests.evaluate.settings import curved, digits, replace_values
 
-from assay import evaluate, examples, explain, integer_map
-from assay.cases.case import case
+from assay import Constant, evaluate, examples, explain, integer_map
+from assay.cases.new_case import case
 from assay.model import function
 from assay.nouns.inputs.features import Features
+
+ZERO = Constant(0.0)
 
 
 def _literal(values: np.ndarray) -> float:
@@ -43,7 +45,7 @@ def test_parts_a_row_lacks_do_not_count() -> None:
     cuts = Features(np.array([[0, 1, 2], [0, 0, 1]]), ("a", "b", "c"), per_row=True)
     question = case(function(lambda x: x.sum(axis=1), name="sum"), np.ones((2, 3)), features=cuts)
     alone = case(function(lambda x: x.sum(axis=1), name="sum"), np.ones((1, 3)), features=integer_map([0, 0, 1]))
-    together, single = (evaluate.entropy(explain.shapley(c), c).values for c in (question, alone))
+    together, single = (evaluate.entropy(explain.shapley(c, remove=ZERO), c).values for c in (question, alone))
     assert_allclose(together[1:], single)
 
 

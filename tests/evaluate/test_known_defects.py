@@ -24,6 +24,8 @@ from assay.basics.errors import InputError
 from assay.engine.neighbourhoods.neighbourhood import recompute_values
 from assay.model.adapters.function import function
 
+ZERO = assay.Constant(0.0)
+
 HERE = Path(__file__).parent
 ELSEWHERE = {
     1: ("monotonicity", "test_q1_it_is_not_the_same_for_every_explanation"),
@@ -78,9 +80,9 @@ def test_q06_the_share_of_mass_does_not_depend_on_the_other_rows(rows: int) -> N
 def test_q12_areas_and_undefined_rows_are_had_from_this_numpy() -> None:
     case = examples.additive((3.0, 1.0))
     e = explain.integrated_gradients(case)
-    assert_allclose(evaluate.irof(e, case).values, 0.625)  # shares 1, 1/4, 0 are left
-    assert_allclose(evaluate.deletion(e, case).values, 1.5)
-    assert_allclose(evaluate.selectivity(e, case).values, 0.5)
+    assert_allclose(evaluate.irof(e, case, remove=ZERO).values, 0.625)  # shares 1, 1/4, 0 are left
+    assert_allclose(evaluate.deletion(e, case, remove=ZERO).values, 1.5)
+    assert_allclose(evaluate.selectivity(e, case, remove=ZERO).values, 0.5)
     flat = replace(digits(2), rows=replace(digits(2).rows, x=torch.ones(2, 1, 8, 8)))
     assert np.isnan(evaluate.continuity(explain.saliency(flat), flat, reach=1).values).all()
 
@@ -106,7 +108,7 @@ def test_q17_what_stands_in_for_a_part_depends_on_no_other_part() -> None:
     case = assay.case(model, picture)
     keep = np.ones((2, 16), dtype=bool)
     keep[0, :3], keep[1, :9] = False, False
-    seen = {}
+    seen, _ = {}, case.output  # the model is checked before
     for remove in (Constant(0.5), Mean(background), Marginal(background[:1]), NoisyLinear(0.1)):
         inputs.clear()
         case.game(remove).table(keep)
@@ -125,14 +127,22 @@ def test_q17_what_stands_in_for_a_part_depends_on_no_other_part() -> None:
 def test_q18_all_scores_speak_of_the_target_of_the_case(target: str) -> None:
     case = digits(3, target=target)
     e = explain.integrated_gradients(case, steps=8)
-    curve = [evaluate.morf(e, case), evaluate.selectivity(e, case), evaluate.irof(e, case)]
-    others = [evaluate.faithfulness_correlation(e, case), evaluate.infidelity(e, case), evaluate.road(e, case)]
+    curve = [
+        evaluate.morf(e, case, remove=ZERO),
+        evaluate.selectivity(e, case, remove=ZERO),
+        evaluate.irof(e, case, remove=ZERO),
+    ]
+    others = [
+        evaluate.faithfulness_correlation(e, case, remove=ZERO),
+        evaluate.infidelity(e, case, remove=ZERO),
+        evaluate.road(e, case),
+    ]
     assert {score.provenance.target for score in (*curve, *others)} == {e.provenance.target}
     assert target in e.provenance.target
     empty = case.game(Constant(0.0)).table(np.zeros((1, 64), dtype=bool))[:, 0]
     own = case.value(torch.zeros(3, 1, 8, 8))
     assert_allclose(empty, own)
-    area = evaluate.deletion(e, case).values
+    area = evaluate.deletion(e, case, remove=ZERO).values
     assert ((area >= 0) & (area <= 1)).all() == (target == "probability")
 
 
@@ -146,7 +156,7 @@ def test_q20_what_fails_is_said_and_options_stay_with_their_method() -> None:
     assert_allclose(recompute_values(coarse, case), coarse.values)  # the other's start has not leaked
     assert not np.allclose(coarse.values, fine.values)
     with pytest.raises(InputError, match="no option 'start'"):
-        evaluate.deletion(coarse, case, start=1.0)
+        evaluate.deletion(coarse, case, start=1.0, remove=ZERO)
     with pytest.raises(InputError, match="draws=0"):
         evaluate.max_sensitivity(coarse, case, ball=Ball("linf", 0.1), draws=0)
 

@@ -10,7 +10,9 @@ from tests.oracles.rank_correlation import spearman
 
 from assay import Constant, Recipe, evaluate, explain, wrap
 from assay.basics.errors import CapabilityError, InputError
-from assay.cases.case import case as ask
+from assay.cases.new_case import case as ask
+
+ZERO = Constant(0.0)
 
 X = np.random.default_rng(0).normal(size=(80, 5))
 Y = (X @ np.array([2.0, -1.0, 0.5, 0.0, 0.0]) > 0).astype(int)
@@ -44,7 +46,7 @@ def test_it_equals_the_literal_rank_correlation_with_the_refit() -> None:
 @pytest.mark.parametrize("kind", [np.array, list, tuple, lambda y: pd.Series(y, index=range(100, 180), name="y")])
 def test_the_labels_are_permuted_in_their_own_form_and_the_callers_stay(kind: Any) -> None:
     case, seen, labels = _case(1), [], kind(Y)
-    evaluate.label_randomisation(explain.shapley(case), case, recipe=_recipe(y=labels, seen=seen))
+    evaluate.label_randomisation(explain.shapley(case, remove=ZERO), case, recipe=_recipe(y=labels, seen=seen))
     ((x, permuted),) = seen
     assert_array_equal(x, X)
     assert type(permuted) is type(labels)
@@ -58,7 +60,7 @@ def test_the_labels_are_permuted_in_their_own_form_and_the_callers_stay(kind: An
 def test_one_refit_serves_all_explanations_of_a_case() -> None:
     case, seen = _case(), []
     recipe = _recipe(seen=seen)
-    for e in (explain.shapley(case), explain.occlusion(case)):
+    for e in (explain.shapley(case, remove=ZERO), explain.occlusion(case, remove=ZERO)):
         evaluate.label_randomisation(e, case, recipe=recipe, refits=2)
     assert len(seen) == 2
     assert not np.array_equal(seen[0][1], seen[1][1])
@@ -66,10 +68,10 @@ def test_one_refit_serves_all_explanations_of_a_case() -> None:
 
 def test_several_refits_have_an_error() -> None:
     case = _case()
-    score = evaluate.label_randomisation(explain.shapley(case), case, recipe=_recipe(), refits=4)
+    score = evaluate.label_randomisation(explain.shapley(case, remove=ZERO), case, recipe=_recipe(), refits=4)
     assert score.stderr is not None
     assert (score.stderr > 0).any()
-    assert evaluate.label_randomisation(explain.shapley(case), case, recipe=_recipe()).stderr is None
+    assert evaluate.label_randomisation(explain.shapley(case, remove=ZERO), case, recipe=_recipe()).stderr is None
 
 
 def test_trees_are_tested_by_refitting_them() -> None:
@@ -87,14 +89,14 @@ def test_trees_are_tested_by_refitting_them() -> None:
 
 
 def test_a_refit_that_cannot_learn_noise_has_low_accuracy() -> None:
-    score = evaluate.label_randomisation(explain.shapley(_case()), _case(), recipe=_recipe())
+    score = evaluate.label_randomisation(explain.shapley(_case(), remove=ZERO), _case(), recipe=_recipe())
     assert score.extra["refit_accuracy"][0] < 0.8
     assert any("permuted labels" in note.text for note in score.notes)
 
 
 def test_another_kind_of_model_and_constant_labels_are_refused() -> None:
     case = _case()
-    e = explain.shapley(case)
+    e = explain.shapley(case, remove=ZERO)
     with pytest.raises(CapabilityError, match="same kind of model"):
         evaluate.label_randomisation(
             e, case, recipe=Recipe(lambda x, y, seed, strength: LinearRegression().fit(x, y), X, Y)

@@ -11,7 +11,7 @@ from tests.oracles.rank_correlation import spearman
 
 from assay import contrast, evaluate, explain, model
 from assay.basics.errors import CapabilityError
-from assay.cases.case import case as ask
+from assay.cases.new_case import case as ask
 
 SCORES = (evaluate.random_logit, evaluate.runner_up_logit)
 

@@ -7,6 +7,8 @@ import assay
 from assay import Constant, evaluate, examples, explain
 from assay.model.adapters.function import function
 
+ZERO = assay.Constant(0.0)
+
 HALF = Constant(0.5)
 
 
@@ -21,15 +23,18 @@ def test_q1_it_is_not_the_same_for_every_explanation() -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
     generator = np.random.default_rng(1)
-    scores = [evaluate.monotonicity(replace_values(e, generator.normal(size=(4, 6))), case).values for _ in range(8)]
+    scores = [
+        evaluate.monotonicity(replace_values(e, generator.normal(size=(4, 6))), case, remove=ZERO).values
+        for _ in range(8)
+    ]
     assert (np.ptp(scores, axis=0) > 0).all()
 
 
 def test_q1_a_part_that_hurts_until_its_partner_is_there_should_come_after_it() -> None:
     model = function(lambda x: 3 * x[:, 0] * x[:, 1] - x[:, 0], name="partners", fingerprint="partners")
     case = assay.case(model, np.ones((1, 2)))  # v = 0, −1 alone, 0 alone, 2 together
-    e = explain.shapley(case)
-    last, first = (evaluate.monotonicity(replace_values(e, [v]), case) for v in ([2.0, 1.0], [1.0, 2.0]))
+    e = explain.shapley(case, remove=ZERO)
+    last, first = (evaluate.monotonicity(replace_values(e, [v]), case, remove=ZERO) for v in ([2.0, 1.0], [1.0, 2.0]))
     assert (last.values[0], first.values[0]) == (1.0, 0.5)
     assert (last.extra["monotone"][0], first.extra["monotone"][0]) == (1.0, 0.0)
 
@@ -37,4 +42,6 @@ def test_q1_a_part_that_hurts_until_its_partner_is_there_should_come_after_it() 
 def test_without_interactions_it_is_the_share_of_parts_that_do_not_hurt_in_any_order() -> None:
     case = examples.additive((3.0, -2.0, 1.0, 0.0))
     e = explain.integrated_gradients(case)
-    assert_allclose([evaluate.monotonicity(x, case).values for x in (e, replace_values(e, -e.values))], 0.75)
+    assert_allclose(
+        [evaluate.monotonicity(x, case, remove=ZERO).values for x in (e, replace_values(e, -e.values))], 0.75
+    )

@@ -10,7 +10,7 @@ from tests.oracles.rank_correlation import spearman
 
 from assay import Constant, evaluate, explain, grid, model
 from assay.basics.errors import CapabilityError, InputError
-from assay.cases.case import case
+from assay.cases.new_case import case
 from assay.engine.declare import explainer
 from assay.engine.recompute import recompute
 from assay.model.transformations.randomise_weights import layer_names, randomise_weights

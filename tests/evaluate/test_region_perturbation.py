@@ -6,6 +6,8 @@ from tests.oracles import ordered_removal as oracle
 from assay import Constant, evaluate, explain
 from assay.basics.errors import InputError
 
+ZERO = Constant(0.0)
+
 HALF = Constant(0.5)
 
 
@@ -18,7 +20,7 @@ def test_it_equals_the_literal_curve_row_by_row() -> None:
 
 def test_truth_beats_chance_beats_reversal() -> None:
     case, true, shuffled, reversed_ = normalised()
-    scores = [evaluate.region_perturbation(e, case).mean for e in (true, shuffled, reversed_)]
+    scores = [evaluate.region_perturbation(e, case, remove=ZERO).mean for e in (true, shuffled, reversed_)]
     assert scores[0] > scores[1] > scores[2]
 
 
@@ -33,7 +35,10 @@ def test_it_stops_after_the_regions_it_is_given() -> None:
 
 def test_q7_a_high_score_is_a_good_one_and_said_to_be() -> None:
     case, true, _, reversed_ = normalised()
-    good, bad = evaluate.region_perturbation(true, case), evaluate.region_perturbation(reversed_, case)
+    good, bad = (
+        evaluate.region_perturbation(true, case, remove=ZERO),
+        evaluate.region_perturbation(reversed_, case, remove=ZERO),
+    )
     assert good.mean > bad.mean
     assert good.better == "higher"
 
@@ -41,4 +46,4 @@ def test_q7_a_high_score_is_a_good_one_and_said_to_be() -> None:
 def test_no_regions_are_refused() -> None:
     case = curved()
     with pytest.raises(InputError, match="regions=0; at least 1"):
-        evaluate.region_perturbation(explain.saliency(case), case, regions=0)
+        evaluate.region_perturbation(explain.saliency(case), case, regions=0, remove=ZERO)

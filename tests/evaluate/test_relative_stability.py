@@ -10,7 +10,7 @@ from tests.evaluate.settings import MATRIX, ROWS, curved, digits, replace_values
 
 from assay import Ball, evaluate, examples, explain, model
 from assay.basics.errors import InputError
-from assay.cases.case import case as ask
+from assay.cases.new_case import case as ask
 from assay.engine.recompute import recompute
 
 BALL = Ball("linf", 0.3)
@@ -81,7 +81,7 @@ def test_a_row_whose_every_draw_flips_is_undefined() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.stack([x[:, 0] * 0 + 1e-9, (x[:, 0] - 1).abs() + x[:, 1] * 0], dim=1)
 
-    case = ask(model.torch(Knife().eval()), torch.tensor([[1.0, 2.0]]), label=0)
+    case = ask(model.torch(Knife().eval(), gives="logits"), torch.tensor([[1.0, 2.0]]), label=0)
     score = evaluate.relative_input_stability(
         replace_values(explain.constant(case), [[1.0, 1.0]]), case, ball=BALL, draws=5
     )

@@ -12,6 +12,8 @@ from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.engine.removal.random_removal import fixed_size_coalitions
 
+ZERO = Constant(0.0)
+
 
 def test_it_equals_the_literal_mean_over_all_subsets_of_each_size() -> None:
     case = curved()
@@ -36,7 +38,9 @@ def test_a_size_without_a_correlation_is_left_out_of_the_mean() -> None:
         "pairs",
     )
     phi = np.array([[1.0, 0.5, 3.0], [2.0, -1.0, 0.3]])
-    score = evaluate.sensitivity_n(replace_values(explain.saliency(case), phi), case, shares=(1 / 3, 2 / 3))
+    score = evaluate.sensitivity_n(
+        replace_values(explain.saliency(case), phi), case, shares=(1 / 3, 2 / 3), remove=ZERO
+    )
     falls = x * (x.sum(axis=1, keepdims=True) - x)  # without a: a (b + c)
     expected = [oracle.pearson(one, other) for one, other in zip(phi, falls)]
     assert_allclose(score.extra["without 1"], expected)
@@ -50,29 +54,29 @@ def test_attributions_and_falls_are_of_the_same_parts_q3() -> None:
     """Sums of all that has gone, not of the last step; across subsets of one row, not across rows."""
     case = examples.additive(np.array([5.0, 1.0, 3.0, 2.0, 4.0, 0.5]))
     right = explain.integrated_gradients(case)
-    assert_allclose(evaluate.sensitivity_n(right, case).values, 1.0)
+    assert_allclose(evaluate.sensitivity_n(right, case, remove=ZERO).values, 1.0)
     two = curved()
     e = explain.integrated_gradients(two)
     for row in range(4):
-        alone = evaluate.sensitivity_n(explain.integrated_gradients(two.take([row])), two.take([row]))
-        assert_allclose(alone.values, evaluate.sensitivity_n(e, two).values[[row]])
+        alone = evaluate.sensitivity_n(explain.integrated_gradients(two.take([row])), two.take([row]), remove=ZERO)
+        assert_allclose(alone.values, evaluate.sensitivity_n(e, two, remove=ZERO).values[[row]])
 
 
 def test_every_batch_counts_q2() -> None:
     case = digits(5)
     small = replace(case, model=replace(case.model, batch=2))
     e = explain.integrated_gradients(case, steps=4)
-    score = evaluate.sensitivity_n(e, case, draws=20)
+    score = evaluate.sensitivity_n(e, case, draws=20, remove=ZERO)
     assert len(score.values) == 5
     assert np.ptp(score.values) > 0
-    assert_allclose(evaluate.sensitivity_n(e, small, draws=20).values, score.values, atol=1e-5)
+    assert_allclose(evaluate.sensitivity_n(e, small, draws=20, remove=ZERO).values, score.values, atol=1e-5)
 
 
 def test_a_size_used_by_the_faithfulness_correlation_needs_no_evaluations() -> None:
     case = digits(2)
     e = explain.saliency(case)
-    known = evaluate.faithfulness_correlation(e, case, size=0.2)
-    score = evaluate.sensitivity_n(e, case, shares=(0.2,))
+    known = evaluate.faithfulness_correlation(e, case, size=0.2, remove=ZERO)
+    score = evaluate.sensitivity_n(e, case, shares=(0.2,), remove=ZERO)
     assert score.provenance.cost == {}
     assert score.values.tolist() == known.values.tolist()
     assert score.stderr is not None
@@ -83,10 +87,10 @@ def test_a_size_used_by_the_faithfulness_correlation_needs_no_evaluations() -> N
 def test_the_standard_error_covers_the_exact_value_about_as_often_as_it_says() -> None:
     case = examples.random_game(10, seed=3)[0]
     e = explain.integrated_gradients(case)
-    exact = evaluate.sensitivity_n(e, case, shares=(0.4, 0.5), draws=252)
+    exact = evaluate.sensitivity_n(e, case, shares=(0.4, 0.5), draws=252, remove=ZERO)
     inside = 0
     for seed in range(60):
-        drawn = evaluate.sensitivity_n(e, replace(case, seed=Seed(seed)), shares=(0.4, 0.5), draws=100)
+        drawn = evaluate.sensitivity_n(e, replace(case, seed=Seed(seed)), shares=(0.4, 0.5), draws=100, remove=ZERO)
         assert drawn.stderr is not None
         inside += abs(drawn.values[0] - exact.values[0]) < 2 * drawn.stderr[0]
     assert 52 <= inside <= 60
@@ -94,22 +98,22 @@ def test_the_standard_error_covers_the_exact_value_about_as_often_as_it_says() -
 
 def test_truth_beats_chance_beats_reversal() -> None:
     case, true, shuffled, reversed_ = normalised()
-    scores = [evaluate.sensitivity_n(e, case).mean for e in (true, shuffled, reversed_)]
+    scores = [evaluate.sensitivity_n(e, case, remove=ZERO).mean for e in (true, shuffled, reversed_)]
     assert scores[0] > scores[1] > scores[2]
 
 
 def test_sizes_that_several_shares_name_count_once_and_all_parts_are_no_size() -> None:
     case = examples.additive((3.0, 1.0, 2.0, 5.0))
-    score = evaluate.sensitivity_n(explain.saliency(case), case, shares=(0.01, 0.05, 0.2, 0.4, 0.6, 0.8))
+    score = evaluate.sensitivity_n(explain.saliency(case), case, shares=(0.01, 0.05, 0.2, 0.4, 0.6, 0.8), remove=ZERO)
     assert [name for name in score.extra if name != "sizes"] == ["without 1", "without 2", "without 3"]
 
 
 def test_a_single_part_and_a_constant_explanation_have_none() -> None:
     one = examples.linear((2.0,))
-    assert np.isnan(evaluate.sensitivity_n(explain.saliency(one), one).values).all()
+    assert np.isnan(evaluate.sensitivity_n(explain.saliency(one), one, remove=ZERO).values).all()
     case = examples.additive((1.0, 2.0, 3.0))
     same = replace_values(explain.saliency(case), [[0.1, 0.1, 0.1]])
-    score = evaluate.sensitivity_n(same, case)
+    score = evaluate.sensitivity_n(same, case, remove=ZERO)
     assert np.isnan(score.values).all()
     assert score.extra["sizes"].tolist() == [0.0]
 
@@ -118,7 +122,7 @@ def test_a_single_part_and_a_constant_explanation_have_none() -> None:
 def test_no_sizes_are_refused(shares: tuple[float, ...]) -> None:
     case = curved()
     with pytest.raises(InputError, match="shares"):
-        evaluate.sensitivity_n(explain.saliency(case), case, shares=shares)
+        evaluate.sensitivity_n(explain.saliency(case), case, shares=shares, remove=ZERO)
 
 
 def test_shapley_values_of_a_forest_follow_every_patient() -> None:

@@ -66,7 +66,7 @@ def test_rows_whose_map_is_nowhere_above_zero_are_named() -> None:
     net = maps.net(pooled=True)
     with torch.no_grad():
         net[4].weight.copy_(torch.tensor([[-1.0, -2.0], [1.0, 1.0]]))
-    case = assay.case(assay.wrap(net), torch.as_tensor(maps.PICTURES), label=[0, 1, 0], ids="abc")
+    case = assay.case(assay.wrap(net), torch.as_tensor(maps.PICTURES), label=[0, 1, 0], ids=list("abc"))
     found = grad_cam(case)
     assert [note.rows for note in found.notes if note.code == "empty"] == [("a", "c")]
     assert not found.values[[0, 2]].any()

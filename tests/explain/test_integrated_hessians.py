@@ -12,7 +12,7 @@ from tests.contract.subjects import MIXING, ROWS, TILT, neural, ragged, smooth
 import assay
 from assay.basics.errors import CapabilityError, InputError
 from assay.cases.case import Case
-from assay.engine.gradients.distributions import gauss_logarithm
+from assay.engine.gradients.quadrature import gauss_logarithm
 from assay.explain import integrated_gradients, integrated_hessians
 from assay.model.transformations.softplus_surrogate import softplus_surrogate
 

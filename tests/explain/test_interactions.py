@@ -25,6 +25,8 @@ from assay.engine.coalitions.interactions import _fit_polynomial, _share_weights
 from assay.engine.cost import cost_of
 from assay.model.adapters.function import function
 
+ZERO = assay.Constant(0.0)
+
 EVERY = pytest.mark.parametrize("index", INDICES)
 COMPLETE = [name for name, index in INDICES.items() if index.is_efficient]
 
@@ -47,7 +49,7 @@ def by_set(explanation: Any, row: int = 0) -> dict[frozenset[int], float]:
 @pytest.mark.parametrize(("parts", "order"), [(1, 1), (3, 2), (3, 3), (5, 2), (6, 3), (7, 2)])
 def test_listed_it_is_what_the_papers_define(index: str, parts: int, order: int) -> None:
     table, v = oracle.any_game(parts, seed=parts + order)
-    found = by_set(explain.interactions(table_case(table), index=index, order=order))
+    found = by_set(explain.interactions(table_case(table), index=index, order=order, remove=ZERO))
     expected = oracle.INDICES[index](v, parts, order)
     assert found.keys() == expected.keys()
     for members, value in expected.items():
@@ -57,14 +59,14 @@ def test_listed_it_is_what_the_papers_define(index: str, parts: int, order: int)
 @pytest.mark.parametrize(("index", "order"), [("sii", 2), ("fsii", 2), ("stii", 3), ("k_sii", 3), ("fbii", 2)])
 def test_it_is_what_the_papers_define_for_ten_players(index: str, order: int) -> None:
     table, v = oracle.any_game(10, seed=1)
-    found = by_set(explain.interactions(table_case(table), index=index, order=order))
+    found = by_set(explain.interactions(table_case(table), index=index, order=order, remove=ZERO))
     expected = oracle.INDICES[index](v, 10, order)
     assert max(abs(found[members] - value) for members, value in expected.items()) < 1e-8
 
 
 def test_shapley_taylor_is_a_mean_over_orders_of_joining() -> None:
     table, v = oracle.any_game(5, seed=4)
-    found = by_set(explain.interactions(table_case(table), index="stii"))
+    found = by_set(explain.interactions(table_case(table), index="stii", remove=ZERO))
     for members, value in oracle.stii_by_orders(v, 5, 2).items():
         assert found[members] == pytest.approx(value, abs=1e-12)
 
@@ -85,7 +87,7 @@ UNANIMOUS = {
 @EVERY
 def test_sums_of_unanimity_games_have_closed_forms(index: str) -> None:
     dividends = {(0,): 2.0, (1, 3): -1.5, (0, 2, 4): 3.0, (0, 1, 2, 3): 0.7, (0, 1, 2, 3, 4, 5): -2.2}
-    found = by_set(explain.interactions(examples.unanimity(dividends, 6), index=index))
+    found = by_set(explain.interactions(examples.unanimity(dividends, 6), index=index, remove=ZERO))
     for members, value in found.items():
         parts = [(len(t), c) for t, c in dividends.items() if members <= set(t)]
         expected = sum(c * UNANIMOUS[index](len(members), size) for size, c in parts)
@@ -95,10 +97,12 @@ def test_sums_of_unanimity_games_have_closed_forms(index: str) -> None:
 def test_of_order_one_they_are_shapley_and_banzhaf_values() -> None:
     case, truth = examples.random_game(7, seed=3)
     for index in ("sii", "k_sii", "stii", "fsii", "chaining"):
-        assert_allclose(explain.interactions(case, index=index, order=1).values, truth, atol=1e-12)
+        assert_allclose(explain.interactions(case, index=index, order=1, remove=ZERO).values, truth, atol=1e-12)
     for index in ("banzhaf", "fbii"):
         assert_allclose(
-            explain.interactions(case, index=index, order=1).values, explain.banzhaf(case).values, atol=1e-12
+            explain.interactions(case, index=index, order=1, remove=ZERO).values,
+            explain.banzhaf(case, remove=ZERO).values,
+            atol=1e-12,
         )
 
 
@@ -107,8 +111,10 @@ def test_of_order_one_they_are_shapley_and_banzhaf_values() -> None:
 def test_shapley_interactions_are_differences_of_smaller_games(seed: int) -> None:
     """The recursion: I(S ∪ i) in v is I(S) where i is always present, less I(S) where i is always absent."""
     table, _ = oracle.any_game(5, seed=seed)
-    whole = by_set(explain.interactions(table_case(table), index="sii", order=3))
-    with_last, without = (by_set(explain.interactions(table_case(t), index="sii")) for t in (table[16:], table[:16]))
+    whole = by_set(explain.interactions(table_case(table), index="sii", order=3, remove=ZERO))
+    with_last, without = (
+        by_set(explain.interactions(table_case(t), index="sii", remove=ZERO)) for t in (table[16:], table[:16])
+    )
     for members, value in with_last.items():
         assert whole[members | {4}] == pytest.approx(value - without[members], abs=1e-12)
 
@@ -116,7 +122,7 @@ def test_shapley_interactions_are_differences_of_smaller_games(seed: int) -> Non
 @pytest.mark.parametrize("index", [*COMPLETE, "fbii", "moebius"])
 def test_with_sets_of_all_sizes_the_game_comes_back(index: str) -> None:
     table, v = oracle.any_game(5, seed=2)
-    found = by_set(explain.interactions(table_case(table), index=index, order=5))
+    found = by_set(explain.interactions(table_case(table), index=index, order=5, remove=ZERO))
     for members in oracle.within(frozenset(range(5))):
         total = sum(value for some, value in found.items() if some <= members)
         assert total == pytest.approx(v(members) - v(frozenset()), abs=1e-9)
@@ -138,7 +144,7 @@ def test_with_pairs_split_equally_a_coalition_has_its_shapley_weight(index: str,
 @pytest.mark.parametrize("budget", [4096, 300])
 def test_shares_add_up(index: str, budget: int) -> None:
     case, _ = examples.random_game(12, seed=5)
-    result = explain.interactions(case, index=index, budget=budget)
+    result = explain.interactions(case, index=index, budget=budget, remove=ZERO)
     assert_allclose(result.residual, 0.0, atol=1e-9)
     assert_allclose(result.extra["interactions"].sum(axis=1), result.output - result.base, atol=1e-9)
 
@@ -146,7 +152,7 @@ def test_shares_add_up(index: str, budget: int) -> None:
 @EVERY
 @pytest.mark.parametrize("budget", [4096, 300])
 def test_pairs_are_symmetric_and_their_rows_are_the_values(index: str, budget: int) -> None:
-    result = explain.interactions(examples.random_game(12, seed=5)[0], index=index, budget=budget)
+    result = explain.interactions(examples.random_game(12, seed=5)[0], index=index, budget=budget, remove=ZERO)
     pairs = result.extra["pairs"]
     assert_array_equal(pairs, np.swapaxes(pairs, 1, 2))
     assert_allclose(pairs.sum(axis=2), result.values, atol=1e-12)
@@ -158,8 +164,10 @@ def test_pairs_are_symmetric_and_their_rows_are_the_values(index: str, budget: i
 def test_a_glove_game_has_rivals_and_complements() -> None:
     """Parts 0 and 1 are left gloves, 2 a right one: a pair is worth 1."""
     gloves = function(lambda x: np.minimum(x[:, 0] + x[:, 1], x[:, 2]).clip(0, 1), fingerprint="gloves")
-    result = explain.interactions(assay.case(gloves, np.ones((1, 3))), index="sii")
-    assert_allclose(explain.shapley(assay.case(gloves, np.ones((1, 3)))).values, [[1 / 6, 1 / 6, 2 / 3]], atol=1e-12)
+    result = explain.interactions(assay.case(gloves, np.ones((1, 3))), index="sii", remove=ZERO)
+    assert_allclose(
+        explain.shapley(assay.case(gloves, np.ones((1, 3))), remove=ZERO).values, [[1 / 6, 1 / 6, 2 / 3]], atol=1e-12
+    )
     found = by_set(result)
     assert found[frozenset({0, 1})] == pytest.approx(-1 / 2)  # rivals: they stand in for one another
     assert found[frozenset({0, 2})] == pytest.approx(1 / 2)  # complements
@@ -168,9 +176,9 @@ def test_a_glove_game_has_rivals_and_complements() -> None:
 def test_of_a_majority_the_interactions_are_known() -> None:
     """Two of three carry a vote: v = Σ pairs − 2 · all three."""
     votes = function(lambda x: (x.sum(axis=1) > 1.5).astype(float), fingerprint="majority")
-    found = by_set(explain.interactions(assay.case(votes, np.ones((1, 3))), index="moebius", order=3))
+    found = by_set(explain.interactions(assay.case(votes, np.ones((1, 3))), index="moebius", order=3, remove=ZERO))
     assert [found[frozenset(s)] for s in ({0}, {0, 1}, {0, 1, 2})] == pytest.approx([0.0, 1.0, -2.0])
-    pairs = by_set(explain.interactions(assay.case(votes, np.ones((1, 3))), index="banzhaf"))
+    pairs = by_set(explain.interactions(assay.case(votes, np.ones((1, 3))), index="banzhaf", remove=ZERO))
     assert pairs[frozenset({0, 1})] == pytest.approx(0.0)
 
 
@@ -178,7 +186,7 @@ def test_in_an_airport_game_the_interaction_is_that_of_the_smaller_plane() -> No
     """v(S) is the longest runway needed; what any set shares is 0 or ∓ the shortest step of its members."""
     lengths = np.array([1.0, 3.0, 7.0])
     airport = function(lambda x: (x * lengths).max(axis=1), fingerprint="airport")
-    found = by_set(explain.interactions(assay.case(airport, np.ones((1, 3))), index="moebius", order=3))
+    found = by_set(explain.interactions(assay.case(airport, np.ones((1, 3))), index="moebius", order=3, remove=ZERO))
     for members, value in found.items():
         assert value == pytest.approx((-1) ** (len(members) + 1) * lengths[sorted(members)[0]])
 
@@ -187,8 +195,8 @@ def test_in_an_airport_game_the_interaction_is_that_of_the_smaller_plane() -> No
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_sampled_games_of_the_order_are_found_without_error(index: str, order: int) -> None:
     case, _ = examples.random_game(12, seed=order, order=order)
-    exact = explain.interactions(case, index=index, order=order, budget=4096)
-    result = explain.interactions(case, index=index, order=order, budget=620)
+    exact = explain.interactions(case, index=index, order=order, budget=4096, remove=ZERO)
+    result = explain.interactions(case, index=index, order=order, budget=620, remove=ZERO)
     assert_allclose(result.extra["interactions"], exact.extra["interactions"], atol=1e-8)
     assert result.extra["stderr"].max() < 1e-8
 
@@ -198,8 +206,8 @@ def test_sampled_values_are_within_their_errors(index: str) -> None:
     beyond = []
     for seed in range(6):
         case = replace(examples.random_game(12, seed=seed, order=5)[0], seed=assay.Seed(seed))
-        exact = explain.interactions(case, index=index, budget=4096)
-        result = explain.interactions(case, index=index, budget=400)
+        exact = explain.interactions(case, index=index, budget=4096, remove=ZERO)
+        result = explain.interactions(case, index=index, budget=400, remove=ZERO)
         assert result.stderr is not None
         for ours, truth, error in (
             (result.extra["interactions"], exact.extra["interactions"], result.extra["stderr"]),
@@ -215,9 +223,11 @@ def test_sampled_values_are_within_their_errors(index: str) -> None:
 def test_over_many_draws_the_mean_is_the_truth(index: str) -> None:
     """One interaction of five parts, far from a polynomial of degree 2: the correction takes the fit's bias away."""
     case = examples.unanimity({(0, 1, 2, 3, 4): 10.0, (5, 6, 7): -4.0, (8,): 1.0}, 10)
-    truth = explain.interactions(case, index=index).extra["interactions"][0]
+    truth = explain.interactions(case, index=index, remove=ZERO).extra["interactions"][0]
     answers = [
-        explain.interactions(replace(case, seed=assay.Seed(seed)), index=index, budget=300).extra["interactions"][0]
+        explain.interactions(replace(case, seed=assay.Seed(seed)), index=index, budget=300, remove=ZERO).extra[
+            "interactions"
+        ][0]
         for seed in range(40)
     ]
     spread = np.std(answers, axis=0, ddof=1) / np.sqrt(len(answers))
@@ -241,7 +251,7 @@ def _products(masks: Any) -> Any:
 
 def test_a_constant_game_is_known_at_once() -> None:
     flat = assay.case(function(lambda x: np.full(len(x), 3.0), fingerprint="flat"), np.ones((1, 12)))
-    result = explain.interactions(flat, budget=300)
+    result = explain.interactions(flat, budget=300, remove=ZERO)
     assert_allclose(result.extra["interactions"], 0.0, atol=1e-12)
     assert_allclose(result.base, 3.0)
 
@@ -250,19 +260,19 @@ def test_a_constant_game_is_known_at_once() -> None:
 def test_a_budget_that_does_not_determine_is_refused_with_one_that_does(parts: int, order: int, least: int) -> None:
     case, _ = examples.random_game(parts)
     with pytest.raises(InputError, match=f"at least {least} evaluations"):
-        explain.interactions(case, order=order, budget=least - 1)
+        explain.interactions(case, order=order, budget=least - 1, remove=ZERO)
     for seed in range(5):
         other = replace(case, seed=assay.Seed(seed))
-        assert np.isfinite(explain.interactions(other, order=order, budget=least).values).all()
+        assert np.isfinite(explain.interactions(other, order=order, budget=least, remove=ZERO).values).all()
 
 
 @EVERY
 @pytest.mark.parametrize("budget", [200, 301, 5000])
 def test_its_evaluations_are_the_planned_cost(index: str, budget: int) -> None:
     case, _ = examples.random_game(12)
-    planned = cost_of(explain.interactions.method, case, {"index": index, "budget": budget})
+    planned = cost_of(explain.interactions.method, case, {"index": index, "budget": budget, "remove": ZERO})
     before = case.model.meter.forwards
-    explain.interactions(case, index=index, budget=budget)
+    explain.interactions(case, index=index, budget=budget, remove=ZERO)
     spent = case.model.meter.forwards - before
     assert spent <= min(budget, 4096)
     assert spent == planned.forwards + 1  # the intact row, which the case evaluates once
@@ -271,14 +281,14 @@ def test_its_evaluations_are_the_planned_cost(index: str, budget: int) -> None:
 @pytest.mark.parametrize("budget", [4096, 300])
 def test_an_idle_part_has_no_interactions(budget: int) -> None:
     case = examples.unanimity({(0, 1, 2): 1.0, (3, 4): 2.0, (5,): 1.0}, 12)
-    found = explain.interactions(case, budget=budget)
+    found = explain.interactions(case, budget=budget, remove=ZERO)
     assert np.abs(found.values[0, 11]) <= 3 * found.stderr[0, 11] + 1e-12  # all coalitions: the error is 0
     assert found.stderr[0, 11] < 0.05
 
 
 def test_rows_of_fewer_parts_have_none_of_the_others() -> None:
     case = ragged()
-    result = explain.interactions(case)
+    result = explain.interactions(case, remove=ZERO)
     lacks = case.features.sizes == 0
     assert lacks.any()
     assert_array_equal(result.values[lacks], 0.0)
@@ -290,9 +300,9 @@ def test_rows_of_fewer_parts_have_none_of_the_others() -> None:
 )
 def test_invalid_options_are_refused(options: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        explain.interactions(examples.random_game(5)[0], **options)
+        explain.interactions(examples.random_game(5)[0], remove=ZERO, **options)
     with pytest.raises(InputError, match="between 1 and the number of features, 5"):
-        explain.interactions(examples.random_game(5)[0], order=6)
+        explain.interactions(examples.random_game(5)[0], order=6, remove=ZERO)
 
 
 @pytest.mark.shared

@@ -57,5 +57,5 @@ def test_invalid_options_are_refused():
         explain.raw_attention(case.from_layer("bert.encoder.layer.0"), read="first")
     import torch
 
-    with pytest.raises(CapabilityError, match="needs a net with attention between tokens"):
+    with pytest.raises(CapabilityError, match="needs one stack of layers with attention between tokens"):
         explain.raw_attention(assay.case(assay.wrap(torch.nn.Linear(2, 2)), torch.ones(1, 2)))

@@ -8,6 +8,8 @@ from assay import evaluate, examples, explain
 from assay.cases.case import Case
 from assay.cases.removals import Constant, Marginal, Removal
 
+ZERO = Constant(0.0)
+
 
 def after_listing(case: Case, remove: Removal) -> dict[str, int]:
     """Forwards that each method costs after every coalition has been evaluated."""
@@ -39,13 +41,13 @@ def test_with_a_background_too(forest: tuple[object, object]) -> None:
 
 def test_an_enumeration_evaluates_each_coalition_once() -> None:
     case, _ = examples.random_game(9)
-    explain.shapley(case)
+    explain.shapley(case, remove=ZERO)
     assert case.model.meter.forwards == 2**9
 
 
 def test_another_removal_is_another_game() -> None:
     case, _ = examples.random_game(5)
-    explain.shapley(case)
+    explain.shapley(case, remove=ZERO)
     before = case.model.meter.forwards
     explain.shapley(case, remove=Constant(0.3))
     assert case.model.meter.forwards == before + 2**5 - 1
@@ -54,7 +56,7 @@ def test_another_removal_is_another_game() -> None:
 @pytest.mark.parametrize("budget", [100, 400])
 def test_lime_after_rise_of_one_budget_is_free(budget: int) -> None:
     case, _ = examples.random_game(12)
-    explain.rise(case, budget=budget)
+    explain.rise(case, budget=budget, remove=ZERO)
     before = case.model.meter.forwards
-    explain.lime(case, budget=budget)
+    explain.lime(case, budget=budget, remove=ZERO)
     assert case.model.meter.forwards == before

@@ -12,6 +12,8 @@ import assay
 from assay import certify, explain
 from assay.model.adapters.function import function
 
+ZERO = assay.Constant(0.0)
+
 pytestmark = pytest.mark.judge
 PARTS, SIMULATIONS = 11, 500
 
@@ -21,7 +23,7 @@ def voting_game(parts: int, seed: int, draw: int) -> tuple[Any, Any]:
     weights = np.random.default_rng(seed).uniform(0.2, 1.0, parts)
     votes = function(lambda x: (x @ weights > weights.sum() / 2).astype(float), fingerprint=f"votes {seed}")
     case = assay.case(votes, np.ones((1, parts)), seed=draw)
-    return case, explain.shapley(case, budget=2**parts).values
+    return case, explain.shapley(case, budget=2**parts, remove=ZERO).values
 
 
 def simulated(game: Any, budget: int) -> tuple[float, float, float]:
@@ -30,8 +32,8 @@ def simulated(game: Any, budget: int) -> tuple[float, float, float]:
     draws = (budget - 2) // (2 * (PARTS - 1))
     for number in range(SIMULATIONS):
         case, truth = game(PARTS, seed=number % 25, draw=number)
-        sampled = explain.permutation_shapley(case, budget=100)
-        found: Any = certify.shapley_error(sampled, case, bounds=(0, 1), budget=budget)
+        sampled = explain.permutation_shapley(case, budget=100, remove=ZERO)
+        found: Any = certify.shapley_error(sampled, case, bounds=(0, 1), budget=budget, remove=ZERO)
         lower, upper = found.extra["lower"], found.extra["upper"]
         inside = bool(((lower <= truth) & (truth <= upper)).all())
         held += inside and float(found.error[0]) >= float(np.abs(sampled.values - truth).max())

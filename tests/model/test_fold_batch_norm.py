@@ -12,6 +12,7 @@ from torch import nn
 
 import assay
 from assay import explain
+from assay.basics.errors import CapabilityError
 from assay.basics.seed import Seed
 from assay.model.transformations import fold_batch_norm as fold_module
 from assay.model.transformations.randomise_weights import randomise_weights
@@ -78,7 +79,7 @@ def images(rows: int = 3) -> torch.Tensor:
 
 def folded_pairs(model: assay.Model, x: torch.Tensor) -> int:
     """Number of batch norms that are folded for gradients of these rows."""
-    net, rows = model.forward, assay.case(model, x, label=0).rows
+    net, rows = model.forward, assay.case(model, x, label=None).rows
     found = net.for_gradients(rows)  # type: ignore[attr-defined]  # a torch net's forward pass
     norms = [sum(type(m) in fold_module.NORMS for m in one.module.modules()) for one in (net, found)]  # type: ignore[attr-defined]  # as above
     return norms[0] - norms[1]
@@ -177,7 +178,6 @@ PLAIN: dict[str, nn.Module] = {
     "something between": Net(lambda net, x: net.norm(net.conv(x).relu())),
     "the norm first": Net(lambda net, x: net.conv(net.norm(x))),
     "transposed": with_head(nn.ConvTranspose2d(3, 4, 2), nn.BatchNorm2d(4), nn.ReLU()),
-    "statistics missing": with_head(nn.Conv2d(3, 4, 2), nn.BatchNorm2d(4, track_running_stats=False), nn.ReLU()),
     "a bias that is never read": with_head(BiasFree(3, 4, 2), nn.BatchNorm2d(4), nn.ReLU()),
 }
 
@@ -195,6 +195,13 @@ def test_sums_with_other_readers_are_not_folded(name: str) -> None:
     net, x = prepare(PLAIN[name]), images()
     assert folded_pairs(assay.wrap(net), x) == 0
     np.testing.assert_allclose(case_gradient(net, x), net_gradient(net, x), rtol=1e-12, atol=1e-13)
+
+
+def test_a_norm_without_statistics_is_not_folded_and_the_net_is_no_function_of_a_row() -> None:
+    net = with_head(nn.Conv2d(3, 4, 2), nn.BatchNorm2d(4, track_running_stats=False), nn.ReLU())
+    assert folded_pairs(assay.wrap(prepare(net)), images()) == 0
+    with pytest.raises(CapabilityError, match="depend on the other rows of the batch"):
+        case_gradient(net, images())
 
 
 def test_shared_weights_are_not_folded() -> None:
@@ -271,18 +278,20 @@ def test_a_folded_copy_shares_other_weights_and_is_cached() -> None:
 
 
 def test_after_an_error_the_plain_net_is_used() -> None:
-    calls = {"n": 0}
+    calls = {"n": -100}  # the case evaluates the net, too
 
     def combine(net: Any, x: torch.Tensor) -> torch.Tensor:
         calls["n"] += 1
-        if calls["n"] == 2:  # the checking pass
+        if calls["n"] == 1:  # the checking pass
             raise RuntimeError("the net broke")
         return conv_then_norm(net, x)
 
     net = prepare(Net(combine))
     model = assay.wrap(net)
     case = assay.case(model, images(), label=0, target="logit")
+    calls["n"] = 0
     found = np.asarray(case.gradient(case.rows.x))
+    assert calls["n"] > 1
     np.testing.assert_allclose(found, net_gradient(net, images()), rtol=1e-12)
     assert not any(module._forward_hooks for module in model.net.modules())
 

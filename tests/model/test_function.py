@@ -34,7 +34,7 @@ def test_one_output_may_come_as_vector_column_list_or_tensor(answer: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("answer", "message"), [(lambda x: x[:2, 0], r"\(2, 1\) for 5"), (lambda x: x[:, :, None], r"\(5, 3, 1\)")]
+    ("answer", "message"), [(lambda x: x[:2, 0], r"\(2, 1\) for 3"), (lambda x: x[:, :, None], r"\(3, 3, 1\) for 3")]
 )
 def test_outputs_of_another_shape_are_refused(answer: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -93,7 +93,7 @@ def test_regressors_give_values() -> None:
 @pytest.mark.parametrize("classes", [2, 3])
 def test_boosted_trees_and_support_vectors_give_their_raw_scores(estimator: Any, classes: int) -> None:
     y = np.minimum(Y, classes - 1)
-    case = assay.case(assay.wrap(estimator.fit(X, y)), X)
+    case = assay.case(assay.wrap(estimator.fit(X, y)), X, label="predicted")
     assert case.target.name == "margin"
     raw = estimator.decision_function(X).reshape(ROWS, -1)
     signed = np.hstack([-raw, raw]) if classes == 2 else raw
@@ -120,7 +120,7 @@ def test_the_caller_may_choose_the_scores() -> None:
 @pytest.mark.parametrize(
     ("estimator", "error", "message"),
     [
-        (KMeans(2, n_init=1, random_state=0).fit(X), CapabilityError, "KMeans is neither a classifier nor a regressor"),
+        (KMeans(2, n_init=1, random_state=0).fit(X), CapabilityError, "KMeans is neither a classifier, a regressor"),
         (StandardScaler().fit(X), CapabilityError, "StandardScaler is neither"),
         (SVC(decision_function_shape="ovo").fit(X, Y), CapabilityError, "decision_function_shape='ovr'"),
         (LogisticRegression(), InputError, "LogisticRegression is not fitted yet"),

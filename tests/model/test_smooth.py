@@ -143,4 +143,4 @@ def test_text_cannot_be_smoothed() -> None:
     frame = pd.DataFrame({"job": ["smith", "baker"] * 4})
     pipeline = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(frame, [0, 1] * 4)
     with pytest.raises(CapabilityError, match="undefined for columns"):
-        assay.case(smooth(assay.wrap(pipeline), sigma=1.0), frame)
+        assay.case(smooth(assay.wrap(pipeline), sigma=1.0), frame).prediction  # noqa: B018  # reading evaluates

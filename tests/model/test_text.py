@@ -75,7 +75,7 @@ def test_tokens_of_wrong_shapes_or_types_are_refused():
         assay.model.text(reader(), whitespace, embedding="embe")
     with pytest.raises(InputError, match="parts='letters'"):
         assay.model.text(reader(), whitespace, embedding="embed", parts="letters")
-    with pytest.raises(CapabilityError, match="reads no text"):
+    with pytest.raises(CapabilityError, match="embeds no tokens"):
         assay.model.token_embedding(assay.wrap(torch.nn.Linear(2, 2)), "a")
 
 
@@ -102,6 +102,26 @@ def test_words_are_pieces_joined_and_gaps_are_closed():
     assert words.part_texts() == (("dull", "film"),)
     tokens = assay.case(assay.model.text(reader(), pieces, embedding="embed", parts="tokens"), ["x"])
     assert tokens.part_texts() == (("du", "ll", "film"),)
+
+
+@pytest.mark.parametrize("end", ["sigmoid", "softmax"])
+def test_a_head_that_gives_probabilities_is_read_as_such(end):
+    class Ended(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = reader()
+
+        def forward(self, ids, attention_mask):
+            scores = self.inner(ids, attention_mask)
+            return torch.sigmoid(scores) if end == "sigmoid" else torch.softmax(scores, dim=1)
+
+    model = assay.model.text(Ended(), whitespace, embedding="inner.embed")
+    case = assay.case(model, TEXTS, target="probability", label=1)
+    scores = reader()(case.rows.carried["assay at rows"], case.rows.carried["attention_mask"]).detach()
+    right = torch.sigmoid(scores) if end == "sigmoid" else torch.softmax(scores, dim=1)
+    assert_allclose(case.output, right[:, 1], atol=1e-12)
+    assert case.model.encode is not None
+    assert case.model.kind.exclusive == (end == "softmax")
 
 
 def test_models_derived_from_a_model_share_its_meter():

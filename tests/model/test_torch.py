@@ -56,8 +56,8 @@ def test_output_selects_the_scores_in_the_return_value(shape: Any, output: Any) 
     ("shape", "message"),
     [
         (lambda s: (s, 1), "returns tuple, not a tensor.*output="),
-        (lambda s: s[:, None], r"returns shape \(4, 1, 3\) for 4 rows"),
-        (lambda s: s[:1], r"returns shape \(1, 3\) for 4 rows"),
+        (lambda s: s[:, None], r"returns shape \(2, 1, 3\) for 2 rows"),
+        (lambda s: s[:1], r"returns shape \(1, 3\) for 2 rows"),
     ],
 )
 def test_the_error_of_outputs_that_are_no_scores_names_a_fix(shape: Any, message: str) -> None:
@@ -82,8 +82,12 @@ def test_a_functional_net_explains_as_a_module_does() -> None:
 def test_one_column_of_logits_means_two_classes(flat: bool) -> None:
     body = nets.small(classes=1)
     net = nn.Sequential(body, nn.Flatten(0)) if flat else body
-    case = assay.case(assay.wrap(net.eval()), X)
+    model = assay.wrap(net.eval(), output="logits")
     raw = scores(body)[:, 0]
+    case = assay.case(model, X)
+    assert_array_equal(case.label, 1)
+    assert_allclose(case.output, raw, rtol=1e-5)
+    case = assay.case(model, X, label="predicted")
     assert_array_equal(case.label, raw > 0)
     assert_allclose(case.output, np.abs(raw), rtol=1e-5)
     assert_allclose(case.with_target("probability", label=1).output, 1 / (1 + np.exp(-raw)), rtol=1e-6)

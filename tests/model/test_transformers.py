@@ -200,13 +200,13 @@ def test_an_encoder_with_an_own_head_works():
 
 
 def test_words_without_word_ids_begin_after_spaces():
-    from assay.model.adapters.transformers import _join_words, _words_by_spaces
+    from assay.model.texts.tokenizer import join_pieces, number_words
 
     text = "Hello there, you"
-    places = [(0, 0), (0, 3), (3, 5), (5, 11), (11, 12), (12, 16)]
-    word = _words_by_spaces(text, places, [True] + [False] * 5)
-    assert word == [-1, 0, 0, 1, 1, 2]
-    assert _join_words(text, word, places) == ["Hello", "there,", "you"]
+    places = [(0, 3), (3, 5), (5, 11), (11, 12), (12, 16)]
+    word, cut = number_words(text, places, [0] * 5)
+    assert (word, cut) == ([0, 0, 1, 1, 2], False)
+    assert join_pieces(text, word, places) == ["Hello", "there,", "you"]
 
 
 def test_a_randomised_net_still_reads_texts():

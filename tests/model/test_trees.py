@@ -50,7 +50,7 @@ BOTH = pytest.mark.parametrize("kind", ["xgboost", "lightgbm"])
 @pytest.mark.parametrize("labels", [TWO, THREE], ids=["two", "three"])
 def test_a_classifier_gives_its_raw_score_on_raw_categorical_columns(kind: str, labels: np.ndarray) -> None:
     estimator = boosted(kind, "classes").fit(FRAME, labels)
-    case = assay.case(assay.wrap(estimator), FRAME[FRAME.columns[::-1]])
+    case = assay.case(assay.wrap(estimator), FRAME[FRAME.columns[::-1]], label="predicted")
     margins = raw(estimator, FRAME)
     assert case.target.name == "margin"
     assert case.features.names == tuple(FRAME.columns)
@@ -184,6 +184,10 @@ def test_an_unfitted_estimator_is_refused() -> None:
 
 
 @BOTH
-def test_scores_other_than_the_raw_ones_are_refused(kind: str) -> None:
-    with pytest.raises(InputError, match="boosted trees give raw scores"):
-        assay.wrap(boosted(kind, "classes").fit(FRAME, TWO), output="probabilities")
+def test_a_classifier_gives_probabilities_where_they_are_asked_for_and_no_other_scores(kind: str) -> None:
+    estimator = boosted(kind, "classes").fit(FRAME, TWO)
+    case = assay.case(assay.wrap(estimator, output="probabilities"), FRAME)
+    assert case.target.name == "probability"
+    assert_allclose(case.output, estimator.predict_proba(FRAME)[:, 1], atol=1e-6)
+    with pytest.raises(InputError, match="gives 'margin' or 'probabilities'"):
+        assay.wrap(estimator, output="logits")

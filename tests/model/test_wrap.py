@@ -25,7 +25,7 @@ def test_each_kind_finds_its_adapter() -> None:
 
 
 def test_a_function_needs_the_kind_of_its_output() -> None:
-    with pytest.raises(InputError, match="len is a function: state what it returns with output='logits'"):
+    with pytest.raises(InputError, match="len is a function: state what it returns with output=, one of 'logits'"):
         assay.wrap(len)
 
 

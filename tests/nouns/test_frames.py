@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+import assay
 from assay.basics.errors import InputError
 from assay.nouns.inputs.frames import Table, check_columns, is_frame
 from assay.nouns.inputs.rows import Rows
@@ -158,9 +159,22 @@ def test_a_frame_with_two_columns_of_one_name_is_refused() -> None:
         Table.of(frame)
 
 
-def test_columns_named_by_numbers_are_refused() -> None:
-    with pytest.raises(InputError, match="must be text; found \\[0"):
-        Table.of(pd.DataFrame(np.ones((1, 2))))
+@pytest.mark.parametrize("names", [None, [3, 7], [0.5, 1], ["a", 1]])
+def test_columns_named_by_numbers_are_named_by_texts_and_come_back_as_they_were(names: Any) -> None:
+    frame = pd.DataFrame(np.arange(6.0).reshape(3, 2), columns=names)
+    table = Table.of(frame)
+    assert table.names == tuple(map(str, frame.columns))
+    pd.testing.assert_frame_equal(table.decode(table.encode(frame)), frame, check_column_type=False)
+    seen: list[list[Any]] = []
+
+    def first(x: Any) -> Any:
+        seen.append(list(x.columns))
+        return x[frame.columns[0]]
+
+    case = assay.case(assay.model.function(first), frame)
+    np.testing.assert_array_equal(case.output, frame.iloc[:, 0])
+    assert seen[-1] == list(frame.columns)
+    assert case.features.names == table.names
 
 
 def test_a_number_column_that_became_text_is_refused() -> None:

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from assay import examples, explain
+from assay import Constant, examples, explain
 from assay.basics.errors import InputError
 from assay.basics.stats import student_interval
 from assay.nouns.results.global_explanation import mean_over
@@ -63,7 +63,7 @@ def test_members_that_select_no_rows_are_refused(members):
 
 def test_an_explanation_has_a_mean_over_its_rows():
     case = examples.additive((3.0, 1.0))
-    found = explain.shapley(case)
+    found = explain.shapley(case, remove=Constant(0.0))
     assert_allclose(found.mean().values, found.values.mean(axis=0))
     assert found.mean().to_frame()["part"].tolist() == list(found.features.names)
     assert "mean of 1 rows" in repr(found.mean())

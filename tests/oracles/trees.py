@@ -1,5 +1,6 @@
 """Games of trees, one coalition at a time: a row is walked down each tree, as the papers say it in words."""
 
+from fractions import Fraction
 from itertools import combinations
 from math import factorial
 
@@ -119,3 +120,88 @@ def interaction(v, players, i, j):
         * (v[s | {i, j}] - v[s | {i}] - v[s | {j}] + v[s])
         for s in v if not s & {i, j}
     )  # fmt: skip
+
+
+def chain(seed, depth, *, values="last"):
+    """One tree that asks for another column at every step, with a leaf on each side; covers in sixteenths.
+
+    With ``values="last"`` only the leaf at the end of the path has a value.
+    """
+    generator = np.random.default_rng(seed)
+    count = 2 * depth + 1
+    inner = np.arange(count) < depth
+    node = np.arange(count)
+    cover, rest = np.zeros(count), 1.0
+    for place in range(depth):
+        cover[place] = rest
+        share = generator.integers(1, 16) / 16
+        cover[depth + 1 + place], rest = rest * (1 - share), rest * share
+    cover[depth] = rest
+    value = generator.normal(size=(count, 1)) * ~inner[:, None]
+    if values == "last":
+        value[node != depth] = 0.0
+    return Forest(
+        roots=np.array([0]),
+        left=np.where(inner, node + 1, -1),
+        right=np.where(inner, depth + 1 + node, -1),
+        column=np.where(inner, node, -1),
+        threshold=np.zeros(count),
+        missing_left=np.zeros(count, dtype=bool),
+        cover=cover,
+        value=value,
+        base=np.zeros(1),
+        gives="values",
+        matrix=lambda rows: np.asarray(rows.x, dtype=np.float64),
+        origin=np.arange(depth),
+        levels=np.full(count, -1),
+        sets=np.zeros((0, 1), dtype=bool),
+    )
+
+
+def leaf_shapley(holds, share, value):
+    """φ (player,) of one leaf in rational numbers, from whether each player's conditions hold and its share of rows.
+
+    Σ_S |S|! (D − |S| − 1)! / D! Π_{S} x_e Π_{not S} r_e (x_d − r_d) value, by the coefficients of Π (z x_e + r_e).
+    """
+    x, r = [Fraction(int(one)) for one in holds], [Fraction(float(one)) for one in share]
+    everyone = _product(x, r)
+    found = [
+        (x[d] - r[d]) * _by_size(_without(everyone, x[d], r[d]), len(x)) if x[d] != r[d] else 0 for d in range(len(x))
+    ]
+    return np.array([float(Fraction(float(value)) * one) for one in found])
+
+
+def leaf_interaction(holds, share, value, pair):
+    """The Shapley interaction index of two players of one leaf in rational numbers."""
+    x, r = [Fraction(int(one)) for one in holds], [Fraction(float(one)) for one in share]
+    (d, e), rest = pair, _product(x, r)
+    if x[d] == r[d] or x[e] == r[e]:
+        return 0.0
+    rest = _without(_without(rest, x[d], r[d]), x[e], r[e])
+    return float(Fraction(float(value)) * (x[d] - r[d]) * (x[e] - r[e]) * _by_size(rest, len(x) - 1))
+
+
+def _product(x, r):
+    """Coefficients of Π (z x_e + r_e), lowest power first."""
+    out = [Fraction(1)]
+    for own, share in zip(x, r):
+        shifted = [Fraction(0), *(c * own for c in out)]
+        out = [a + b for a, b in zip([*(c * share for c in out), Fraction(0)], shifted)]
+    return out
+
+
+def _without(coefficients, own, share):
+    """The product without the factor (z own + share)."""
+    if not own:
+        return [c / share for c in coefficients[:-1]]
+    out = [Fraction(0)]
+    for c in reversed(coefficients[1:]):  # from the highest power down
+        out.insert(0, (c - share * out[0]) / own)
+    return out[:-1]
+
+
+def _by_size(coefficients, players):
+    """Σ_k c_k k! (players − 1 − k)! / players!."""
+    return sum(
+        c * Fraction(factorial(k) * factorial(players - 1 - k), factorial(players)) for k, c in enumerate(coefficients)
+    )

@@ -10,7 +10,9 @@ import torch
 from numpy.testing import assert_allclose
 from tests.contract.subjects import net, neural, picture_net, visual
 
-from assay import explain
+from assay import Constant, explain
+
+ZERO = Constant(0.0)
 
 pytestmark = pytest.mark.peer
 attr: Any = pytest.importorskip("captum.attr", reason="captum is not installed (make peers)", exc_type=ImportError)
@@ -75,20 +77,20 @@ def test_exact_shapley_agrees_with_all_permutations() -> None:
                 after = module(kept)[:, 1]
                 total[:, part] += (after - before).numpy()
                 before = after
-    assert_allclose(explain.shapley(case).values, total / len(orders), atol=1e-10)
+    assert_allclose(explain.shapley(case, remove=ZERO).values, total / len(orders), atol=1e-10)
 
 
 def test_occlusion_agrees_with_feature_ablation() -> None:
     case = neural()
     theirs = attr.FeatureAblation(net()).attribute(case.rows.x, baselines=0.0, target=1)
-    assert_allclose(explain.occlusion(case).values, theirs.detach().numpy(), atol=1e-10)
+    assert_allclose(explain.occlusion(case, remove=ZERO).values, theirs.detach().numpy(), atol=1e-10)
 
 
 def test_occlusion_agrees_with_feature_ablation_of_patches() -> None:
     case = visual()
     mask = torch.as_tensor(case.features.index)[None]
     theirs = attr.FeatureAblation(picture_net()).attribute(case.rows.x, baselines=0.0, target=1, feature_mask=mask)
-    assert_allclose(case.features.map(explain.occlusion(case).values), theirs.detach().numpy(), atol=1e-10)
+    assert_allclose(case.features.map(explain.occlusion(case, remove=ZERO).values), theirs.detach().numpy(), atol=1e-10)
 
 
 def test_infidelity_and_ours_rank_two_explanations_alike() -> None:

@@ -18,6 +18,8 @@ from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.model.adapters.function import function
 
+ZERO = assay.Constant(0.0)
+
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]
 
 
@@ -76,7 +78,7 @@ def test_indices_agree_with_shapiqs_exact_computer(shapiq: Any, index: str, orde
     table = random_table(6)
     name = {"SII": "sii", "k-SII": "k_sii", "BII": "banzhaf"}.get(index, index.lower())
     theirs = shapiq.ExactComputer(n_players=6, game=game_of(table))(index=index, order=order)
-    ours = explain.interactions(asked(table), index=name, order=order)
+    ours = explain.interactions(asked(table), index=name, order=order, remove=ZERO)
     for members, value in zip(ours.extra["subsets"], ours.extra["interactions"][0]):
         assert theirs[tuple(int(i) for i in members if i >= 0)] == pytest.approx(value, abs=1e-8)
 
@@ -85,10 +87,10 @@ def test_a_budget_of_three_for_six_players_is_refused_where_shapiq_answers(shapi
     table = random_table(6)
     for ask in (explain.shapley, explain.interactions, explain.owen, explain.permutation_shapley):
         with pytest.raises(InputError, match="budget=3"):
-            ask(asked(table), budget=3)  # type: ignore[operator]  # four methods, one option
+            ask(asked(table), budget=3, remove=ZERO)  # type: ignore[operator]  # four methods, one option
     theirs = shapiq.KernelSHAP(n=6, random_state=0).approximate(budget=3, game=game_of(table))
     told = np.array([theirs[(i,)] for i in range(6)])
-    truth = explain.shapley(asked(table)).values[0]
+    truth = explain.shapley(asked(table), remove=ZERO).values[0]
     if np.abs(told - truth).max() < 1e-6:
         mended("shapiq", "three coalitions give six values")
     assert np.isfinite(told).all()
@@ -97,7 +99,7 @@ def test_a_budget_of_three_for_six_players_is_refused_where_shapiq_answers(shapi
 
 def test_a_game_of_nan_is_told_of_where_shapiq_is_silent(shapiq: Any) -> None:
     nothing = np.full(64, np.nan)
-    result = explain.interactions(asked(nothing))
+    result = explain.interactions(asked(nothing), remove=ZERO)
     assert np.isnan(result.values).all()
     assert [note.code for note in result.notes] == ["undefined"]
     with np.errstate(all="ignore"):
@@ -107,7 +109,7 @@ def test_a_game_of_nan_is_told_of_where_shapiq_is_silent(shapiq: Any) -> None:
 
 def test_four_features_need_fourteen_coalitions_and_no_luck_where_captum_draws_with_replacement(captum: Any) -> None:
     case = same(4)
-    result = explain.shapley(case, budget=16)
+    result = explain.shapley(case, budget=16, remove=ZERO)
     wanted = np.array([1.5, 2.0, 3.0, 4.5])
     assert_allclose(result.values[0], wanted, atol=1e-12)
     assert case.model.meter.forwards == 16  # fourteen between the empty and the full one
@@ -125,7 +127,7 @@ def test_four_features_need_fourteen_coalitions_and_no_luck_where_captum_draws_w
 @pytest.mark.parametrize("parts", [4, 6])
 def test_exact_values_ask_each_coalition_once_where_captum_asks_every_order(captum: Any, parts: int) -> None:
     case = same(parts)
-    ours = explain.shapley(case)
+    ours = explain.shapley(case, remove=ZERO)
     assert case.model.meter.forwards == 2**parts
     forward, rows = counted(parts)
     theirs = captum.ShapleyValues(forward).attribute(torch.ones(1, parts), perturbations_per_eval=1)
@@ -138,8 +140,8 @@ def test_exact_values_ask_each_coalition_once_where_captum_asks_every_order(capt
 def test_one_feature_is_explained_where_captums_kernel_shap_raises(captum: Any) -> None:
     case = examples.linear((3.0,))
     for ask in (explain.shapley, explain.owen, explain.permutation_shapley):
-        assert_allclose(ask(case).values, [[3.0]])  # type: ignore[operator]  # three methods of one shape
-    assert_allclose(explain.interactions(case, order=1).values, [[3.0]])
+        assert_allclose(ask(case, remove=ZERO).values, [[3.0]])  # type: ignore[operator]  # three methods of one shape
+    assert_allclose(explain.interactions(case, order=1, remove=ZERO).values, [[3.0]])
     try:
         captum.KernelShap(lambda x: 3 * x[:, 0]).attribute(torch.ones(1, 1), n_samples=10)
     except (ValueError, RuntimeError, AssertionError, ZeroDivisionError):

@@ -86,13 +86,13 @@ def named(found):
 
 def test_the_head_reads_sentiment(sentiment):
     model, held = sentiment
-    assert (assay.case(model, held.text).label == held.label).mean() > 0.7
+    assert (assay.case(model, held.text, label="predicted").label == held.label).mean() > 0.7
 
 
 @pytest.mark.parametrize(("token", "least"), [("[PAD]", 4), ("[MASK]", 6)])
 def test_integrated_gradients_are_complete_and_name_the_word(sentiment, token, least):
     model, _ = sentiment
-    case = assay.case(model, list(CLEAR))
+    case = assay.case(model, list(CLEAR), label="predicted")
     assert [name == "positive" for name in case.classes] == [True, False, False, True, False, True]
     found = explain.integrated_gradients(case, start=assay.model.token_embedding(model, token), steps=48)
     assert (np.abs(found.residual) / np.abs(found.output - found.base)).max() < 1e-3
@@ -101,7 +101,7 @@ def test_integrated_gradients_are_complete_and_name_the_word(sentiment, token, l
 
 def test_removing_words_names_the_same_words(sentiment):
     model, _ = sentiment
-    case = assay.case(model, list(CLEAR))
+    case = assay.case(model, list(CLEAR), label="predicted")
     exact = explain.shapley(case, remove=assay.Constant(assay.model.token_embedding(model, "[PAD]")))
     assert np.abs(exact.residual).max() < 1e-5
     assert named(exact) == len(CLEAR)
@@ -109,7 +109,7 @@ def test_removing_words_names_the_same_words(sentiment):
 
 def test_attention_is_seen_in_an_unmodified_encoder(sentiment):
     model, _ = sentiment
-    case = assay.case(model, list(CLEAR))
+    case = assay.case(model, list(CLEAR), label="predicted")
     rolled = explain.attention_rollout(case)
     assert (rolled.values >= 0).all()
     assert (rolled.values.sum(axis=1) < 1).all()

@@ -278,7 +278,7 @@ def test_a_regression_is_measured_by_its_squared_error() -> None:
     [
         ({}, "nothing to change"),
         ({"without": ("height",)}, r"\['height'\] are no columns of the recipe"),
-        ({"without": "2"}, "is text"),
+        ({"without": "2"}, "is a single text"),
         ({"without": ("0", "1", "2", "3", "4")}, "all 5 columns"),
         ({"strength": -1.0}, "at least 0"),
         ({"strength": float("nan")}, "at least 0"),

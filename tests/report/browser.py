@@ -51,8 +51,9 @@ class Browser:
         self.log()
         self.ask("/url", {"url": page.as_uri()})
         until = time.monotonic() + 60
-        loaded = "return document.readyState === 'complete' && location.href === arguments[0]"
-        while not self.run(loaded, page.as_uri()):
+        while not self.run(
+            "return document.readyState === 'complete' && location.href === arguments[0]", page.as_uri()
+        ):
             assert time.monotonic() < until, f"{page} is not loaded after a minute"
             time.sleep(0.02)  # on a busy machine the driver answers before a large page has been read
 

@@ -187,7 +187,7 @@ def credit() -> Record:
     model = assay.wrap(
         GradientBoostingClassifier(n_estimators=20, random_state=0).fit(frame, answer), classes=("refused", "granted")
     )
-    case = assay.case(model, frame[:40], features=None, ids=[f"applicant {i}" for i in range(40)])
+    case = assay.case(model, frame[:40], label="predicted", features=None, ids=[f"applicant {i}" for i in range(40)])
     first = explain.shapley(case, remove=assay.Marginal(frame[100:102]), budget=64)
     explanations = {name: renamed(first, name, draw) for name in (*METHODS, *REFERENCES)} | {
         "shapley": renamed(first, "shapley")

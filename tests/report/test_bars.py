@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 from tests.report.record import credit, reason_tables
 
-from assay import examples, explain
+from assay import Constant, examples, explain
 from assay.nouns.results.result import Explanation
 from assay.report.drawing.bars import MAX_BARS, format_residual, local_chart, mean_chart, reason_chart
 
 
 def sampled() -> Explanation:
-    explanation = explain.shapley(examples.linear(tuple(range(1, 13))))
+    explanation = explain.shapley(examples.linear(tuple(range(1, 13))), remove=Constant(0.0))
     return replace(explanation, stderr=np.full((1, 12), 2.0), part_texts=(tuple("abcdefghijkl"),))
 
 
@@ -50,14 +50,16 @@ def test_a_rounding_error_is_zero_with_a_tooltip() -> None:
 
 
 def test_the_mean_absolute_value_over_rows_has_its_interval() -> None:
-    explanation = explain.shapley(examples.linear((2.0, -1.0), x=[[1.0, 1.0], [3.0, 3.0], [-2.0, -2.0]]))
+    explanation = explain.shapley(
+        examples.linear((2.0, -1.0), x=[[1.0, 1.0], [3.0, 3.0], [-2.0, -2.0]]), remove=Constant(0.0)
+    )
     first = mean_chart(explanation).lines[0]
     half = 1.959964 * np.std([2, 6, 4], ddof=1) / np.sqrt(3)
     assert (first.value, first.bounds) == ("4.00", f"{4 - half:.2f} … {4 + half:.2f}")
 
 
 def test_an_undefined_value_is_last() -> None:
-    explanation = explain.shapley(examples.linear((2.0, -1.0)))
+    explanation = explain.shapley(examples.linear((2.0, -1.0)), remove=Constant(0.0))
     broken = replace(explanation, values=np.array([[np.nan, -1.0]]))
     assert [line.value for line in local_chart(broken, 0).lines] == ["−1.00", "undefined"]
     assert [line.value for line in mean_chart(broken).lines] == ["1.00", "undefined"]

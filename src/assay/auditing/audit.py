@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from assay import attack, certify, diagnose, evaluate, explain, repair
 from assay.auditing import settings_grid as grids
 from assay.auditing.joint_verdicts import judge_jointly
@@ -24,12 +26,14 @@ from assay.auditing.steps.repairs import RepairedModel, plan_repairs, run_repair
 from assay.auditing.steps.result_store import ResultStore
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
-from assay.cases.case import Case, case
+from assay.cases.case import Case
+from assay.cases.new_case import case
 from assay.diagnose.explanation_trust import TRUST, conclude
 from assay.engine.audit_inputs import AuditInputs
 from assay.engine.search.ball import Ball
+from assay.model.adapters.net_outputs import refuse_assumed
 from assay.model.adapters.wrap import wrap
-from assay.model.model import Meter, Model
+from assay.model.model import Model
 from assay.nouns.inputs.recipe import Recipe
 from assay.nouns.records.record import Reasons, Waiver
 from assay.nouns.results.finding import Finding
@@ -166,6 +170,26 @@ class PreparedAudit:
         return run
 
 
+def _case_of(model: Model, x: Any, labels: Any, ids: Sequence[Any] | None, seed: int) -> Case:
+    """The case of all rows; one number a row of a net is a regression's value where the labels are no two classes.
+
+    Raises ``InputError`` where there are no labels to tell, and for models of several labels that do not exclude each
+    other.
+    """
+    whole = case(model, x, label=None, ids=ids, seed=Seed(seed))
+    if whole.model.kind.assumed:
+        if labels is None:
+            refuse_assumed(model)
+        if len({str(value) for value in np.asarray(labels, dtype=object).ravel().tolist()}) > 2:
+            whole = case(model, x, label=None, ids=ids, seed=Seed(seed), target="value")
+    if not whole.model.kind.exclusive:
+        raise InputError(
+            f"{model.name} predicts {len(model.classes) or 'several'} labels that do not exclude each other; audit one "
+            f"of them at a time: assay.model.one_output(model, name)."
+        )
+    return whole
+
+
 def prepare(
     model: Any,
     x: Any,
@@ -191,10 +215,12 @@ def prepare(
 ) -> PreparedAudit:
     """The audit that ``audit`` would run with these arguments, planned; the model is not evaluated."""
     # a meter of its own counts what this audit costs and nothing else; one forward pass for all steps lets them share
-    # the answers of a game, which the store keeps; and most checks have no meaning for rows with missing values
-    wrapped = replace(wrap(model), meter=Meter(), fast=False, accepts_missing=False)
-    whole = case(wrapped, x, label=None, ids=ids, seed=Seed(seed))
-    kind = "image" if len(whole.rows.shape) == 3 else "table"
+    # the answers of a game, which the store keeps
+    opened = wrap(model)
+    wrapped = replace(opened, meter=opened.meter.separate(), fast=False)
+    whole = _case_of(wrapped, x, y, ids, seed)
+    wrapped = whole.model
+    kind = "text" if wrapped.encode is not None else "image" if len(whole.rows.shape) == 3 else "table"
     depth = with_requests(with_declared_checks(profile_of(kind, profile)), methods, scores, settings_grid)
     scope = make_scope(whole, depth, x, train[0] if train else None, background, ball)
     inputs = AuditInputs(
@@ -214,6 +240,7 @@ def prepare(
         features=scope.case.features,
         explained=scope.case,
         options=scope.profile.diagnoses,
+        ids=whole.rows.ids,
         seed=Seed(seed),
     )
     refuse_bad_inputs(inputs, scope.case.features.names)

@@ -64,6 +64,7 @@ class DataSection(Section):
     background: StrictStr = Field(default="", description="File of background rows, which replace removed features.")
     target: StrictStr = Field(default="", description="Column that holds the true labels.")
     ids: StrictStr = Field(default="", description="Column of row ids; it is not given to the model.")
+    text: StrictStr = Field(default="", description="Column of texts, for a model that reads text.")
     sensitive: Texts = Field(default=(), description="Columns whose groups are compared.")
     favourable: StrictStr = Field(default="", description="The favourable class; by default the last one.")
     suspects: Texts = Field(default=(), description="Columns that should not affect decisions.")

@@ -12,7 +12,7 @@ from assay.basics.stats import spearman
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.engine.comparison.wrong_classes import misclassified_galleries
-from assay.nouns.inputs.target import probabilities
+from assay.nouns.inputs.target import class_scores, predicted_class, probabilities
 from assay.nouns.records.record import Gallery
 from assay.nouns.results.result import Explanation, Score
 
@@ -32,16 +32,12 @@ def galleries(
     """
     found = []
     if case.model.gives not in ("values", "units"):
-        chances = probabilities(case.prediction, case.model.gives)
-        ranked = np.sort(chances, axis=1)
-        margin = ranked[:, -1] - ranked[:, -2]
-        predicted = chances.argmax(axis=1)
+        margin, what = _margin(case)
+        predicted = predicted_class(case.prediction, case.model.gives)
         correct = np.ones(len(case), dtype=bool) if truth is None else predicted == truth
         found.append(_typical(margin, correct, truth is not None))
         found.append(
-            _first_rows(
-                "borderline", "smallest margin between the two most probable classes", margin, np.ones_like(correct)
-            )
+            _first_rows("borderline", f"smallest margin between the two {what}", margin, np.ones_like(correct))
         )
         if truth is not None:
             found += _misclassified(predicted, truth, margin, case.model.classes)
@@ -50,6 +46,19 @@ def galleries(
         why, instability = unstable
         found.append(_first_rows("least stable", why, -instability, np.isfinite(instability)))
     return tuple(gallery for gallery in found if gallery.rows)
+
+
+def _margin(case: Case) -> tuple[Floats, str]:
+    """How far each row (row,) is from another decision, and between what: probabilities, or scores without any."""
+    kind = case.model.kind
+    if kind.link == "none" and kind != "probabilities":
+        scores, what = class_scores(case.prediction, kind), "highest scores"
+    else:
+        scores, what = probabilities(case.prediction, kind), "most probable classes"
+    if kind.threshold is not None and not kind.of_score and scores.shape[1] == 2:
+        return 2 * np.abs(scores[:, 1] - kind.threshold), what
+    ranked = np.sort(scores, axis=1)
+    return ranked[:, -1] - ranked[:, -2], what
 
 
 def _typical(margin: Floats, correct: Masks, known: bool) -> Gallery:

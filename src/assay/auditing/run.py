@@ -125,8 +125,8 @@ class Run:
     def __repr__(self) -> str:
         counts = {verdict: sum(f.verdict == verdict for f in self.findings) for verdict in WORST_FIRST}
         summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-        worst = "".join(f"\n  {f.verdict}: {f.code} {f.claim}" for f in self.findings[:3])
-        return f"Run({self.record.title}: {summary}){worst}"
+        worst = next((f"; first: {f.code} {f.verdict}" for f in self.findings), "")
+        return f"Run({self.record.title}: {summary}{worst})"
 
     def _repr_html_(self) -> str:
         from assay.report.formats.notebook import notebook_cell

@@ -72,7 +72,9 @@ def grid_options(scope: AuditScope, score: str) -> dict[str, Any]:
 
 def _targets(case: Case) -> tuple[Any, ...]:
     names = TARGETS.get(case.model.gives, ())
-    if len(case.model.classes) == 2 and case.model.gives == "margin":
+    if case.model.kind.link == "none":  # scores without probabilities
+        names = ()
+    elif len(case.model.classes) == 2 and case.model.gives == "margin":
         names = ("margin", "probability")  # the log odds are the margin
     return (case.target, *(name for name in names if name != case.target.name))
 
@@ -87,6 +89,9 @@ def removals(scope: AuditScope) -> dict[str, Removal]:
     rows = scope.case.rows
     if len(rows.shape) == 3:
         return {"blur": scope.remove, "mean image": Mean(rows.x), "zeros": Constant(0.0)}
+    if rows.text is not None:
+        zeros = {"zeros": Constant(0.0)} if len(rows.shape) == 2 else {}
+        return {"removed words": scope.remove, **zeros}
     frame, found = scope.background, {"background rows": scope.remove}
     if rows.table is None or not rows.table.coded.any():
         found["mean"] = Mean(frame)

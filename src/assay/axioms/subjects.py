@@ -12,7 +12,8 @@ import numpy as np
 from assay.axioms.networks import Function, activation_layers, convolution_layer, linear_layer, to_float_arrays
 from assay.basics.optional import need
 from assay.basics.types import Floats
-from assay.cases.case import Case, case
+from assay.cases.case import Case
+from assay.cases.new_case import case
 from assay.model.adapters.torch import torch as torch_model
 from assay.nouns.inputs.features import elements
 

@@ -50,11 +50,15 @@ def wilson(hits: int, trials: int, level: float = 0.95) -> Interval:
 
 def newcombe(hits: int, trials: int, other_hits: int, other_trials: int, level: float = 0.95) -> Interval:
     """Interval for the difference of two independent rates, first minus second (Newcombe 1998, method 10)."""
-    a, b = wilson(hits, trials, level), wilson(other_hits, other_trials, level)
     p, q = hits / max(trials, 1), other_hits / max(other_trials, 1)
+    return rate_difference_interval(p, wilson(hits, trials, level), q, wilson(other_hits, other_trials, level))
+
+
+def rate_difference_interval(p: float, a: Interval, q: float, b: Interval) -> Interval:
+    """Newcombe's interval for p − q from the Wilson intervals ``a`` and ``b`` of two independent rates."""
     low = p - q - np.hypot(p - a.low, b.high - q)
     high = p - q + np.hypot(a.high - p, q - b.low)
-    return Interval(float(low), float(high), level, "newcombe")
+    return Interval(float(low), float(high), a.level, "newcombe")
 
 
 def bootstrap(
@@ -203,7 +207,9 @@ def largest_rate_gap_interval(hits: Ints, trials: Ints, level: float = 0.95) -> 
     """
     pairs = [(i, j) for i in range(len(hits)) for j in range(i)]
     each = 1 - (1 - level) / len(pairs)
-    found = [newcombe(int(hits[i]), int(trials[i]), int(hits[j]), int(trials[j]), each) for i, j in pairs]
+    rates = [hit / max(trial, 1) for hit, trial in zip(map(int, hits), map(int, trials))]
+    limits = [wilson(int(hit), int(trial), each) for hit, trial in zip(hits, trials)]
+    found = [rate_difference_interval(rates[i], limits[i], rates[j], limits[j]) for i, j in pairs]
     low = max(max(gap.low, -gap.high, 0.0) for gap in found)
     high = max(max(gap.high, -gap.low) for gap in found)
     return Interval(low, high, level, f"newcombe, {len(pairs)} pair(s)")

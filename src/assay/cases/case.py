@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,23 +15,23 @@ from array_api_compat import array_namespace
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Array, Floats, Ints
+from assay.cases.default_removal import DEFAULT, default_removal
 from assay.cases.explanation_cache import ExplanationCache
 from assay.cases.game import Game
 from assay.cases.labels import labels_like, labels_of, refuse_rival_labels, resolve_label, rival_class
-from assay.cases.read_inputs import read
+from assay.cases.model_checks import FULL, check_function, check_outputs
 from assay.cases.removals import Removal
-from assay.model.layer_slices import NET_INPUT, carried_name
+from assay.model.layer_slices import NET_INPUT, ROWS, carried_name
 from assay.model.model import BackwardResult, BackwardRules, LayerGradient, Model
+from assay.model.pass_locks import computed_under_lock, under_lock
 from assay.nouns.inputs.features import Features, units
+from assay.nouns.inputs.frames import format_number
 from assay.nouns.inputs.rows import Rows, concatenate, to_double, to_floats
-from assay.nouns.inputs.target import Target, class_scores, target_named
+from assay.nouns.inputs.target import Target, predicted_class, target_named
 from assay.nouns.results.result import Note
 
 GRADIENT_COPIES = 1
 """Copies of a row's activations that a gradient stores; backward rules store about four, second derivatives eight."""
-
-FULL = ("out of memory", "allocate memory")
-"""Texts of torch's errors when memory runs out, on a GPU and on a CPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +145,7 @@ class Case:
         def evaluate(rows: Rows, labels: Ints) -> Any:
             place = sum(len(one.values) for one in found)
             origin = None if start is None else start[place : place + len(rows)]
-            return self.model.backward(self._read(labels), rows, make_rules, origin)
+            return self.model.backward(lambda places: self._read(labels[places]), rows, make_rules, origin)
 
         found.extend(
             self._batches(
@@ -162,12 +162,22 @@ class Case:
             to_floats(concatenate(begun)) if begun else None,
         )
 
+    @property
+    def takes_ids(self) -> bool:
+        """Whether some of the net's inputs are whole numbers or truth values, which have no derivative."""
+        return self.rows.layout is not None and self.rows.layout.any_whole and self.model.input_layer == ROWS
+
     def _differentiable(self) -> None:
         """Raise ``CapabilityError`` if the target has no useful gradient."""
         if not self.model.has_gradient:
             raise CapabilityError(
                 f"gradients are needed; {self.model.name} gives none. Use a removal method (shapley, occlusion), or a "
                 f"differentiable surrogate."
+            )
+        if self.takes_ids:
+            raise CapabilityError(
+                f"{self.model.name} takes whole numbers, which have no derivative. Use a removal method (shapley, "
+                f"occlusion), explain a layer (case.from_layer), or carry these inputs along (carried=…)."
             )
         if self.model.closed_form_gradient is not None and self.target.name != "value":
             raise CapabilityError(
@@ -189,7 +199,7 @@ class Case:
 
     def read(self, outputs: Floats, which: Ints) -> Floats:
         """The target (row,) of outputs already known: class probabilities (row, class), or a regression's values."""
-        gives = self.model.gives if self.model.gives in ("values", "units") else "probabilities"
+        gives = self.model.kind.as_probabilities() if self.model.kind.is_classifier else self.model.kind
         return to_floats(self.target.read(outputs, self.label[which], gives))
 
     def game(self, remove: Removal, *, pooled: bool = False) -> Game:
@@ -201,6 +211,8 @@ class Case:
             raise InputError(
                 f"remove={remove!r} is not a removal. Give assay.Constant(0.0), Mean, Blur, Marginal or Conditional."
             )
+        if remove is DEFAULT:
+            remove = default_removal(self.rows, self.seed, self.model.input_layer)[0]
         key = (remove.fingerprint, pooled)
         if key not in self._games:
             bound = [one._games[key].filling for one in self.sibling_targets if key in one._games]
@@ -226,20 +238,21 @@ class Case:
         """The cache of gradients that methods share at the very same rows; ``None`` where they share none."""
         return None
 
-    @cached_property
+    @computed_under_lock
     def output(self) -> Floats:
         """The target (row,) at the rows themselves, evaluated once."""
         return replace(self, live=False).value(self.rows.x)
 
-    @cached_property
+    @computed_under_lock
     def prediction(self) -> Floats:
-        """The model's outputs (row, out) at the rows themselves, evaluated once."""
-        return to_floats(replace(self, live=False).outputs(self.rows.x))
+        """The model's outputs (row, out) at the rows themselves, evaluated once and checked."""
+        outputs = to_floats(replace(self, live=False).outputs(self.rows.x))
+        return check_outputs(outputs, self.model, self.rows.ids)
 
     def predicted(self, x: Array, which: Ints | None = None) -> Ints:
         """The predicted class (row,) at ``x``."""
         outputs = to_floats(replace(self, live=False).outputs(x, which))
-        return np.argmax(class_scores(outputs, self.model.gives), axis=1)
+        return predicted_class(outputs, self.model.gives)
 
     def take(self, which: Sequence[int] | Ints) -> Case:
         """The same case with some of the rows."""
@@ -247,6 +260,7 @@ class Case:
         which = np.flatnonzero(which) if which.dtype == bool else which.astype(np.int64)
         return replace(self, rows=self.rows.take(which), features=self.features.at(which), label=self.label[which])
 
+    @under_lock
     def with_target(self, target: str | Target | None = None, label: Any = None) -> Case:
         """The same rows with another target or another class."""
         new = self.target if target is None else target_named(target)
@@ -274,6 +288,7 @@ class Case:
         """The same case and labels, with the rows replaced by ``x``."""
         return replace(self, rows=replace(self.rows, x=x))
 
+    @under_lock
     def from_layer(self, layer: str, features: Features | None = None) -> Case:
         """The case from ``layer`` on: the rows are its activations, the features its units.
 
@@ -301,25 +316,25 @@ class Case:
     @property
     def classes(self) -> tuple[str, ...]:
         """Name of each row's class (row,); empty strings where the model has none."""
-        names = self.model.classes
+        names = self.model.classes or self.model.output_names
         return tuple(names[i] if i < len(names) else str(i) for i in self.label)
 
     @property
     def target_text(self) -> str:
         """The target and the class, as text."""
-        kinds = set(self.classes) if self.model.gives not in ("values", "units") else set()
+        kinds = set(self.classes) if self.model.kind.is_classifier or self.model.output_names else set()
         return f"{self.target.name}{f' of {kinds.pop()}' if len(kinds) == 1 else ''}"
 
     def part_texts(self) -> tuple[tuple[str, ...], ...]:
         """Cells of a table as text (row, part), where parts are columns; the words of texts; else empty."""
         if self.rows.text is not None and self.rows.text.words:
             return tuple((*words, *[""] * (len(self.features) - len(words))) for words in self.rows.text.words)
-        if not self.features.elementwise or len(self.rows.shape) != 1:
+        if not self.features.elementwise or len(self.rows.shape) > 2:
             return ()
         matrix, table = to_floats(self.rows.x), self.rows.table
-        cell = table.format_cell if table is not None else lambda _, value: f"{value:.6g}"
-        columns = np.argsort(self.features.index)
-        return tuple(tuple(cell(int(j), row[j]) for j in columns) for row in matrix)
+        cell = table.format_cell if table is not None else lambda _, value: format_number(value)
+        columns = np.argsort(self.features.index.ravel())
+        return tuple(tuple(cell(int(j), row[j]) for j in columns) for row in matrix.reshape(len(matrix), -1))
 
     def _batches(
         self,
@@ -330,12 +345,17 @@ class Case:
         forwards: int = 1,
         copies: int = 0,
     ) -> Iterator[Array]:
-        start, size = 0, self.max_batch_rows(copies)
+        lock = self.model.meter.lock
+        with lock:
+            if not self.live:
+                check_function(self.model, self.rows)
+            start, size = 0, self.max_batch_rows(copies)
         while start < len(x):
             part = slice(start, start + size)
             rows = self.rows.with_inputs(x[part], which[part])
             try:
-                answer = evaluate(rows, self.label[which[part]])
+                with lock:  # for this batch only: a generator may be continued by another thread
+                    answer = evaluate(rows, self.label[which[part]])
             except (MemoryError, RuntimeError) as error:
                 full = isinstance(error, MemoryError) or any(sign in str(error) for sign in FULL)
                 if size == 1 or not full:
@@ -343,7 +363,8 @@ class Case:
                 size = (size + 1) // 2
                 continue
             done = len(rows) * self.model.passes_per_row
-            self.model.meter.count(forwards=done * forwards, backwards=done * backwards)
+            with lock:
+                self.model.meter.count(forwards=done * forwards, backwards=done * backwards)
             start += size
             yield answer
 
@@ -352,48 +373,3 @@ class Case:
             f"Case({self.model.name}: {self.target_text}; {len(self)} rows of shape {self.rows.shape}, "
             f"{len(self.features)} parts, seed {self.seed.root})"
         )
-
-
-def case(
-    model: Model,
-    x: Any,
-    *,
-    target: str | Target | None = None,
-    label: Any = "predicted",
-    features: Features | None = None,
-    names: Sequence[str] | None = None,
-    ids: Sequence[Any] | None = None,
-    carried: Mapping[str, Any] | None = None,
-    seed: int | Seed = 0,
-) -> Case:
-    """A case: a model at rows ``x``, with a target and a cut into features.
-
-    ``x`` is a data frame, an array or a tensor, in the units before the model's ``preprocess``; for a model that reads
-    text a list of texts: the rows are then the embeddings of their tokens, the parts their words. ``target`` defaults
-    to the logit of nets, the raw score (margin) of boosted trees, the probability of other classifiers and the value
-    of regressions. ``label`` is ``"predicted"``, ``"runner_up"``, a class (its name, else its position: 1 is the
-    class called "1" where there is one), or one a row; for several outputs of a regression it is the output's
-    position; ``None`` stands for the first and does not evaluate the model. ``features`` cuts rows into parts (default:
-    each element or column); ``names`` names the elements; ``ids`` names the rows and keys their random streams.
-
-    Refused, with rows or columns named and nothing of the caller's changed: NaN or infinite values, missing or
-    unexpected columns (reordered ones are matched by name), labels that do not exist.
-    """
-    if not isinstance(model, Model):
-        raise InputError(f"case needs a Model; got {type(model).__name__}. Make one with assay.wrap(…).")
-    rows, cut, notes = read(model, x, ids, carried or {}, names, features)
-    resolved_target = target_named(target if target is not None else model.default_target)
-    if resolved_target.layer is not None:
-        model = model.up_to_layer(resolved_target.layer)
-        label = resolved_target.label
-    if cut.shape != rows.shape:
-        raise InputError(f"the feature map is for rows of shape {cut.shape}; these rows have shape {rows.shape}.")
-    if cut.per_row and len(cut.index) != len(rows):
-        raise InputError(f"the feature map cuts {len(cut.index)} rows, one by one; there are {len(rows)} rows.")
-    root = seed if isinstance(seed, Seed) else Seed(seed)
-    bare = Case(model, rows, resolved_target, cut, np.zeros(len(rows), dtype=np.int64), root, (*model.notes, *notes))
-    resolved_target = rival_class(resolved_target, model, lambda: bare.prediction)
-    if label is None:
-        return replace(bare, target=resolved_target)
-    labels = labels_of(label, resolved_target, model, len(rows), lambda: bare.prediction)
-    return bare._with_known_prediction(replace(bare, target=resolved_target, label=labels))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from assay.cases.case import Case
 from assay.cases.game import Game
 from assay.cases.removals import Removal
-from assay.model.model import Meter, Model
+from assay.model.model import Model
 from assay.model.transformations.fast_forward import fast, is_worth_converting
 from assay.nouns.results.result import Estimate, Note
 
@@ -57,7 +57,9 @@ def _fast_case(case: Case, model: Model) -> Case:
     """The same case with the fast model; stored with the case, so that its games keep their caches."""
     if FAST_CASE not in case.__dict__:
         other = replace(case, model=model)
-        uncounted = replace(other, model=replace(model, meter=Meter()))  # like the check of the fast model
+        uncounted = replace(
+            other, model=replace(model, meter=model.meter.separate())
+        )  # like the check of the fast model
         other.__dict__["output"] = uncounted.value(case.rows.x)
         case.__dict__[FAST_CASE] = other
     return case.__dict__[FAST_CASE]

@@ -58,7 +58,8 @@ class EachBackgroundRow:
 class NearestBackgroundRows:
     """One version per background row among the ``k`` nearest in the present elements.
 
-    Elements with ``coded`` (element,) are compared by equality; the others are divided by ``scale`` (element,).
+    Elements with ``coded`` (element,) are compared by equality; the others are divided by ``scale`` (element,). A
+    missing number is at distance 0 from a missing one and 1 from any other.
     """
 
     x: Array
@@ -77,9 +78,12 @@ class NearestBackgroundRows:
     def nearest(self, rows: Floats, present: Masks) -> Ints:
         """Positions (query, k) in the background, ties in background order."""
         other = to_floats(self.background).reshape(len(self.background), -1)
+        missing = np.isnan(other)
         found = np.empty((len(rows), self.k), dtype=np.int64)
         for i, (row, where) in enumerate(zip(rows, present)):
             gap = (other[:, where] - row[where]) / self.scale[where]
+            both, one = (missing[:, where] & np.isnan(row[where]), missing[:, where] ^ np.isnan(row[where]))
+            gap = np.where(both, 0.0, np.where(one, 1.0, gap))
             distance = np.where(self.coded[where], gap != 0, gap**2).sum(axis=1)
             found[i] = np.argsort(distance, kind="stable")[: self.k]
         return found

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -28,9 +29,10 @@ from assay.basics.types import (
     Which,
 )
 from assay.cases.answer_cache import AnswerCache
+from assay.model.batch_invariance import is_batch_invariant
 from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.rows import to_floats
-from assay.nouns.inputs.target import probabilities
+from assay.nouns.inputs.target import predicted_class, probabilities
 
 if TYPE_CHECKING:
     from assay.cases.fillings import Filling
@@ -40,12 +42,20 @@ CACHE_SIZE = 2_000_000
 """Values that a game caches before it drops the oldest (about 40 bytes each, and the masks)."""
 
 
+BATCH_BYTES = 8
+"""Bytes of the fingerprint of a batch."""
+
+
 class GameCase(Protocol):
     """What a game needs of a ``Case``."""
 
     @property
     def model(self) -> Any:
         """The model, with its meter."""
+
+    @property
+    def rows(self) -> Any:
+        """The rows explained."""
 
     @property
     def features(self) -> Features:
@@ -80,7 +90,9 @@ class Game:
     """v(S): the target with all features outside S removed, averaged over the removal's fillings.
 
     Values are cached by row and mask, so a mask that is evaluated twice, by any method, costs nothing the second time.
-    With all features present the value is the target at the row itself. At most ``cache_size`` values are cached.
+    If the bytes of a model's outputs depend on the batch (nets, products of matrices), a batch of queries is cached as
+    a whole: a method that asks for the same batch pays nothing, and no value depends on what was asked before. With all
+    features present the value is the target at the row itself. At most ``cache_size`` values are cached.
     ``pooled`` games read the target from the mean of the model's outputs (class probabilities, or values) over the
     fillings, not the mean of the target: a loss is then that of the mean prediction, as in SAGE.
     """
@@ -98,38 +110,68 @@ class Game:
 
     def __call__(self, which: Which, keep: Queries) -> PerQuery:
         """v for each query: row ``which`` (query,) with features ``keep`` (query, part) present."""
-        keep, which = self._checked(keep), np.asarray(which, dtype=np.int64)
-        keys = self.cache.number_masks(keep) * self.cache.rows + which
-        return self._lookup(keys, np.asarray(keep.all(axis=1)), lambda places: (which[places], keep[places]))
+        keep = self._checked(keep)
+        return self._lookup(np.asarray(which, dtype=np.int64), keep, np.arange(len(keep)))
 
     def table(self, keep: MaskSet) -> PerMask:
         """v (row, mask) of the same masks (mask, part) for every row."""
         keep, rows, masks = self._checked(keep), len(self.case), len(keep)
-        numbers = np.tile(self.cache.number_masks(keep), rows)
-        which = np.repeat(np.arange(rows), masks)
-        whole = np.tile(keep.all(axis=1), rows)
-        values = self._lookup(
-            numbers * self.cache.rows + which, whole, lambda places: (which[places], keep[places % max(masks, 1)])
-        )
+        values = self._lookup(np.repeat(np.arange(rows), masks), keep, np.tile(np.arange(masks), rows))
         return values.reshape(rows, masks)
 
-    def _lookup(self, keys: Ints, whole: Masks, queries: Callable[[Ints], tuple[Ints, Masks]]) -> Floats:
-        """Values by key; each different key that is not cached is evaluated once, in order of first mention."""
+    def _lookup(self, which: Ints, masks: Masks, place: Ints) -> Floats:
+        """Values of the queries (row ``which``, mask ``masks[place]``); each different one is evaluated once.
+
+        A batch of different queries, in order of first mention, is read from the cache or evaluated as a whole, so that
+        its bytes do not depend on what was evaluated before.
+        """
+        whole: Masks = np.asarray(masks.all(axis=1))[place]
+        values = np.empty(len(which))
+        with self.case.model.meter.lock:
+            if whole.any():
+                values[whole] = self.case.output[which[whole]]
+            rest = np.flatnonzero(~whole)
+            packed = np.packbits(masks, axis=1)
+            keys = _number_masks(packed)[place[rest]] * len(self.case) + which[rest]
+            first, again = np.unique(keys, return_index=True, return_inverse=True)[1:]
+            order = np.argsort(first)  # in order of first mention
+            fresh = rest[first[order]]
+            found = [self._batch_values(which[part], masks, packed, place[part]) for part in self._parts(fresh)]
+            by_key = np.empty(len(first))
+            by_key[order] = np.concatenate(found) if found else []
+            values[rest] = by_key[again]
+        return values
+
+    def _parts(self, places: Ints) -> Iterator[Ints]:
+        return (places[block] for block in self._blocks(len(places)))
+
+    def _batch_values(self, which: Ints, masks: Masks, packed: np.ndarray, place: Ints) -> Floats:
+        """Values of one batch of different queries, from the cache or evaluated.
+
+        Where the model's bytes depend on the batch, a value is cached with its batch; else with its mask alone.
+        """
+        shares = is_batch_invariant(self.case.model, self.case.rows)
+        named = packed[place] if shares else _with_batch(packed[place], which)
+        keys = self.cache.number_packed_masks(named) * self.cache.rows + which
         found = self.cache.find(keys)
-        missing = np.flatnonzero(found < 0)
-        fresh = missing[np.sort(np.unique(keys[missing], return_index=True)[1])]
-        which, keep = queries(fresh)
-        computed = self._values(which, keep)
-        different = np.flatnonzero((found >= 0) & ~whole)
-        cached = np.sort(keys[different])  # with all features present the value is known anyway
-        saved = len(cached) and 1 + int(np.count_nonzero(np.diff(cached)))
+        missing = np.flatnonzero(found < 0) if shares or (found >= 0).all() else np.arange(len(keys))
+        saved = len(keys) - len(missing)
         self.case.model.meter.cached += saved * self.remove.fills * self.case.model.passes_per_row
         values = np.empty(len(keys))
         values[found >= 0] = self.cache.values[found[found >= 0]]
-        order = np.argsort(keys[fresh])
-        values[missing] = computed[order[np.searchsorted(keys[fresh][order], keys[missing])]]
-        self.cache.add(keys[fresh], computed)
+        if len(missing):
+            values[missing] = self._evaluate_and_share(which[missing], masks[place[missing]], named[missing])
+            new = missing[found[missing] < 0]
+            self.cache.add(keys[new], values[new])
         return values
+
+    def _evaluate_and_share(self, which: Ints, keep: Masks, named: np.ndarray) -> Floats:
+        """Values of queries, which also go to the caches of sibling targets."""
+        others = [one.game(self.remove, pooled=self.pooled) for one in self.case.sibling_targets]
+        found = self._evaluate(which, keep)
+        for other, theirs in zip(others, found[1:]):
+            other.import_entries({"rows": which, "masks": named, "values": theirs})
+        return np.asarray(found[0])
 
     def paths(self, keep: Paths) -> PerStep:
         """v (row, step) of masks (row, step, part) that differ between rows."""
@@ -152,6 +194,10 @@ class Game:
             total = np.asarray(block) if total is None else np.concatenate([total, np.asarray(block)])
         assert total is not None
         return total
+
+    def classes(self, which: Which, keep: Queries) -> Ints:
+        """The class (query,) that the mean probabilities under removal decide for; not cached."""
+        return predicted_class(self.outputs(which, keep), self.case.model.kind.as_probabilities())
 
     def inputs(self, which: Which, keep: Queries) -> Iterator[tuple[Ints, Array, Ints]]:
         """The filled rows of the queries, a batch at a time: the query of each row, the filled row, and its row."""
@@ -186,22 +232,6 @@ class Game:
         fresh = np.sort(np.unique(keys, return_index=True)[1])
         fresh = fresh[self.cache.find(keys[fresh]) < 0]
         self.cache.add(keys[fresh], np.asarray(entries["values"], dtype=np.float64)[fresh])
-
-    def _values(self, which: Ints, keep: Masks) -> Floats:
-        values = np.empty(len(which))
-        whole = keep.all(axis=1)
-        if whole.any():
-            values[whole] = self.case.output[which[whole]]
-        rest = np.flatnonzero(~whole)
-        others = [one.game(self.remove, pooled=self.pooled) for one in self.case.sibling_targets]
-        for part in self._blocks(len(rest)):
-            block = rest[part]
-            found = self._evaluate(which[block], keep[block])
-            values[block] = found[0]
-            for other, theirs in zip(others, found[1:]):
-                masks = np.packbits(keep[block], axis=1)
-                other.import_entries({"rows": which[block], "masks": masks, "values": theirs})
-        return values
 
     def _evaluate(self, which: Ints, keep: Masks) -> Floats:
         """Values (case, query) of this case and of its sibling targets, from the same passes."""
@@ -239,3 +269,18 @@ class Game:
         if keep.dtype != bool or keep.ndim != 2 or keep.shape[1] != len(self.case.features):
             raise InputError(f"masks are boolean (query, {len(self.case.features)}); got {keep.dtype} {keep.shape}.")
         return keep
+
+
+def _number_masks(packed: np.ndarray) -> Ints:
+    """A number for each packed mask (mask, byte); equal masks have equal numbers."""
+    if packed.shape[1] == 0:
+        return np.zeros(len(packed), dtype=np.int64)
+    texts = np.ascontiguousarray(packed).view(f"V{packed.shape[1]}")[:, 0]
+    return np.asarray(np.unique(texts, return_inverse=True)[1], dtype=np.int64)
+
+
+def _with_batch(packed: np.ndarray, which: Ints) -> np.ndarray:
+    """Packed masks with a fingerprint of their whole batch appended (query, byte)."""
+    content = np.ascontiguousarray(packed).tobytes() + np.ascontiguousarray(which).tobytes()
+    batch = np.frombuffer(hashlib.blake2b(content, digest_size=BATCH_BYTES).digest(), dtype=np.uint8)
+    return np.concatenate([packed, np.broadcast_to(batch, (len(packed), BATCH_BYTES))], axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +13,26 @@ from array_api_compat import array_namespace, is_torch_array
 
 from assay.basics.errors import InputError
 from assay.basics.types import Array
+from assay.cases.removals import is_texts
 from assay.model.model import Model
 from assay.nouns.inputs.features import Features, elements
-from assay.nouns.inputs.frames import Table, check_columns, is_frame, list_first
-from assay.nouns.inputs.rows import Rows, refuse_missing, to_numpy
+from assay.nouns.inputs.frames import (
+    Table,
+    check_columns,
+    index_of,
+    is_frame,
+    list_first,
+    open_frame,
+    with_text_names,
+)
+from assay.nouns.inputs.input_layout import is_several_inputs, pack_inputs
+from assay.nouns.inputs.rows import Rows, dense_array, refuse_missing, to_floats, to_numpy
+from assay.nouns.inputs.sparse_rows import is_sparse
 from assay.nouns.results.result import Note
 
 if TYPE_CHECKING:
     from assay.model.adapters.text import Encoder
+    from assay.model.texts.words import TextRow
 
 
 def read(
@@ -32,13 +45,25 @@ def read(
 ) -> tuple[Rows, Features, tuple[Note, ...]]:
     """The model's rows, their features (``features``, if given), and notes on the conversion."""
     if model.encode is not None:
-        return _texts(model.encode, x, ids, carried, names, features)
-    rows = _rows(model, x, ids, carried)
+        return _texts(model, model.encode, x, ids, carried, names, features)
+    matrix = isinstance(x, np.ndarray) and x.ndim == 2 and model.accepts_missing  # an estimator's columns of text
+    if not is_frame(x) and not matrix and is_texts(x):
+        raise InputError(
+            f"the rows are texts, and {model.name} is not known to read texts. For an estimator or a function of a "
+            f"list of texts use assay.model.text_pipeline(estimator) or assay.model.text_function(call, gives=…); for "
+            f"a net assay.model.transformers or assay.model.text; for a table a data frame."
+        )
+    rows, notes = _rows(model, x, ids, carried)
     named = tuple(names) if names is not None else rows.table.names if rows.table is not None else model.columns
-    return rows, features if features is not None else _elements(rows, named), ()
+    if named is None and rows.layout is not None:
+        named = rows.layout.element_names()
+    if named is not None and len(rows.shape) == 2 and len(named) == rows.shape[1] and rows.table is None:
+        named = _window_names(named, rows.shape[0])
+    return rows, features if features is not None else _elements(rows, named), notes
 
 
 def _texts(
+    model: Model,
     encode: Encoder,
     x: Any,
     ids: Sequence[Any] | None,
@@ -48,7 +73,7 @@ def _texts(
 ) -> tuple[Rows, Features, tuple[Note, ...]]:
     found = encode(texts(x))
     refuse_missing(found.x, "the embeddings")
-    further = {name: _carry(value, found.x) for name, value in carried.items()}
+    further = {name: _carry(name, value, found.x, model) for name, value in carried.items()}
     rows = Rows(found.x, _ids(ids, len(found.x)), {**found.carried, **further}, text=found.text)
     if features is not None:
         return replace(rows, text=found.text.without_words), features, found.notes
@@ -56,25 +81,55 @@ def _texts(
     if names is not None and len(names) != most:
         raise InputError(f"{len(names)} names for texts of up to {most} features.")
     named = tuple(names) if names is not None else tuple(f"{found.part} {i + 1}" for i in range(most))
-    index = np.repeat(found.index[:, :, None], rows.shape[-1], axis=2)
+    index = found.index if len(rows.shape) == 1 else np.repeat(found.index[:, :, None], rows.shape[-1], axis=2)
     return rows, Features(index, named, per_row=True), found.notes
 
 
-def texts(x: Any) -> list[str]:
-    """Texts from a list, a tuple, an array or a column of a frame; ``InputError`` names entries that are not text."""
+def texts(x: Any) -> list[TextRow]:
+    """Texts, or pairs of texts, of a list, an array or a column of a frame; ``InputError`` names entries that are none.
+
+    A pair is a tuple or list of two texts; an array or a frame of two columns of texts holds pairs too.
+    """
     if isinstance(x, str):
         raise InputError("the rows are a single text; pass a list of texts. For one row use [text].")
-    if is_frame(x) or getattr(x, "ndim", 1) != 1:
-        raise InputError(f"a text model needs one text per row; got {type(x).__name__}. Pass the column of texts.")
+    if is_frame(x):
+        x = open_frame(x)
+        x = x.rows() if len(x.columns) == 2 else x
+    if is_frame(x) or getattr(x, "ndim", 1) not in (1, 2):
+        raise InputError(
+            f"a text model needs one text, or one pair of texts, per row; got {type(x).__name__}. Pass the column of "
+            f"texts."
+        )
     if isinstance(x, bytes | Mapping | set) or not hasattr(x, "__iter__"):
         raise InputError(f"a text model needs a list of texts; got {type(x).__name__}.")
-    given = list(x)
-    wrong = [i for i, text in enumerate(given) if not isinstance(text, str)]
+    given = [tuple(map(_plain, row)) if isinstance(row, tuple | list | np.ndarray) else _plain(row) for row in x]
+    wrong = [i for i, row in enumerate(given) if not isinstance(row, str) and not _is_pair(row)]
     if wrong:
-        raise InputError(f"row {list_first(wrong)}: {type(given[wrong[0]]).__name__}, not text; pass a list of texts.")
+        kind = type(list(x)[wrong[0]]).__name__
+        raise InputError(f"row {list_first(wrong)}: {kind}, not text; pass a list of texts, or of pairs (text, text).")
     if not given:
         raise InputError("there are no rows to explain.")
-    return [str(text) for text in given]
+    pairs = [i for i, row in enumerate(given) if isinstance(row, tuple)]
+    if pairs and len(pairs) < len(given):
+        raise InputError(f"row {list_first(pairs)}: a pair of texts among single texts. Pass one kind of rows.")
+    return given
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value
+
+
+def _is_pair(row: Any) -> bool:
+    return isinstance(row, tuple) and len(row) == 2 and all(isinstance(text, str) for text in row)
+
+
+def _window_names(named: Sequence[str], steps: int) -> tuple[str, ...]:
+    """Names of the elements of a window (step, feature): the feature and how many steps before the last it lies."""
+    return tuple(
+        f"{name} (t−{steps - 1 - step})" if step < steps - 1 else f"{name} (t)"
+        for step in range(steps)
+        for name in named
+    )
 
 
 def _elements(rows: Rows, named: Sequence[str] | None) -> Features:
@@ -83,37 +138,104 @@ def _elements(rows: Rows, named: Sequence[str] | None) -> Features:
     return elements(rows.shape, named)
 
 
-def _rows(model: Model, x: Any, ids: Sequence[Any] | None, carried: Mapping[str, Any]) -> Rows:
-    table = None
+def _rows(model: Model, x: Any, ids: Sequence[Any] | None, carried: Mapping[str, Any]) -> tuple[Rows, tuple[Note, ...]]:
+    """The rows of a frame, array, sparse matrix or tensor, and a note where they are not handed on as they are."""
+    table, layout = None, None
     if is_frame(x):
-        table = Table.of(x)
-        if model.columns is not None:
-            check_columns(table.names, model.columns)
-            places = [table.names.index(name) for name in model.columns]
-            import narwhals as nw
-
-            x = nw.from_native(x, eager_only=True)[:, places].to_native()
-            table = Table.of(x)
-        if model.namespace == "torch" and table.coded.any():
-            not_numeric = [name for name, coded in zip(table.names, table.coded) if coded]
-            raise InputError(
-                f"a net needs numbers; column(s) {not_numeric[:5]} are not numeric. Encode them, or wrap a Pipeline."
-            )
-        array = table.encode(x, gaps=model.accepts_missing)
+        table, array, ids = _table(model, x, ids)
+    elif model.namespace == "torch" and is_several_inputs(x):
+        array, layout = pack_inputs(x)
     else:
-        array = x.detach() if is_torch_array(x) else np.asarray(x)
+        array = dense_array(x)
         if array.ndim < 2:
             raise InputError(f"rows have axes (row, …); got shape {tuple(array.shape)}. For one row use x[None].")
         if model.columns is not None and array.shape[1] != len(model.columns):
             raise InputError(
                 f"{array.shape[1]} columns for a model of {len(model.columns)}: {list(model.columns)[:8]}."
             )
-    array = _copy_for_model(array, model)
+        if model.namespace != "torch" and array.ndim == 2 and not is_torch_array(array) and array.dtype.kind in "OU":
+            table = Table.of_array(array)
+            array = table.encode(array, gaps=True)
+    whole = layout is None and (_is_whole(array) if table is None else table.all_integers)
+    given, array = array, _copy_for_model(array, model, double=layout is not None or whole)
     if len(array) == 0:
         raise InputError("there are no rows to explain.")
-    refuse_missing(array, "the rows", missing=model.accepts_missing)
-    further = {name: _carry(value, array) for name, value in carried.items()}
-    return Rows(array, _ids(ids, len(array)), further, table, gaps=model.accepts_missing)
+    further = {name: _carry(name, value, array, model) for name, value in carried.items()}
+    rows = Rows(array, _ids(ids, len(array)), further, table, gaps=True, layout=layout, whole=whole)
+    rows, notes = _kept_sparse(model, rows, x)
+    notes = (*notes, *_rounded_codes(given, array, model))
+    gaps = _takes_missing(model, rows)
+    if not gaps and table is not None:
+        table.encode(x, gaps=False)  # raises, naming the column
+    refuse_missing(array, "the rows", missing=gaps)
+    if isinstance(x, np.ma.MaskedArray) and np.ma.getmaskarray(x).any():
+        text = "masked elements are missing values (NaN); most libraries read the numbers under the mask instead"
+        notes = (*notes, Note("masked-elements", text))
+    unknown = not gaps and model.namespace != "torch" and not rows.missing_cells.any()
+    return replace(rows, gaps=gaps, try_missing=partial(_answers, model) if unknown else None), notes
+
+
+def _kept_sparse(model: Model, rows: Rows, x: Any) -> tuple[Rows, tuple[Note, ...]]:
+    """The rows with the class of the caller's sparse matrix, or a note where the model takes dense rows only."""
+    if model.namespace == "torch" or not is_sparse(x):
+        return rows, ()
+    kept = replace(rows, sparse=type(x))
+    try:
+        model.values(kept.take(np.arange(min(3, len(rows)))))
+    except Exception as error:  # noqa: BLE001  # whatever the library raises, it does not take sparse rows
+        told = " ".join(str(error).split())[:160]
+        text = f"the rows are a sparse matrix, which the model does not take ({told}); it is given dense rows"
+        return rows, (Note("dense-rows", text),)
+    return kept, ()
+
+
+def _takes_missing(model: Model, rows: Rows) -> bool:
+    """Whether rows may have missing values: where these rows have some, the model is tried on up to three of them."""
+    missing = rows.missing_cells
+    if model.namespace == "torch" or not missing.any():
+        return model.accepts_missing
+    return _answers(model, rows.take(np.flatnonzero(missing.reshape(len(rows), -1).any(axis=1))[:3]))
+
+
+def _answers(model: Model, few: Rows) -> bool:
+    """Whether the model gives numbers for these rows."""
+    try:
+        outputs = to_numpy(model.values(few))
+    except Exception:  # noqa: BLE001  # whatever a function raises, it does not take these rows
+        return False
+    return not bool(np.isnan(outputs).any())
+
+
+def _table(model: Model, x: Any, ids: Sequence[Any] | None) -> tuple[Table, Array, Sequence[Any] | None]:
+    """The encoding of a frame, its matrix with the model's columns in their order, and the ids of its rows."""
+    import narwhals as nw
+
+    table = Table.of(x)  # the model gets the caller's own column names
+    if model.columns is not None or model.namespace == "torch":
+        x = with_text_names(x)
+    if model.columns is not None:
+        check_columns(table.names, model.columns)
+        places = [table.names.index(name) for name in model.columns]
+        x = open_frame(x)[:, places].to_native()
+        table = Table.of(x)
+    if model.namespace == "torch" and table.coded.any():
+        kinds = open_frame(x).schema
+        not_numeric = [name for name, coded in zip(table.names, table.coded) if coded and kinds[name] != nw.Boolean]
+        if not_numeric:
+            raise InputError(
+                f"a net needs numbers; column(s) {not_numeric[:5]} are not numeric. Encode them, or wrap a Pipeline."
+            )
+        x = open_frame(x).with_columns(nw.col(*[n for n in table.names if kinds[n] == nw.Boolean]).cast(nw.Float64))
+        x = x.to_native()
+        table = Table.of(x)
+    return table, table.encode(x, gaps=True), index_of(x) if ids is None else ids
+
+
+def _is_whole(array: Array) -> bool:
+    """Whether the caller gave whole numbers, which a net may take as ids."""
+    if is_torch_array(array):
+        return not array.dtype.is_floating_point and not array.dtype.is_complex and "bool" not in str(array.dtype)
+    return array.dtype.kind in "iu"
 
 
 def _ids(ids: Sequence[Any] | None, rows: int) -> tuple[str, ...]:
@@ -125,21 +247,50 @@ def _ids(ids: Sequence[Any] | None, rows: int) -> tuple[str, ...]:
     return labels
 
 
-def _copy_for_model(array: Array, model: Model) -> Array:
-    """A copy of the caller's array in the model's namespace, number type and device."""
+def _copy_for_model(array: Array, model: Model, *, double: bool = False) -> Array:
+    """A copy of the caller's array in the model's namespace, number type (float64 if ``double``) and device."""
     if not is_torch_array(array) and array.dtype.kind not in "biuf":
         raise InputError(f"rows of {array.dtype} are not numbers; pass text and categories as a data frame.")
     if model.namespace == "torch":
         import torch
 
         given = array if is_torch_array(array) else np.array(array, order="C")
-        return torch.as_tensor(given).to(device=model.device, dtype=getattr(torch, model.dtype)).clone()
+        dtype = torch.float64 if double else getattr(torch, model.dtype)
+        return torch.as_tensor(given).to(device=model.device, dtype=dtype).clone()
     array = np.array(to_numpy(array), dtype=np.float64)
     array.flags.writeable = False
     return array
 
 
-def _carry(value: Any, like: Array) -> Array:
+def _rounded_codes(given: Array, array: Array, model: Model) -> tuple[Note, ...]:
+    """A note where the number type of the net rounds whole numbers, which may be codes."""
+    if model.namespace != "torch" or model.dtype not in ("float16", "bfloat16") or "64" in str(array.dtype):
+        return ()
+    before, after = to_floats(given), to_floats(array)
+    rounded = (before == np.round(before)) & (before != after)
+    if not rounded.any():
+        return ()
+    text = f"whole numbers are rounded to {model.dtype} (such as {before[rounded][0]:g} to {after[rounded][0]:g})"
+    return (Note("rounded-codes", f"{text}; pass codes as an input of their own, of an integer type"),)
+
+
+def _carry(name: str, value: Any, like: Array, model: Model) -> Array:
+    """An additional input in the model's namespace, on its device; numbers that are no tensors in its number type."""
+    if not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0:
+        raise InputError(
+            f"carried={{{name!r}: …}} is {type(value).__name__}, not one entry a row. Set what is the same for all "
+            f"rows in the net itself, or repeat it for each row."
+        )
     if len(value) != len(like):
         raise InputError(f"an additional input has {len(value)} rows; there are {len(like)} rows to explain.")
-    return array_namespace(like).asarray(value)
+    if not is_torch_array(like):
+        return array_namespace(like).asarray(value)
+    if is_torch_array(value):
+        return value.detach().to(like.device)
+    import torch
+
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"the additional input {name!r} is of type {array.dtype}; numbers are needed.")
+    dtype = getattr(torch, model.dtype) if array.dtype.kind == "f" else None
+    return torch.as_tensor(np.array(array, order="C"), dtype=dtype, device=like.device)

@@ -17,7 +17,11 @@ from assay.basics.seed import Seed
 from assay.basics.types import Array
 from assay.cases.fillings import EachBackgroundRow, Filling, FixedReplacement, ImputedPixels, NearestBackgroundRows
 from assay.nouns.inputs.frames import Table, is_frame
-from assay.nouns.inputs.rows import Rows, refuse_missing, to_floats, to_numpy
+from assay.nouns.inputs.input_layout import is_several_inputs, pack_inputs
+from assay.nouns.inputs.native_columns import missing_kind
+from assay.nouns.inputs.number_checks import require_count, require_number
+from assay.nouns.inputs.rows import Rows, count_rows, dense_array, to_floats, to_numpy
+from assay.nouns.inputs.sparse_rows import is_sparse
 
 
 @runtime_checkable
@@ -41,10 +45,14 @@ class Constant:
     """Absent elements get a constant: a number, an array of a row's shape, or one per channel, column or dimension.
 
     Text or categorical columns need explicit values: ``Constant({"purpose": "car", "age": 35})`` names
-    every column.
+    every column; None is missing, for models that take missing values.
     """
 
     value: Any = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.value, Mapping):
+            _check_constant(self.value)
 
     @property
     def fills(self) -> int:
@@ -54,7 +62,10 @@ class Constant:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the value."""
-        return digest("constant", self.value if isinstance(self.value, Mapping) else to_floats(self.value))
+        if isinstance(self.value, Mapping):
+            known = {name: ("missing",) if missing_kind(value) else value for name, value in self.value.items()}
+            return digest("constant", known)
+        return digest("constant", to_floats(self.value))
 
     def bind(self, rows: Rows) -> Filling:
         """The constant as an array of the rows' type."""
@@ -72,8 +83,8 @@ class Constant:
                 f"Marginal(background), or Constant with a value for every column."
             )
         number = to_floats(value)
-        if not np.isfinite(number).all():
-            raise InputError("the constant is NaN or infinite; it must be finite.")
+        if np.isnan(number).any() and not rows.gaps:
+            raise InputError("the constant is missing (NaN), which the model does not take. Give a number.")
         per_channel = rows.shape[:1] + (1,) * (len(rows.shape) - 1)
         per_token = rows.shape[1:] if len(rows.shape) == 2 else rows.shape
         if number.ndim and number.shape not in (rows.shape, per_channel, per_token):
@@ -90,9 +101,15 @@ class Constant:
 
 @dataclass(frozen=True, repr=False)
 class Mean:
-    """Absent elements get their mean over a background. Text and categorical columns are refused."""
+    """Absent elements get their mean over a background, of the rows where it is not missing.
+
+    A column that is missing in all of them is missing. Text and categorical columns are refused.
+    """
 
     background: Any
+
+    def __post_init__(self) -> None:
+        _check_background("Mean", self.background)
 
     @property
     def fills(self) -> int:
@@ -108,12 +125,13 @@ class Mean:
         """The mean of the background, in float64."""
         if rows.table is not None and rows.table.coded.any():
             raise InputError("Mean is undefined for text or categorical columns. Use Marginal(background).")
-        background = rows.convert(self.background)
-        refuse_missing(background, "the background rows of Mean")
-        return FixedReplacement(rows.x, _like_rows(to_floats(background).mean(axis=0), rows)[None])
+        background = to_floats(rows.convert(self.background))
+        known = ~np.isnan(background)
+        mean = np.where(known, background, 0.0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
+        return FixedReplacement(rows.x, _like_rows(mean, rows)[None])
 
     def __repr__(self) -> str:
-        return f"Mean(<{len(self.background)} rows, {self.fingerprint[:8]}>)"
+        return f"Mean(<{count_rows(self.background)} rows, {self.fingerprint[:8]}>)"
 
 
 @dataclass(frozen=True)
@@ -121,6 +139,9 @@ class Blur:
     """Absent elements of an image get the image under a Gaussian blur of standard deviation ``sigma`` pixels."""
 
     sigma: float = 10.0
+
+    def __post_init__(self) -> None:
+        require_number("sigma", self.sigma, above=0, meaning="the standard deviation of Blur in pixels")
 
     @property
     def fills(self) -> int:
@@ -152,6 +173,11 @@ class NoisyLinear:
     noise: float = 0.01
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        meaning = "the standard deviation of NoisyLinear in the units of the rows"
+        require_number("noise", self.noise, least=0, meaning=meaning)
+        require_count("seed", self.seed, least=0, meaning="the root of the noise of NoisyLinear")
+
     @property
     def fills(self) -> int:
         """One."""
@@ -166,8 +192,6 @@ class NoisyLinear:
         """The noise of each row; needs images (channel, height, width)."""
         if len(rows.shape) != 3:
             raise InputError(f"NoisyLinear needs images (channel, height, width); the rows have shape {rows.shape}.")
-        if not 0 <= self.noise < np.inf:
-            raise InputError(f"noise={self.noise}; it is a standard deviation in the units of the rows, 0 or more.")
         streams = (Seed(self.seed).child("noisy linear", name).generator() for name in rows.ids)
         return ImputedPixels(rows.x, np.stack([self.noise * stream.normal(size=rows.shape) for stream in streams]))
 
@@ -182,10 +206,13 @@ class Marginal:
 
     background: Any
 
+    def __post_init__(self) -> None:
+        _check_background("Marginal", self.background)
+
     @property
     def fills(self) -> int:
         """The number of background rows."""
-        return len(self.background)
+        return count_rows(self.background)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -197,7 +224,7 @@ class Marginal:
         return EachBackgroundRow(rows.x, rows.convert(self.background))
 
     def __repr__(self) -> str:
-        return f"Marginal(<{len(self.background)} rows, {self.fingerprint[:8]}>)"
+        return f"Marginal(<{count_rows(self.background)} rows, {self.fingerprint[:8]}>)"
 
 
 @dataclass(frozen=True, repr=False)
@@ -205,12 +232,20 @@ class Conditional:
     """Absent features come from the ``k`` background rows that are nearest in the present features.
 
     Distance: squared difference over the background's variance for numbers, 0 or 1 for text and categories, summed
-    over present elements; ties in background order. With no feature present the first ``k`` rows are used. It
+    over present elements; a missing number is at distance 0 from a missing one and 1 from any other. Ties in background
+    order. With no feature present the first ``k`` rows are used. It
     estimates the conditional distribution, with a bias that shrinks as the background grows.
     """
 
     background: Any
     k: int = 10
+
+    def __post_init__(self) -> None:
+        _check_background("Conditional", self.background)
+        require_count("k", self.k, meaning="the number of neighbours of Conditional")
+        size = count_rows(self.background)
+        if self.k > size:
+            raise InputError(f"k={self.k} neighbours in a background of {size} rows; k is at most their number.")
 
     @property
     def fills(self) -> int:
@@ -224,19 +259,39 @@ class Conditional:
 
     def bind(self, rows: Rows) -> Filling:
         """The background converted to the type of the rows, with the scale of each element."""
-        if not 1 <= self.k <= len(self.background):
-            raise InputError(
-                f"k={self.k} neighbours in a background of {len(self.background)} rows; k must be from 1 to its size."
-            )
         background = rows.convert(self.background)
-        refuse_missing(background, "the background rows of Conditional")
-        refuse_missing(rows.x, "the rows explained with Conditional")
-        spread = to_floats(background).reshape(len(background), -1).std(axis=0)
+        spread = np.ma.filled(np.ma.masked_invalid(to_floats(background).reshape(len(background), -1)).std(axis=0), 0.0)
         coded = rows.table.coded if rows.table is not None else np.zeros(len(spread), dtype=bool)
         return NearestBackgroundRows(rows.x, background, self.k, coded, np.where(spread > 0, spread, 1.0))
 
     def __repr__(self) -> str:
-        return f"Conditional(<{len(self.background)} rows, {self.fingerprint[:8]}>, k={self.k})"
+        return f"Conditional(<{count_rows(self.background)} rows, {self.fingerprint[:8]}>, k={self.k})"
+
+
+def _check_constant(value: Any) -> None:
+    """Raise ``InputError`` unless the value is a finite number or an array of finite numbers."""
+    try:
+        number = to_floats(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"Constant({str(value)[:60]!r}): a number, an array of numbers or a mapping from column to value is needed."
+        ) from error
+    if not np.isfinite(number).all():
+        raise InputError(
+            "the constant is NaN or infinite; it must be finite. For missing, name the column: "
+            "Constant({'age': None, …})."
+        )
+
+
+def _check_background(name: str, background: Any) -> None:
+    """Raise ``InputError`` unless there is at least one background row."""
+    if isinstance(background, str | bytes) or not (hasattr(background, "__len__") or hasattr(background, "shape")):
+        raise InputError(f"{name}: found {type(background).__name__}; rows to fill from are needed.")
+    shape = getattr(background, "shape", None)
+    if shape is not None and len(shape) == 0:
+        raise InputError(f"{name}: the background is a single number; rows to fill from are needed.")
+    if count_rows(background) < 1:
+        raise InputError(f"{name}: the background has no rows; at least one is needed.")
 
 
 def blurred(x: Array, sigma: float) -> Array:
@@ -249,11 +304,31 @@ def blurred(x: Array, sigma: float) -> Array:
 
 
 def content_fingerprint(data: Any) -> str:
-    """Hash of the contents of an array, a tensor or a frame."""
-    if is_frame(data):
-        table = Table.of(data)
+    """Hash of the contents of an array, a tensor, a frame, or a list of texts."""
+    matrix = isinstance(data, np.ndarray) and data.ndim == 2 and data.dtype.kind in "OU"  # of texts or objects
+    if is_frame(data) or matrix:
+        table = Table.of_array(data) if matrix else Table.of(data)
         return digest(table.names, table.cell_values(table.encode(data, gaps=True)))
-    return digest(to_floats(data))
+    if is_several_inputs(data):
+        packed, layout = pack_inputs(data)
+        return digest(layout.names, layout.shapes, to_floats(packed))
+    if is_texts(data):
+        return digest("texts", [str(text) if isinstance(text, str) else list(map(str, text)) for text in data])
+    return digest(to_floats(dense_array(data)))
+
+
+def is_texts(data: Any) -> bool:
+    """Whether the first of several rows is a text or a pair of texts."""
+    if (
+        isinstance(data, str | Mapping)
+        or is_sparse(data)
+        or not hasattr(data, "__iter__")
+        or getattr(data, "ndim", 1) > 2
+    ):
+        return False
+    first = next(iter(data), None)
+    pair = isinstance(first, tuple | list | np.ndarray) and len(first) == 2 and isinstance(first[0], str)
+    return isinstance(first, str) or bool(pair)
 
 
 def _like_rows(number: Any, rows: Rows) -> Array:

@@ -12,12 +12,14 @@ from scipy.stats import entropy
 from assay.basics.errors import CapabilityError, InputError, NumericalError
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
+from assay.cases.default_removal import DEFAULT
 from assay.cases.game import Game
-from assay.cases.removals import Constant, Removal
+from assay.cases.removals import Removal
 from assay.engine.coalitions.masks import check_masks, random_parts
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
 from assay.nouns.catalogue import Cost
+from assay.nouns.inputs.target import predicted_class
 from assay.nouns.results.result import Note
 
 
@@ -33,7 +35,7 @@ def mus(
     *,
     smoothing: float | Fraction = 0.125,
     q: int = 64,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
     votes: bool = True,
 ) -> dict[str, Any]:
     """Certified radii: how many features can be added to the explained ones, or removed, without a change of class.
@@ -129,7 +131,7 @@ class Noise:
                 f"certify.mus needs scores of at least two classes; {game.case.model.name} gives one."
             )
         if votes:
-            outputs = np.eye(outputs.shape[1])[outputs.argmax(axis=1)]
+            outputs = np.eye(outputs.shape[1])[predicted_class(outputs, game.case.model.kind.as_probabilities())]
         elif outputs.min() < 0 or outputs.max() > 1 + 1e-6:
             raise NumericalError(
                 f"scores are between {outputs.min():g} and {outputs.max():g}; the theorem needs [0, 1]. Use votes=True."

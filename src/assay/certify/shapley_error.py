@@ -9,7 +9,8 @@ from assay.basics.betting import betting_interval
 from assay.basics.errors import InputError, NumericalError
 from assay.basics.types import Floats, Masks
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.estimator import all_masks, exact_shapley, is_enumerable
 from assay.engine.coalitions.masks import present_parts
 from assay.engine.coalitions.permutations import draw_antithetic_orders, paired_contributions
@@ -36,7 +37,7 @@ def shapley_error(
     explanation: Explanation,
     case: Case,
     *,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
     bounds: tuple[float | int, float | int] | None = None,
     alpha: float = 0.05,
     budget: int = 8192,

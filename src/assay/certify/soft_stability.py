@@ -13,7 +13,8 @@ from assay.basics.seed import Seed
 from assay.basics.stats import clopper_pearson
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.masks import TOP_SHARE, check_masks, present_parts
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
@@ -36,7 +37,7 @@ def soft_stability(
     radius: int = 2,
     draws: int = 150,
     confidence: float = 0.95,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
 ) -> dict[str, Any]:
     """Lower confidence limit of the stability rate: the share of added feature sets that keep the predicted class.
 
@@ -67,8 +68,8 @@ def soft_stability(
     sizes = np.array([len(masks) for masks in sets])
     owners = np.repeat(np.arange(len(case)), sizes)
     game = case.game(remove)
-    centre = game.outputs(np.arange(len(case)), chosen).argmax(axis=1)
-    same = game.outputs(owners, np.concatenate(sets)).argmax(axis=1) == centre[owners]
+    centre = game.classes(np.arange(len(case)), chosen)
+    same = game.classes(owners, np.concatenate(sets)) == centre[owners]
     hits = np.bincount(owners, weights=same, minlength=len(case))
     rate = hits / sizes
     limits = [clopper_pearson(int(hit), size, confidence) for hit, size in zip(hits, sizes.tolist())]

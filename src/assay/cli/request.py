@@ -40,7 +40,7 @@ class Request:
     ask
         The target, a function of the outputs: logit, probability, margin, value, …; by default what suits the model.
     label
-        The class explained: predicted, runner_up, or its name.
+        The class explained: its name, predicted or runner_up; by default the last of two classes, else the predicted.
     option
         NAME=VALUE, an option of the method; may be repeated. See: assay show METHOD.
     seed
@@ -57,8 +57,12 @@ class Request:
         A further type that a skops file may name.
     unsafe_pickle
         Let the code in a pickle run. Only for files you trust.
+    text
+        Column of texts, for a model that reads text; by default the only such column.
     hidden
         Further columns that the model does not see; set by commands, not on the command line.
+    files
+        The data files, read in one way; set by commands, not on the command line.
     """
 
     data: Path
@@ -67,7 +71,7 @@ class Request:
     rows: int = 0
     background: Path | None = None
     ask: str = ""
-    label: str = "predicted"
+    label: str = "default"
     option: tuple[str, ...] = ()
     seed: int = 0
     format: Literal["text", "json"] = "text"
@@ -76,13 +80,21 @@ class Request:
     classes: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
     unsafe_pickle: bool = False
+    text: str = ""
     hidden: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
+    files: Annotated[Any, Parameter(parse=False)] = None
+
+    def open(self, place: str, *further: Path | None) -> tuple[Model, Request]:
+        """The model, and the request with its data files and ``further`` ones, read as the model was trained."""
+        from assay.cli.read_rows import DataFiles
+
+        model = self.model(place)
+        return model, replace(self, files=DataFiles.of(model, self.data, self.background, *further))
 
     def model(self, place: str) -> Model:
         """The model, with a meter of its own."""
         from assay.cli.options import split
         from assay.model.files.load import load_model
-        from assay.model.model import Meter
 
         model = load_model(
             place,
@@ -92,13 +104,13 @@ class Request:
             trust=self.trust,
             unsafe_pickle=self.unsafe_pickle,
         )
-        return replace(model, meter=Meter())
+        return replace(model, meter=model.meter.separate())
 
     def table(self) -> DataTable:
         """The rows, cut to ``rows``."""
-        from assay.cli.read_rows import DataTable, read_rows
+        from assay.cli.read_rows import DataTable
 
-        whole = read_rows(self.data, self.target, self.ids)
+        whole: DataTable = self.files.read(self.data, self.target, self.ids)
         if self.rows < 0:
             raise InputError(f"--rows {self.rows}; give a number of rows, or 0 for all.")
         if not self.rows:
@@ -109,18 +121,21 @@ class Request:
 
     def other_rows(self, path: Path | None) -> Any:
         """Rows of another file in the form of the data, without columns that the model does not see."""
-        from assay.cli.read_rows import read_rows
-
         if path is None:
             return None
-        return read_rows(path).without([name for name in (self.target, self.ids, *self.hidden) if name]).rows
+        table: DataTable = self.files.read(path)
+        return self.model_rows(table.without([name for name in (self.target, self.ids, *self.hidden) if name]))
+
+    def model_rows(self, table: DataTable) -> Any:
+        """The rows of a table as the model takes them: the table, or its texts."""
+        return table.model_rows(self.files.model, self.text)
 
     def case(self, model: Model, table: DataTable, label: Any = "") -> Case:
         """The case: the model, the rows, the target and the class."""
-        from assay.cases.case import case
+        from assay.cases.new_case import case
 
         chosen = self.label if label == "" else label
-        return case(model, table.rows, target=self.ask or None, label=chosen, ids=table.ids, seed=self.seed)
+        return case(model, self.model_rows(table), target=self.ask or None, label=chosen, ids=table.ids, seed=self.seed)
 
     def options(self, method: Method) -> dict[str, Any]:
         """The method's options; a background also fills removed features, unless ``remove`` says otherwise."""

@@ -18,7 +18,7 @@ from assay.auditing.run import Run
 from assay.auditing.steps.execution import Progress, no_progress
 from assay.basics.optional import need
 from assay.basics.seed import Seed
-from assay.cases.case import case
+from assay.cases.new_case import case
 from assay.data import german_credit
 from assay.model.adapters.sklearn import sklearn
 from assay.model.model import Model
@@ -40,7 +40,7 @@ def credit(
     train_rows, test_rows = np.sort(order[:700]), np.sort(order[700:])
     train, test = frame.iloc[train_rows], frame.iloc[test_rows]
     recipe = Recipe(fit, train, label.iloc[train_rows], regularises=True)
-    model = sklearn(fit(train, label.iloc[train_rows], Seed(seed), 0.0), scores="probabilities", name="credit pipeline")
+    model = sklearn(fit(train, label.iloc[train_rows], Seed(seed), 0.0), output="probabilities", name="credit pipeline")
     return audit(
         model,
         test,

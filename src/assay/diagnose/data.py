@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.stats import Basis, auc, clopper_pearson
-from assay.basics.types import Ints
+from assay.basics.types import Ints, Masks
 from assay.cases.case import Case
+from assay.cases.read_inputs import texts
 from assay.engine.check_findings import judged_finding
 from assay.engine.declare import diagnostic
 from assay.engine.retraining.labelled_rows import read_like, rows_also_in, true_labels
@@ -89,7 +92,7 @@ ADVICE = {
 }
 
 
-@diagnostic(source="kaufman2012", needs={"table", "labels", "train"}, checks=CHECKS)
+@diagnostic(source="kaufman2012", needs={"records", "labels", "train"}, checks=CHECKS)
 def data(
     case: Case,
     labels: Any,
@@ -119,8 +122,8 @@ def data(
     ways; at most ``shift``; at most 1,000 rows a side, drawn by the seed. The two halves' errors are correlated, so
     the interval counts the rows of one half only. DAT104 reports counts and judges nothing.
 
-    A regression has no DAT102. Exact duplicates only. Most tools also drop duplicates within the training rows, which
-    may be legitimate.
+    A regression has no DAT102. Of texts only DAT101 is answered. Exact duplicates only. Most tools also drop duplicates
+    within the training rows, which may be legitimate.
     """
     if not (0 < level < 1 and 0 <= copies < 1 and 0 < alone <= 1 and 0.5 <= shift <= 1):
         raise InputError(
@@ -130,6 +133,8 @@ def data(
     model = case.model
     if model.gives == "units":
         raise CapabilityError(f"data needs a classifier or a regression; {model.name} gives a layer's activations.")
+    if case.rows.text is not None:
+        return _of_texts(case, texts(train), level, copies)
     other = to_floats(read_like(case, train))
     own, fitted = (
         true_labels(model, labels, len(case), case.prediction),
@@ -147,11 +152,19 @@ def data(
 
 def _duplicates(split: SplitData, level: float, copies: float) -> Finding:
     found = rows_also_in(split.held_out, split.train)
-    hits, trials = int(found.sum()), len(found)
     within = int(duplicated_rows(split.train).sum())
     few = is_few_valued(split.train, copies)
-    rate = within / len(split.train)
-    by_chance = max(1.5 * rate, clopper_pearson(within, len(split.train), level).high) if few else 0.0
+    subject = split.subject
+    return _judged_duplicates(found, within, len(split.train), few, split.ids, subject, level, copies)
+
+
+def _judged_duplicates(
+    found: Masks, within: int, train: int, few: bool, ids: Sequence[str], subject: str, level: float, copies: float
+) -> Finding:
+    """The finding from which rows occur among the ``train`` training rows, of which ``within`` occur more than once."""
+    hits, trials = int(found.sum()), len(found)
+    rate = within / train
+    by_chance = max(1.5 * rate, clopper_pearson(within, train, level).high) if few else 0.0
     duplicate_rate = f"; {rate:.1%} of the training rows occur more than once" if few else ""
     return judged_finding(
         DUPLICATES,
@@ -161,20 +174,45 @@ def _duplicates(split: SplitData, level: float, copies: float) -> Finding:
         ADVICE[DUPLICATES],
         claim=(
             f"{hits} of {trials} held-out rows ({hits / trials:.1%}) also "
-            f"occur among the {len(split.train)} training rows{duplicate_rate}."
+            f"occur among the {train} training rows{duplicate_rate}."
         ),
-        subject=split.subject,
+        subject=subject,
         estimate=hits / trials,
         null=rate if few else 0.0,
         n=trials,
         meaning=MEANING[DUPLICATES],
         evidence={
-            "rows": [split.ids[i] for i in np.flatnonzero(found)[:20]],
+            "rows": [ids[i] for i in np.flatnonzero(found)[:20]],
             "copies": hits,
             "copies within training rows": rate,
             "few-valued": few,
             "requested threshold": copies,
         },
+    )
+
+
+def _of_texts(case: Case, train: Sequence[Any], level: float, copies: float) -> list[Finding]:
+    """Duplicate texts; the other checks need columns."""
+    assert case.rows.text is not None
+    counts = Counter(train)
+    found = np.array([text in counts for text in case.rows.text.source], dtype=bool)
+    within = sum(count for count in counts.values() if count > 1)
+    name = case.model.name
+    return [
+        _judged_duplicates(found, within, len(train), False, case.rows.ids, name, level, copies),
+        *(_needs_columns(check, case) for check in CHECKS[1:]),
+    ]
+
+
+def _needs_columns(check: Check, case: Case) -> Finding:
+    return Finding(
+        code=check.code,
+        verdict="not applicable",
+        claim="The rows are texts; this check reads columns.",
+        subject=case.model.name,
+        n=len(case),
+        meaning=MEANING[check],
+        advice="Give a table of properties of the texts, such as their length and source.",
     )
 
 

@@ -22,9 +22,8 @@ from assay.engine.coalitions.estimator import exact_shapley, is_enumerable
 from assay.engine.coalitions.leverage import paired_leverage
 from assay.engine.declare import diagnostic
 from assay.engine.retraining.labelled_rows import class_position, true_labels
+from assay.engine.sensitive_groups import group_names, sensitive_columns
 from assay.nouns.catalogue import Check, Cost, Method
-from assay.nouns.inputs.frames import list_first
-from assay.nouns.inputs.rows import to_numpy
 from assay.nouns.results.finding import Finding
 
 THRESHOLD = 0.1
@@ -121,12 +120,14 @@ def disparity(
 ) -> list[Finding]:
     """How selection and error rates differ between groups of rows, and which input columns drive the difference.
 
-    ``groups`` has one label per row. The decision is favourable where the predicted class is ``favourable`` (a name,
-    else a position). FAI101: gap in the selection rate; with true ``labels`` FAI102: in the true-positive rate,
-    FAI103: in the false-positive rate. Each is the largest |difference| over all pairs of groups. Its interval comes
-    from Newcombe's for every pair, at a level corrected for the number of pairs (Bonferroni), so that it contains 0 in
-    at least ``level`` of all runs where no groups differ. Groups without a row to count are left out and named in the
-    evidence. Each gap may be at most ``threshold``.
+    ``groups`` has one label per row; a frame, or a mapping from name to column, holds several sensitive attributes,
+    which are tested one by one. A missing group is refused, and so are numbers or dates of more than 20 distinct values
+    (divide them by edges of your choice, as with numpy.digitize) and more than 100 groups. The decision is favourable
+    where the predicted class is ``favourable`` (a name, else a position). FAI101: gap in the selection rate; with true
+    ``labels`` FAI102: in the true-positive rate, FAI103: in the false-positive rate. Each is the largest |difference|
+    over all pairs of groups. Its interval comes from Newcombe's for every pair, at a level corrected for the number of
+    pairs (Bonferroni), so that it contains 0 in at least ``level`` of all runs where no groups differ. Groups without a
+    row to count are left out and named in the evidence. Each gap may be at most ``threshold``.
 
     FAI110: Shapley values of the decision game for the pair of FAI101, mean over one group minus mean over the
     other; they add up to the gap of the rows used. ``remove`` defines what replaces a removed column: Marginal
@@ -135,39 +136,52 @@ def disparity(
 
     fairlearn's bootstrap interval for a largest difference excludes 0 even where no groups differ; this one does not.
     """
-    group = _group_names(groups, len(case))
-    chosen = class_position(case, favourable)
-    if rows < 2 or not 0 < level < 1:
+    if rows < 2 or not 0 < level < 1 or budget < 2 or not 0 <= threshold <= 1:
         raise InputError(
-            f"rows={rows}, level={level}; at least 2 rows per group and a level between 0 and 1 are needed."
+            f"rows={rows}, level={level}, budget={budget}, threshold={threshold}; needed are at least 2 rows per "
+            f"group, a level between 0 and 1, a budget of at least 2 and a threshold from 0 to 1."
         )
+    columns = sensitive_columns(groups)
+    named = {name: group_names(values, len(case), name) for name, values in columns.items()}
+    if not named:
+        raise InputError("there is no column of groups. Give one group a row, or a frame of sensitive columns.")
+    decided, positive = _decisions(case, favourable, labels)
+    findings: list[Finding] = []
+    for name, group in named.items():
+        found = _findings(decided, group, positive, case, remove, level, threshold, rows, budget)
+        findings += [replace(one, subject=name, claim=f"{name}: {one.claim}") if name else one for one in found]
+    return findings
+
+
+def _decisions(case: Case, favourable: Any, labels: Any) -> tuple[Case, Masks | None]:
+    """The case of favourable decisions, and whether each row's true label is favourable (``None`` if unknown)."""
+    chosen = class_position(case, favourable)
     decided = replace(case.with_target("decision"), label=np.full(len(case), chosen))
+    if labels is None or (hasattr(labels, "__len__") and len(labels) == 0):
+        return decided, None
+    return decided, np.asarray(true_labels(case.model, labels, len(case), case.prediction) == chosen)
+
+
+def _findings(
+    decided: Case,
+    group: Any,
+    positive: Masks | None,
+    case: Case,
+    remove: Removal,
+    level: float,
+    threshold: float,
+    rows: int,
+    budget: int,
+) -> list[Finding]:
+    """The findings for one sensitive attribute."""
     selected = decided.output > 0.5
     every = np.ones(len(case), dtype=bool)
     rates = [(PARITY, every)]
-    if len(labels):
-        positive = true_labels(case.model, labels, len(case), case.prediction) == chosen
+    if positive is not None:
         rates += [(TRUE_POSITIVES, positive), (FALSE_POSITIVES, ~positive)]
     findings = [_gap(rate, selected, group, counted, level, threshold, case) for rate, counted in rates]
     pair = _largest_gap(selected, group, every, level)[0]
     return [*findings, _drivers(decided, group, pair, remove, level, rows, budget)]
-
-
-def _group_names(groups: Any, rows: int) -> Any:
-    """The group of each row as text; raises ``InputError`` where one is missing or there is only one group."""
-    given = list(groups if isinstance(groups, list | tuple) else to_numpy(groups))
-    if len(given) != rows:
-        raise InputError(f"{len(given)} group labels for {rows} rows. Give one label per row.")
-    # a missing value is the only one that differs from itself (NaN, NaT), or is None
-    missing = [row for row, value in enumerate(given) if value is None or bool(value != value)]
-    if missing:
-        raise InputError(
-            f"the group is missing in row(s) {list_first(missing)}. Leave these rows out, or give them a group."
-        )
-    names = np.array([str(value) for value in given])
-    if len(set(names)) < 2:
-        raise InputError(f"all {rows} rows are in group {names[0]!r}; a gap needs at least two groups.")
-    return names
 
 
 def _largest_gap(selected: Masks, group: Any, counted: Masks, level: float) -> tuple[Gap, Basis, list[Gap]]:
@@ -259,7 +273,20 @@ def _against_rest(selected: Masks, present: Mapping[str, Masks], counted: Masks,
         yield from pairwise_gaps(counts, each)
 
 
+def _no_columns(case: Case) -> Finding:
+    return Finding(
+        code=DRIVERS.code,
+        verdict="not applicable",
+        claim="The rows are texts, whose words are not the same parts in every row; a gap has no drivers among them.",
+        subject=case.model.name,
+        meaning=MEANING[DRIVERS],
+        advice="Give a table of properties of the texts to find which of them drive the gap.",
+    )
+
+
 def _drivers(decided: Case, group: Any, pair: Gap, remove: Removal, level: float, rows: int, budget: int) -> Finding:
+    if decided.rows.text is not None:
+        return _no_columns(decided)
     upper, lower = (_sample_group(decided, group, name, rows) for name in (pair.upper, pair.lower))
     sample = decided.take(np.concatenate([upper, lower]))
     first = np.arange(len(sample)) < len(upper)

@@ -314,7 +314,7 @@ def _accuracy(
 ) -> Finding:
     about: dict[str, Any] = {"code": ACCURACY.code, "subject": case.model.name, "n": len(case)}
     about["meaning"] = MEANING[ACCURACY]
-    if not len(labels):
+    if labels is None or (hasattr(labels, "__len__") and not len(labels)):
         advice = "Give the true labels of these rows."
         return Finding(
             verdict="not run", claim="The accuracies of the models were not compared.", advice=advice, **about

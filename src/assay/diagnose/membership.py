@@ -18,10 +18,13 @@ from assay.cases.case import Case
 from assay.engine.audit_inputs import AuditInputs, Call
 from assay.engine.check_findings import judged_finding
 from assay.engine.declare import diagnostic
-from assay.engine.retraining.labelled_rows import losses, model_outputs, read_like, rows_also_in, true_labels
+from assay.engine.retraining.labelled_rows import draw_texts, losses, outputs_at, true_labels
 from assay.nouns.catalogue import Check, Cost, Method
-from assay.nouns.inputs.target import class_scores
+from assay.nouns.inputs.target import predicted_class
 from assay.nouns.results.finding import Finding
+
+TRAINING_TEXTS = 2000
+"""Training texts of which an audit measures the loss."""
 
 MAX_ADVANTAGE = 0.1
 """Default threshold of the advantage."""
@@ -65,7 +68,10 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class _Losses:
-    """Losses of training rows and of unseen rows, and whether their class is predicted (regression: empty)."""
+    """Losses of training rows and of unseen rows, and whether their class is predicted (regression: empty).
+
+    Without labels the loss is that of the predicted class, and no class is known to be right.
+    """
 
     inside: Floats
     outside: Floats
@@ -73,6 +79,17 @@ class _Losses:
     correct_outside: Masks
     copies: int
     subject: str
+    has_labels: bool = True
+
+    @property
+    def statistic(self) -> str:
+        """What the attack reads."""
+        return "loss" if self.has_labels else "confidence"
+
+    @property
+    def remark(self) -> str:
+        """A sentence about an attack without labels; empty with labels."""
+        return "" if self.has_labels else " Without labels the loss is that of the predicted class: its confidence."
 
     def sizes(self) -> dict[str, Any]:
         """Number of rows on each side, and of outside rows that are copies of inside rows."""
@@ -88,13 +105,17 @@ def _calls(method: Method, inputs: AuditInputs) -> list[Call]:
     """The case holds the training rows with the loss as target; the rows of the audit are the outside rows."""
     assert inputs.train is not None
     rows, labels = inputs.train
+    if inputs.model.encode is not None:
+        rows, labels = draw_texts(rows, labels, TRAINING_TEXTS, inputs.seed.child("membership", "texts"))
     inside = inputs.ask(rows, target="loss", label=labels)
     return [Call((inside, labels, inputs.x, inputs.labels), inputs.options_of(method))]
 
 
 def _audit_cost(inputs: AuditInputs) -> Cost:
     assert inputs.train is not None
-    return Cost(len(inputs.train[1]) + len(inputs.case)) * inputs.model.passes_per_row
+    count = len(inputs.train[1])
+    count = count if inputs.model.encode is None else min(count, TRAINING_TEXTS)
+    return Cost(count + len(inputs.case)) * inputs.model.passes_per_row
 
 
 @diagnostic(source="yeom2018", needs={"labels", "train"}, checks=CHECKS, calls=_calls, audit_cost=_audit_cost)
@@ -114,7 +135,8 @@ def membership(
     The case holds training rows with their true ``labels``; ``outside`` holds rows of the same population that were
     not trained on, in the form of the case's x. The attack predicts "member" where the loss of the true label
     (cross-entropy in float64, squared error of a regression) is at most τ. Labels are looked up among the
-    class names first, else are positions.
+    class names first, else are positions. With ``None`` for both vectors of labels the attack of a classifier reads the
+    confidence instead, the probability of the predicted class: it finds less, and PRV103 is not run.
 
     PRV101: advantage TPR − FPR, −1 … 1, 0 without a leak. τ maximises it on all folds but one and is evaluated
     on the fold left out; hits are pooled over ``folds``; Newcombe's interval. At most ``threshold``.
@@ -128,6 +150,8 @@ def membership(
     advantage does not show that no single row leaks; shadow-model attacks (LiRA) find more. Most tools choose
     τ on the rows they evaluate it on, which makes the advantage positive where there is no leak.
     """
+    if not 0 <= threshold <= 1:
+        raise InputError(f"threshold={threshold}; an advantage from 0 to 1 is needed.")
     measured = _measure_losses(case, labels, outside, outside_labels)
     smallest = min(len(measured.inside), len(measured.outside))
     if folds < 2 or smallest < folds:
@@ -152,18 +176,25 @@ def _measure_losses(case: Case, labels: Any, outside: Any, outside_labels: Any) 
         raise CapabilityError(
             f"membership needs a classifier or a regression; {model.name} gives a layer's activations."
         )
-    x = read_like(case, outside)
-    inner, outer = case.prediction, model_outputs(case, x)
-    own, other = true_labels(model, labels, len(case), inner), true_labels(model, outside_labels, len(x), outer)
-    none = np.empty(0, dtype=bool)
-    has_classes = model.gives != "values"
+    if (labels is None) != (outside_labels is None):
+        side = "the case's rows" if labels is None else "the outside rows"
+        raise InputError(f"{side} have no labels and the others have. Give both, or None for both.")
+    has_classes, has_labels = model.gives != "values", labels is not None
+    if not has_classes and not has_labels:
+        raise InputError("membership of a regression reads the error: give labels and outside_labels.")
+    inner, (outer, is_copy) = case.prediction, outputs_at(case, outside)
+    none = np.empty(0, dtype=np.int64)
+    first, second = (predicted_class(out, model.gives) if has_classes else none for out in (inner, outer))
+    own = true_labels(model, labels, len(case), inner) if has_labels else first
+    other = true_labels(model, outside_labels, len(outer), outer) if has_labels else second
     return _Losses(
         inside=losses(inner, own, model),
         outside=losses(outer, other, model),
-        correct_inside=class_scores(inner, model.gives).argmax(axis=1) == own if has_classes else none,
-        correct_outside=class_scores(outer, model.gives).argmax(axis=1) == other if has_classes else none,
-        copies=int(rows_also_in(x, case.rows.x).sum()),
+        correct_inside=np.asarray(first == own) if has_classes else none,
+        correct_outside=np.asarray(second == other) if has_classes else none,
+        copies=int(is_copy.sum()),
         subject=model.name,
+        has_labels=has_labels,
     )
 
 
@@ -219,14 +250,14 @@ def _advantage(measured: _Losses, assigned: tuple[Ints, Ints], folds: int, level
         threshold,
         ADVICE,
         claim=(
-            f"Membership inference from the loss has advantage {advantage:.3f} (0 = none, 1 = certain)"
+            f"Membership inference from the {measured.statistic} has advantage {advantage:.3f} (0 = none, 1 = certain)"
             f"{measured.warning}."
         ),
         subject=measured.subject,
         estimate=advantage,
         null=0.0,
         n=len(inside) + len(outside),
-        meaning=MEANING[ADVANTAGE],
+        meaning=MEANING[ADVANTAGE] + measured.remark,
         evidence={
             "true positive rate": hits / len(inside),
             "false positive rate": alarms / len(outside),
@@ -235,6 +266,7 @@ def _advantage(measured: _Losses, assigned: tuple[Ints, Ints], folds: int, level
             "auc high": limits.high,
             "roc": _roc(inside, outside),
             "folds": folds,
+            **({} if measured.has_labels else {"statistic": measured.statistic}),
             **measured.sizes(),
         },
     )
@@ -256,15 +288,15 @@ def _at_low_rate(measured: _Losses, level: float, rate: float) -> Finding:
         code=LOW_RATE.code,
         verdict="informative",
         claim=(
-            f"Membership inference from the loss has true-positive rate {hits / len(inside):.1%} at a false-positive "
-            f"rate of at most {used:.1%}{floor}{measured.warning}."
+            f"Membership inference from the {measured.statistic} has true-positive rate {hits / len(inside):.1%} at a "
+            f"false-positive rate of at most {used:.1%}{floor}{measured.warning}."
         ),
         subject=measured.subject,
         estimate=hits / len(inside),
         interval=true,
         null=alarms / len(outside),
         n=len(inside) + len(outside),
-        meaning=MEANING[LOW_RATE],
+        meaning=MEANING[LOW_RATE] + measured.remark,
         advice="If the lower limit exceeds the upper limit of the false-positive rate, the attack identifies training "
         "rows better than chance.",
         evidence={
@@ -281,18 +313,19 @@ def _at_low_rate(measured: _Losses, level: float, rate: float) -> Finding:
 
 def _too_few_rows(measured: _Losses, rate: float) -> Finding:
     rows = len(measured.outside)
-    return Finding(
-        LOW_RATE.code,
-        "not run",
-        f"{rows} unseen rows are too few to measure a false-positive rate of {rate:.1%}; at least 20 are needed.",
-        measured.subject,
-        n=rows,
-        meaning=MEANING[LOW_RATE],
-        advice=f"Give at least {int(np.ceil(10 / rate))} unseen rows.",
-    )
+    claim = f"{rows} unseen rows are too few to measure a false-positive rate of {rate:.1%}; at least 20 are needed."
+    return _not_run(LOW_RATE, measured, rows, claim, f"Give at least {int(np.ceil(10 / rate))} unseen rows.")
+
+
+def _not_run(check: Check, measured: _Losses, rows: int, claim: str, advice: str) -> Finding:
+    return Finding(check.code, "not run", claim, measured.subject, n=rows, meaning=MEANING[check], advice=advice)
 
 
 def _gap(measured: _Losses, level: float) -> Finding:
+    if not measured.has_labels:
+        rows = len(measured.inside) + len(measured.outside)
+        claim = "The generalisation gap needs the true labels of both sides."
+        return _not_run(GENERALISATION, measured, rows, claim, "Give labels and outside_labels.")
     inside, outside = measured.inside, measured.outside
     loss_gap, loss_interval = _welch(outside, inside, level)
     if len(measured.correct_inside):

@@ -21,7 +21,7 @@ from assay.engine.declare import diagnostic
 from assay.engine.retraining.labelled_rows import true_labels
 from assay.nouns.catalogue import Check, Cost, Method
 from assay.nouns.inputs.rows import to_floats
-from assay.nouns.inputs.target import class_scores, probabilities, select_label
+from assay.nouns.inputs.target import predicted_class, probabilities, select_label
 from assay.nouns.results.finding import Finding
 
 ROUNDING = 1e-12
@@ -178,7 +178,7 @@ def _suspect_features(case: Case, suspects: Sequence[str]) -> list[int]:
 def _remove_each(case: Case, labels: Any, remove: Removal) -> _Removals:
     model, rows = case.model, np.arange(len(case))
     true = true_labels(model, labels, len(case), case.prediction).astype(np.int64)
-    predicted = class_scores(case.prediction, model.gives).argmax(axis=1)
+    predicted = predicted_class(case.prediction, model.gives)
     chances = probabilities(case.prediction, model.gives)
     confidence, before = select_label(chances, predicted), brier(chances, true)
     game = case.game(remove)
@@ -187,7 +187,7 @@ def _remove_each(case: Case, labels: Any, remove: Removal) -> _Removals:
         without = game.outputs(rows, _all_but(case, feature))
         change.append(np.abs(confidence - select_label(without, predicted)))
         benefit.append(brier(without, true) - before)
-        is_correct.append(without.argmax(axis=1) == true)
+        is_correct.append(predicted_class(without, model.kind.as_probabilities()) == true)
     columns = (np.stack(change, axis=1), np.stack(benefit, axis=1), np.stack(is_correct, axis=1))
     return _Removals(*columns, was_correct=predicted == true)
 
@@ -316,5 +316,5 @@ def _is_changed(case: Case, remove: Removal, feature: int) -> Masks:
     filled = case.rows.x
     for place, version in enumerate(case.game(remove).filling.fill(rows, masks)):
         filled = replace_absent((draw != place)[:, None], filled, version)
-    before = class_scores(to_floats(case.prediction), case.model.gives).argmax(axis=1)
+    before = predicted_class(to_floats(case.prediction), case.model.gives)
     return np.asarray(case.predicted(filled) != before)

@@ -13,9 +13,11 @@ import numpy as np
 
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.seed import Seed
-from assay.cases.case import Case, case
+from assay.cases.case import Case
+from assay.cases.new_case import case
 from assay.cases.removals import Marginal, Removal
 from assay.engine.capabilities import require_capabilities
+from assay.engine.removal.text_removal import text_removal
 from assay.engine.search.ball import Ball
 from assay.model.model import Model
 from assay.nouns.catalogue import Method
@@ -76,6 +78,8 @@ class AuditInputs:
         """What fills an absent feature."""
         if self.remove is not None:
             return self.remove
+        if self.model.encode is not None:
+            return text_removal(self.model)[0]
         rows = self.train[0] if self.train is not None else self.x
         return Marginal(self.background if self.background is not None else rows)
 

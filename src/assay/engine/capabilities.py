@@ -13,8 +13,8 @@ from assay.nouns.catalogue import Method
 
 NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "gradient": (
-        lambda case: case.model.has_gradient,
-        "needs gradients; {name} gives none. Use shapley or occlusion, or a differentiable surrogate.",
+        lambda case: case.model.has_gradient and not case.takes_ids,
+        "needs gradients; {name} gives none{ids}. Use shapley or occlusion, or {instead}.",
     ),
     "net": (lambda case: case.model.net is not None, "needs a torch net's weights; {name} has none to show."),
     "classes": (
@@ -29,13 +29,31 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         lambda case: len(case.rows.shape) == 3,
         "needs images (channel, height, width); the rows of {name} have shape {shape}.",
     ),
+    "maps": (
+        lambda case: len(case.rows.shape) in (2, 3, 4) and case.rows.text is None and not holds_words(case),
+        "needs signals (channel, position), images (channel, height, width) or volumes (channel, depth, height, "
+        "width); the rows of {name} have shape {shape}, or are texts.",
+    ),
     "numbers": (
-        lambda case: case.rows.table is None or not case.rows.table.coded.any(),
-        "needs numeric inputs; the table explained has columns of text or categories.",
+        lambda case: (
+            (case.rows.table is None or not case.rows.table.coded.any())
+            and not holds_words(case)
+            and not case.takes_ids
+        ),
+        "needs numeric inputs; the rows explained have columns of text or categories, are raw texts, or hold ids, "
+        "which can be carried along (carried=…) or explained at a layer (case.from_layer).",
     ),
     "table": (
+        lambda case: len(case.rows.shape) == 1 and not holds_words(case),
+        "needs a table; the rows of {name} have shape {shape}, or are raw texts.",
+    ),
+    "records": (
+        lambda case: len(case.rows.shape) == 1 or case.rows.text is not None,
+        "needs a table or texts; the rows of {name} have shape {shape}.",
+    ),
+    "columns": (
         lambda case: len(case.rows.shape) == 1,
-        "needs a table; the rows of {name} have shape {shape}.",
+        "needs a table or raw texts; the rows of {name} have shape {shape}.",
     ),
     "trees": (
         lambda case: case.model.forest is not None,
@@ -43,7 +61,8 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     ),
     "attention": (
         lambda case: may_have_attention(case.model),
-        "needs a net with attention between tokens; {name} shows none. Use integrated_gradients or shapley.",
+        "needs one stack of layers with attention between tokens; {name} shows none. Use integrated_gradients or "
+        "shapley.",
     ),
     "pooled": (
         lambda case: may_end_in_pooling(case.model.net),
@@ -53,10 +72,26 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
 """What a case may offer, by the name that ``needs`` uses: a test, and the message where the test fails."""
 
 
+INSTEAD_OF_IDS = "explain a layer (case.from_layer), or carry the ids along (carried=…)"
+"""What to do where a net's ids have no derivative."""
+
+
+def holds_words(case: Case) -> bool:
+    """Whether the rows say which words of a raw text are present, so that only 0 and 1 are allowed."""
+    return case.rows.text is not None and len(case.rows.shape) == 1
+
+
 def require_capabilities(method: Method, case: Case) -> None:
     """Raise ``CapabilityError`` if the case lacks what the method needs."""
     for need in sorted(method.needs & set(NEEDS)):
         has, message = NEEDS[need]
         if not has(case):
-            text = message.format(name=case.model.name, gives=case.model.gives, shape=case.rows.shape, case=case)
+            text = message.format(
+                name=case.model.name,
+                gives=case.model.gives,
+                shape=case.rows.shape,
+                case=case,
+                ids=" with respect to whole numbers (ids)" if case.takes_ids else "",
+                instead=INSTEAD_OF_IDS if case.takes_ids else "a differentiable surrogate",
+            )
             raise CapabilityError(f"{method.verb}.{method.name} {text}")

@@ -16,6 +16,7 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.cases.removals import Marginal
+from assay.engine.arguments import with_default_removal
 from assay.engine.coalitions.estimator import Design, Estimator
 from assay.engine.coalitions.masks import present_parts
 from assay.engine.gradients.distributions import Distribution
@@ -33,7 +34,8 @@ def cost_of(method: Method, case: Case, options: Mapping[str, Any], again: Cost 
     """The cost of ``method`` for this case and these options."""
     if method.cost is None:
         raise InputError(f"{method.verb}.{method.name} has no cost; declare it with cost=… to use it in a plan.")
-    given = {name: options.get(name, parameter.default) for name, parameter in method.options.items()}
+    named = with_default_removal(method, case, options)
+    given = {name: named.get(name, parameter.default) for name, parameter in method.options.items()}
     cost: Cost = method.cost(case, Given(**given), again or Cost())
     return cost
 

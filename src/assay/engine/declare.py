@@ -8,11 +8,11 @@ counts the model evaluations, and packs the answer into a result with its proven
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
 
@@ -21,8 +21,11 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.types import Floats
 from assay.cases.case import Case
+from assay.engine.argument_types import require_types
+from assay.engine.arguments import bind_arguments, choose_removals, named_as_declared
 from assay.engine.audit_inputs import INPUTS, AuditInputs, Call
 from assay.engine.capabilities import NEEDS, require_capabilities
+from assay.model.pass_locks import hold_locks
 from assay.nouns.catalogue import Check, Cost, Method, Verb, enter, owned
 from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.frames import list_first
@@ -71,7 +74,7 @@ def explainer(
             features=features,
             ids=case.rows.ids,
             x=_readonly(to_numpy(case.rows.x if estimate.x is None else estimate.x)),
-            labels=case.classes if case.model.gives not in ("values", "units") else (),
+            labels=case.classes if case.model.kind.is_classifier or case.model.output_names else (),
             dense=dense,
             part_texts=case.part_texts() if estimate.features is None else (),
             extra={name: to_floats(array) for name, array in estimate.extra.items()},
@@ -263,14 +266,19 @@ def _declare(
 
         @functools.wraps(body)
         def call(*args: P.args, **kwargs: P.kwargs) -> Any:
-            given = _bound(method, args, kwargs)
-            case, explanation = _subjects(method, given)
-            meter = case.model.meter
-            before = meter.forwards, meter.backwards
-            answer = body(*args, **kwargs)
-            spent = {"forwards": meter.forwards - before[0], "backwards": meter.backwards - before[1]}
-            options = {name: given[name] for name in method.options}
-            return pack(method, _provenance(method, case, options, spent), case, answer, explanation)
+            options = named_as_declared(method, kwargs)
+            given = bind_arguments(method, args, options)
+            with hold_locks(given.values()):
+                case, explanation = _subjects(method, given)
+                note = choose_removals(method, case, given, options)
+                require_types(method, given)
+                meter = case.model.meter
+                before = meter.forwards, meter.backwards
+                answer = body(*args, **cast(Any, options))
+                spent = {"forwards": meter.forwards - before[0], "backwards": meter.backwards - before[1]}
+                used = {name: given[name] for name in method.options}
+                result = pack(method, _provenance(method, case, used, spent), case, answer, explanation)
+            return result if note is None or isinstance(result, list) else replace(result, notes=(*result.notes, note))
 
         method = Method(
             name=body.__name__,
@@ -330,21 +338,6 @@ def versions() -> Mapping[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _bound(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Every argument by name, defaults filled in; an unknown option raises ``InputError`` with the nearest name."""
-    unknown = [name for name in kwargs if name not in inspect.signature(method.body).parameters]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], method.options, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(method.options) or 'none'}."
-        raise InputError(f"{method.verb}.{method.name} has no option {unknown[0]!r}; {hint}")
-    try:
-        bound = inspect.signature(method.body).bind(*args, **kwargs)
-    except TypeError as error:
-        raise InputError(f"{method.verb}.{method.name}: {error}.") from error
-    bound.apply_defaults()
-    return dict(bound.arguments)
 
 
 def _fitting(explanation: Explanation | None, case: Case) -> None:

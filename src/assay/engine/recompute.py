@@ -6,8 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import numpy as np
+from array_api_compat import is_torch_array
+
 from assay.basics.errors import InputError
 from assay.cases.case import Case
+from assay.cases.default_removal import OwnBackground, background_rows
 from assay.cases.removals import Blur, Constant, NoisyLinear
 from assay.engine.gradients.distributions import Gaussian, Line, Point, Uniform
 from assay.engine.search.ball import Ball
@@ -24,10 +28,11 @@ def recompute(explanation: Explanation, case: Case) -> Explanation:
     """The same method with the same options on another case (other model, other rows, other label).
 
     Options that hold data (a background) are stored as fingerprints only, so a result read back from disk with such an
-    option cannot be recomputed: ``InputError``. Plain ones (``Constant(0.0)``, ``Blur(10.0)``) are stored whole.
+    option cannot be recomputed: ``InputError``. Plain ones (``Constant(0.0)``, ``Blur(10.0)``) are stored whole; the
+    default background is among the rows of the result, unless these are codes of texts.
     """
     method = find("explain", explanation.provenance.method)
-    options = {name: _restored(value) for name, value in explanation.provenance.options.items()}
+    options = {name: _restored(value, explanation, case) for name, value in explanation.provenance.options.items()}
     lost = [name for name, value in options.items() if isinstance(value, Mapping) and "fingerprint" in value]
     if lost:
         raise InputError(
@@ -37,8 +42,23 @@ def recompute(explanation: Explanation, case: Case) -> Explanation:
     return cast(Explanation, method.call(case, **options))
 
 
-def _restored(option: Any) -> Any:
-    """An option that a file holds as a kind and numbers, rebuilt; anything else as it is."""
-    if isinstance(option, Mapping) and option.get("kind") in PLAIN:
+def _restored(option: Any, explanation: Explanation, case: Case) -> Any:
+    """An option that a file holds as a kind and numbers, or as rows of the result, rebuilt; others as they are."""
+    if not isinstance(option, Mapping):
+        return option
+    if option.get("kind") in PLAIN:
         return PLAIN[option["kind"]](**{name: value for name, value in option.items() if name != "kind"})
+    if option.get("kind") == OwnBackground.__name__ and (case.rows.table is None or not case.rows.table.coded.any()):
+        own = _own_background(explanation, case)
+        return own if own.fingerprint == option["fingerprint"] else option
     return option
+
+
+def _own_background(explanation: Explanation, case: Case) -> OwnBackground:
+    """The default background of an explanation, from the rows that it holds."""
+    rows = explanation.x[background_rows(len(explanation.x), explanation.provenance.seed)]
+    if is_torch_array(case.rows.x):
+        import torch
+
+        rows = torch.as_tensor(np.array(rows), dtype=case.rows.x.dtype, device=case.rows.x.device)
+    return OwnBackground(rows, len(explanation.x))

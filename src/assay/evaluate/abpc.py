@@ -5,7 +5,8 @@ import numpy as np
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import both_curves
 from assay.engine.declare import scorer
 from assay.engine.removal.ordered_removal import perturbation_curve
@@ -13,7 +14,7 @@ from assay.nouns.results.result import Explanation
 
 
 @scorer(source="schulz2020", better="higher", claims={"ordered", "directed"}, cost=both_curves)
-def abpc(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
+def abpc(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> PerRow:
     """Area between the curves that remove the least relevant and the most relevant features first.
 
     ∫ LeRF − ∫ MoRF over the share of features removed, by the trapezium rule, in units of the target; −1 … 1 for
@@ -24,9 +25,9 @@ def abpc(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0
     The paper first rescales f(x) to 1 and the output without features to 0; pnpxai.AbPC clips each difference from
     below.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0))            # curves 4, 3, 0 and 4, 1, 0
-    >>> abpc(explain.integrated_gradients(case), case).values.round(3)
+    >>> abpc(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([1.])
     """
     removed, most_first = perturbation_curve(explanation, case, remove, steps)

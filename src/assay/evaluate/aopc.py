@@ -3,7 +3,8 @@
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
 from assay.engine.removal.ordered_removal import mean_of_points, perturbation_curve
@@ -11,7 +12,7 @@ from assay.nouns.results.result import Explanation
 
 
 @scorer(source="samek2017", better="higher", claims={"ordered", "directed"}, cost=curve())
-def aopc(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
+def aopc(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> PerRow:
     """Mean drop in the target as features are removed, highest attribution first.
 
     1/(L + 1) Σ_{k=0…L} f(x) − f(x without the first k of L removals), in units of the target. The sum includes the
@@ -21,9 +22,9 @@ def aopc(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0
 
     ``region_perturbation`` stops after a given number of regions. ERASER's AOPC is ``comprehensiveness``.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0))            # drops 0, 3, 4
-    >>> aopc(explain.integrated_gradients(case), case).values.round(3)
+    >>> aopc(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([2.333])
     """
     return case.output - mean_of_points(*perturbation_curve(explanation, case, remove, steps))

@@ -3,7 +3,8 @@
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import shares
 from assay.engine.declare import scorer
 from assay.engine.removal.ordered_removal import perturbation_points
@@ -15,7 +16,7 @@ def comprehensiveness(
     explanation: Explanation,
     case: Case,
     *,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
     shares: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 0.5),
 ) -> PerRow:
     """Mean drop in the target when the features of highest attribution are removed.
@@ -27,9 +28,9 @@ def comprehensiveness(
 
     The ERASER benchmark's code differs: it deletes tokens instead of replacing them, and uses probabilities.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0))            # without the higher feature v drops from 4 to 1
-    >>> comprehensiveness(explain.integrated_gradients(case), case).values.round(3)
+    >>> comprehensiveness(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([3.])
     """
     without = perturbation_points(explanation, case, remove, shares)

@@ -4,7 +4,8 @@
 import numpy as np
 
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
 from assay.engine.removal.decision_flips import first_flip
@@ -12,7 +13,7 @@ from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(source="serrano2019", better="lower", needs={"classes"}, cost=curve())
-def decision_flip(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> Estimate:
+def decision_flip(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> Estimate:
     """Share of the features that must be removed, highest attribution first, until the predicted class changes, 0 … 1.
 
     It is the share removed at the first point of the deletion curve where the explained class is predicted in less than
@@ -28,7 +29,8 @@ def decision_flip(explanation: Explanation, case: Case, *, remove: Removal = Con
     >>> from assay import Constant, case, explain, model
     >>> votes = case(model.function(lambda x: 1 / (1 + np.exp(4.5 - x @ (3.0, 2.0, 1.0))), gives="probabilities"),
     ...     np.ones((1, 3)), target="probability")
-    >>> decision_flip(explain.occlusion(votes), votes).values.round(3)      # 6 > 4.5 > 3
+    >>> zero = Constant(0.0)
+    >>> decision_flip(explain.occlusion(votes, remove=zero), votes, remove=zero).values.round(3)      # 6 > 4.5 > 3
     array([0.333])
     """
     share = first_flip(explanation, case, remove, steps)

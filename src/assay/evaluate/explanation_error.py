@@ -7,7 +7,8 @@ import numpy as np
 
 from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.estimator import Design, exact_shapley, is_enumerable
 from assay.engine.coalitions.masks import present_parts
 from assay.engine.coalitions.permutations import permutations
@@ -23,7 +24,7 @@ from assay.nouns.results.result import Estimate, Explanation
     cost=coalitions(lambda case, o: _design(case, o.budget)),
 )
 def explanation_error(
-    explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048
+    explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, budget: int = 2048
 ) -> Estimate:
     """Mean squared difference between sums of values and the change in output when those features are added.
 
@@ -38,9 +39,9 @@ def explanation_error(
     shap.benchmark.ExplanationError differs: it takes the root, of the last row's errors alone, includes S = ∅ (always
     0), and reseeds numpy's global random generator.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.product((2.0, 3.0))             # the first feature adds 0, not 3; both add 6
-    >>> explanation_error(explain.integrated_gradients(case), case).values.round(3)
+    >>> explanation_error(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([4.5])
     """
     design = _design(case, budget)

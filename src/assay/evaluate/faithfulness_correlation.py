@@ -2,7 +2,8 @@
 """Faithfulness correlation."""
 
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import coalitions
 from assay.engine.declare import scorer
 from assay.engine.removal.random_removal import fixed_size_coalitions, removal_correlation
@@ -32,7 +33,7 @@ def faithfulness_correlation(
     explanation: Explanation,
     case: Case,
     *,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
     size: float = 0.2,
     draws: int = 100,
 ) -> Estimate:
@@ -47,9 +48,9 @@ def faithfulness_correlation(
     quantus.FaithfulnessCorrelation differs: 224 elements per subset by default, one channel at a time, and no standard
     error.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0, 2.0))
-    >>> faithfulness_correlation(explain.integrated_gradients(case), case).values.round(3)
+    >>> faithfulness_correlation(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([1.])
     """
     return Estimate(*removal_correlation(explanation, case, remove, fixed_size_coalitions(case, size, draws)))

@@ -6,7 +6,8 @@ import numpy as np
 from assay.basics.stats import pearson
 from assay.basics.types import PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.masks import present_parts
 from assay.engine.cost import coalitions
 from assay.engine.declare import scorer
@@ -20,7 +21,7 @@ from assay.nouns.results.result import Explanation
     claims={"directed"},
     cost=coalitions(lambda case, o: leave_one_out_coalitions(case)),
 )
-def faithfulness_estimate(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0)) -> PerRow:
+def faithfulness_estimate(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT) -> PerRow:
     """Correlation between each feature's attribution and the drop in the target when that feature alone is removed.
 
     Pearson correlation, −1 … 1, over the features i between φ_i and f(x) − v(all but i). It costs one model evaluation
@@ -33,9 +34,9 @@ def faithfulness_estimate(explanation: Explanation, case: Case, *, remove: Remov
     quantus.FaithfulnessEstimate is documented as a rank correlation and computes Pearson's; by default it is this
     score, else over chunks of features that are consecutive in the explanation's order.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0, 2.0))
-    >>> faithfulness_estimate(explain.integrated_gradients(case), case).values.round(3)
+    >>> faithfulness_estimate(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([1.])
     """
     value = case.game(remove).table(leave_one_out_coalitions(case).masks)

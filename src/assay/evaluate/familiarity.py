@@ -7,7 +7,8 @@ import numpy as np
 
 from assay.basics.types import Ints, Masks
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.masks import present_parts
 from assay.engine.cost import Given
 from assay.engine.declare import scorer
@@ -35,7 +36,7 @@ def familiarity(
     case: Case,
     *,
     reference: Any,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
     steps: int = 10,
     neighbours: int = 5,
     layer: str | None = None,
@@ -59,11 +60,11 @@ def familiarity(
     mean over the curve and of the row itself, NaN for regressions. The curve's cached evaluations are not used, since
     they hold only the target. Undefined where the explanation has a NaN, and where a row has missing numbers.
 
-    >>> from assay import examples, explain
-    >>> case = examples.additive((3.0, 1.0))
+    >>> from assay import Constant, examples, explain
+    >>> case, zero = examples.additive((3.0, 1.0)), Constant(0.0)
     >>> near = np.random.default_rng(0).uniform(-0.1, 1.1, (200, 2))    # (0, 1) and (0, 0) are typical of these
     >>> far = near + 5.0
-    >>> [familiarity(explain.saliency(case), case, reference=data).mean > 0.2 for data in (near, far)]
+    >>> [familiarity(explain.saliency(case), case, reference=data, remove=zero).mean > 0.2 for data in (near, far)]
     [True, False]
     """
     references = reference_set(case, reference, layer, neighbours)

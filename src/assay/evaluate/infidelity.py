@@ -5,7 +5,8 @@ import numpy as np
 
 from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import coalitions
 from assay.engine.declare import scorer
 from assay.engine.removal.random_removal import bernoulli_coalitions, is_exhaustive
@@ -17,7 +18,7 @@ def infidelity(
     explanation: Explanation,
     case: Case,
     *,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
     draws: int = 100,
     scaled: bool = False,
 ) -> Estimate:
@@ -32,9 +33,9 @@ def infidelity(
     captum.infidelity multiplies attributions by perturbations in input units and does not fit β by default; Quantus
     never fits it: with either, attributions ten times as large can score a hundred times as badly.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.product((2.0, 3.0))             # each value is 3, but the first removal loses all 6
-    >>> infidelity(explain.integrated_gradients(case), case).values.round(3)
+    >>> infidelity(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([4.5])
     """
     design = bernoulli_coalitions(case, draws)

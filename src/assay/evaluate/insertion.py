@@ -5,7 +5,8 @@ import numpy as np
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
 from assay.engine.removal.ordered_removal import perturbation_curve
@@ -31,7 +32,7 @@ from assay.nouns.results.result import Explanation
         ),
     ),
 )
-def insertion(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
+def insertion(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> PerRow:
     """Area under the target as features are inserted, highest attribution first, starting with all features removed.
 
     In units of the target: the trapezium rule over the share of features inserted, from none to all. ``steps`` is the
@@ -41,9 +42,9 @@ def insertion(explanation: Explanation, case: Case, *, remove: Removal = Constan
 
     The paper starts from a blurred image, remove=Blur(…), and averages probabilities; many ports start from zeros.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0))            # v = 0, 3, 4
-    >>> insertion(explain.integrated_gradients(case), case).values.round(3)
+    >>> insertion(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([2.5])
     """
     inserted, value = perturbation_curve(explanation, case, remove, steps, insert=True)

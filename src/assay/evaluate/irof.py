@@ -7,7 +7,8 @@ import numpy as np
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
 from assay.engine.removal.ordered_removal import perturbation_curve
@@ -18,7 +19,7 @@ ROUNDING = 1e-6
 
 
 @scorer(source="rieger2020", better="higher", claims={"ordered", "directed"}, cost=curve())
-def irof(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
+def irof(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> PerRow:
     """Area over the remaining share of the target as features are removed, highest mean attribution first.
 
     1 − ∫ f(x without the first features) / f(x) over the share of features removed, by the trapezium rule; at most 1
@@ -31,9 +32,9 @@ def irof(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0
     images with different segmentations are not comparable: it is n times this score and (1 + the share left by the
     first removal) / 2. It fails on images with several channels.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0))            # remaining shares 1, 1/4, 0
-    >>> irof(explain.integrated_gradients(case), case).values.round(3)
+    >>> irof(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([0.625])
     """
     per_element = explanation.values / np.maximum(case.features.sizes, 1)

@@ -4,7 +4,8 @@
 import numpy as np
 
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
 from assay.engine.removal.ordered_removal import perturbation_curve
@@ -15,7 +16,7 @@ ROUNDING = 1e-6
 
 
 @scorer(source="arya2019", better="higher", claims={"ordered"}, cost=curve())
-def monotonicity(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> Estimate:
+def monotonicity(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> Estimate:
     """Share of the steps that do not lower the target as features are inserted, lowest attribution first.
 
     From all features removed to the original input; 0 … 1. extra["monotone"] is 1 where no step lowers the target.
@@ -29,9 +30,9 @@ def monotonicity(explanation: Explanation, case: Case, *, remove: Removal = Cons
     quantus.Monotonicity is true of every explanation under a constant baseline, since it never shows the input.
     AIX360's is one truth value, and leaves out the first feature added.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, -2.0, 1.0))      # v = 0, −2, −1, 2
-    >>> monotonicity(explain.integrated_gradients(case), case).values.round(3)
+    >>> monotonicity(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([0.667])
     """
     removed, value = perturbation_curve(explanation, case, remove, steps)

@@ -6,7 +6,8 @@ import numpy as np
 from assay.basics.stats import spearman
 from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.masks import present_parts
 from assay.engine.cost import coalitions
 from assay.engine.declare import scorer
@@ -22,7 +23,7 @@ ROUNDING = 1e-12
     better="higher",
     cost=coalitions(lambda case, o: leave_one_out_coalitions(case)),
 )
-def monotonicity_correlation(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0)) -> PerRow:
+def monotonicity_correlation(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT) -> PerRow:
     """Rank correlation between the magnitude of attributions and the squared change in the target without each feature.
 
     Spearman correlation, −1 … 1, over the features i between |φ_i| and E[(f(x) − f(x with i replaced))²], the mean over
@@ -35,9 +36,9 @@ def monotonicity_correlation(explanation: Explanation, case: Case, *, remove: Re
     needs no special case. quantus.MonotonicityCorrelation divides, and fails where |f(x)| is small; it replaces by one
     value per row, drawn separately for each explanation.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.linear((3.0, -1.0, 2.0))
-    >>> monotonicity_correlation(explain.integrated_gradients(case), case).values.round(3)
+    >>> monotonicity_correlation(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([1.])
     """
     change = _root_mean_square_change(case, remove)

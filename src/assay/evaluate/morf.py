@@ -3,7 +3,8 @@
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
 from assay.engine.removal.ordered_removal import mean_of_points, perturbation_curve
@@ -11,7 +12,7 @@ from assay.nouns.results.result import Explanation
 
 
 @scorer(source="samek2017", better="lower", claims={"ordered", "directed"}, cost=curve())
-def morf(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
+def morf(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> PerRow:
     """Mean of the target over the points of the curve that removes the most relevant features first.
 
     1/(L + 1) Σ_{k=0…L} f(x without the first k of L removals), in units of the target; the original input and the input
@@ -21,9 +22,9 @@ def morf(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0
 
     quantus.PixelFlipping returns the curve from the first removal on: its mean leaves the original input out.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0))            # v = 4, 1, 0
-    >>> morf(explain.integrated_gradients(case), case).values.round(3)
+    >>> morf(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([1.667])
     """
     return mean_of_points(*perturbation_curve(explanation, case, remove, steps))

@@ -3,7 +3,8 @@
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import beginning
 from assay.engine.declare import scorer
 from assay.engine.removal.ordered_removal import mean_of_points, perturbation_curve_start
@@ -12,7 +13,7 @@ from assay.nouns.results.result import Explanation
 
 @scorer(source="samek2017", better="higher", claims={"ordered", "directed"}, cost=beginning(lambda o: o.regions))
 def region_perturbation(
-    explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), regions: int = 100
+    explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, regions: int = 100
 ) -> PerRow:
     """Mean drop in the target as the first regions are removed, highest attribution first.
 
@@ -25,9 +26,9 @@ def region_perturbation(
     The paper replaces regions by uniform noise. quantus.RegionPerturbation returns the drops, which are high for good
     explanations, and declares that lower is better.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0, 1.0))       # drops 0, 3
-    >>> region_perturbation(explain.integrated_gradients(case), case, regions=1).values.round(3)
+    >>> region_perturbation(explain.integrated_gradients(case), case, regions=1, remove=Constant(0.0)).values.round(3)
     array([1.5])
     """
     return case.output - mean_of_points(*perturbation_curve_start(explanation, case, remove, regions))

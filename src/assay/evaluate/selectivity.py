@@ -5,7 +5,8 @@ import numpy as np
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
 from assay.engine.removal.ordered_removal import perturbation_curve
@@ -13,7 +14,7 @@ from assay.nouns.results.result import Explanation
 
 
 @scorer(source="montavon2018", better="lower", claims={"ordered", "directed"}, cost=curve())
-def selectivity(explanation: Explanation, case: Case, *, remove: Removal = Constant(0.0), steps: int = 0) -> PerRow:
+def selectivity(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> PerRow:
     """Area under the target from the first removal to the last, highest attribution first.
 
     The trapezium rule over the removals alone, divided by their width, so in units of the target. Unlike ``deletion``
@@ -24,9 +25,9 @@ def selectivity(explanation: Explanation, case: Case, *, remove: Removal = Const
     quantus.Selectivity returns the curve of the removals; its area, with steps of width 1, is this times the number of
     removals minus one.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0, 1.0))       # v = 5, then 2, 1, 0
-    >>> selectivity(explain.integrated_gradients(case), case).values.round(3)
+    >>> selectivity(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([1.])
     """
     removed, value = perturbation_curve(explanation, case, remove, steps)

@@ -8,7 +8,8 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.types import Ints
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.estimator import Design
 from assay.engine.cost import coalitions
 from assay.engine.declare import scorer
@@ -26,7 +27,7 @@ def sensitivity_n(
     explanation: Explanation,
     case: Case,
     *,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
     shares: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8),
     draws: int = 100,
 ) -> Estimate:
@@ -45,9 +46,9 @@ def sensitivity_n(
     removed so far is paired with the attribution of the last step alone, the correlation is over inputs, and only the
     first batch is used.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0, 2.0))
-    >>> sensitivity_n(explain.integrated_gradients(case), case).values.round(3)
+    >>> sensitivity_n(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([1.])
     """
     sizes = _sizes(len(case.features), shares).tolist()
@@ -70,7 +71,7 @@ def sensitivity_n(
 
 def _sizes(parts: int, shares: tuple[float, ...]) -> Ints:
     """Distinct numbers of features to remove, below the number of features."""
-    if not shares or not all(0 < share < 1 for share in shares):
+    if not len(shares) or not all(0 < share < 1 for share in shares):
         raise InputError(f"shares={shares}; needed is at least one fraction of the features, above 0 and below 1.")
     sizes = np.unique(np.ceil(np.asarray(shares) * parts - 1e-9).astype(np.int64))
     return sizes[sizes < parts]

@@ -3,7 +3,8 @@
 
 from assay.basics.types import PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.cost import shares
 from assay.engine.declare import scorer
 from assay.engine.removal.ordered_removal import perturbation_points
@@ -15,7 +16,7 @@ def sufficiency(
     explanation: Explanation,
     case: Case,
     *,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
     shares: tuple[float, ...] = (0.01, 0.05, 0.1, 0.2, 0.5),
 ) -> PerRow:
     """Mean drop in the target when only the features of highest attribution are kept.
@@ -27,9 +28,9 @@ def sufficiency(
 
     quantus.Sufficiency is another quantity: the probability that inputs with similar explanations share a label.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0))            # the higher feature alone gives 3 of 4
-    >>> sufficiency(explain.integrated_gradients(case), case).values.round(3)
+    >>> sufficiency(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([1.])
     """
     alone = perturbation_points(explanation, case, remove, shares, insert=True)

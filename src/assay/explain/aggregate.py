@@ -51,9 +51,10 @@ def aggregate(
     A mean is not more accurate than its best member, and an error that all members share remains: score the members,
     too. A member of another case (another model, or by ``recompute``) is recomputed for this case, with a note.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0))
-    >>> aggregate(case, members=[explain.occlusion(case), explain.integrated_gradients(case)]).values
+    >>> members = [explain.occlusion(case, remove=Constant(0.0)), explain.integrated_gradients(case)]
+    >>> aggregate(case, members=members).values
     array([[1. , 0.5]])
     """
     if case.live:

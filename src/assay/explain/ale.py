@@ -17,7 +17,7 @@ from assay.engine.retraining.labelled_rows import read_like
 from assay.engine.surrogates.feature_profiles import Pairs, evaluate_labels, pair_positions, stack_padded
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.frames import list_first
-from assay.nouns.inputs.rows import to_floats
+from assay.nouns.inputs.rows import refuse_missing, to_floats
 from assay.nouns.results.result import Estimate, Note
 
 
@@ -55,6 +55,10 @@ def _make_bins(case: Case, background: Floats, bins: int) -> list[_Bins]:
         )
     if bins < 1:
         raise InputError(f"bins={bins}; at least 1 is needed.")
+    for rows, what in ((background, "the background rows"), (to_floats(case.rows.x), "the rows")):
+        refuse_missing(
+            rows, f"explain.ale orders numbers, and missing has no place in an order (partial_dependence has): {what}"
+        )
     found = []
     for column in np.argsort(case.features.index):
         values = background[:, column]

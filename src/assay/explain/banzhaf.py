@@ -2,7 +2,8 @@
 """Banzhaf values of a removal game."""
 
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.budget import estimate_to_tolerance
 from assay.engine.coalitions.sample_reuse import banzhaf_estimator
 from assay.engine.cost import summarised
@@ -15,9 +16,7 @@ from assay.nouns.results.result import Estimate
     claims={"dummy", "symmetric", "linear", "enumerable"},
     cost=summarised(lambda case, o: banzhaf_estimator(len(case.features), o.budget)),
 )
-def banzhaf(
-    case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048, tolerance: float | None = None
-) -> Estimate:
+def banzhaf(case: Case, *, remove: Removal = DEFAULT, budget: int = 2048, tolerance: float | None = None) -> Estimate:
     """The mean contribution of a feature over all coalitions of the other features, each with equal weight.
 
     β_i = Σ_{S∌i} (v(S ∪ i) − v(S)) / 2^(n−1), in units of the target. Unlike Shapley values they do not add up to

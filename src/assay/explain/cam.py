@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Class activation maps."""
 
-import numpy as np
-
 from assay.cases.case import Case
 from assay.engine.declare import explainer
-from assay.engine.gradients.activation_maps import cam_weights, compute_maps, layer_maps_cost, upsample_to_input
+from assay.engine.gradients.activation_maps import (
+    ChannelAxis,
+    cam_weights,
+    compute_maps,
+    layer_maps_cost,
+    upsample_to_input,
+    weighted_sum,
+)
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="zhou2016", needs={"net", "image", "pooled"}, cost=layer_maps_cost(backwards=lambda case, o: 0))
-def cam(case: Case, *, layer: str | None = None, signed: bool = False) -> Estimate:
+@explainer(source="zhou2016", needs={"net", "maps", "pooled"}, cost=layer_maps_cost(backwards=lambda case, o: 0))
+def cam(
+    case: Case, *, layer: str | None = None, signed: bool = False, channel_axis: ChannelAxis | None = None
+) -> Estimate:
     """The class activation map: a layer's channels weighted by the target's weights in the last linear layer.
 
     ReLU(Σ_k w_k A_k) with w_k the weight of channel k for the target, for nets that end in global average pooling and
@@ -21,6 +28,6 @@ def cam(case: Case, *, layer: str | None = None, signed: bool = False) -> Estima
 
     The paper rescales maps to a colour scale and has no ReLU in its formula; here maps keep sign and scale.
     """
-    maps = compute_maps(case, layer)
+    maps = compute_maps(case, layer, channel_axis)
     weights = cam_weights(case, maps)
-    return upsample_to_input(case, maps, np.einsum("rk,rkhw->rhw", weights, maps.activation), signed)
+    return upsample_to_input(case, maps, weighted_sum(weights, maps.activation), signed)

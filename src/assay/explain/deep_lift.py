@@ -21,10 +21,12 @@ def deep_lift(case: Case, *, start: Any = 0.0) -> Estimate:
 
     (x − s) · m, where the multiplier m follows the chain rule with the slope of each operation between its values for x
     and for the baseline ``start`` instead of the derivative: (f(x) − f(s)) / (x − s) for functions of single numbers
-    (Rescale), the other factor's midpoint for products, the slope between the two maxima for a maximum. Softmax, norms,
-    attention and gates are decomposed into these, whether written as modules or functions, in place or reused; so
-    values add up to f(x) − f(start) to rounding on any net, in units of the target, with one backward pass. Where x and
-    s agree the slope is the derivative. An operation without a rule is refused by name. RevealCancel is not offered.
+    (Rescale), the other factor's midpoint for products, quotient and divisor at their midpoints for quotients, the
+    slope between the two maxima for a maximum. Softmax, norms, attention and gates are decomposed into these, whether
+    written as modules or functions, in place or reused; so values add up to f(x) − f(start) to rounding on any net, in
+    units of the target, with one backward pass. Where x and s agree the slope is the derivative. Refused by name are an
+    operation without a rule, a function that torch does not show (``torch.autograd.Function``, scripted code), and a
+    comparison that turns out otherwise at ``start``. RevealCancel is not offered.
 
     captum.DeepLift and shap.DeepExplainer have rules for modules, not functions: GELU, LayerNorm, softmax heads and
     functional calls silently keep their plain gradient there.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from assay.cases.case import Case
 from assay.engine.declare import explainer
 from assay.engine.gradients.activation_maps import (
+    ChannelAxis,
     compute_maps_and_gradient,
     grad_cam_map,
     layer_maps_cost,
@@ -19,11 +20,16 @@ from assay.nouns.results.result import Estimate
 
 @explainer(
     source="selvaraju2017",
-    needs={"gradient", "net", "image"},
+    needs={"gradient", "net", "maps"},
     cost=layer_maps_cost(lambda case, o: 2, lambda case, o: 2),
 )
 def guided_grad_cam(
-    case: Case, *, layer: str | None = None, signed: bool = False, allow: Sequence[str] = ()
+    case: Case,
+    *,
+    layer: str | None = None,
+    signed: bool = False,
+    allow: Sequence[str] = (),
+    channel_axis: ChannelAxis | None = None,
 ) -> Estimate:
     """Guided backprop multiplied, element by element, by Grad-CAM upsampled to the input.
 
@@ -33,7 +39,7 @@ def guided_grad_cam(
 
     captum.GuidedGradCam upsamples by nearest neighbour by default, and has rules for modules only.
     """
-    maps = compute_maps_and_gradient(case, layer)
+    maps = compute_maps_and_gradient(case, layer, channel_axis)
     cam = upsample_to_input(case, maps, grad_cam_map(maps), signed)
     fine = to_floats(modified_gradient(case, "explain.guided_grad_cam", guided=True, allow=allow).values)
-    return replace(cam, values=fine * cam.values * case.rows.shape[0])
+    return replace(cam, values=fine * cam.values * case.rows.shape[maps.input_axis])

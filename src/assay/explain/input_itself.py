@@ -11,8 +11,10 @@ from assay.engine.declare import explainer
 
 @explainer(source="assay2026", needs={"numbers"}, claims={"reference"}, cost=free)
 def input_itself(case: Case) -> Array:
-    """The absolute value of the input, |x|, in input units; features of several elements get the sum.
+    """The absolute value of the input, |x|, in input units, 0 where it is missing; features of several get the sum.
 
     A reference that does not depend on the model: an explanation that scores no better shows the input.
     """
-    return array_namespace(case.rows.x).abs(case.rows.x)
+    xp = array_namespace(case.rows.x)
+    size = xp.abs(case.rows.x)
+    return xp.where(xp.isnan(size), xp.zeros_like(size), size)

@@ -12,7 +12,8 @@ from assay.basics.types import Array, Floats, Ints
 from assay.cases.case import GRADIENT_COPIES, Case
 from assay.engine.cost import Given
 from assay.engine.declare import explainer
-from assay.engine.gradients.distributions import broadcast_start, gauss_logarithm
+from assay.engine.gradients.distributions import broadcast_start
+from assay.engine.gradients.quadrature import gauss_logarithm
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate

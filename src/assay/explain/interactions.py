@@ -8,7 +8,8 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.estimator import all_masks, is_enumerable
 from assay.engine.coalitions.interaction_indices import exact_interactions, index_named, subsets
 from assay.engine.coalitions.interactions import PairSample, draw_pairs, estimate_interactions, split_equally
@@ -34,7 +35,7 @@ def _cost(case: Case, o: Given, again: Cost) -> Cost:
     cost=_cost,
 )
 def interactions(
-    case: Case, *, remove: Removal = Constant(0.0), index: str = "fsii", order: int = 2, budget: int = 2048
+    case: Case, *, remove: Removal = DEFAULT, index: str = "fsii", order: int = 2, budget: int = 2048
 ) -> Estimate:
     """Interaction indices of sets of up to ``order`` features, and each feature's share of all interactions.
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.estimator import estimate_by_removal
 from assay.engine.coalitions.local_regression import local_regression
 from assay.engine.cost import summarised
@@ -23,7 +24,7 @@ from assay.nouns.results.result import Estimate, Note
 def lime(
     case: Case,
     *,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
     budget: int = 1024,
     width: float = 0.25,
     ridge: float = 0.0,

@@ -46,8 +46,8 @@ def lrp(
 
     Σ values + extra["absorbed"] = target: biases, constants and ε absorb the rest, counted per operation;
     extra["conservation"] is the residual of this equation, rounding unless an operation was missed. An operation
-    without a rule (exp, a softmax read as probability in a log) is refused by name. LRP is reported to be patented: see
-    docs/rules.md.
+    without a rule (exp, a softmax read as probability in a log), or a function that torch does not show
+    (``torch.autograd.Function``, scripted code), is refused by name. LRP is reported to be patented: see docs/rules.md.
 
     zennit and captum attach to modules and double or lose relevance at functional residuals, gates and norms.
     """

@@ -3,7 +3,8 @@
 
 from assay.basics.types import Floats
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.estimator import Design
 from assay.engine.cost import coalitions
 from assay.engine.declare import explainer
@@ -15,7 +16,7 @@ from assay.engine.removal.windows import removal_effects, sliding_windows
     claims={"dummy", "symmetric", "linear"},
     cost=coalitions(lambda case, o: Design(~sliding_windows(case, o.together))),
 )
-def occlusion(case: Case, *, remove: Removal = Constant(0.0), together: int = 1) -> Floats:
+def occlusion(case: Case, *, remove: Removal = DEFAULT, together: int = 1) -> Floats:
     """The decrease of the target when a feature, alone or with its neighbours, is removed.
 
     The mean of f(x) − v(N ∖ w) over the windows w that cover the feature, in units of the target; one evaluation per

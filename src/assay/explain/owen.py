@@ -7,7 +7,8 @@ import numpy as np
 
 from assay.basics.types import Masks
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.coalition_structure import draw_orders, is_enumerable, owen_coalitions
 from assay.engine.coalitions.estimator import Design
 from assay.engine.coalitions.permutations import mean_contributions
@@ -27,7 +28,7 @@ def _design(case: Case, o: Given) -> Design:
 @explainer(
     source="owen1977", claims={"complete", "dummy", "symmetric", "linear", "enumerable"}, cost=coalitions(_design)
 )
-def owen(case: Case, *, groups: Any = (), remove: Removal = Constant(0.0), budget: int = 2048) -> Estimate:
+def owen(case: Case, *, groups: Any = (), remove: Removal = DEFAULT, budget: int = 2048) -> Estimate:
     """Shapley values with a coalition structure: the Shapley value of each group, distributed over its features.
 
     The mean of v(before i ∪ i) − v(before i) over all orders in which the members of every group are consecutive, in

@@ -54,10 +54,11 @@ def partial_dependence(case: Case, *, background: Any, points: int = 20, pairs: 
 
     Curves: ``extra["curve"]`` (label, part, point) is PD itself, not centred, at ``extra["grid"]`` (part, point), with
     its standard error over the background in ``extra["stderr"]``; one curve per label of the case, in order of
-    ``extra["label"]``; NaN after a feature's last point. Points are observed quantiles; for text and categories the
-    levels (codes, explained in ``description``); for a group of columns rows of the background, whose columns are
-    replaced together. ``pairs`` of names add ``extra["pair_curve"]`` (label, pair, point, point), not centred, and
-    ``extra["joint"]`` (row, pair), the pair's interaction at the row: PD_ij − PD_i − PD_j + base.
+    ``extra["label"]``; NaN after a feature's last point. Points are observed quantiles, and a last one, whose grid is
+    NaN, for missing where the background has gaps; for text and categories the levels (explained in ``description``);
+    for a group of columns rows of the background, whose columns are replaced together. ``pairs`` of names add
+    ``extra["pair_curve"]`` (label, pair, point, point), not centred, and ``extra["joint"]`` (row, pair), the pair's
+    interaction at the row: PD_ij − PD_i − PD_j + base.
     """
     other, couples = to_floats(read_like(case, background)), pair_positions(case, pairs)
     parts, labels = len(case.features), np.unique(case.label)

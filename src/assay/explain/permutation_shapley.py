@@ -2,7 +2,8 @@
 """Shapley values from random permutations."""
 
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.budget import estimate_to_tolerance
 from assay.engine.coalitions.permutations import permutations
 from assay.engine.cost import summarised
@@ -12,7 +13,7 @@ from assay.nouns.results.result import Estimate
 
 @explainer(source="castro2009", claims={"complete", "dummy", "linear"}, cost=summarised(lambda case, o: permutations))
 def permutation_shapley(
-    case: Case, *, remove: Removal = Constant(0.0), budget: int = 2048, tolerance: float | None = None
+    case: Case, *, remove: Removal = DEFAULT, budget: int = 2048, tolerance: float | None = None
 ) -> Estimate:
     """Shapley values estimated as each feature's mean contribution when features are added in random order.
 

@@ -12,7 +12,7 @@ from assay.basics.types import Ints
 from assay.cases.case import Case
 from assay.engine.coalitions.quantitative_input_influence import estimate_influence, influence_cost
 from assay.engine.declare import explainer
-from assay.nouns.inputs.target import class_scores
+from assay.nouns.inputs.target import predicted_class
 from assay.nouns.results.result import Estimate
 
 
@@ -49,7 +49,7 @@ def reason_codes(
             f"actionable={unknown[:5]}, top={top}; needed are features of the case ({known}), and top ≥ 1."
         )
     found = estimate_influence(case, comparison, "shapley", budget, folds)
-    granted = np.argmax(class_scores(case.prediction, case.model.gives), axis=1) == case.label
+    granted = predicted_class(case.prediction, case.model.gives) == case.label
     order = np.argsort(found.values, axis=1, kind="stable")[:, :top]
     lowering = np.take_along_axis(found.values, order, axis=1) < 0
     reasons = np.where(lowering & ~granted[:, None], order, -1)

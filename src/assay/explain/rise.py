@@ -2,7 +2,8 @@
 """RISE."""
 
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.estimator import bernoulli, estimate_by_removal
 from assay.engine.cost import summarised
 from assay.engine.declare import explainer
@@ -14,7 +15,7 @@ from assay.nouns.results.result import Estimate
     claims={"symmetric", "linear", "enumerable"},
     cost=summarised(lambda case, o: bernoulli(o.share)),
 )
-def rise(case: Case, *, remove: Removal = Constant(0.0), budget: int = 1024, share: float = 0.5) -> Estimate:
+def rise(case: Case, *, remove: Removal = DEFAULT, budget: int = 1024, share: float = 0.5) -> Estimate:
     """The mean target over random masks that keep the feature.
 
     E[v(S) | i ∈ S], each feature kept with probability ``share``; in units of the target. Only differences between

@@ -7,14 +7,21 @@ import numpy as np
 
 from assay.cases.case import Case
 from assay.engine.declare import explainer
-from assay.engine.gradients.activation_maps import compute_maps, count_units, layer_maps_cost, upsample_to_input
+from assay.engine.gradients.activation_maps import (
+    ChannelAxis,
+    compute_maps,
+    count_units,
+    layer_maps_cost,
+    upsample_to_input,
+    weighted_sum,
+)
 from assay.engine.removal.channel_masking import channel_weights, most_active_channels
 from assay.nouns.results.result import Estimate
 
 
 @explainer(
     source="wang2020",
-    needs={"net", "image"},
+    needs={"net", "maps"},
     cost=layer_maps_cost(
         lambda case, o: 1 + min(count_units(case, o.layer, maps=True), o.channels or 2**62),
         lambda case, o: 0,
@@ -27,6 +34,7 @@ def score_cam(
     signed: bool = False,
     start: Any = 0.0,
     channels: int | None = None,
+    channel_axis: ChannelAxis | None = None,
 ) -> Estimate:
     """The sum of a layer's channel activations, each weighted by the target of the input masked by its own map.
 
@@ -40,8 +48,10 @@ def score_cam(
     The softmax depends on the scale of the target: for a probability the weights are nearly equal, for a logit one
     channel may get almost all weight. The reference code uses the logit. The map itself is not rescaled here.
     """
-    maps = compute_maps(case, layer)
+    maps = compute_maps(case, layer, channel_axis)
     chosen, notes = most_active_channels(maps, channels)
     weights = channel_weights(case, maps, chosen, start)
-    active = np.take_along_axis(maps.activation, chosen[:, :, None, None], axis=1)
-    return upsample_to_input(case, maps.with_notes(*notes), np.einsum("rk,rkhw->rhw", weights, active), signed)
+    active = np.take_along_axis(
+        maps.activation, chosen.reshape(*chosen.shape, *(1 for _ in maps.position_axes)), axis=1
+    )
+    return upsample_to_input(case, maps.with_notes(*notes), weighted_sum(weights, active), signed)

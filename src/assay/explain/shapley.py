@@ -4,7 +4,8 @@
 from dataclasses import replace
 
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT
+from assay.cases.removals import Removal
 from assay.engine.coalitions.budget import estimate_to_tolerance
 from assay.engine.coalitions.estimator import Estimator, exact_shapley, is_enumerable
 from assay.engine.coalitions.regression_adjustment import Fit, describe_fit, regression_adjusted
@@ -26,7 +27,7 @@ def _select_estimator(parts: int, budget: int, fit: Fit) -> Estimator:
 def shapley(
     case: Case,
     *,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
     budget: int = 2048,
     fit: Fit = "auto",
     tolerance: float | None = None,

@@ -25,7 +25,7 @@ MAX_CONDITIONS = 12
 """Maximum number of conditions in a list, all rules together: longer lists are hard to read and costly to explain."""
 
 
-@explainer(source="rivest1987", needs={"table"}, cost=surrogate_cost)
+@explainer(source="rivest1987", needs={"columns"}, cost=surrogate_cost)
 def surrogate_rules(
     case: Case,
     *,
@@ -46,7 +46,8 @@ def surrogate_rules(
     then the next rule for the rows that remain, up to ``rules`` rules and a last "else". A rule contains at least the
     share ``least`` of the weight of all rows, and leaves at least as much. Values are the list's exact Shapley values
     against the background, base its mean there, so the residual is the list's error at the row. Everything else as in
-    ``surrogate_tree``.
+    ``surrogate_tree``; conditions of a raw text (``local=True``, ``background=None``) are words that are present or
+    not.
     """
     if rules < 1 or length < 1 or rules * length > MAX_CONDITIONS or not 0 < least < 0.5:
         raise InputError(

@@ -14,7 +14,7 @@ from assay.engine.surrogates.surrogates import SurrogateSettings, explain_by_rul
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="craven1996", needs={"table"}, cost=surrogate_cost)
+@explainer(source="craven1996", needs={"columns"}, cost=surrogate_cost)
 def surrogate_tree(
     case: Case,
     *,

@@ -25,8 +25,13 @@ NO_ATTENTION = (
 
 
 def may_have_attention(model: Model) -> bool:
-    """Whether the model reads text, or its net has a module whose class name contains "attention"; no pass is made."""
-    kinds = () if model.net is None else {type(module).__name__.lower() for module in model.net.modules()}
+    """Whether a net reads text, or has a module whose class name contains "attention"; no pass is made.
+
+    The matrices of an encoder-decoder are of three kinds (encoder, decoder, between both) and have no common order.
+    """
+    if model.net is None or getattr(getattr(model.net, "config", None), "is_encoder_decoder", False):
+        return False
+    kinds = {type(module).__name__.lower() for module in model.net.modules()}
     return model.encode is not None or any("attention" in kind or "attn" in kind for kind in kinds)
 
 

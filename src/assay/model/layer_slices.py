@@ -73,6 +73,11 @@ def hook_layers(net: pt.nn.Module, hooks: Mapping[str, LayerHook]) -> Iterator[N
     with ExitStack() as stack:
         for layer, hook in hooks.items():
             module, number = find_layer_call(net, layer)
+            if isinstance(module, torch.jit.ScriptModule):
+                raise CapabilityError(
+                    f"layer {layer!r} is scripted (torch.jit), so it cannot be read or replaced. Give the net from "
+                    f"before torch.jit.script or torch.jit.trace."
+                )
             stack.callback(module.register_forward_hook(make_hook(layer, number, hook)).remove)
         yield
     for layer, count in calls.items():

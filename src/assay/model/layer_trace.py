@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from assay.basics.errors import CapabilityError
@@ -24,6 +25,7 @@ class LayerCall:
 
     ``shape`` leaves out the row. ``is_leaf``: the layer has no sublayers; ``has_parameters``: it has parameters of its
     own. ``passes_through``: the output is that of a pooling, or of a layer that returns what it receives.
+    ``channel_axis`` is the axis of ``shape`` that holds the channels, ``None`` where the net's operations do not tell.
     """
 
     layer: str
@@ -32,31 +34,49 @@ class LayerCall:
     is_leaf: bool
     has_parameters: bool
     passes_through: bool
+    channel_axis: int | None = None
 
-    @property
-    def is_spatial(self) -> bool:
-        """Whether the output consists of maps (channel, height, width) with more than one position."""
-        return len(self.shape) == 3 and self.shape[1] * self.shape[2] > 1
+    def has_maps(self, positions: int = 2) -> bool:
+        """Whether the output consists of maps: channels, and so many axes of positions, more than one in all."""
+        others = [length for axis, length in enumerate(self.shape) if axis != (self.channel_axis or 0)]
+        return len(others) == positions and prod(others) > 1
 
 
-def trace_layers(net: pt.nn.Module, run: Callable[[], Any]) -> list[LayerCall]:
-    """The layer calls of ``run``, one pass of ``net``, in the order in which they finish.
+@dataclass(frozen=True)
+class LayerTrace:
+    """The layer calls of one pass, in the order in which they finish; and which axis of a row holds its channels."""
 
-    Layers that return something other than one tensor, row first, are left out, as is the net itself. A layer that is
-    called more than once has the number of the call in its name.
+    calls: list[LayerCall]
+    input_axis: int | None = None
+
+
+def trace_layers(net: pt.nn.Module, run: Callable[[], Any], x: pt.Tensor) -> LayerTrace:
+    """The layer calls of ``run``, one pass of ``net`` over the rows ``x``.
+
+    Layers that return something other than one tensor with an axis for the rows are left out, as are those that do not
+    depend on the rows (embedded positions), and the net itself. A layer that is called more than once has the number of
+    the call in its name.
     """
     import torch
 
+    from assay.model.channel_axes import ChannelAxes
+
     found: list[tuple[str, int, LayerCall]] = []
+    dependent: list[bool] = []
     passed_through: list[pt.Tensor] = []  # stored, so that no other tensor takes their place in memory
     calls: Counter[str] = Counter()
+    channels = ChannelAxes(x)
 
     def make_hook(name: str) -> Callable[..., None]:
-        def hook(module: pt.nn.Module, args: Any, out: Any) -> None:
+        def hook(module: pt.nn.Module, args: Any, kwargs: Any, out: Any) -> None:
             call = calls[name]
             calls[name] += 1
             first = out[0] if isinstance(out, tuple) and out else out
             if not isinstance(first, torch.Tensor) or first.ndim < 2:
+                return
+            depends = channels.depends((args, kwargs), first)
+            row = _row_axis(tuple(first.shape), len(x))
+            if row is None:
                 return
             kind, is_leaf = type(module).__name__, next(module.children(), None) is None
             passes_kind = "Pool" in kind or kind.startswith(PASS_THROUGH)
@@ -64,31 +84,47 @@ def trace_layers(net: pt.nn.Module, run: Callable[[], Any]) -> list[LayerCall]:
             if passes:
                 passed_through.append(first)
             has_parameters = next(module.parameters(recurse=False), None) is not None
-            found.append((name, call, LayerCall(name, kind, tuple(first.shape[1:]), is_leaf, has_parameters, passes)))
+            if channels.axis(first) is None:
+                channels.inherit((args, kwargs), first)
+            axis, shape = channels.axis(first), [*first.shape[:row], *first.shape[row + 1 :]]
+            axis = None if axis is None or axis == row else axis - (axis > row)
+            found.append((name, call, LayerCall(name, kind, tuple(shape), is_leaf, has_parameters, passes, axis)))
+            dependent.append(depends)
 
         return hook
 
     with ExitStack() as stack:
         for name, module in net.named_modules():
-            if name:
-                stack.callback(module.register_forward_hook(make_hook(name)).remove)
+            if name and not isinstance(module, torch.jit.ScriptModule):  # those take no hooks
+                stack.callback(module.register_forward_hook(make_hook(name), with_kwargs=True).remove)
+        stack.enter_context(channels)
         run()
-    return [replace(one, layer=f"{name}#{call}") if calls[name] > 1 else one for name, call, one in found]
+    named = [replace(one, layer=f"{name}#{call}") if calls[name] > 1 else one for name, call, one in found]
+    kept = [one for one, depends in zip(named, dependent) if depends or not any(dependent)]
+    return LayerTrace(kept, channels.input_axis)
 
 
-def last_spatial_layer(calls: list[LayerCall], name: str) -> str:
+def _row_axis(shape: tuple[int, ...], rows: int) -> int | None:
+    """The axis of the rows: the first, or the only one of their number."""
+    axes = [axis for axis, length in enumerate(shape) if length == rows]
+    return axes[0] if axes[:1] == [0] or len(axes) == 1 else None
+
+
+def last_maps_layer(calls: list[LayerCall], name: str, positions: int = 2) -> str:
     """The last layer that gives maps with more than one position and is no pooling.
 
     An activation finishes after its convolution, and a block after the layers within it. So this is the output of the
-    last block, including an activation or a sum that the block computes by a function.
+    last block, including an activation or a sum that the block computes by a function. Layers whose channels are known
+    come first.
     """
-    maps = [one for one in calls if one.is_spatial and not one.passes_through]
+    maps = [one for one in calls if one.has_maps(positions) and not one.passes_through]
     if not maps:
+        axes = {1: "channel, position", 2: "channel, height, width", 3: "channel, depth, height, width"}[positions]
         raise CapabilityError(
-            f"no layer of {name} gives maps (channel, height, width) with more than one position. Name a layer that "
-            f"does with layer=…, or explain the input itself (integrated_gradients, occlusion)."
+            f"no layer of {name} gives maps ({axes}) with more than one position. Name a layer that does with layer=…, "
+            f"or explain the input itself (integrated_gradients, occlusion)."
         )
-    return maps[-1].layer
+    return ([one for one in maps if one.channel_axis is not None] or maps)[-1].layer
 
 
 def last_hidden_layer(calls: list[LayerCall], name: str) -> str:
@@ -103,9 +139,9 @@ def last_hidden_layer(calls: list[LayerCall], name: str) -> str:
 def may_end_in_pooling(net: pt.nn.Module | None) -> bool:
     """Whether a net's modules are compatible with an end in global average pooling and one linear layer.
 
-    The last module with weights is linear, and has one input for each channel of the one before it, a convolution or a
-    normalisation. No pass is made, so a pooling that is a function and no module is accepted; a method that needs the
-    pooling checks the numbers.
+    The last module with weights is linear, and has one input for each channel of the one before it: a convolution, a
+    dense layer on channels that come last, or a normalisation. No pass is made, so a pooling that is a function and no
+    module is accepted; a method that needs the pooling checks the numbers.
     """
     if net is None:
         return False
@@ -115,5 +151,6 @@ def may_end_in_pooling(net: pt.nn.Module | None) -> bool:
     if len(weighted) < 2 or not isinstance(weighted[-1], nn.Linear):
         return False
     before = weighted[-2]
-    channels = getattr(before, "out_channels", getattr(before, "num_features", getattr(before, "num_channels", None)))
-    return channels == weighted[-1].in_features
+    names = ("out_channels", "num_features", "num_channels", "out_features", "normalized_shape")
+    channels = next((getattr(before, name) for name in names if hasattr(before, name)), None)
+    return (channels[-1] if isinstance(channels, tuple) else channels) == weighted[-1].in_features

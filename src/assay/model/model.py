@@ -6,20 +6,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from assay.basics.errors import CapabilityError
-from assay.basics.types import Array
+from assay.basics.types import Array, Ints
 from assay.model.curvature import differentiable_gradient, hessian_vector_product
 from assay.model.layer_slices import ROWS
+from assay.model.pass_locks import PassLock
+from assay.nouns.inputs.output_kind import Gives, OutputKind
 from assay.nouns.inputs.rows import Rows
-from assay.nouns.inputs.target import Gives
 from assay.nouns.results.result import Note
 
 if TYPE_CHECKING:
     from assay.model.forests.forest import ForestReader
+
+
+MAX_INPUT_BYTES = 1 << 26
+"""Bytes of the inputs of one pass (64 MiB) of a model that is no torch net, with the copies made of them."""
+
+INPUT_COPIES = 4
+"""Copies of a filled row during a pass: the row, its mask and filling, and the input in the model's own form."""
 
 
 @dataclass
@@ -29,7 +38,9 @@ class Meter:
     ``cached`` counts the forward passes that a game's cache saves: forwards + cached is the number of requested passes,
     each mask once a call, and does not depend on earlier requests. ``row_costs`` caches measurements of one row:
     bytes, or counts of numbers. ``converted`` caches the forward passes made by ``assay.model.fast``, so that a net is
-    converted once.
+    converted once. ``lock`` is held during passes and calls of methods. ``batch_invariant`` caches whether
+    the output of a row has the same bytes in every batch. ``checked`` is the number of rows on which the model was
+    found to be a function of each row alone; ``heads`` caches what the outputs of a net are.
     """
 
     forwards: int = 0
@@ -38,6 +49,10 @@ class Meter:
     listener: Callable[[int, int], None] | None = field(default=None, repr=False)
     row_costs: dict[tuple[str, tuple[int, ...]], tuple[int, int]] = field(default_factory=dict, repr=False)
     converted: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
+    lock: PassLock = field(default_factory=PassLock, repr=False, compare=False)
+    batch_invariant: dict[str, bool] = field(default_factory=dict, repr=False)
+    checked: int = 0
+    heads: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
     def count(self, forwards: int = 0, backwards: int = 0) -> None:
         """Add to the counts and call the listener."""
@@ -50,6 +65,10 @@ class Meter:
     def requested(self) -> int:
         """Number of requested forward passes: those the model made and those a game's cache returned."""
         return self.forwards + self.cached
+
+    def separate(self) -> Meter:
+        """A new meter that counts by itself and shares the lock and the check, for a variant of the same net."""
+        return Meter(lock=self.lock, checked=self.checked)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +122,7 @@ class LayerAccess(Protocol):
 
     def backward(
         self,
-        read: Callable[[Array], Array],
+        read_rows: Callable[[Ints], Callable[[Array], Array]],
         rows: Rows,
         make_rules: Callable[[int], BackwardRules],
         start: Array | None,
@@ -120,14 +139,19 @@ class Model:
 
     ``forward(rows)`` gives outputs (row, out) in the model's namespace. A torch model is ``differentiable`` when
     autograd can follow ``forward``; a numpy model may have a ``closed_form_gradient`` with respect to the rows.
-    ``fingerprint`` changes when the weights change. ``net`` is the private torch module, ``None`` for other models.
+    ``fingerprint`` changes when the weights or the code change; ``partial_fingerprint`` says that some of the model
+    cannot be read, so that stored outcomes also depend on its outputs (``auditing.steps.model_key``). ``net`` is the
+    private torch module, ``None`` for other models.
     ``input_layer`` names the space of the rows: the model's own rows, or the activations of a layer (``from_layer``).
     ``batch`` bounds the rows of one pass, ``memory`` its bytes (a net's activations; ``None`` for no such bound).
     ``passes_per_row`` is the number of passes of the underlying model for one row (a smoothed model: its draws).
     ``fast`` allows removal methods to convert the net where they evaluate enough rows for it (``assay.model.fast``).
     ``accepts_missing`` says that rows may contain missing values (NaN), which the model itself handles.
     ``encode`` turns texts into rows, for models that read text. ``forest`` holds the parsed trees of a tree ensemble.
-    ``rebuild`` makes the same model of another torch module, ``cut`` splits it at a layer.
+    ``rebuild`` makes the same model of another torch module, ``cut`` splits it at a layer. ``output_names`` name the
+    values of a model of several. ``with_kind`` gives the same net with another reading of its outputs; what they are
+    is found from ``read_from``, the net that this one evaluates (by default itself). ``column_types`` says which
+    columns were "text" and which "number" in training, where a loaded model tells.
     Every function that changes a model returns another ``Model``, which shares the meter.
     """
 
@@ -157,7 +181,17 @@ class Model:
     encode: Any = field(default=None, repr=False)
     accepts_missing: bool = False
     forest: ForestReader | None = field(default=None, repr=False)
+    output_names: tuple[str, ...] = ()
+    with_kind: Callable[[OutputKind], Model] | None = field(default=None, repr=False)
+    read_from: Model | None = field(default=None, repr=False)
+    column_types: Mapping[str, str] = field(default_factory=dict, repr=False)
+    partial_fingerprint: bool = False
     about: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> OutputKind:
+        """What the outputs are, with the link, the threshold, and whether classes exclude each other."""
+        return OutputKind.of(self.gives)
 
     def up_to_layer(self, layer: str) -> Model:
         """The model up to ``layer``: its outputs are that layer's activations."""
@@ -203,14 +237,17 @@ class Model:
 
         ``copies`` is how many times the pass stores each row's activations: 0 without a gradient, 1 with one, more for
         rules that store several. The bytes of a row are measured once for each shape, by a pass of one row that is not
-        counted.
+        counted. Rows of a model that is no torch net take at most ``MAX_INPUT_BYTES`` with the copies made of them.
         """
         most = max(1, self.batch // max(1, copies))
+        if self.namespace != "torch":
+            return max(1, min(most, MAX_INPUT_BYTES // max(1, INPUT_COPIES * _input_bytes(rows))))
         if self.memory is None or self.layer_access is None:
             return most
         key = (self.fingerprint, rows.shape)
-        if key not in self.meter.row_costs:
-            self.meter.row_costs[key] = self.layer_access.row_bytes(rows.take(np.array([0])))
+        with self.meter.lock:
+            if key not in self.meter.row_costs:
+                self.meter.row_costs[key] = self.layer_access.row_bytes(rows.take(np.array([0])))
         passing, activations = self.meter.row_costs[key]
         return max(1, min(most, self.memory // max(1, passing + copies * activations)))
 
@@ -266,16 +303,25 @@ class Model:
 
     def backward(
         self,
-        read: Callable[[Array], Array],
+        read_rows: Callable[[Ints], Callable[[Array], Array]],
         rows: Rows,
         make_rules: Callable[[int], BackwardRules],
         start: Array | None,
     ) -> BackwardResult:
-        """``read(outputs)`` propagated back to the rows by rules; ``make_rules(rows)`` makes the table of one pass."""
+        """The target propagated back to the rows by rules; ``make_rules(rows)`` makes the table of one pass.
+
+        ``read_rows(which)`` reads the target of the rows ``which`` from their outputs: each row has its own label.
+        """
         if self.layer_access is None:
             raise CapabilityError(f"backward rules need a torch net; {self.name} is none.")
-        return self.layer_access.backward(read, rows, make_rules, start)
+        return self.layer_access.backward(read_rows, rows, make_rules, start)
 
     def __repr__(self) -> str:
         classes = f", {len(self.classes)} classes" if self.classes else ""
         return f"Model({self.name}, gives {self.gives}{classes}, fingerprint {self.fingerprint[:8]})"
+
+
+def _input_bytes(rows: Rows) -> int:
+    """Bytes of one row and of what is carried along with it."""
+    arrays = (rows.x, *rows.carried.values())
+    return sum(prod(array.shape[1:]) * getattr(array.dtype, "itemsize", 8) for array in arrays)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from assay.basics.seed import Seed
-from assay.cases.case import case
+from assay.cases.new_case import case
 from assay.model.adapters.torch import torch as torch_model
 from assay.planted.benchmark_case import BenchmarkCase, Competence
 from assay.planted.networks import initialise, perceptron, predict_classes, to_tensor, train_network

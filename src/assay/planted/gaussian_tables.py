@@ -15,7 +15,7 @@ from assay.basics.optional import need
 from assay.basics.seed import Seed
 from assay.basics.stats import Interval, bootstrap
 from assay.basics.types import Floats, PerPart
-from assay.cases.case import case
+from assay.cases.new_case import case
 from assay.model.adapters.torch import torch as torch_model
 from assay.model.adapters.wrap import wrap
 from assay.planted.benchmark_case import BenchmarkCase, Competence

@@ -13,7 +13,7 @@ from assay.basics.errors import NumericalError
 from assay.basics.optional import need
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Ints
-from assay.cases.case import case
+from assay.cases.new_case import case
 from assay.model.adapters.torch import torch as torch_model
 from assay.nouns.inputs.features import Features, grid
 from assay.planted.benchmark_case import BenchmarkCase, Competence

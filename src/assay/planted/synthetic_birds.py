@@ -11,7 +11,7 @@ import numpy as np
 
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Ints, PerPart
-from assay.cases.case import case
+from assay.cases.new_case import case
 from assay.model.adapters.torch import torch as torch_model
 from assay.nouns.inputs.features import Features
 from assay.planted.benchmark_case import BenchmarkCase, Competence

@@ -7,7 +7,7 @@ import numpy as np
 
 from assay.basics.seed import Seed
 from assay.basics.types import Ints
-from assay.cases.case import case
+from assay.cases.new_case import case
 from assay.model.adapters.torch import torch as torch_model
 from assay.nouns.inputs.features import integer_map
 from assay.planted.benchmark_case import BenchmarkCase, Competence

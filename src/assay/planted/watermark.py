@@ -8,7 +8,7 @@ import numpy as np
 from assay.basics.optional import need
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Ints, Masks
-from assay.cases.case import case
+from assay.cases.new_case import case
 from assay.model.adapters.torch import torch as torch_model
 from assay.planted.benchmark_case import BenchmarkCase, Competence
 from assay.planted.networks import convolutional_network, initialise, predict_classes, to_tensor, train_network

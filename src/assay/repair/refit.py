@@ -16,16 +16,17 @@ from assay.basics.fingerprint import digest
 from assay.basics.stats import Interval, clopper_pearson, student_interval
 from assay.basics.types import Array, Floats
 from assay.cases.case import Case
-from assay.cases.case import case as ask
+from assay.cases.new_case import case as ask
 from assay.engine.audit_inputs import AuditInputs
 from assay.engine.declare import repairer
 from assay.engine.retraining.labelled_rows import losses, true_labels
 from assay.model.adapters.wrap import wrap
 from assay.model.model import Model
 from assay.nouns.inputs.frames import is_frame, open_frame
+from assay.nouns.inputs.native_columns import missing_kind
 from assay.nouns.inputs.recipe import Recipe
 from assay.nouns.inputs.rows import Rows, to_floats, to_numpy
-from assay.nouns.inputs.target import class_scores
+from assay.nouns.inputs.target import predicted_class
 from assay.nouns.results.finding import Finding
 from assay.nouns.results.result import Note
 
@@ -213,7 +214,7 @@ def _column(x: Any, names: Sequence[str], name: str) -> tuple[Any, bool]:
 
 def _typical_row(column: Any, numeric: bool, name: str) -> int:
     """Position of a row with the column's lower median or most frequent level, missing values left out."""
-    present = [row for row, value in enumerate(column) if value is not None and value == value]
+    present = [row for row, value in enumerate(column) if not missing_kind(value)]
     if not present:
         raise InputError(f"column {name!r} of the recipe has no value.")
     if numeric:
@@ -222,7 +223,8 @@ def _typical_row(column: Any, numeric: bool, name: str) -> int:
     counts: dict[Any, int] = {}
     for row in present:
         counts[column[row]] = counts.get(column[row], 0) + 1
-    return int(column.index(max(counts, key=lambda level: counts[level])))
+    most = max(counts, key=lambda level: counts[level])
+    return next(row for row in present if column[row] == most)
 
 
 def _where(fixed: Any, constant: Floats, x: Array) -> Array:
@@ -284,7 +286,7 @@ def _metrics(what: str, values: Floats, limits: Interval) -> dict[str, float]:
 
 
 def _accuracy(model: Model, outputs: Floats, labels: Any) -> tuple[str, Floats, Interval]:
-    correct = to_floats(class_scores(outputs, model.gives).argmax(axis=1) == labels)
+    correct = to_floats(predicted_class(outputs, model.gives) == labels)
     return "accuracy", correct, clopper_pearson(int(correct.sum()), len(correct))
 
 

@@ -13,7 +13,7 @@ from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.engine.declare import repairer
 from assay.model.transformations.smooth import smooth
-from assay.nouns.inputs.target import class_scores, probabilities
+from assay.nouns.inputs.target import predicted_class, probabilities
 
 
 @repairer(source="cohen2019", needs={"gradient", "numbers"})
@@ -36,9 +36,9 @@ def smoothing(case: Case, *, sigma: float, draws: int = 16) -> Mapping[str, Any]
 
 
 def _class_metrics(before: Floats, after: Floats, case: Case) -> tuple[dict[str, float], dict[str, float]]:
-    rows, chosen = np.arange(len(case)), class_scores(before, case.model.gives).argmax(axis=1)
+    rows, chosen = np.arange(len(case)), predicted_class(before, case.model.gives)
     confidence = probabilities(before, case.model.gives)[rows, chosen]
-    agreement = float((after.argmax(axis=1) == chosen).mean())
+    agreement = float((predicted_class(after, case.model.kind.as_probabilities()) == chosen).mean())
     return (
         {"agreement": 1.0, "mean confidence": float(confidence.mean())},
         {"agreement": agreement, "mean confidence": float(after[rows, chosen].mean())},

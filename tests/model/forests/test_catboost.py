@@ -183,3 +183,48 @@ def test_splits_by_statistics_of_categories_are_refused() -> None:
 def test_gaps_in_the_rows_of_a_case_reach_the_trees() -> None:
     frame = FRAME.assign(income=np.where(np.arange(len(FRAME)) % 5 == 0, np.nan, FRAME["income"]))
     wired(classifier(**NAMED).fit(frame, CLASSES), frame)
+
+
+FLAG = X[:, 1] > 0
+FLAGS: dict[str, Any] = {
+    "bool": FLAG,
+    "objects": FLAG.astype(object),
+    "category": pd.Categorical(FLAG),
+    "nullable": pd.array(FLAG, dtype="boolean"),
+    "whole numbers": FLAG.astype(int),
+    "numpy objects": np.array([np.int32(one) for one in FLAG], dtype=object),
+    "text": np.where(FLAG, "True", "False"),
+    "mixed": np.array([(True, "x", 2, "1")[i % 4] for i in range(len(X))], dtype=object),
+}
+
+
+@GROWN
+@pytest.mark.parametrize("kind", FLAGS)
+def test_categories_have_the_hash_of_the_text_that_catboost_writes(kind: str, grow: str) -> None:
+    frame = pd.DataFrame({"a": X[:, 0], "k": FLAGS[kind]})
+    y = X[:, 0] * FLAG + 2.0 * (frame["k"].astype(str) == str(frame["k"][0]))
+    estimator = regressor(cat_features=["k"], one_hot_max_size=255, grow_policy=grow).fit(frame, y)
+    forest = agrees("catboost", estimator, frame, estimator.predict(frame))
+    assert (forest.levels >= 0).any()
+    wired(estimator, frame)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "y", "gives"),
+    [
+        (catboost.CatBoost({**FEW, "loss_function": "RMSE"}), VALUE, "values"),
+        (catboost.CatBoost({**FEW, "loss_function": "Logloss"}), TWO, "margin"),
+        (catboost.CatBoost({**FEW, "loss_function": "MultiClass"}), THREE, "margin"),
+        (regressor(loss_function="Huber:delta=1"), VALUE, "values"),
+        (regressor(loss_function="Tweedie:variance_power=1.5"), np.exp(VALUE), "margin"),
+        (regressor(loss_function="RMSEWithUncertainty"), VALUE, "margin"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_the_estimators_own_predict_says_whether_the_raw_score_is_the_value(estimator: Any, y: Any, gives: str) -> None:
+    estimator.fit(X, y)
+    forest = agrees("catboost", estimator, X, raw(estimator, X))
+    assert forest.gives == gives
+    assert np.allclose(forest.outputs(X.astype(np.float32).astype(float)).ravel(), estimator.predict(X).ravel()) == (
+        gives == "values" or type(estimator) is catboost.CatBoost
+    )

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from tests.model.forests.checks import CLASSES, FRAME, GAPS, SCORE, THREE, TWO, VALUE, WEIGHT, X, agrees, read, wired
 
 import assay
-from assay.basics.errors import CapabilityError
+from assay.basics.errors import CapabilityError, InputError
+from assay.nouns.inputs.output_kind import OutputKind
 
 FEW: dict[str, Any] = {"n_estimators": 8, "n_jobs": 1, "verbose": -1, "min_child_samples": 3}
 CATEGORIES = {"min_data_per_group": 1, "cat_smooth": 1.0, "cat_l2": 0.1}
@@ -123,3 +124,64 @@ def test_linear_leaves_are_refused() -> None:
     estimator = lightgbm.LGBMRegressor(linear_tree=True, **FEW).fit(X, VALUE)
     with pytest.raises(CapabilityError, match="Train with linear_tree=False"):
         read("lightgbm", estimator)
+
+
+LARGE = [1e301, 1e300, np.nextafter(1e300, 0), 1.0, 0.0, -1.0, -1e300, -1e301, np.nan]
+
+
+def test_a_split_of_gaps_from_all_numbers_has_an_infinite_threshold() -> None:
+    gone = np.arange(len(X)) % 3 == 0
+    x = np.column_stack([np.where(gone, np.nan, X[:, 0]), X[:, 1]])
+    estimator = lightgbm.LGBMRegressor(**FEW).fit(x, 5.0 * gone + X[:, 1])
+    assert "threshold=inf" in estimator.booster_.model_to_string()
+    forest, _ = read("lightgbm", estimator)
+    assert np.isposinf(forest.threshold).any()
+    rows = np.array([[a, b] for a in LARGE for b in (-1.0, 1.0)])
+    agrees("lightgbm", estimator, rows, estimator.predict(rows))
+
+
+@pytest.mark.parametrize("written", ["inf", "-inf", "1e+300", "-1e+300", "2.5e+305"])
+def test_thresholds_beyond_1e300_are_read_as_they_are_written(written: str) -> None:
+    text = lightgbm.LGBMRegressor(**{**FEW, "n_estimators": 2}).fit(GAPS[:, :2], VALUE).booster_.model_to_string()
+    lines = [line for line in text.splitlines() if not line.startswith("tree_sizes=")]  # the text changes its length
+    for place, line in enumerate(lines):
+        if line.startswith("threshold="):
+            lines[place] = " ".join([f"threshold={written}", *line.split()[1:]])
+    booster = lightgbm.Booster(model_str="\n".join(lines) + "\n")
+    rows = np.array([[a, b] for a in LARGE for b in LARGE])
+    forest = agrees("lightgbm", booster, rows, booster.predict(rows))
+    assert (forest.threshold == float(written)).sum() == 2
+
+
+@pytest.mark.parametrize("labels", [TWO, THREE], ids=["two", "three"])
+@pytest.mark.parametrize("as_booster", [False, True])
+def test_the_mean_of_trees_of_a_classifier_is_read_as_its_raw_score(labels: Any, as_booster: bool) -> None:
+    """LightGBM's raw score is n times the log-odds: the sum of the trees, not their mean."""
+    estimator = lightgbm.LGBMClassifier(boosting_type="rf", subsample=0.6, subsample_freq=1, **FEW).fit(X, labels)
+    given = estimator.booster_ if as_booster else estimator
+    forest = agrees("lightgbm", given, X, estimator.predict(X, raw_score=True))
+    scores = forest.outputs(X) * OutputKind.of(forest.gives).scale
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    expected = estimator.predict_proba(X)
+    assert_allclose(
+        shares if labels is THREE else 1 / (1 + np.exp(-scores[:, 0])), expected if labels is THREE else expected[:, 1]
+    )
+
+
+@pytest.mark.parametrize("objective", ["poisson", "regression"])
+def test_the_mean_of_trees_of_a_regressor_is_its_prediction_before_the_link(objective: str) -> None:
+    estimator = lightgbm.LGBMRegressor(boosting_type="rf", objective=objective, subsample=0.6, subsample_freq=1, **FEW)
+    estimator.fit(X, np.exp(VALUE))
+    agrees("lightgbm", estimator, X, np.log(estimator.predict(X)) if objective == "poisson" else estimator.predict(X))
+
+
+def test_levels_of_a_frame_are_compared_and_not_its_codes() -> None:
+    estimator = lightgbm.LGBMClassifier(**CATEGORIES, **FEW).fit(CODED, CLASSES)
+    turned = CODED.assign(
+        purpose=CODED["purpose"].cat.reorder_categories(list(CODED["purpose"].cat.categories[::-1])),
+        band=CODED["band"].cat.add_categories([77]),
+    )
+    agrees("lightgbm", estimator, turned, estimator.predict(CODED, raw_score=True))
+    _, matrix = read("lightgbm", lightgbm.LGBMRegressor(**FEW).fit(X, VALUE))
+    with pytest.raises(InputError, match=r"hold categories.*trained on 0 such columns"):
+        matrix(CODED)

@@ -13,7 +13,7 @@ from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from tests.model.forests.checks import CLASSES, FRAME, GAPS, THREE, TWO, X, wired
@@ -133,8 +133,11 @@ def test_a_sparse_matrix_before_xgboost_leaves_zeros_out() -> None:
         (PCA(2), "PCA"),
         (prepare.PolynomialFeatures(2), "PolynomialFeatures"),
         (prepare.Normalizer(), "Normalizer"),
-        (prepare.FunctionTransformer(np.exp), "FunctionTransformer"),
-        (FeatureUnion([("one", prepare.StandardScaler())]), "FeatureUnion"),
+        (prepare.FunctionTransformer(lambda x: x[:, ::-1]), "FunctionTransformer"),
+        (prepare.FunctionTransformer(np.cumsum, kw_args={"axis": 1}), "FunctionTransformer"),
+        (prepare.FunctionTransformer(np.add.accumulate), "FunctionTransformer"),
+        (FeatureUnion([("one", prepare.StandardScaler()), ("two", PCA(1))]), "PCA"),
+        (KNNImputer(), "KNNImputer"),
         (make_pipeline(prepare.StandardScaler(), PCA(2)), "PCA"),
         (ColumnTransformer([("some", PCA(1), [0, 1])]), "PCA"),
     ],

@@ -8,12 +8,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import ensemble, tree
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from tests.model.forests.checks import FRAME, GAPS, THREE, TWO, VALUE, WEIGHT, X, agrees, read, wired
 
 import assay
 from assay.basics.errors import CapabilityError, InputError
 from assay.model.forests.sklearn import NAMES
+from assay.nouns.inputs.output_kind import OutputKind
 
 FEW: dict[str, Any] = {"n_estimators": 7, "random_state": 0}
 CLASSIFIERS = [
@@ -174,3 +175,59 @@ def test_texts_are_no_numbers() -> None:
     _, matrix = read("sklearn", tree.DecisionTreeClassifier().fit(X, TWO))
     with pytest.raises(InputError, match="the trees need numbers"):
         matrix(FRAME)
+
+
+INITIAL = {
+    "tree": tree.DecisionTreeRegressor(max_depth=3, random_state=0),
+    "forest": ensemble.RandomForestRegressor(**FEW),
+    "boosting": ensemble.GradientBoostingRegressor(init="zero", **FEW),
+    "histograms": ensemble.HistGradientBoostingRegressor(max_iter=4, random_state=0),
+    "boosting from boosting": ensemble.GradientBoostingRegressor(init=tree.ExtraTreeRegressor(max_depth=2), **FEW),
+}
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
+@pytest.mark.parametrize("start", INITIAL)
+def test_the_trees_that_boosting_starts_from_are_part_of_the_sum(start: str, loss: str) -> None:
+    estimator = ensemble.GradientBoostingRegressor(init=INITIAL[start], loss=loss, **FEW).fit(X, VALUE, WEIGHT)
+    forest = agrees("sklearn", estimator, X, estimator.predict(X))
+    assert_array_equal(np.unique(forest.origin), np.arange(5))
+    wired(estimator, X)
+
+
+@pytest.mark.parametrize("start", [ensemble.HistGradientBoostingRegressor(loss="poisson"), KNeighborsRegressor()])
+def test_boosting_that_starts_from_no_sum_of_trees_is_refused(start: Any) -> None:
+    estimator = ensemble.GradientBoostingRegressor(init=start, **FEW).fit(X, np.exp(VALUE))
+    with pytest.raises(CapabilityError, match="neither a constant nor trees of values"):
+        read("sklearn", estimator)
+
+
+@pytest.mark.parametrize("kind", [tree.DecisionTreeClassifier, ensemble.RandomForestClassifier])
+def test_several_labels_give_the_probability_of_each(kind: Any) -> None:
+    labels = np.column_stack([TWO, np.where(X[:, 2] > 0, "b", "a") == "b", np.ones(len(X))])
+    estimator = kind(max_depth=4, random_state=0).fit(X, labels)
+    expected = [one[:, -1] for one in estimator.predict_proba(X)]
+    forest = agrees("sklearn", estimator, X, np.column_stack(expected))
+    assert not OutputKind.of(forest.gives).exclusive
+    wired(estimator, X)
+
+
+def test_several_targets_of_several_classes_are_refused() -> None:
+    estimator = ensemble.RandomForestClassifier(**FEW).fit(X, np.column_stack([TWO, THREE]))
+    with pytest.raises(CapabilityError, match=r"2 labels per row of \[2, 3\] classes"):
+        read("sklearn", estimator)
+
+
+def test_exponential_loss_gives_the_sigmoid_of_twice_the_score() -> None:
+    estimator = ensemble.GradientBoostingClassifier(loss="exponential", **FEW).fit(X, TWO)
+    forest, matrix = read("sklearn", estimator)
+    scores = forest.outputs(matrix(X))[:, 0] * OutputKind.of(forest.gives).scale
+    assert_allclose(1 / (1 + np.exp(-scores)), estimator.predict_proba(X)[:, 1])
+    logs = ensemble.GradientBoostingClassifier(**FEW).fit(X, TWO)
+    assert OutputKind.of(read("sklearn", logs)[0].gives).scale == 1.0
+
+
+def test_a_matrix_of_another_width_is_refused() -> None:
+    forest, _ = read("sklearn", tree.DecisionTreeRegressor(max_depth=2).fit(X, VALUE))
+    with pytest.raises(InputError, match="trained on 5 columns"):
+        forest.matrix(X[:, :4])  # type: ignore[arg-type]  # the reader of this forest takes arrays

@@ -1,5 +1,6 @@
 """XGBoost's trees as a forest; XGBoost adds them up in float32."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -164,3 +165,71 @@ def test_a_linear_booster_is_refused() -> None:
     assert model.forest is not None
     with pytest.raises(CapabilityError, match="Train with booster='gbtree'"):
         model.forest()
+
+
+class Saved:
+    """A booster of which only the saved form is known."""
+
+    def __init__(self, learner: Any) -> None:
+        self.learner = learner
+
+    def save_raw(self, _: str) -> bytearray:
+        return bytearray(json.dumps({"learner": self.learner}).encode())
+
+
+@pytest.mark.parametrize("layout", ["dart until 3.3", "gbtree since 3.4"])
+@pytest.mark.parametrize("rounds", [1, 8])
+def test_the_weights_of_dart_are_found_in_every_layout(layout: str, rounds: int) -> None:
+    estimator = xgboost.XGBRegressor(booster="dart", rate_drop=0.5, one_drop=True, **{**FEW, "n_estimators": rounds})
+    estimator.fit(X, VALUE)
+    learner = json.loads(bytes(estimator.get_booster().save_raw("json")))["learner"]
+    parts = learner["gradient_booster"]
+    is_new = parts["name"] == "gbtree"  # as this version of XGBoost writes it
+    if is_new and layout == "dart until 3.3":
+        pytest.skip(f"XGBoost {xgboost.__version__} no longer writes this layout")
+    if layout == "gbtree since 3.4":
+        weights = parts["model"]["weight_drop"] if is_new else parts["weight_drop"]
+        model = (parts if is_new else parts["gbtree"])["model"] | {"weight_drop": weights}
+        learner["gradient_booster"] = {"name": "gbtree", "model": model}
+    agrees("xgboost", Saved(learner), X, estimator.predict(X), NEAR)
+    if layout == "gbtree since 3.4":
+        model["weight_drop"] = [*model["weight_drop"], 1.0]
+        with pytest.raises(CapabilityError, match=f"{rounds + 1} weights for {rounds} trees"):
+            read("xgboost", Saved(learner))
+
+
+def test_a_plain_booster_has_no_weights_in_the_new_layout() -> None:
+    estimator = xgboost.XGBRegressor(**FEW).fit(X, VALUE)
+    learner = json.loads(bytes(estimator.get_booster().save_raw("json")))["learner"]
+    learner["gradient_booster"]["model"]["weight_drop"] = []
+    agrees("xgboost", Saved(learner), X, estimator.predict(X), NEAR)
+
+
+@pytest.mark.parametrize("labels", [TWO, THREE], ids=["two", "three"])
+@pytest.mark.parametrize("trees", [1, 3])
+def test_after_early_stopping_each_object_uses_the_rounds_of_its_own_predict(labels: Any, trees: int) -> None:
+    options = {**FEW, "n_estimators": 100, "early_stopping_rounds": 3, "learning_rate": 0.9, "num_parallel_tree": trees}
+    estimator = xgboost.XGBClassifier(**options)
+    estimator.fit(X[:200], labels[:200], eval_set=[(X[200:], labels[200:])], verbose=False)
+    booster = estimator.get_booster()
+    best, every = margin(estimator, X), booster.predict(xgboost.DMatrix(X), output_margin=True)
+    assert np.abs(best - every).max() > 0.01
+    agrees("xgboost", estimator, X, best, NEAR)
+    agrees("xgboost", booster, X, every, NEAR)
+    agrees("xgboost", booster[: booster.best_iteration + 1], X, best, NEAR)
+    wired(estimator, X, NEAR)
+    case = assay.case(assay.wrap(booster), X)
+    assert_allclose(case.prediction, every.reshape(len(X), -1), rtol=NEAR, atol=NEAR)
+    wired(booster, X, NEAR)
+
+
+def test_all_rounds_are_used_again_where_the_best_one_is_forgotten() -> None:
+    estimator = xgboost.XGBRegressor(**{**FEW, "n_estimators": 60, "early_stopping_rounds": 3, "learning_rate": 0.9})
+    estimator.fit(X[:200], VALUE[:200], eval_set=[(X[200:], VALUE[200:])], verbose=False)
+    estimator.get_booster().set_attr(best_iteration=None)
+    agrees("xgboost", estimator, X, estimator.predict(X), NEAR)
+
+
+def test_numbers_beyond_float32_are_infinite() -> None:
+    _, matrix = read("xgboost", xgboost.XGBRegressor(**FEW).fit(X, VALUE))
+    assert_array_equal(matrix(np.full((1, 5), 1e301)), np.inf)

@@ -71,6 +71,10 @@ PLAIN: dict[str, tuple[Callable[[torch.Tensor], Any], Step]] = {
     "x[0]": (lambda x: x[0], ("getitem", False)),
     "x[0] = 1": (lambda x: operator.setitem(x, 0, 1.0), ("setitem", True)),
     "x.T": (lambda x: x.T, ("T", False)),
+    "x.float()": (lambda x: x.float().double().float(), ("double", False)),
+    "bool(x)": (lambda x: bool(x[0, 0]), ("as_bool", False)),
+    "int(x)": (lambda x: int(x[0, 0]), ("as_int", False)),
+    "x.int()": (lambda x: x.int(), ("int", False)),
     "F.relu": (functional.relu, ("relu", False)),
     "F.relu, in place": (lambda x: functional.relu(x, inplace=True), ("relu", True)),
     "torch.relu_": (torch.relu_, ("relu", True)),
@@ -142,6 +146,9 @@ def test_other_casts_are_not_left_out() -> None:
     assert not loses_precision((x, "cpu"), {})
     assert not loses_precision((torch.ones(2, dtype=torch.int64), torch.float32), {})
     assert record(lambda x: x.to("cpu"))[-1] == ("to", False)
+    assert loses_precision((x.double(), torch.float32), {}, torch.float64)
+    assert not loses_precision((x, torch.bfloat16), {}, torch.bfloat16)
+    assert not loses_precision((x > 0, torch.float32), {}, torch.float64)
 
 
 def test_tensors_are_found_and_changed_in_nested_arguments() -> None:
@@ -186,7 +193,9 @@ def test_an_operation_without_a_rule_is_refused_by_name(unknown: str, method: st
 
 def test_dropout_in_evaluation_mode_is_refused() -> None:
     net = nets.functional_net(lambda x: functional.dropout(x, 0.5, training=True))
-    case = assay.case(assay.wrap(nets.filled(net)), nets.normal_tensor(2, 5), label=1)
+    model = assay.wrap(nets.filled(net), output="logits")
+    model.meter.checked = 2  # rows; the check of the model would refuse it before the rules
+    case = assay.case(model, nets.normal_tensor(2, 5), label=1)
     for method in ("deep_lift", "lrp"):
         with pytest.raises(CapabilityError, match=f"explain.{method}: the net applies dropout"):
             getattr(explain, method)(case)
@@ -204,20 +213,17 @@ METHODS = ("deep_lift", "lrp", "attn_lrp", "guided_backprop", "deconvolution", "
 def test_no_state_remains_after_an_error(method: str, when: str) -> None:
     broken = [False]
 
-    class Fails(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-            return x.clone()
-
-        @staticmethod
-        def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
-            raise Broken
+    def fail(gradient: torch.Tensor) -> None:
+        raise Broken
 
     def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
         h = m.one(x)
         if broken[0] and when == "forward":
             raise Broken
-        return m.two(functional.relu(Fails.apply(h) if broken[0] else h))
+        h = functional.relu(h)
+        if broken[0] and h.requires_grad:
+            h.register_hook(fail)
+        return m.two(h)
 
     own = nets.filled(nets.Composed(forward, one=nn.Linear(5, 7), two=nn.Linear(7, 3)))
     own.requires_grad_(True)

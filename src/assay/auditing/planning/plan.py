@@ -10,9 +10,9 @@ from typing import Any
 
 from assay.auditing import settings_grid
 from assay.auditing.planning.scope import AuditScope
-from assay.basics.errors import CapabilityError, MissingExtra
+from assay.basics.errors import CapabilityError, InputError, MissingExtra
 from assay.engine.audit_inputs import INPUTS
-from assay.engine.capabilities import require_capabilities
+from assay.engine.capabilities import holds_words, require_capabilities
 from assay.engine.comparison.criteria import REFERENCE_METHODS, criteria
 from assay.engine.comparison.meta_evaluation import recomputes_explanations
 from assay.engine.cost import cost_of, cost_of_explaining_again
@@ -134,6 +134,13 @@ class _Layout:
         if codes and not any(map(self.is_selected, codes)):
             return
         options = fill_options(method, given, scope)
+        if scope.case.rows.text is not None and "background" in _unfilled(method, options):
+            reason = "it fills absent features from background rows, which texts do not have"
+            self.leave_out(f"{verb}.{name}", reason, "a table or images")
+            return
+        unfilled = _unfilled(method, options)
+        if unfilled:
+            raise InputError(_unfilled_message(method, unfilled))
         again = _cost_of_explaining(subject, scope) if subject and subject != RUNNER_UP else None
         try:
             require_capabilities(method, scope.case)
@@ -220,13 +227,15 @@ def _why_not(score: str, subject: str, scope: AuditScope) -> tuple[str, str]:
     """Why this explanation does not get this score, and what would enable it; two empty texts where it does."""
     explainer, scorer = find("explain", subject), find("evaluate", score)
     given = fill_options(scorer, scope.profile.scores[score], scope)
-    unfilled = [name for name, option in scorer.options.items() if option.default is option.empty and name not in given]
+    unfilled = _unfilled(scorer, given)
     if score == "completeness" and "complete" not in explainer.claims:
         return "the values of this method need not add up to the output", "a method with the property completeness"
     if "net" in scorer.needs and scope.case.model.net is None:
         return "the model has no weights to randomise", "a PyTorch network"
     if "ball" in unfilled:
         return f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument
+    if "reference" in scorer.options and holds_words(scope.case):
+        return "words of raw texts have no distance to those of other texts", "a net that reads text"
     if unfilled == ["reference"]:
         return f"it needs {INPUTS['train'].description}", INPUTS["train"].argument
     if unfilled:
@@ -243,12 +252,29 @@ def _why_not(score: str, subject: str, scope: AuditScope) -> tuple[str, str]:
     return "", ""
 
 
+def _unfilled(method: Method, given: Mapping[str, Any]) -> list[str]:
+    """Options without a default that are not given."""
+    return [name for name, option in method.options.items() if option.default is option.empty and name not in given]
+
+
+def _unfilled_message(method: Method, unfilled: Sequence[str]) -> str:
+    """What a requested method needs, and how to give it."""
+    known = [INPUTS[name].flag for name in unfilled if name in INPUTS and INPUTS[name].flag]
+    flags = f" {', '.join(known)}, or" if known else ""
+    return (
+        f"{method.verb}.{method.name} needs {', '.join(unfilled)}, which the audit does not know. Give{flags} in "
+        f"Python methods={{{method.name!r}: {{{unfilled[0]!r}: …}}}}, or leave the method out."
+    )
+
+
 def fill_options(method: Method, given: Mapping[str, Any], scope: AuditScope) -> dict[str, Any]:
     """The options of one call: the profile's, and what all steps share."""
     shared = {
         "remove": scope.remove,
         "background": scope.background,
+        "comparison": scope.background,
         "ball": scope.ball,
         "reference": scope.reference,
+        "start": scope.start,
     }
     return dict(given) | {name: value for name, value in shared.items() if name in method.options and value is not None}

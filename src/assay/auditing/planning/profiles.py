@@ -103,7 +103,37 @@ IMAGE: dict[str, Any] = {
 }
 """Images."""
 
-KINDS: dict[str, dict[str, Any]] = {"table": TABLE, "image": IMAGE}
+TEXT: dict[str, Any] = {
+    "rows": by_depth(32, 64, 200),
+    "background": 1,
+    "settings_grid": by_depth(False, False, True),
+    "reliability": {"included": NOT_QUICK, "draws": 2, "randoms": 4},
+    "explain.shapley": {"budget": by_depth(128, 256, 2048)},
+    "explain.occlusion": {},
+    "explain.lime": {"budget": by_depth(128, 256, 2048)},
+    "explain.saliency": {},
+    "explain.input_x_gradient": {},
+    "explain.integrated_gradients": {"steps": by_depth(8, 16, 64)},
+    "evaluate.completeness": {},
+    "evaluate.deletion": {},
+    "evaluate.insertion": {},
+    "evaluate.comprehensiveness": {},
+    "evaluate.sufficiency": {},
+    "evaluate.faithfulness_correlation": {"draws": by_depth(40, 64, 400)},
+    "evaluate.parameter_randomisation": {},
+    "evaluate.runner_up_logit": {},
+    "evaluate.sparseness": {},
+    "evaluate.familiarity": {"included": NOT_QUICK, "steps": 5},
+    "attack.top_k": {"steps": by_depth(5, 9, 33)},
+    "certify.soft_stability": {"draws": by_depth(60, 100, 400), "radius": 2},
+    "diagnose.disparity": {"rows": by_depth(20, 50, 200), "budget": by_depth(128, 256, 2048)},
+    "re-explained": ("saliency", "input_x_gradient", "integrated_gradients"),
+    "attacked": ("saliency",),
+    "budget": by_depth(128, 256, 2048),
+}
+"""Texts."""
+
+KINDS: dict[str, dict[str, Any]] = {"table": TABLE, "image": IMAGE, "text": TEXT}
 """The profile of each kind of input."""
 
 
@@ -134,7 +164,7 @@ class Profile:
 
 
 def profile_of(kind: str, depth: str) -> Profile:
-    """The profile of a kind of input (table, image) at a depth (quick, standard, deep)."""
+    """The profile of a kind of input (table, image, text) at a depth (quick, standard, deep)."""
     if depth not in DEPTHS:
         raise InputError(f"no profile {depth!r}; there are quick, standard and deep.")
     if kind not in KINDS:
@@ -204,11 +234,11 @@ def enlarge_for_small_images(profile: Profile, shape: tuple[int, ...]) -> Profil
 
 
 WIDE = 50
-"""A table of at most so many columns is explained with the profile as it is."""
+"""A table of at most so many columns, or texts of so many words, are explained with the profile as it is."""
 
 
-def reduce_for_wide_table(profile: Profile, features: int) -> tuple[Profile, tuple[str, ...]]:
-    """The profile for a table of so many features, and what was changed.
+def reduce_for_wide_table(profile: Profile, features: int, kind: str = "table") -> tuple[Profile, tuple[str, ...]]:
+    """The profile for a table of so many features, or texts of up to so many words, and what was changed.
 
     Coalition methods need at least four evaluations a feature; curves get at most ``WIDE`` steps. So that the cost of a
     wide table grows with the width and not with its square, fewer rows are explained, against a smaller background.
@@ -217,9 +247,12 @@ def reduce_for_wide_table(profile: Profile, features: int) -> tuple[Profile, tup
         return profile, ()
     least = 4 * features + 2
     rows, background = max(12, profile.rows * WIDE // features), max(4, profile.background * WIDE // features)
+    what, against = f"{features:,} columns", f" against {background} background rows"
+    if kind == "text":
+        what, against = f"Texts of up to {features:,} words", ""
     text = (
-        f"{features:,} columns: {rows} rows are explained against {background} background rows, with at least "
-        f"{least:,} coalitions a row, and curves have {WIDE} steps."
+        f"{what}: {rows} rows are explained{against}, with at least {least:,} coalitions a row, and curves have {WIDE} "
+        f"steps."
     )
     return replace(
         profile,

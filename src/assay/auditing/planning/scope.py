@@ -11,9 +11,13 @@ import numpy as np
 from assay.auditing.planning.profiles import Profile, enlarge_for_small_images, reduce_for_wide_table
 from assay.basics.types import Ints
 from assay.cases.case import Case
+from assay.cases.new_case import case
+from assay.cases.read_inputs import texts
 from assay.cases.removals import Blur, Marginal, Removal
+from assay.engine.removal.text_removal import text_removal
 from assay.engine.search.ball import Ball
 from assay.nouns.inputs.features import grid
+from assay.nouns.inputs.rows import count_rows
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class AuditScope:
 
     ``chosen`` are the positions, among all rows given, of the rows explained; ``limits`` say on the page what was cut.
     ``references`` are the explainers that do not depend on the model. ``reference`` are training rows against which the
-    typicality of others is measured.
+    typicality of others is measured. ``start`` is where paths to the rows begin, ``None`` for each method's own start.
     """
 
     case: Case
@@ -34,12 +38,15 @@ class AuditScope:
     chosen: Ints
     limits: tuple[str, ...] = field(default=())
     reference: Any = None
+    start: Any = None
 
 
 def make_scope(
     whole: Case, profile: Profile, x: Any, train: Any = None, background: Any = None, ball: Ball | None = None
 ) -> AuditScope:
-    """The scope for images or for a table; the seed draws as many rows as the profile allows."""
+    """The scope for images, texts or a table; the seed draws as many rows as the profile allows."""
+    if whole.model.encode is not None:
+        return _text_scope(whole, profile, train, ball)
     is_image = len(whole.rows.shape) == 3
     changed: tuple[str, ...] = ()
     if is_image:
@@ -56,6 +63,36 @@ def make_scope(
     return replace(scope, reference=_reference_rows(explained, train), ball=scope.ball if ball is None else ball)
 
 
+def _text_scope(whole: Case, profile: Profile, train: Any, ball: Ball | None) -> AuditScope:
+    """Texts: words are removed by deletion or by a token, since words of other texts cannot take their places."""
+    assert whole.rows.text is not None
+    profile, changed = reduce_for_wide_table(profile, len(whole.features), "text")
+    chosen, limits = _draw_rows(whole, profile)
+    explained = whole
+    if limits:  # made again, since a text's row is as long as the longest text of its case
+        some = [whole.rows.text.source[i] for i in chosen]
+        ids = [whole.rows.ids[i] for i in chosen]
+        explained = case(whole.model, some, target=whole.target, label=None, ids=ids, seed=whole.seed)
+    remove, how = text_removal(whole.model)
+    reference = None
+    if train is not None:
+        given = texts(train)
+        drawn = whole.seed.child("audit", "reference").generator().permutation(len(given))[:REFERENCE]
+        reference = [given[i] for i in np.sort(drawn)]
+    return AuditScope(
+        case=explained,
+        profile=profile,
+        remove=remove,
+        background=None,
+        ball=ball,
+        references=("random", "constant"),
+        chosen=chosen,
+        limits=(*changed, *limits, how),
+        reference=reference,
+        start=remove.value if whole.model.has_gradient else None,
+    )
+
+
 REFERENCE = 500
 """Training rows that the typicality of others is measured against."""
 
@@ -66,7 +103,7 @@ def _reference_rows(explained: Case, train: Any) -> Any:
     rows = explained.rows.convert(train)
     if len(rows) > REFERENCE:
         rows = rows[explained.seed.child("audit", "reference").generator().choice(len(rows), REFERENCE, replace=False)]
-    return explained.rows.table.decode(rows) if explained.rows.table is not None else rows
+    return explained.rows.in_callers_form(rows)
 
 
 def _draw_rows(whole: Case, profile: Profile) -> tuple[Ints, tuple[str, ...]]:
@@ -110,9 +147,9 @@ def _table_scope(
     if len(rows) > profile.background:
         generator = explained.seed.child("audit", "background").generator()
         rows = rows[np.sort(generator.choice(len(rows), profile.background, replace=False))]
-        texts.append(f"Background: {profile.background} of {len(source)} rows of {what}, drawn by the seed.")
+        texts.append(f"Background: {profile.background} of {count_rows(source)} rows of {what}, drawn by the seed.")
     table = explained.rows.table
-    frame = table.decode(rows) if table is not None else rows
+    frame = explained.rows.in_callers_form(rows)
     numbers = table is None or not table.coded.any()
     return AuditScope(
         case=explained,

@@ -10,12 +10,14 @@ import narwhals as nw
 import numpy as np
 
 from assay.auditing.planning.plan import Step
+from assay.auditing.steps.model_key import model_key
 from assay.auditing.steps.result_store import ResultStore
 from assay.basics.errors import AssayError, InputError
 from assay.basics.fingerprint import digest
 from assay.cases.removals import content_fingerprint
 from assay.engine.audit_inputs import AuditInputs, call_on_inputs, not_run_reason
 from assay.engine.retraining.labelled_rows import true_labels
+from assay.engine.sensitive_groups import complete_groups, sensitive_columns
 from assay.nouns.catalogue import Cost, Method, find, known
 from assay.nouns.inputs.frames import is_frame
 from assay.nouns.records.record import NotRun
@@ -99,7 +101,7 @@ def _dependencies(inputs: AuditInputs) -> dict[str, Any]:
     """Everything that the findings of a diagnosis depend on."""
     train = () if inputs.train is None else (content_fingerprint(inputs.train[0]), labels_fingerprint(inputs.train[1]))
     return {
-        "model": inputs.model.fingerprint,
+        "model": model_key(inputs.case),
         "rows": inputs.case.rows.fingerprint,
         "labels": "" if inputs.labels is None else labels_fingerprint(inputs.labels),
         "train": train,
@@ -120,8 +122,9 @@ def labels_fingerprint(labels: Any) -> str:
 
 def groups_of(x: Any, sensitive: Sequence[str] | Mapping[str, Any]) -> dict[str, list[str]]:
     """The group of each row as text, by the name of a column of ``x`` or of a mapping."""
-    if isinstance(sensitive, Mapping):
-        return {name: [str(v) for v in np.asarray(values).tolist()] for name, values in sensitive.items()}
+    if isinstance(sensitive, Mapping) or is_frame(sensitive):
+        return _named_groups(sensitive_columns(sensitive))
+    sensitive = [sensitive] if isinstance(sensitive, str) else list(sensitive)
     if not sensitive:
         return {}
     if not is_frame(x):
@@ -132,4 +135,10 @@ def groups_of(x: Any, sensitive: Sequence[str] | Mapping[str, Any]) -> dict[str,
     missing = [name for name in sensitive if name not in frame.columns]
     if missing:
         raise InputError(f"sensitive names {missing}, which are not among the columns {frame.columns[:8]}.")
-    return {name: [str(value) for value in frame[name].to_list()] for name in sensitive}
+    return _named_groups({name: frame[name].to_native() for name in sensitive})
+
+
+def _named_groups(columns: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The groups as text; missing ones, and numbers or dates of many distinct values, raise ``InputError``."""
+    given = sensitive_columns(columns)
+    return {name: complete_groups(values, len(values), name).tolist() for name, values in given.items()}

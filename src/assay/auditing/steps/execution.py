@@ -13,6 +13,7 @@ import numpy as np
 from assay.auditing import settings_grid
 from assay.auditing.planning.plan import RUNNER_UP, Plan, Step
 from assay.auditing.planning.scope import AuditScope
+from assay.auditing.steps.model_key import model_key
 from assay.auditing.steps.result_store import ResultStore
 from assay.basics.errors import AssayError, CapabilityError, MissingExtra
 from assay.basics.fingerprint import digest
@@ -153,7 +154,7 @@ def _call(step: Step, scope: AuditScope, subject: Explanation | None) -> Any:
 def dependencies_of(case: Case) -> dict[str, Any]:
     """Everything about a case that a result depends on."""
     return {
-        "model": case.model.fingerprint,
+        "model": model_key(case),
         "rows": case.rows.fingerprint,
         "ids": digest(list(case.rows.ids)),
         "parts": case.features.fingerprint,

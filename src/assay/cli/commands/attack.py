@@ -46,7 +46,8 @@ def attack(
     from assay.cli.request import explanation_of, method_of
 
     chosen = method_of("attack", method)
-    case = request.case(request.model(model), request.table())
+    loaded, request = request.open(model)
+    case = request.case(loaded, request.table())
     attacked: list[Any] = []
     if "explanation" in signature(chosen.body).parameters:
         attacked.append(explanation_of(request, case, explanation, of, of_option))

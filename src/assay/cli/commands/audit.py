@@ -35,6 +35,7 @@ def audit(
     favourable: str = "",
     suspects: tuple[str, ...] = (),
     ids: str = "",
+    text: str = "",
     profile: Literal["", "quick", "standard", "deep"] = "",
     methods: tuple[str, ...] = (),
     scores: tuple[str, ...] = (),
@@ -90,6 +91,8 @@ def audit(
         Columns that should not affect decisions.
     ids
         Column of row ids; it is not given to the model.
+    text
+        Column of texts, for a model that reads text; by default the only such column.
     profile
         quick, standard (the default) or deep.
     methods
@@ -144,6 +147,7 @@ def audit(
             "background": _text(background),
             "target": target,
             "ids": ids,
+            "text": text,
             "sensitive": split(sensitive),
             "favourable": favourable,
             "suspects": split(suspects),
@@ -213,7 +217,7 @@ def run_audit(
 def prepare_from_config(config: Config) -> PreparedAudit:
     """The planned audit with its cost; reads the files and does not evaluate the model."""
     from assay.auditing.audit import prepare
-    from assay.cli.read_rows import read_rows
+    from assay.cli.read_rows import DataFiles
     from assay.model.files.user_code import load_recipe
 
     data, file = config.data, config.model.file
@@ -223,23 +227,22 @@ def prepare_from_config(config: Config) -> PreparedAudit:
             f"{missing} must be given: assay audit MODEL --data FILE --target COLUMN\n"
             f"or in assay.toml; create one with: assay init DATA --target COLUMN"
         )
-    if data.train and not data.target:
-        raise InputError(f"--train {data.train} needs --target COLUMN: the tests on training rows need their labels.")
-    if config.model.recipe and not data.target:
-        raise InputError("--recipe needs --target COLUMN: a repair is evaluated on held-out rows with their labels.")
+    _require_labels(config)
     model = _model(config)
-    table = read_rows(Path(data.test), data.target, data.ids)
-    unused = [name for name in data.sensitive if model.columns is not None and name not in model.columns]
+    files = DataFiles.of(model, data.test, data.train, data.background)
+    table = files.read(Path(data.test), data.target, data.ids)
+    seen = () if model.encode is not None else model.columns
+    unused = [name for name in data.sensitive if seen is not None and name not in seen]
     groups: Any = {name: table.column(name) for name in data.sensitive} if unused else data.sensitive
     excluded = [*unused, *([data.ids] if data.ids else [])]
-    train = read_rows(Path(data.train), data.target).without(excluded) if data.train else None
-    other = read_rows(Path(data.background)).without([*excluded, data.target]) if data.background else None
+    train = files.read(Path(data.train), data.target).without(excluded) if data.train else None
+    other = files.read(Path(data.background)).without([*excluded, data.target]) if data.background else None
     return prepare(
         model,
-        table.without(unused).rows,
+        table.without(unused).model_rows(model, data.text),
         table.labels,
-        train=None if train is None else (train.rows, train.labels),
-        background=None if other is None else other.rows,
+        train=None if train is None else (train.model_rows(model, data.text), train.labels),
+        background=None if other is None else other.model_rows(model, data.text),
         sensitive=groups,
         favourable=data.favourable,
         suspects=data.suspects,
@@ -253,6 +256,14 @@ def prepare_from_config(config: Config) -> PreparedAudit:
         ignore=config.audit.ignore,
         seed=config.audit.seed,
     )
+
+
+def _require_labels(config: Config) -> None:
+    data = config.data
+    if data.train and not data.target:
+        raise InputError(f"--train {data.train} needs --target COLUMN: the tests on training rows need their labels.")
+    if config.model.recipe and not data.target:
+        raise InputError("--recipe needs --target COLUMN: a repair is evaluated on held-out rows with their labels.")
 
 
 def _model(config: Config) -> Model:

@@ -45,7 +45,8 @@ def certify(
     from assay.cli.request import explanation_of, method_of
 
     chosen = method_of("certify", method)
-    case = request.case(request.model(model), request.table())
+    loaded, request = request.open(model)
+    case = request.case(loaded, request.table())
     explained = explanation_of(request, case, explanation, of, of_option)
     whole = "explanation" in signature(chosen.body).parameters
     found = chosen.call(*((explained, case) if whole else (case, explained.top(share))), **request.options(chosen))

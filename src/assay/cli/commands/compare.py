@@ -31,6 +31,7 @@ def compare(
     train: Path | None = None,
     background: Path | None = None,
     ids: str = "",
+    text: str = "",
     sensitive: tuple[str, ...] = (),
     architecture: str = "",
     output: str = "",
@@ -67,6 +68,8 @@ def compare(
         File of background rows, whose values replace removed columns; by default the training rows.
     ids
         Column of row ids; the models do not get it.
+    text
+        Column of texts, for models that read text; by default the only such column.
     sensitive
         Sensitive columns, whose groups are compared.
     architecture
@@ -110,6 +113,7 @@ def compare(
             "background": _text(background),
             "target": target,
             "ids": ids,
+            "text": text,
             "sensitive": split(sensitive),
         },
         "audit": {

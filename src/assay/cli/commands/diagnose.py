@@ -81,7 +81,7 @@ def diagnose(
     flags = _Flags(train, split(sensitive), favourable, split(suspects), other, recipe, explanation, of, of_option)
     flags = replace(flags, clusters=clusters, ball=ball)
     _refuse_unread(chosen, flags.given())
-    loaded = request.model(model)
+    loaded, request = request.open(model, flags.train)
     request = replace(request, hidden=_hidden(loaded, request.ids, flags.sensitive, clusters))
     inputs = _inputs(chosen, request, loaded, flags)
     absent = _missing(chosen, inputs, flags)
@@ -141,20 +141,19 @@ def _refuse_unread(method: Method, given: Mapping[str, str]) -> None:
 def _inputs(method: Method, request: Request, model: Model, flags: _Flags) -> AuditInputs:
     from assay.basics.seed import Seed
     from assay.cli.options import ball as ball_of
-    from assay.cli.read_rows import read_rows
     from assay.cli.request import recipe_of
     from assay.engine.audit_inputs import AuditInputs
 
     whole = request.table()
     table = whole.without(request.hidden)
-    train = None if flags.train is None else read_rows(flags.train, request.target).without(request.hidden)
+    train = None if flags.train is None else request.files.read(flags.train, request.target).without(request.hidden)
     return AuditInputs(
         model=model,
-        x=table.rows,
+        x=request.model_rows(table),
         labels=table.labels,
-        train=None if train is None else (train.rows, train.labels),
+        train=None if train is None else (request.model_rows(train), train.labels),
         background=request.other_rows(request.background),
-        groups={name: [str(value) for value in whole.column(name)] for name in flags.sensitive},
+        groups={name: whole.column(name) for name in flags.sensitive},
         favourable=flags.favourable,
         suspects=flags.suspects,
         recipe=recipe_of(method, flags.recipe) if flags.recipe else None,
@@ -190,7 +189,8 @@ def _explained(inputs: AuditInputs, request: Request, flags: _Flags) -> AuditInp
 
 def _hidden(model: Model, ids: str, sensitive: Sequence[str], clusters: str) -> tuple[str, ...]:
     """Columns that the model does not see: sensitive ones that it does not take, names of rows and of clusters."""
-    unknown = [name for name in sensitive if model.columns is not None and name not in model.columns]
+    seen = () if model.encode is not None else model.columns
+    unknown = [name for name in sensitive if seen is not None and name not in seen]
     return (*unknown, *filter(None, (ids, clusters)))
 
 

@@ -48,7 +48,8 @@ def evaluate(
     from assay.cli.request import explanation_of, method_of, recipe_of
 
     chosen = method_of("evaluate", method)
-    case = request.case(request.model(model), request.table())
+    loaded, request = request.open(model)
+    case = request.case(loaded, request.table())
     options = request.options(chosen)
     if ball and "ball" in chosen.options:
         options["ball"] = ball_of(ball)

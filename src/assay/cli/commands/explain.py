@@ -24,7 +24,8 @@ def explain(model: str, method: str, /, *, request: Request, save: Path | None =
     from assay.cli.request import method_of
 
     chosen = method_of("explain", method)
-    case = request.case(request.model(model), request.table())
+    loaded, request = request.open(model)
+    case = request.case(loaded, request.table())
     found = chosen.call(case, **request.options(chosen))
     print_result(found, request.format, save)
     return 0

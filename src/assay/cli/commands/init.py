@@ -63,11 +63,11 @@ def init(data: Path, /, *, target: str = "", train: str = "", model: str = "", o
     out
         The file to write.
     """
-    from assay.cli.read_rows import read_rows
+    from assay.cli.read_rows import DataFiles
 
     if out.exists():
         raise InputError(f"{out} exists already and is not changed. Remove it first, or give another name with --out.")
-    table = read_rows(data, target)
+    table = DataFiles.of(None, data, train).read(data, target)
     text = suggest_config(table, data, target, train, model)
     with out.open("x", encoding="utf-8") as file:
         file.write(text)

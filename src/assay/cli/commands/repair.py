@@ -33,13 +33,14 @@ def repair(model: str, method: str, /, *, request: Request, recipe: str = "") ->
     from assay.cli.request import method_of, recipe_of
 
     chosen = method_of("repair", method)
+    loaded, request = request.open(model)
     table = request.table()
-    case = request.case(request.model(model), table)
+    case = request.case(loaded, table)
     options = request.options(chosen)
     if "recipe" in chosen.options:
         if table.labels is None:
             raise InputError(f"repair {method} is measured on held-out rows with their labels: --target COLUMN.")
-        options |= {"recipe": recipe_of(chosen, recipe), "held_out": (table.rows, table.labels)}
+        options |= {"recipe": recipe_of(chosen, recipe), "held_out": (request.model_rows(table), table.labels)}
     _print(chosen.call(case, **options), request.format)
     return 0
 

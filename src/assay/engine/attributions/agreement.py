@@ -28,9 +28,9 @@ def agreement(
     Two random explanations share k/n of their features: compare ``feature`` with that. Krishna et al. differ in the
     rank correlation: they correlate the ranks of magnitudes of chosen features.
 
-    >>> from assay import examples, explain
+    >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0, -2.0))
-    >>> found = agreement([explain.occlusion(case), explain.integrated_gradients(case)], k=2)
+    >>> found = agreement([explain.occlusion(case, remove=Constant(0.0)), explain.integrated_gradients(case)], k=2)
     >>> found.mean("signed_rank").round(2)
     array([[1., 1.],
            [1., 1.]])

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from math import comb
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ def draw_pairs(parts: int, budget: int, seed: Seed) -> Design:
     not depend on the budget.
     """
     sizes = np.arange(1, parts // 2 + 1)
-    available = [comb(parts, int(s)) // (2 if 2 * s == parts else 1) for s in sizes]
+    available = _count_pairs(parts)
     pairs = min((budget - 2) // 2, sum(available))
     if parts == 1 and budget >= 2:
         return Design(all_masks(1))
@@ -64,6 +63,16 @@ def draw_pairs(parts: int, budget: int, seed: Seed) -> Design:
             f"budget={budget}: the coalitions drawn do not determine {parts} values. Raise budget, or group features."
         )
     return design
+
+
+def _count_pairs(parts: int) -> list[int]:
+    """The number of complementary pairs of each size up to half the parts; counts beyond 2 × ``MAX_COUNT`` are cut."""
+    counts, most = [], 2 * int(MAX_COUNT)
+    total = 1
+    for size in range(1, parts // 2 + 1):
+        total = total if total >= most else min(total * (parts - size + 1) // size, most)
+        counts.append(total // (2 if 2 * size == parts else 1))
+    return counts
 
 
 def _allocate(pairs: int, available: list[int], share: Floats) -> Ints:

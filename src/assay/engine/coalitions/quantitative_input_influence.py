@@ -86,4 +86,4 @@ def estimate_influence(case: Case, comparison: Any, index: str, budget: int, fol
 
 def decode_rows(rows: Rows, x: Array) -> Any:
     """Rows in the caller's own form: decoded by the table of ``rows``, if it has one."""
-    return x if rows.table is None else rows.table.decode(x)
+    return rows.in_callers_form(x)

@@ -16,6 +16,7 @@ from assay.basics.seed import Seed
 from assay.basics.stats import Interval, bounded_mean_interval, spearman
 from assay.basics.types import Floats, PerPart, PerRow
 from assay.cases.case import Case
+from assay.engine.arguments import with_default_removal
 from assay.engine.coalitions.masks import present_parts
 from assay.engine.cost import cost_of
 from assay.engine.declare import Declared
@@ -68,7 +69,7 @@ def meta_evaluation(
     tests for order by position.
     """
     method = score_method(score)
-    given = dict(options or {})
+    given = with_default_removal(method, case, options or {})
     _check_arguments(method, explanation, case, given, (noise, draws, randoms))
     plain = replace(explanation, dense=None, stderr=None)
     meter = case.model.meter

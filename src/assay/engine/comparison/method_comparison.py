@@ -63,9 +63,10 @@ def compare_methods(
     ``unreliable`` has scores to leave out, by name, or results of ``meta_evaluation``: scores it found unreliable are
     left out, with the reasons in a note and in ``found.unreliable``; undecided scores stay, with a note.
 
-    >>> from assay import evaluate, examples, explain
-    >>> case = examples.additive((3.0, 1.0))
-    >>> found = compare_methods([evaluate.deletion(m(case), case) for m in (explain.occlusion, explain.random)])
+    >>> from assay import Constant, evaluate, examples, explain
+    >>> case, zero = examples.additive((3.0, 1.0)), Constant(0.0)
+    >>> explanations = [explain.occlusion(case, remove=zero), explain.random(case)]
+    >>> found = compare_methods([evaluate.deletion(e, case, remove=zero) for e in explanations])
     >>> found.methods, found.verdict("occlusion", "random")
     (('occlusion', 'random'), 'undecided')
     """

@@ -18,6 +18,7 @@ from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.cases.removals import Removal
 from assay.cases.sibling_targets import with_sibling_targets
+from assay.engine.arguments import with_default_removal
 from assay.engine.comparison.meta_evaluation import recomputes_explanations, score_method
 from assay.engine.comparison.method_comparison import find_references
 from assay.engine.comparison.normalised_scores import orient
@@ -68,10 +69,10 @@ def settings_grid(
     ``InputError`` for a score without a better direction, for scores that compute explanations again, and for "loss"
     together with other targets, since it falls when the evidence grows.
 
-    >>> from assay import evaluate, examples, explain
-    >>> case = examples.linear((1.0, -2.0))
-    >>> explanations = [explain.input_x_gradient(case), explain.saliency(case)]
-    >>> found = settings_grid(explanations, case, evaluate.deletion, steps=(0, 1), signs=("as given", "absolute"))
+    >>> from assay import Constant, evaluate, examples, explain
+    >>> case, zero = examples.linear((1.0, -2.0)), Constant(0.0)
+    >>> given, signs = [explain.input_x_gradient(case), explain.saliency(case)], ("as given", "absolute")
+    >>> found = settings_grid(given, case, evaluate.deletion, removals=[zero], steps=(0, 1), signs=signs)
     >>> found.best, found.reversal_rates    # magnitudes are equal; with one step all features are removed at once
     ('input_x_gradient', {'steps': 0.25, 'sign': 0.25})
     """
@@ -235,7 +236,7 @@ def _grid(
         raise InputError(
             "loss falls when the evidence for the label grows; it cannot be compared with other targets in a ranking."
         )
-    named_removals = _name_removals(method, removals, fixed)
+    named_removals = _name_removals(method, case, removals, fixed)
     counts = tuple(steps) or (
         fixed.get("steps", method.options["steps"].default) if "steps" in method.options else None,
     )
@@ -256,7 +257,7 @@ def _grid(
 
 
 def _name_removals(
-    method: Method, removals: Mapping[str, Removal] | Sequence[Removal], options: Mapping[str, Any]
+    method: Method, case: Case, removals: Mapping[str, Removal] | Sequence[Removal], options: Mapping[str, Any]
 ) -> dict[str, Removal | None]:
     """The removals by name; those of a list by their representation, numbered where it is not unique."""
     if isinstance(removals, Mapping):
@@ -264,14 +265,15 @@ def _name_removals(
     if not removals:
         if "remove" not in method.options:
             return {"": None}
-        removals = (options.get("remove", method.options["remove"].default),)
+        named = with_default_removal(method, case, options)
+        removals = (named.get("remove", method.options["remove"].default),)
     found: dict[str, Removal | None] = {}
     for removal in removals:
         if isinstance(removal, type) or not isinstance(removal, Removal):
             raise InputError(
                 f"removals contain {removal!r}, which is not a removal. Give Constant(0.0), Mean, Blur or Marginal."
             )
-        plain = repr(removal) if len(repr(removal)) <= 40 else type(removal).__name__
+        plain = repr(removal) if len(repr(removal)) <= 48 else type(removal).__name__
         same = [name for name in found if name.partition(" #")[0] == plain]
         found[f"{plain} #{len(same) + 1}" if same else plain] = removal
     return found

@@ -12,14 +12,15 @@ import numpy as np
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.types import Floats, Ints, Masks, PerPart, PerRow
 from assay.cases.case import Case
-from assay.cases.removals import Constant, Removal
+from assay.cases.default_removal import DEFAULT, default_removal
+from assay.cases.removals import Removal
 from assay.engine.coalitions.masks import present_parts
 from assay.engine.neighbourhoods.neighbourhood import with_outputs
 from assay.engine.recompute import recompute
 from assay.engine.removal.decision_flips import first_flip_and_correction
 from assay.engine.retraining.labelled_rows import true_labels
 from assay.nouns.comparisons.wrong_classes import WrongClasses
-from assay.nouns.inputs.target import class_scores
+from assay.nouns.inputs.target import predicted_class
 from assay.nouns.records.record import Gallery
 from assay.nouns.results.result import Explanation
 
@@ -31,7 +32,7 @@ def wrong_classes(
     *,
     k: int,
     rival: Explanation | None = None,
-    remove: Removal = Constant(0.0),
+    remove: Removal = DEFAULT,
     steps: int = 0,
 ) -> WrongClasses:
     """The misclassified rows, explained for the predicted class and for the true class.
@@ -41,16 +42,17 @@ def wrong_classes(
     the misclassified rows only. The top ``k`` features are those with the highest signed values; ties are broken by
     order. ``flip`` and ``correction`` are computed from one removal curve of ``steps`` steps (0: one feature a step).
 
-    >>> from assay import case, explain, model
-    >>> net = model.function(lambda x: x @ np.array([[2.0, 0.0], [0.0, 1.0]]), gives="logits")
-    >>> rows = case(net, np.array([[1.0, 1.0], [1.0, 3.0]]))         # 2 to 1 for class 0, 3 to 2 for class 1
-    >>> wrong_classes(explain.occlusion(rows), rows, [1, 1], k=1).to_frame().drop(columns=["predicted", "true"])
+    >>> from assay import Constant, case, explain, model
+    >>> net, zero = model.function(lambda x: x @ np.diag([2.0, 1.0]), gives="logits"), Constant(0.0)
+    >>> rows = case(net, [[1.0, 1.0], [1.0, 3.0]], label="predicted")    # 2 to 1 for class 0, 3 to 2 for class 1
+    >>> found = wrong_classes(explain.occlusion(rows, remove=zero), rows, [1, 1], k=1, remove=zero)
+    >>> found.to_frame().drop(columns=["predicted", "true"])
       row  overlap  flip  correction  cosine_predicted  cosine_true
     0   0      0.0   0.5         0.5               NaN          0.0
     """
     if case.model.gives in ("values", "units"):
         raise CapabilityError(f"wrong classes need a classifier; {case.model.name} gives {case.model.gives}.")
-    predicted = class_scores(case.prediction, case.model.gives).argmax(axis=1)
+    predicted = predicted_class(case.prediction, case.model.gives)
     if not np.array_equal(predicted, case.label):
         raise InputError("the explanation must be of the predicted classes; make the case with label='predicted'.")
     if explanation.ids != case.rows.ids or len(explanation.features) != len(case.features):
@@ -62,6 +64,8 @@ def wrong_classes(
         raise InputError(f"k={k}; it must be between 1 and {len(case.features)}, the number of features.")
     true = true_labels(case.model, labels, len(case), case.prediction)
     wrong = np.flatnonzero(predicted != true)
+    if remove is DEFAULT:  # of all rows, not of the misclassified ones alone
+        remove = default_removal(case.rows, case.seed, case.model.input_layer)[0]
     some = with_outputs(case.take(wrong), case.prediction[wrong])
     own, other = explanation.values[wrong], _rival(explanation, some, true[wrong], rival, wrong)
     each = {"overlap": _overlap(own, other, some, k)}

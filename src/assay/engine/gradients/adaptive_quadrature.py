@@ -13,7 +13,8 @@ from array_api_compat import array_namespace, is_torch_array
 from assay.basics.errors import InputError
 from assay.basics.types import Array, Floats, Ints
 from assay.cases.case import GRADIENT_COPIES, Case
-from assay.engine.gradients.distributions import broadcast_start, gauss_legendre
+from assay.engine.gradients.distributions import broadcast_start
+from assay.engine.gradients.quadrature import gauss_legendre
 from assay.nouns.inputs.frames import list_first
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate, Note

@@ -13,6 +13,10 @@ from array_api_compat import array_namespace, is_torch_array
 from assay.basics.errors import InputError
 from assay.basics.types import Array, Floats
 from assay.cases.case import Case
+from assay.engine.gradients.quadrature import gauss_legendre
+from assay.nouns.inputs.frames import is_frame
+from assay.nouns.inputs.input_layout import is_several_inputs
+from assay.nouns.inputs.number_checks import require_count, require_number, require_numbers
 from assay.nouns.inputs.rows import to_floats
 
 
@@ -58,6 +62,9 @@ class _Path:
 
     steps: int
 
+    def __post_init__(self) -> None:
+        require_count("steps", self.steps, meaning="the nodes of the path")
+
     @property
     def count(self) -> int:
         """Gradients per row."""
@@ -73,6 +80,9 @@ class _Cloud:
     """``draws`` random points around the input."""
 
     draws: int
+
+    def __post_init__(self) -> None:
+        require_count("draws", self.draws, meaning="the number of random points")
 
     @property
     def count(self) -> int:
@@ -118,12 +128,18 @@ class Point:
 class Line(_Path):
     """The straight line from ``start`` to the input, at ``steps`` Gauss–Legendre nodes.
 
-    ``start`` is a number, one row, or one row for each row explained.
+    ``start`` is a number, one row, or one row for each row explained; for a net of several inputs also their tuple or
+    mapping.
     """
 
     start: Any = 0.0
     steps: int = 32
     draws: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not is_several_inputs(self.start):  # those are checked beside the rows
+            require_numbers("start", self.start)
 
     def nodes(self, case: Case) -> Iterator[Node]:
         """Points on the line; the derivative by α is x − start."""
@@ -145,6 +161,11 @@ class Lines:
     background: Any
     steps: int = 8
     draws: int = 0
+
+    def __post_init__(self) -> None:
+        require_count("steps", self.steps, meaning="the nodes of each line")
+        if not hasattr(self.background, "__len__") or isinstance(self.background, str) or not len(self.background):
+            raise InputError("Lines start from the rows of a background; at least one row is needed.")
 
     @property
     def count(self) -> int:
@@ -183,6 +204,10 @@ class BlurPath(_Path):
     steps: int = 32
     draws: int = 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_number("sigma", self.sigma, above=0, meaning="the standard deviation of the first blur in pixels")
+
     def nodes(self, case: Case) -> Iterator[Node]:
         """Points on the path; the derivative is dz/dα = −dσ/dα · σ · ω² z in the cosine basis."""
         spectrum, squares, invert = self._cosine_transform(case)
@@ -203,8 +228,6 @@ class BlurPath(_Path):
 
         if len(case.rows.shape) != 3:
             raise InputError(f"BlurPath needs images (channel, height, width); the rows have shape {case.rows.shape}.")
-        if self.sigma <= 0:
-            raise InputError(f"sigma={self.sigma}; a standard deviation in pixels above 0 is needed.")
         height, width = case.rows.shape[1:]
         down, across = np.pi * np.arange(height) / height, np.pi * np.arange(width) / width
         spectrum = dctn(to_floats(case.rows.x), axes=(2, 3), norm="ortho")
@@ -226,6 +249,12 @@ class Path(_Path):
     steps: int = 32
     width: float = 1e-3
     draws: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_number("width", self.width, above=0, most=0.5, meaning="the half-width of the difference")
+        if not callable(self.at):
+            raise InputError(f"at={self.at!r}; a function of the rows and of a number from 0 to 1 is needed.")
 
     def nodes(self, case: Case) -> Iterator[Node]:
         """Points on the path; ``InputError`` unless it ends at the rows."""
@@ -254,6 +283,10 @@ class Gaussian(_Cloud):
     sigma: Any
     draws: int = 16
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_numbers("sigma", self.sigma, least=0)
+
     def nodes(self, case: Case) -> Iterator[Node]:
         """Points with equal weights; each row's noise depends on its id and the seed."""
         for noise in draw_noise(
@@ -269,49 +302,14 @@ class Uniform(_Cloud):
     radius: float
     draws: int = 16
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_number("radius", self.radius, least=0, meaning="the half-width of the cube")
+
     def nodes(self, case: Case) -> Iterator[Node]:
         """Points with equal weights; each row's noise depends on its id and the seed."""
         for noise in draw_noise(case, "uniform", self.draws, lambda generator, shape: generator.uniform(-1, 1, shape)):
             yield Node(case.rows.x + self.radius * noise, 1.0 / self.draws)
-
-
-def gauss_legendre(steps: int) -> list[tuple[float, float]]:
-    """Gauss–Legendre nodes and weights on [0, 1]; exact for polynomials up to degree 2 · steps − 1."""
-    if steps < 1:
-        raise InputError(f"steps={steps}; at least 1 is needed.")
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    return [(float(node + 1) / 2, float(weight) / 2) for node, weight in zip(nodes, weights)]
-
-
-def gauss_logarithm(steps: int) -> list[tuple[float, float]]:
-    """Gauss nodes and weights on [0, 1] for the weight function −ln t, the density of a product of two uniform numbers.
-
-    ∫₀¹ −ln(t) g(t) dt = ∫₀¹∫₀¹ g(αβ) dα dβ; exact for polynomials g up to degree 2 · steps − 1. Computed by the Lanczos
-    iteration on a tanh-sinh rule (which handles the singularity at 0) and the eigenvalues of the Jacobi matrix
-    (Golub–Welsch).
-    """
-    from scipy.linalg import eigh_tridiagonal
-
-    if steps < 1:
-        raise InputError(f"steps={steps}; at least 1 is needed.")
-    grid = np.linspace(-4.5, 4.5, 9 * 64 * (1 + steps // 64) + 1)
-    logarithm = np.log1p(np.exp(-np.pi * np.sinh(grid)))  # −ln t
-    points = np.exp(-logarithm)
-    jacobian = np.pi * np.cosh(grid) * points * np.exp(-np.log1p(np.exp(np.pi * np.sinh(grid))))
-    basis = np.zeros((steps + 1, len(grid)))
-    basis[0] = np.sqrt(logarithm * jacobian * (grid[1] - grid[0]))
-    total = float(np.sum(basis[0] ** 2))
-    basis[0] /= np.sqrt(total)
-    diagonal, off_diagonal = np.zeros(steps), np.zeros(steps)
-    for n in range(steps):
-        diagonal[n] = np.sum(points * basis[n] ** 2)
-        step = points * basis[n]
-        for _ in range(2):  # one orthogonalisation leaves components along the earlier vectors
-            step = step - basis[: n + 1].T @ (basis[: n + 1] @ step)
-        off_diagonal[n] = np.linalg.norm(step)
-        basis[n + 1] = step / off_diagonal[n]
-    nodes, vectors = eigh_tridiagonal(diagonal, off_diagonal[:-1])
-    return [(float(node), float(total * first**2)) for node, first in zip(nodes, vectors[0])]
 
 
 def broadcast_start(case: Case, start: Any) -> Array:
@@ -329,6 +327,10 @@ def broadcast_start(case: Case, start: Any) -> Array:
 
 
 def _broadcast(case: Case, start: Any) -> Array:
+    if is_frame(start) or (case.rows.layout is not None and is_several_inputs(start)):
+        start = case.rows.convert(start)
+    require_numbers("start", start)
+    start = np.asarray(start, dtype=np.float64) if isinstance(start, list | tuple) else start
     x = case.rows.x
     if np.ndim(start) == 0:
         if case.rows.table is not None and case.rows.table.coded.any():
@@ -339,7 +341,7 @@ def _broadcast(case: Case, start: Any) -> Array:
         return array_namespace(x).zeros_like(x) + case.rows.convert(
             np.broadcast_to(to_floats(start), (1, *case.rows.shape))
         )
-    if shape not in (case.rows.shape, (len(case), *case.rows.shape)):
+    if shape not in (case.rows.shape, (1, *case.rows.shape), (len(case), *case.rows.shape)):
         raise InputError(
             f"start has shape {shape}; needed is a number, shape {case.rows.shape} (one start for all rows) or "
             f"{(len(case), *case.rows.shape)} (one per row)."
@@ -354,8 +356,7 @@ def draw_noise(case: Case, design: str, draws: int, law: Any) -> Iterator[Array]
 
     Elements outside all features (padding, special tokens) get no noise, so that noise does not depend on the padding.
     """
-    if draws < 1:
-        raise InputError(f"draws={draws}; at least 1 is needed.")
+    require_count("draws", draws)
     x = case.rows.x
     streams = [case.seed.child(design, name).generator() for name in case.rows.ids]
     in_feature = np.broadcast_to(case.features.index >= 0, (len(case), *case.rows.shape))

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
-from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.engine.gradients.distributions import Gaussian
 from assay.nouns.inputs.frames import list_first
+from assay.nouns.inputs.number_checks import require_number
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Note
 
@@ -19,8 +19,7 @@ def noisy_copies(case: Case, noise: float, draws: int) -> tuple[Gaussian, tuple[
 
     Elements outside all features (padding, special tokens) do not count.
     """
-    if noise < 0:
-        raise InputError(f"noise={noise}; a fraction of the row's range, at least 0, is needed.")
+    require_number("noise", noise, least=0, meaning="a fraction of the row's range")
     x = case.rows.x
     xp = array_namespace(x)
     flat = xp.reshape(x, (len(case), -1))

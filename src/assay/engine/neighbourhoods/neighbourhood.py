@@ -13,21 +13,18 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
 from assay.basics.types import Array, Floats, Ints, Masks, PerPart, PerRow
-from assay.cases.case import GRADIENT_COPIES, Case
+from assay.cases.case import Case
 from assay.cases.explanation_cache import ExplanationCache
 from assay.engine.cost import CostFunction, Given, cost_of_explaining_again
 from assay.engine.recompute import recompute
 from assay.engine.search.ball import Ball
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import concatenate, to_floats
-from assay.nouns.inputs.target import class_scores
+from assay.nouns.inputs.target import predicted_class
 from assay.nouns.results.result import Explanation
 
 Block = tuple[int, ...]
-"""Numbers of the draws that are explained in one batch."""
-
-SCALARS = (bool, int, float, str, type(None))
-"""Types of options that cannot hold one value per row."""
+"""Numbers of draws."""
 
 SEED_INDEPENDENT = ("prediction", "output", "shared")
 """Cached properties of a case that do not depend on its seed."""
@@ -47,43 +44,29 @@ def explain_neighbours(explanation: Explanation, case: Case, ball: Ball, draws: 
     """Rows perturbed within ``ball``, and their explanations (row, part); for each of ``draws`` draws.
 
     The label stays the same, and a method that samples reuses its seed. The perturbations are the same for all methods
-    and scores. Explanations are cached by method, options, seed and values of the explanation, ball and draw. As many
-    draws as fit one model batch are explained together.
+    and scores. Explanations are cached by method, options, seed and values of the explanation, ball and draw. Each draw
+    is explained by itself: the last digits of a net depend on the batch, and must not depend on the number of draws or
+    on what was evaluated before.
     """
     check_ball(ball, draws)
     key = explanation_key(explanation)
-    for block in _blocks(explanation, case, draws):
+    for draw in range(draws):
 
-        def explain(missing: list[int], block: Block = block) -> list[Floats]:
-            some = tuple(block[i] for i in missing)
-            return np.split(recompute_values(explanation, perturbed_case(case, ball, some)), len(some))
+        def explain(draw: int = draw) -> PerPart:
+            return recompute_values(explanation, perturbed_case(case, ball, (draw,)))
 
-        found = case.explanation_cache.get_many([("near", key, ball, draw) for draw in block], explain)
-        x, rows = perturbed_rows(case, ball, block), len(case)
-        yield from ((x[i * rows : (i + 1) * rows], values) for i, values in enumerate(found))
-
-
-def _blocks(explanation: Explanation, case: Case, draws: int) -> Iterator[Block]:
-    """Draws in order, as many together as fit a batch; one at a time where an option may hold one value per row."""
-    is_uniform = all(isinstance(option, SCALARS) for option in explanation.provenance.options.values())
-    size = max(1, case.max_batch_rows(GRADIENT_COPIES) // len(case)) if is_uniform and case.rows.text is None else 1
-    for start in range(0, draws, size):
-        yield tuple(range(start, min(start + size, draws)))
+        values = case.explanation_cache.get(("near", key, ball, draw), explain)
+        yield perturbed_rows(case, ball, (draw,)), values
 
 
 def perturbed_case(case: Case, ball: Ball, draws: Block) -> Case:
     """The case with the perturbed rows of ``draws``, draw by draw; its outputs and gradients are cached."""
 
     def build() -> Case:
-        x, which = perturbed_rows(case, ball, draws), np.tile(np.arange(len(case)), len(draws))
-        other = (case if len(draws) == 1 else case.take(which)).at(x)
-
-        def outputs(missing: list[int]) -> list[Floats]:
-            rows = np.concatenate([np.flatnonzero(np.arange(len(x)) // len(case) == i) for i in missing])
-            return np.split(np.array(other.take(rows).prediction), len(missing))
-
-        keys = [("outputs", ball, draw) for draw in draws]
-        known = with_outputs(other, np.concatenate(case.explanation_cache.get_many(keys, outputs)))
+        x, rows = perturbed_rows(case, ball, draws), len(case)
+        other = (case if len(draws) == 1 else case.take(np.tile(np.arange(rows), len(draws)))).at(x)
+        each = [perturbed_outputs(case, ball, draw, x[i * rows : (i + 1) * rows]) for i, draw in enumerate(draws)]
+        known = with_outputs(other, np.concatenate(each))
         shares = case.explanation_cache.shares_gradients
         known.__dict__["shared"] = ExplanationCache(case.model.meter) if shares else None
         return known
@@ -185,4 +168,4 @@ def is_classifier(case: Case) -> bool:
 
 
 def _top(case: Case, outputs: Floats) -> Ints:
-    return np.argmax(class_scores(outputs, case.model.gives), axis=1)
+    return predicted_class(outputs, case.model.gives)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from assay.basics.errors import InputError
+from assay.basics.errors import CapabilityError, InputError
 from assay.basics.types import Array, Floats, Ints, Masks, PerRow
 from assay.cases.case import Case
 from assay.cases.read_inputs import read
 from assay.engine.gradients.activation_maps import find_hidden_layer
 from assay.nouns.inputs.frames import Table
-from assay.nouns.inputs.rows import Rows, refuse_missing, to_floats
+from assay.nouns.inputs.rows import Rows, to_floats
 from assay.nouns.inputs.target import probabilities
 from assay.nouns.results.result import Note
 
@@ -92,13 +92,17 @@ def predictive_entropy(outputs: Array, case: Case) -> PerRow:
 def _reference_rows(case: Case, reference: Any) -> Rows:
     """The reference data as rows of the same form as the case's."""
     if case.model.encode is not None and case.rows.text is not None:
+        if len(case.rows.shape) == 1:
+            raise CapabilityError(
+                f"the rows of {case.model.name} say which words of a text are present; they have no distance to other "
+                f"texts. A net that reads text has one."
+            )
         return read(case.model, reference, None, {}, None, None)[0]
     if case.rows.carried:
         raise InputError(
             f"the rows have further inputs ({', '.join(sorted(case.rows.carried))}) that reference rows do not have."
         )
     x = case.rows.convert(reference)
-    refuse_missing(x, "the reference rows")
     return replace(case.rows, x=x, ids=tuple(map(str, range(len(x)))), text=None)
 
 
@@ -123,11 +127,17 @@ def _embed_activations(case: Case, rows: Rows, layer: str | None) -> tuple[Embed
 
 
 def _embed_values(case: Case, rows: Rows) -> tuple[Embedding, Floats, tuple[Note, ...]]:
-    """Rows as points: numbers unchanged, categories as corners of a simplex with sides of length 1."""
+    """Rows as points: numbers unchanged, categories as corners of a simplex with sides of length 1.
+
+    A missing number is at the mean of the reference rows.
+    """
     table = case.rows.table
+    known_values = np.ma.masked_invalid(to_floats(rows.x).reshape(len(rows), -1))
+    means = np.ma.filled(known_values.mean(axis=0), 0.0)
 
     def embed(x: Array, which: Ints) -> Floats:
         matrix = to_floats(x).reshape(len(x), -1)
+        matrix = np.where(np.isnan(matrix), means, matrix)
         if table is None:
             return matrix
         columns = []

@@ -24,7 +24,7 @@ def most_active_channels(maps: ActivationMaps, count: int | None) -> tuple[Ints,
         raise InputError(f"channels={count}; at least 1 is needed.")
     if count is None or count >= channels:
         return np.tile(np.arange(channels), (rows, 1)), ()
-    order = np.argsort(-maps.activation.mean(axis=(2, 3)), axis=1, kind="stable")[:, :count]
+    order = np.argsort(-maps.activation.mean(axis=maps.position_axes), axis=1, kind="stable")[:, :count]
     return order, (Note("channels", f"each row uses its {count} most active of {channels} channels"),)
 
 
@@ -40,7 +40,9 @@ def channel_weights(case: Case, maps: ActivationMaps, chosen: Ints, start: Any) 
         batch = slice(first, first + max(1, case.max_batch_rows()))
         owners = which[batch]
         mask = array_namespace(x).asarray(
-            _scale(maps.activation[owners, columns[batch]], case.rows.shape), dtype=x.dtype, device=x.device
+            _scale(maps.activation[owners, columns[batch]], case.rows.shape, maps.input_axis),
+            dtype=x.dtype,
+            device=x.device,
         )
         target[batch] = case.value(x[owners] * mask + origin[owners] * (1 - mask), owners)
     flat = np.ptp(maps.activation.reshape(*maps.activation.shape[:2], -1), axis=2)
@@ -52,8 +54,10 @@ def channel_weights(case: Case, maps: ActivationMaps, chosen: Ints, start: Any) 
     return weights
 
 
-def _scale(maps: Floats, shape: tuple[int, ...]) -> Floats:
-    """Maps (mask, h, w) enlarged to the image and scaled to [0, 1]: (mask, 1, height, width); constant maps are 0."""
-    large = upsample(maps, shape[1], shape[2])
-    low, span = large.min(axis=(1, 2), keepdims=True), np.ptp(large, axis=(1, 2), keepdims=True)
-    return np.divide(large - low, span, out=np.zeros_like(large), where=span > 0)[:, None]
+def _scale(maps: Floats, shape: tuple[int, ...], channel_axis: int) -> Floats:
+    """Maps (mask, *positions) enlarged to the input and scaled to [0, 1], one channel; constant maps are 0."""
+    large = upsample(maps, (*shape[:channel_axis], *shape[channel_axis + 1 :]))
+    axes = tuple(range(1, large.ndim))
+    low, span = large.min(axis=axes, keepdims=True), np.ptp(large, axis=axes, keepdims=True)
+    scaled = np.divide(large - low, span, out=np.zeros_like(large), where=span > 0)
+    return np.expand_dims(scaled, channel_axis + 1)

@@ -54,7 +54,7 @@ def perturbation_points(
 
     These are points of the curve with one feature per step. NaN where values are NaN.
     """
-    if not shares or not all(0 < share <= 1 for share in shares):
+    if not len(shares) or not all(0 < share <= 1 for share in shares):
         raise InputError(f"shares={shares}; needed is at least one fraction of the features, above 0 and at most 1.")
     available = present_parts(case).sum(axis=1)
     counts = np.ceil(np.asarray(shares) * available[:, None] - 1e-9).astype(np.int64)

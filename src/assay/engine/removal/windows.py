@@ -12,12 +12,17 @@ from assay.basics.types import Floats, Masks
 from assay.cases.case import Case
 from assay.cases.removals import Removal
 
+COLUMNS = 1024
+"""Features whose windows are summed at once, which bounds the memory of the product."""
+
 
 def removal_effects(case: Case, remove: Removal, removed: Masks) -> Floats:
     """Mean drop f(x) − v(N ∖ w) over the windows w with a feature, (row, part); ``removed`` is (window, part)."""
     left = case.game(remove).table(~removed)
     with np.errstate(invalid="ignore"):  # ∞ − ∞ of a loss is NaN, which the caller reports
-        return np.asarray((case.output[:, None] - left) @ removed / removed.sum(axis=0))
+        drops = case.output[:, None] - left
+        sums = [drops @ removed[:, first : first + COLUMNS] for first in range(0, removed.shape[1], COLUMNS)]
+        return np.asarray(np.concatenate(sums, axis=1) / removed.sum(axis=0))
 
 
 def sliding_windows(case: Case, together: int) -> Masks:

@@ -12,7 +12,7 @@ from array_api_compat import is_torch_array
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.types import Ints
 from assay.cases.case import Case
-from assay.cases.case import case as ask
+from assay.cases.new_case import case as ask
 from assay.engine.cost import Given, cost_of_explaining_again
 from assay.engine.retraining.labelled_rows import true_labels
 from assay.model.adapters.wrap import wrap
@@ -20,7 +20,7 @@ from assay.model.layer_slices import ROWS, carried_name
 from assay.model.model import Model
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.recipe import Recipe
-from assay.nouns.inputs.target import class_scores
+from assay.nouns.inputs.target import predicted_class
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ def _accuracy(model: Model, x: Any, labels: Any) -> float:
     outputs = ask(model, x, label=None).prediction
     true = true_labels(model, labels, len(outputs), outputs)
     if model.gives != "values":
-        return float((class_scores(outputs, model.gives).argmax(axis=1) == true).mean())
+        return float((predicted_class(outputs, model.gives) == true).mean())
     return float(1.0 - ((outputs[:, 0] - true) ** 2).mean() / true.var())
 
 

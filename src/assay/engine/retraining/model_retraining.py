@@ -16,7 +16,7 @@ from assay.engine.retraining.label_randomisation import check_same_classes, with
 from assay.model.adapters.wrap import wrap
 from assay.model.model import Model
 from assay.nouns.inputs.recipe import Recipe
-from assay.nouns.inputs.target import class_scores
+from assay.nouns.inputs.target import predicted_class
 from assay.nouns.results.result import Explanation
 
 ACCURACY_TOLERANCE = 0.02
@@ -71,4 +71,4 @@ def accuracy_terms(case: Case, true: Any) -> PerRow:
     """Terms (row,) whose mean over rows is the accuracy (R² of a regression)."""
     if case.model.gives == "values":
         return np.asarray(1.0 - (case.prediction[:, 0] - true) ** 2 / true.var())
-    return np.asarray(class_scores(case.prediction, case.model.gives).argmax(axis=1) == true, dtype=np.float64)
+    return np.asarray(predicted_class(case.prediction, case.model.gives) == true, dtype=np.float64)

@@ -15,7 +15,7 @@ from assay.basics.seed import Seed
 from assay.basics.stats import student_interval
 from assay.basics.types import Floats
 from assay.cases.case import Case
-from assay.cases.case import case as ask
+from assay.cases.new_case import case as ask
 from assay.engine.gradients.weight_path import estimate_gradient_lipschitz
 from assay.engine.retraining.explanation_shift import available_parts, shift_measures
 from assay.engine.retraining.label_randomisation import with_model

@@ -33,6 +33,7 @@ def split_data(case: Case, train: Floats) -> SplitData:
     """The case's rows as held-out rows, and ``train`` (row, column) as training rows.
 
     Levels are numbered in alphabetical order, since the order of first occurrence would show which side a row is on.
+    Missing numbers are one value, below all others of the column.
     """
     table, held_out, train = case.rows.table, to_floats(case.rows.x).copy(), train.copy()
     is_coded = np.zeros(held_out.shape[1], dtype=bool) if table is None else np.asarray(table.coded)
@@ -40,9 +41,16 @@ def split_data(case: Case, train: Floats) -> SplitData:
         assert table is not None
         level = table.levels[column]
         assert level is not None
-        rank = np.argsort(np.argsort([str(value) for value in level.values], kind="stable"), kind="stable")
+        rank = np.argsort(
+            np.argsort([level.text(code) for code in range(len(level.values))], kind="stable"), kind="stable"
+        )
         for side in (held_out, train):
             side[:, column] = rank[side[:, column].astype(np.int64)]
+    for column in np.flatnonzero(np.isnan(held_out).any(axis=0) | np.isnan(train).any(axis=0)):
+        known = np.concatenate([held_out[:, column], train[:, column]])
+        below = np.floor(np.nanmin(known)) - 1 if not np.isnan(known).all() else 0.0
+        for side in (held_out, train):
+            side[np.isnan(side[:, column]), column] = below
     names = table.names if table is not None else _column_names(case)
     return SplitData(held_out, train, is_coded, names, case.rows.ids, case.model.name, case.seed.child("data"))
 

@@ -13,6 +13,7 @@ from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Array, Floats
 from assay.nouns.inputs.frames import list_first
+from assay.nouns.inputs.number_checks import is_number
 from assay.nouns.inputs.rows import Rows, to_floats
 
 
@@ -32,9 +33,11 @@ class Ball:
     def __post_init__(self) -> None:
         if self.norm not in ("linf", "l2"):
             raise InputError(f"norm={self.norm!r}; there are 'linf' and 'l2'.")
-        if not 0 < self.radius < np.inf or not self.low < self.high:
+        numbers = all(map(is_number, (self.radius, self.low, self.high)))
+        if not numbers or not 0 < self.radius < np.inf or not self.low < self.high:
             raise InputError(
-                f"a ball needs a finite radius > 0 and low < high; got radius={self.radius}, {self.low} … {self.high}."
+                f"a ball needs a finite radius > 0 and low < high; got radius={self.radius!r}, "
+                f"{self.low!r} … {self.high!r}."
             )
 
     def project(self, x: Array, centre: Array) -> Array:

@@ -12,6 +12,13 @@ import numpy as np
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.engine.coalitions.estimator import Design, all_masks, exact_shapley
+from assay.nouns.inputs.rows import to_floats
+
+LOWEST = -float(np.finfo(np.float32).max)
+"""What stands for a missing number, below all others."""
+
+BELOW_ALL = LOWEST / 4
+"""A threshold up to which only ``LOWEST`` lies: no table holds such numbers, and a tree cuts halfway."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +33,7 @@ class RuleColumns:
     source: Ints
     level: Floats
     part: Ints
+    gaps: Masks
 
     def __len__(self) -> int:
         return len(self.names)
@@ -34,7 +42,8 @@ class RuleColumns:
         """Rows (row, table's column) in the rule columns (row, column)."""
         values = x[:, self.source]
         is_level = (values == self.level).astype(np.float64)
-        return np.where(np.isnan(self.level), values.astype(np.float32).astype(np.float64), is_level)
+        numbers = np.where(np.isnan(values), LOWEST, values.astype(np.float32).astype(np.float64))
+        return np.where(np.isnan(self.level), numbers, is_level)
 
 
 def rule_columns(case: Case, background: Floats) -> RuleColumns:
@@ -52,7 +61,18 @@ def rule_columns(case: Case, background: Floats) -> RuleColumns:
             source.append(int(column))
             level.append(float(code))
     sources = np.array(source, dtype=np.int64)
-    return RuleColumns(tuple(names), sources, np.array(level), index[sources])
+    missing = (np.isnan(background) | np.isnan(to_floats(case.rows.x)).any(axis=0)).any(axis=0)
+    return RuleColumns(tuple(names), sources, np.array(level), index[sources], missing[sources])
+
+
+def word_columns(words: Sequence[str]) -> RuleColumns:
+    """The rule columns of one raw text: whether each of its words is present."""
+    names = [
+        f"{word!r} is present" if words.count(word) == 1 else f"{word!r} (word {i + 1}) is present"
+        for i, word in enumerate(words)
+    ]
+    numbers = np.arange(len(words))
+    return RuleColumns(tuple(names), numbers, np.ones(len(words)), numbers, np.zeros(len(words), dtype=bool))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +108,22 @@ class Box:
             name, low, high = columns.names[column], self.low[column], self.high[column]
             if not np.isnan(columns.level[column]):
                 conditions.append(name if low > -np.inf else name.replace(" is ", " is not ", 1))
-            elif low > -np.inf and high < np.inf:
-                conditions.append(f"{low:.6g} < {name} ≤ {high:.6g}")
             else:
-                conditions.append(f"{name} > {low:.6g}" if low > -np.inf else f"{name} ≤ {high:.6g}")
+                conditions.append(_describe_bounds(name, float(low), float(high), bool(columns.gaps[column])))
         return " and ".join(conditions)
+
+
+def _describe_bounds(name: str, low: float, high: float, gaps: bool) -> str:
+    """Bounds of a number as text; with ``gaps``, whether they include missing ones."""
+    if gaps and high <= BELOW_ALL:
+        return f"{name} is missing"
+    if gaps and -np.inf < low <= BELOW_ALL:
+        return f"{name} is not missing" if high == np.inf else f"{name} ≤ {high:.6g}"
+    if low > -np.inf and high < np.inf:
+        return f"{low:.6g} < {name} ≤ {high:.6g}"
+    if low > -np.inf:
+        return f"{name} > {low:.6g}"
+    return f"({name} ≤ {high:.6g} or missing)" if gaps else f"{name} ≤ {high:.6g}"
 
 
 def unbounded_box(columns: int, value: float = 0.0) -> Box:

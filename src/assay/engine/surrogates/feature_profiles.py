@@ -12,7 +12,7 @@ from array_api_compat import array_namespace, is_torch_array
 from assay.basics.errors import InputError
 from assay.basics.types import Array, Floats, Ints
 from assay.cases.case import Case
-from assay.nouns.inputs.rows import refuse_missing, to_floats
+from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Note
 
 Pairs = Sequence[tuple[str, str]]
@@ -22,8 +22,9 @@ Pairs = Sequence[tuple[str, str]]
 class Grid:
     """The grid of a feature: the values of its ``columns`` (point, column), and one number per point (point,).
 
-    The number is the column's own value; the code of a level; for a group of columns the number of the background row
-    that the point is taken from. ``description`` explains codes and row numbers; ``omitted`` counts levels left out.
+    The number is the column's own value, NaN for a last point that is missing; the code of a level; for a group of
+    columns the number of the background row that the point is taken from. ``description`` explains codes and row
+    numbers; ``omitted`` counts levels left out.
     """
 
     columns: Ints
@@ -40,7 +41,6 @@ def build_grids(case: Case, background: Floats, points: int) -> list[Grid]:
     """One grid per feature, from the background (row, column)."""
     if points < 2:
         raise InputError(f"points={points}; a curve has at least 2.")
-    refuse_missing(background, "the rows of the background")
     return [_grid(case, background, part, points) for part in range(len(case.features))]
 
 
@@ -52,8 +52,14 @@ def _grid(case: Case, background: Floats, part: int, points: int) -> Grid:
         return Grid(columns, background[rows][:, columns], rows.astype(np.float64), f"{name}: rows of the background")
     column = background[:, columns[0]]
     if table is None or not table.coded[columns[0]]:
-        values = np.unique(np.quantile(column, np.linspace(0, 1, points), method="inverted_cdf"))
-        return Grid(columns, values[:, None], values)
+        known = column[~np.isnan(column)]
+        values = (
+            np.unique(np.quantile(known, np.linspace(0, 1, points), method="inverted_cdf")) if len(known) else known
+        )
+        if len(known) == len(column):
+            return Grid(columns, values[:, None], values)
+        values = np.append(values, np.nan)
+        return Grid(columns, values[:, None], values, f"{name}: point {len(values) - 1} is missing")
     codes, counts = np.unique(column, return_counts=True)
     frequent = codes[np.sort(np.argsort(-counts, kind="stable")[:points])]
     levels = ", ".join(f"{code:g} = {table.format_cell(int(columns[0]), code)}" for code in frequent)

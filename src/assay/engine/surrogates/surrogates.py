@@ -24,6 +24,7 @@ from assay.engine.surrogates.boxes import (
     predict,
     rule_columns,
     signed_boxes,
+    word_columns,
 )
 from assay.engine.surrogates.feature_profiles import as_rows, evaluate_labels
 from assay.nouns.catalogue import Cost
@@ -69,17 +70,23 @@ def explain_by_rules(case: Case, background: Any, learn: Learner, settings: Surr
             f"held_out={settings.held_out}, width={settings.width}, draws={settings.draws}; held_out is a share "
             f"between 0 and 1, width above 0, draws at least 4."
         )
-    other = to_floats(read_like(case, background))
-    if len(other) < 2:
+    words = None if case.rows.text is None else case.rows.text.words
+    if words is not None and not (settings.local and words):
+        raise InputError("rules of raw texts are about the words of one text: use local=True, with words as the parts.")
+    other = to_floats(read_like(case, background)) if words is None else np.zeros((1, *case.rows.shape))
+    if words is None and len(other) < 2:
         raise InputError("the background has 1 row; rules need at least one row to fit and one held-out row.")
     fit_data = _neighbourhoods if settings.local else _background_per_label
     groups, datasets = fit_data(case, other, settings)
-    columns = rule_columns(case, np.concatenate([other, to_floats(case.rows.x)]) if settings.local else other)
+    if words is None:
+        seen = np.concatenate([other, to_floats(case.rows.x)]) if settings.local else other
+        shared = rule_columns(case, seen)
     rows = len(case)
     values, base, leaf = np.zeros((rows, len(case.features))), np.zeros(rows), np.zeros(rows)
     fidelity, leaves, lines = np.full((rows, 5), np.nan), list[Floats](), list[str]()
     for number, (group, data) in enumerate(zip(groups, datasets)):
         fitted = ~data.held_out
+        columns = shared if words is None else word_columns(words[group[0]])
         rules = learn(columns.encode(data.x[fitted]), data.y[fitted], data.weight[fitted])
         own, absent = columns.encode(to_floats(case.rows.x)[group]), columns.encode(other)
         boxes = signed_boxes(rules) if settings.kind == "list" else list(rules)

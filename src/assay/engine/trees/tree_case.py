@@ -7,18 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from assay.basics.errors import InputError
+from assay.basics.errors import CapabilityError, InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
 from assay.engine.trees.tree_games import TreeGame
 from assay.model.forests.forest import Forest, no_forest
+from assay.nouns.inputs.output_kind import OutputKind
 from assay.nouns.inputs.rows import to_floats
+from assay.nouns.inputs.target import probabilities
 
 NOT_LINEAR = (
     "target {target!r} is not a weighted sum of the tree outputs of {name} ({gives}), so absent features cannot be "
-    "averaged by cover. Give a background, or use the raw score as the target: margin, value, or log_odds of two "
-    "classes."
+    "averaged by cover. Give a background, or use the raw score as the target: margin (of a model wrapped with "
+    "output='margin'), value, or log_odds of two classes."
 )
 
 
@@ -70,10 +72,22 @@ def linear_readout(case: Case, forest: Forest) -> tuple[Floats, Floats] | None:
     return weights, constant
 
 
-def _read_target(case: Case, forest: Forest, outputs: Floats, label: Ints) -> Floats | None:
-    from assay.basics.errors import CapabilityError
-
+def _read_target(case: Case, forest: Forest, sums: Floats, label: Ints) -> Floats | None:
+    """The target (row,) where the trees add up to ``sums`` (row, out); ``None`` where it is not defined."""
+    outputs = _model_outputs(case.model.kind, OutputKind.of(forest.gives), sums)
     try:
-        return to_floats(case.target.read(outputs, label, forest.gives))
-    except CapabilityError:  # the target is not defined for the trees' raw outputs
+        return None if outputs is None else to_floats(case.target.read(outputs, label, case.model.kind))
+    except CapabilityError:
         return None
+
+
+def _model_outputs(kind: OutputKind, summed: OutputKind, sums: Floats) -> Floats | None:
+    """The outputs of a model of this kind whose trees add up to ``sums``; ``None`` where the link is not known."""
+    if kind == summed:
+        return sums
+    if kind == "probabilities" and summed == "margin":
+        return to_floats(probabilities(sums, kind.but("margin", threshold=None, scale=summed.scale)))
+    if kind == "values" and summed == "margin" and kind.link in ("log", "logit"):
+        scores = sums * summed.scale
+        return np.exp(scores) if kind.link == "log" else 1 / (1 + np.exp(-scores))
+    return None

@@ -15,12 +15,12 @@ from assay.basics.optional import need
 from assay.basics.types import Array, Floats
 from assay.model.adapters.function import class_names, to_outputs
 from assay.model.model import Model
+from assay.nouns.inputs.output_kind import Gives, PlainKind
 from assay.nouns.inputs.rows import Rows
-from assay.nouns.inputs.target import Gives
 from assay.nouns.results.result import Note
 
 FLOATS = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16"}
-KINDS = tuple(kind for kind in get_args(Gives) if kind != "units")
+KINDS = tuple(kind for kind in get_args(PlainKind) if kind != "units")
 
 
 def onnx(

@@ -3,33 +3,38 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import joblib
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_outlier_detector, is_regressor
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.fingerprint import digest
-from assay.basics.types import Array
-from assay.model.adapters.function import class_names, predict_without_name_warning, prepare_rows, to_outputs
+from assay.model.adapters.booster_outputs import RAW, booster_outputs, library_of
+from assay.model.adapters.estimator_outputs import (
+    DECISION,
+    Decisions,
+    EstimatorForward,
+    EstimatorOutputs,
+    decides,
+    decision_threshold,
+    has_margin_threshold,
+    last_step,
+    margin_link,
+    margin_scale,
+    multilabel_outputs,
+    output_names,
+    regression_kind,
+)
+from assay.model.adapters.function import class_names, prepare_rows
 from assay.model.forests import forest_reader
 from assay.model.model import Model
-from assay.nouns.inputs.rows import Rows
-from assay.nouns.inputs.target import Gives
-
-RAW: dict[str, dict[str, Any]] = {
-    "xgboost": {"output_margin": True},
-    "lightgbm": {"raw_score": True},
-    "catboost": {"prediction_type": "RawFormulaVal"},
-}
-"""The arguments with which ``predict`` of these libraries' classifiers returns raw scores."""
+from assay.model.state_fingerprint import read_state
+from assay.nouns.inputs.output_kind import OutputKind
 
 
 def sklearn(
@@ -37,99 +42,127 @@ def sklearn(
     *,
     classes: Sequence[str] | None = None,
     preprocess: Callable[[Any], Any] | None = None,
-    scores: str | None = None,
+    output: str | None = None,
     batch: int = 65536,
     name: str | None = None,
 ) -> Model:
-    """A fitted estimator or Pipeline as a model; its features are the input columns, not the encoded ones.
+    """A fitted estimator, search or Pipeline as a model; its features are the input columns, not the encoded ones.
 
-    ``scores`` names a classifier's output: ``"probabilities"`` (the default where ``predict_proba`` exists) or
+    ``output`` names a classifier's output: ``"probabilities"`` (the default where ``predict_proba`` exists) or
     ``"margin"`` (``decision_function``, or raw scores; the default of gradient-boosted classifiers, including those of
-    XGBoost, LightGBM and CatBoost at the end of a Pipeline).
+    XGBoost, LightGBM and CatBoost at the end of a Pipeline). A decision threshold of the estimator
+    (``FixedThresholdClassifier``, ``TunedThresholdClassifierCV``, the margin of a support vector machine) is kept.
+    Multilabel classifiers give one probability a label, named by the label; regressions of several targets one value a
+    target. Outlier detectors are explained on their ``decision_function``, negative for outliers. The estimator decides
+    which missing values it takes.
     """
-    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    last = last_step(estimator)
     require_fitted_predictor(last, estimator, "Wrap a function of rows instead.")
-    gives = _choose_scores(estimator, last, scores) if is_classifier(last) else "values"
-    if gives == "values" and scores not in (None, "values"):
-        raise InputError(f"scores={scores!r}; a regressor gives 'values'.")
-    read = _score_method(estimator, last, gives)
-    known = getattr(estimator, "classes_", None) if gives != "values" else None
+    outputs = _outputs(estimator, last, output, classes)
+    state = read_state(estimator, preprocess)
     columns = getattr(estimator, "feature_names_in_", None)
-
-    def forward(rows: Rows) -> Array:
-        return to_outputs(predict_without_name_warning(read, prepare_rows(rows, preprocess)), len(rows))
-
     return Model(
-        forward=forward,
+        forward=EstimatorForward(outputs, lambda rows: prepare_rows(rows, preprocess)),
         name=name or type(last).__name__,
-        fingerprint=digest(str(joblib.hash(estimator)), gives, preprocess),
-        gives=gives,
-        classes=class_names(classes, known),
+        fingerprint=digest(state.digest, outputs.kind.key),
+        partial_fingerprint=bool(state.unread),
+        gives=outputs.kind,
+        classes=outputs.classes,
+        output_names=outputs.names,
         columns=tuple(map(str, columns)) if columns is not None else None,
         batch=batch,
-        default_target={"values": "value", "margin": "margin"}.get(gives, "probability"),
-        accepts_missing=_accepts_missing(estimator),
+        default_target=outputs.target,
+        accepts_missing=True,
         forest=forest_reader(estimator, preprocess),
         about={
             "estimator": " ".join(repr(last).split()),
             "pipeline": " → ".join(n for n, _ in estimator.steps) if isinstance(estimator, Pipeline) else "no",
+            **({"explained score": outputs.score} if outputs.score else {}),
         },
     )
 
 
 def require_fitted_predictor(last: Any, estimator: Any, otherwise: str) -> None:
-    """Raise unless ``last`` is a classifier or a regressor, and ``estimator``, whose last step it is, is fitted."""
-    known = isinstance(last, BaseEstimator) or _package(last) == "catboost"  # no BaseEstimator, but the same interface
-    if not known or not (is_classifier(last) or is_regressor(last)):
-        raise CapabilityError(f"{type(last).__name__} is neither a classifier nor a regressor. {otherwise}")
+    """Raise unless ``last`` predicts something, and ``estimator``, whose last step it is, is fitted."""
+    known = isinstance(last, BaseEstimator) or library_of(last) == "catboost"  # the same interface
+    if not known or not (is_classifier(last) or is_regressor(last) or _is_scorer(last)):
+        raise CapabilityError(
+            f"{type(last).__name__} is neither a classifier, a regressor, a ranker nor an outlier detector. {otherwise}"
+        )
     try:
         check_is_fitted(estimator)
     except NotFittedError as error:
         raise InputError(f"{type(last).__name__} is not fitted yet. Call fit first.") from error
 
 
-def _choose_scores(estimator: Any, last: Any, scores: str | None) -> Gives:
-    """A classifier's output: ``scores`` if given, else raw scores of boosted trees, else probabilities."""
+def _is_scorer(last: Any) -> bool:
+    """Whether an estimator gives a score a row that is neither a class nor a target: outlier detectors and rankers."""
+    return is_outlier_detector(last) or type(last).__name__ in ("XGBRanker", "LGBMRanker", "CatBoostRanker", "CatBoost")
+
+
+def _outputs(estimator: Any, last: Any, asked: str | None, classes: Sequence[str] | None) -> EstimatorOutputs:
+    """What the estimator returns for the output asked for, and the method that returns it."""
+    if library_of(last) in RAW:
+        return booster_outputs(estimator, last, asked, classes)
+    if is_outlier_detector(last):
+        _refuse_other(asked, ("values",), "an outlier detector")
+        score = "decision_function (negative for outliers)"
+        return EstimatorOutputs(estimator.decision_function, OutputKind("values"), score=score)
+    if not is_classifier(last):
+        _refuse_other(asked, ("values",), "a regressor")
+        return EstimatorOutputs(estimator.predict, regression_kind(last), names=output_names(last, classes))
+    found = multilabel_outputs(estimator, last, classes)
+    if found is not None:
+        _refuse_other(asked, ("multilabel probabilities", "probabilities"), "a multilabel classifier")
+        return found
+    names = class_names(classes, getattr(estimator, "classes_", None))
+    decide = Decisions(estimator, getattr(estimator, "classes_", ()))
+    scores = _choose_scores(estimator, last, asked)
+    if scores == "decisions":
+        return EstimatorOutputs(decide, OutputKind("margin", link="none"), names, score=DECISION, decide=decide)
+    is_margin = scores == "margin"
+    kind = OutputKind(
+        scores, link=margin_link(last) if is_margin else None, scale=margin_scale(last) if is_margin else 1
+    )
+    threshold = decision_threshold(estimator, kind)
+    if threshold is not None:
+        kind = kind.with_threshold(threshold[0], of_score=threshold[1])
+    else:
+        kind = kind.but(decides=decides(last, kind))
+    return EstimatorOutputs(_score_method(estimator, last, kind), kind, names, decide=decide)
+
+
+def _refuse_other(asked: str | None, offered: tuple[str, ...], what: str) -> None:
+    if asked is not None and asked not in offered:
+        raise InputError(f"output={asked!r}; {what} gives {' or '.join(map(repr, offered))}.")
+
+
+def _choose_scores(estimator: Any, last: Any, asked: str | None) -> str:
+    """A classifier's output: the one asked for, else raw scores of boosted trees, probabilities, scores, decisions."""
     offered = [m for m in ("predict_proba", "decision_function") if callable(getattr(estimator, m, None))]
+    if getattr(last, "multi_class", "") == "one_vs_one" and len(last.classes_) > 2:  # a Gaussian process: by votes
+        offered = []
+    if not offered and asked is None and len(getattr(estimator, "classes_", ())):
+        return "decisions"
     if not offered:
         raise CapabilityError(
-            f"{type(last).__name__} gives neither probabilities nor decision scores. Fit one that does."
+            f"{type(last).__name__} gives neither probabilities nor decision scores. Leave out output=: its decisions "
+            f"are explained, by its classes_."
         )
-    boosted = isinstance(last, GradientBoostingClassifier | HistGradientBoostingClassifier) or _raw(last)
-    chosen = scores or ("margin" if boosted or offered == ["decision_function"] else "probabilities")
+    boosted = isinstance(last, GradientBoostingClassifier | HistGradientBoostingClassifier)
+    by_margin = boosted or offered == ["decision_function"] or has_margin_threshold(estimator)
+    chosen = asked or ("margin" if by_margin else "probabilities")
     if chosen not in ("margin", "probabilities"):
-        raise InputError(f"scores={chosen!r}; a classifier gives 'probabilities' or 'margin'.")
-    return "margin" if chosen == "margin" else "probabilities"
+        raise InputError(f"output={chosen!r}; a classifier gives 'probabilities' or 'margin'.")
+    return chosen
 
 
-def _score_method(estimator: Any, last: Any, gives: Gives) -> Callable[[Any], Any]:
-    """The method of the estimator that returns ``gives``."""
-    if gives == "margin" and _raw(last):
-        return functools.partial(estimator.predict, **_raw(last))
-    if gives == "margin" and getattr(last, "decision_function_shape", "") == "ovo" and len(estimator.classes_) > 2:
+def _score_method(estimator: Any, last: Any, kind: OutputKind) -> Callable[[Any], Any]:
+    """The method of the estimator that returns scores of this kind."""
+    if kind == "margin" and getattr(last, "decision_function_shape", "") == "ovo" and len(estimator.classes_) > 2:
         raise CapabilityError(f"{type(last).__name__} scores pairs of classes. Use decision_function_shape='ovr'.")
-    name = {"values": "predict", "margin": "decision_function"}.get(gives, "predict_proba")
+    name = "decision_function" if kind == "margin" else "predict_proba"
     read: Callable[[Any], Any] | None = getattr(estimator, name, None)
     if read is None:
-        raise CapabilityError(f"{type(last).__name__} has no method that gives {gives}.")
+        raise CapabilityError(f"{type(last).__name__} has no method that gives {kind}.")
     return read
-
-
-def _accepts_missing(estimator: Any) -> bool:
-    """Whether missing values are accepted: by every step, or by every step up to an imputer."""
-    for _, step in estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]:
-        if step is None or isinstance(step, str):
-            continue  # "passthrough"
-        if type(step).__name__.endswith("Imputer"):
-            return True
-        if not get_tags(step).input_tags.allow_nan:
-            return False
-    return True
-
-
-def _raw(last: Any) -> dict[str, Any]:
-    return RAW.get(_package(last), {})
-
-
-def _package(last: Any) -> str:
-    return type(last).__module__.partition(".")[0]

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from assay.basics.errors import CapabilityError, InputError
-from assay.basics.types import Array, Ints, Masks
+from assay.basics.types import Array, Floats, Ints, Masks
 from assay.model.adapters.torch import torch as wrapped
-from assay.model.layer_slices import ROWS, carried_name, submodule
+from assay.model.layer_slices import ROWS, carried_name, find_layer_call
 from assay.model.model import Model
+from assay.model.texts.text_nets import without_padding
+from assay.model.texts.words import TextRow
 from assay.nouns.inputs.frames import list_first
-from assay.nouns.inputs.rows import Rows, Text
-from assay.nouns.inputs.target import Gives
+from assay.nouns.inputs.output_kind import OutputKind
+from assay.nouns.inputs.rows import Rows, Text, to_floats
 from assay.nouns.results.result import Note
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ ReadPosition = Literal["first", "last", "mean"]
 """The position whose state the output is computed from: the first token, the last one, or the mean over tokens."""
 
 Parts = Literal["words", "tokens"]
+
+PADDING_TOLERANCE = {"float64": 1e-6, "float32": 1e-5, "float16": 0.02, "bfloat16": 0.1}
+"""Change of outputs, relative to the largest or to 1, that batches of other shapes may cause, by number type."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +53,8 @@ class Tokens:
     notes: tuple[Note, ...] = ()
 
 
-Tokenize = Callable[[list[str]], Tokens]
+Tokenize = Callable[[Any], Tokens]
+"""A function from a list of texts, or of pairs of texts, to their tokens."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +71,21 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """A function from texts to rows: tokenizes them, and embeds the tokens with the layer ``embedding`` of ``base``."""
+    """A function from texts to rows: tokenizes them, and embeds the tokens with the layer ``embedding`` of ``base``.
+
+    With ``masked`` the outputs must not depend on the padding, which the first texts of different length check.
+    """
 
     tokenize: Tokenize
     base: Model
     embedding: str
     parts: Parts
     token_id: Callable[[str], int] | None = None
+    masked: bool = True
+    checked: list[bool] = field(default_factory=list)
+    ordered: list[bool] = field(default_factory=list)
 
-    def __call__(self, texts: list[str]) -> Encoded:
+    def __call__(self, texts: Sequence[TextRow]) -> Encoded:
         """The texts as embeddings; raises ``InputError`` for a text without a word or token."""
         tokens = check_tokens(self.tokenize(texts), len(texts))
         index = _number_parts(tokens.word, self.parts)
@@ -82,15 +94,18 @@ class Encoder:
             raise InputError(f"row {list_first(empty)}: the text is empty (no token of a word). Leave such rows out.")
         carried = {name: self._to_tensor(value) for name, value in tokens.carried.items()}
         ids = self._to_tensor(tokens.ids)
-        text = Text(_words(tokens, index, self.parts), _real_tokens(tokens))
+        text = Text(_words(tokens, index, self.parts), _real_tokens(tokens), tuple(texts))
+        self._check_padding(texts, tokens, text.real)
         part = "word" if self.parts == "words" else "token"
-        return Encoded(self.embed(ids, carried), {**carried, carried_name(ROWS): ids}, index, text, part, tokens.notes)
+        x = self.embed(ids, carried)
+        self._check_order(ids, carried, x)
+        return Encoded(x, {**carried, carried_name(ROWS): ids}, index, text, part, tokens.notes)
 
     def embed(self, ids: Array, carried: Mapping[str, Array]) -> Array:
         """Activations (row, token, dimension) of the embedding layer for token ids."""
         import torch as pt
 
-        layer = submodule(self.base.net, self.embedding)
+        layer = find_layer_call(self.base.net, self.embedding)[0]
         if isinstance(layer, pt.nn.Embedding):  # no other layer comes before it
             with pt.no_grad():
                 found = layer(ids)
@@ -110,6 +125,46 @@ class Encoder:
         ids = self._to_tensor(np.array([[number]]))
         return self.embed(ids, {"attention_mask": self._to_tensor(np.ones((1, 1), dtype=np.int64))})[0, 0]
 
+    def _check_order(self, ids: Array, carried: Mapping[str, Array], x: Array) -> None:
+        """Raise ``CapabilityError`` where the net embeds other ids, or in another order, than it is given."""
+        import torch as pt
+
+        if self.ordered:
+            return
+        few = np.arange(min(2, len(ids)))
+        rows = Rows(ids[few], tuple(map(str, few)), {name: value[few] for name, value in carried.items()})
+        own = self.base.up_to_layer(self.embedding).values(rows)
+        if own.shape != x[few].shape or not pt.allclose(own.double(), x[few].double(), rtol=1e-2, atol=1e-6):
+            raise CapabilityError(
+                f"{self.base.name} embeds {tuple(own.shape)} tokens at layer {self.embedding!r} in another order, or "
+                f"other ones, than the {tuple(ids[few].shape)} ids given, so the words of embeddings are unknown. "
+                f"Give the ids as the net embeds them (reversed, padded), or name another layer: embedding=…"
+            )
+        self.ordered.append(True)
+
+    def _check_padding(self, texts: Sequence[TextRow], tokens: Tokens, real: Masks) -> None:
+        """Raise ``CapabilityError`` where the shortest text has another output alone than among longer ones."""
+        lengths = real.sum(axis=1)
+        if not self.masked or self.checked or len(set(lengths.tolist())) < 2:
+            return
+        self.checked.append(True)
+        row = int(lengths.argmin())
+        alone = check_tokens(self.tokenize([texts[row]]), 1)
+        if alone.ids.shape[1] == tokens.ids.shape[1]:  # texts are always padded to one length
+            return
+        change = padding_effect(self.base, alone, tokens, row)
+        if change > 0:
+            raise CapabilityError(
+                f"row {row}: the output of {self.base.name} changes by {change:.2g} when the text is padded among "
+                f"longer ones. Mask the padding in the net, pad all texts to one length, or evaluate texts of one "
+                f"length at a time: assay.model.text(…, masked=False)."
+            )
+
+    @property
+    def mask_token(self) -> str | None:
+        """The token that stands for a removed word: the vocabulary's mask, else its padding; ``None`` if unknown."""
+        return getattr(self.tokenize, "mask_token", None)
+
     def _single(self, token: str) -> int:
         tokens = check_tokens(self.tokenize([token]), 1)
         found = tokens.ids[tokens.word >= 0]
@@ -118,11 +173,7 @@ class Encoder:
         return int(found[0])
 
     def _to_tensor(self, values: Any) -> Array:
-        import torch as pt
-
-        return pt.as_tensor(np.array(values) if not isinstance(values, pt.Tensor) else values.detach().clone()).to(
-            self.base.device
-        )
+        return _tensor(values, self.base.device)
 
 
 def text(
@@ -133,8 +184,9 @@ def text(
     parts: Parts = "words",
     classes: Sequence[str] | None = None,
     output: Callable[[Any], pt.Tensor] | None = None,
-    gives: Gives = "logits",
+    gives: str | None = None,
     read: ReadPosition | None = None,
+    masked: bool = True,
     device: str | None = None,
     batch: int = 16,
     memory: int | None = None,
@@ -149,11 +201,14 @@ def text(
     ``read`` is the position that the output is computed from; attention methods need it. The other arguments are those
     of ``assay.model.torch``.
 
-    The net's output for a text must not depend on the padding: mask the padding, or pad to one length.
+    The net's output for a text must not depend on the padding, which is checked: mask the padding, or pad to one
+    length. With ``masked=False`` texts of one length are evaluated at a time, without padding; the tokens that
+    ``tokenize`` calls real, by default those of the attention mask, are passed.
     """
-    options: dict[str, Any] = {"device": device, "gives": gives, "batch": batch, "memory": memory, "name": name}
+    known = gives if gives is not None or masked else "logits"  # batches by length hide the last operation
+    options: dict[str, Any] = {"device": device, "gives": known, "batch": batch, "memory": memory, "name": name}
     base = wrapped(net, classes=classes, output=output, **options)
-    return text_model(base, tokenize, embedding, parts, read)
+    return text_model(base, tokenize, embedding, parts, read, masked=masked)
 
 
 def text_model(
@@ -163,6 +218,8 @@ def text_model(
     parts: Parts,
     read: ReadPosition | None,
     token_id: Callable[[str], int] | None = None,
+    *,
+    masked: bool = True,
 ) -> Model:
     """A model of token ids as a model of their embeddings, with the encoder of texts."""
     if parts not in ("words", "tokens"):
@@ -171,22 +228,68 @@ def text_model(
         raise InputError(f'read={read!r}; there are "first", "last", "mean" and None.')
 
     def rebuild(net: Any, fingerprint: str, name: str) -> Model:
-        return text_model(base.with_net(net, fingerprint, name), tokenize, embedding, parts, read, token_id)
+        other = base.with_net(net, fingerprint, name)
+        return text_model(other, tokenize, embedding, parts, read, token_id, masked=masked)
 
     since = base.from_layer(embedding)
-    return replace(
+
+    def with_kind(kind: OutputKind) -> Model:
+        assert base.with_kind is not None
+        return text_model(base.with_kind(kind), tokenize, embedding, parts, read, token_id, masked=masked)
+
+    found = replace(
         since,
         name=base.name,
         rebuild=rebuild,
-        encode=Encoder(tokenize, base, embedding, parts, token_id),
+        with_kind=None if base.with_kind is None else with_kind,
+        encode=Encoder(tokenize, base, embedding, parts, token_id, masked),
         about={**since.about, "reads": "text", **({"read": read} if read is not None else {})},
     )
+    return found if masked else without_padding(found)
+
+
+def padding_effect(base: Model, alone: Tokens, together: Tokens, row: int) -> float:
+    """How far the output of a text alone differs from that of the same text padded among others, as row ``row``.
+
+    0 within float tolerance, infinite where the net cannot evaluate padded texts, and 0 where it cannot evaluate the
+    text alone.
+    """
+
+    def outputs(tokens: Tokens, which: Ints) -> Floats:
+        rows = Rows(
+            _tensor(tokens.ids[which], base.device),
+            tuple(map(str, which)),
+            {name: _tensor(np.asarray(value)[which], base.device) for name, value in tokens.carried.items()},
+        )
+        return to_floats(base.values(rows))
+
+    failures = (RuntimeError, ValueError, IndexError, AssertionError)
+    try:
+        own = outputs(alone, np.array([0]))
+    except failures:
+        return 0.0
+    try:
+        padded = outputs(together, np.array([row]))
+    except failures:
+        return float("inf")
+    change = float(np.abs(own - padded).max())
+    tolerance = PADDING_TOLERANCE.get(base.dtype, 1e-5) * max(1.0, float(np.abs(own).max()))
+    return change if change > tolerance else 0.0
+
+
+def _tensor(values: Any, device: str) -> Array:
+    import torch as pt
+
+    return pt.as_tensor(np.array(values) if not isinstance(values, pt.Tensor) else values.detach().clone()).to(device)
 
 
 def token_embedding(model: Model, token: str) -> Array:
     """The embedding (dimension,) of one token, as a baseline or replacement: ``token_embedding(model, "[MASK]")``."""
-    if model.encode is None:
-        raise CapabilityError(f"{model.name} reads no text; make it with assay.model.text or assay.model.transformers.")
+    if not hasattr(model.encode, "embed_token"):
+        raise CapabilityError(
+            f"{model.name} embeds no tokens; make it with assay.model.text or assay.model.transformers. A model of raw "
+            f"texts has replacement=… instead."
+        )
     return model.encode.embed_token(token)
 
 

@@ -4,23 +4,33 @@
 from __future__ import annotations
 
 import copy
-import io
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.fingerprint import digest
+from assay.basics.object_state import StateDigest
 from assay.basics.optional import need
-from assay.basics.types import Array
+from assay.basics.types import Array, Ints
+from assay.model.adapters.net_passes import (
+    backward,
+    chain_hooks,
+    differentiable_recurrence,
+    layer_gradient,
+    read_layer,
+    replacements,
+)
+from assay.model.adapters.private_net import private_net
+from assay.model.adapters.selected_outputs import check_scores, selector
 from assay.model.layer_slices import NET_INPUT, ROWS, LayerHook, carried_name, find_layer_call, hook_layers
 from assay.model.model import BackwardResult, BackwardRules, LayerGradient, Meter, Model
+from assay.model.net_state import saved_extras
+from assay.model.state_fingerprint import read_state, state_fingerprint
+from assay.nouns.inputs.input_layout import InputLayout
+from assay.nouns.inputs.output_kind import Gives, OutputKind, check_gives
 from assay.nouns.inputs.rows import Rows
-from assay.nouns.inputs.target import Gives
 from assay.nouns.results.result import Note
 
 if TYPE_CHECKING:
@@ -32,9 +42,10 @@ def torch(
     *,
     classes: Sequence[str] | None = None,
     preprocess: Callable[[pt.Tensor], pt.Tensor] | None = None,
-    output: Callable[[Any], pt.Tensor] | None = None,
+    output: Any = None,
     device: str | None = None,
-    gives: Gives = "logits",
+    gives: str | None = None,
+    threshold: float | None = None,
     batch: int = 64,
     memory: int | None = None,
     name: str | None = None,
@@ -43,33 +54,47 @@ def torch(
 
     The model is a private copy in evaluation mode; the caller's module stays unchanged. ``preprocess`` is applied to
     tensors in the units of the rows, inside the graph. ``output`` selects the tensor (row, class) from the module's
-    return value. ``gives`` says what that tensor is; one column of logits means two classes. A pass takes ``batch``
-    rows at most, and fewer where their activations would take more than ``memory`` bytes.
+    return value: a key, a position, or a function. ``gives`` says what that tensor is (``OUTPUTS``); by default the
+    last operation of the net decides when a case is made: a sigmoid or a softmax gives probabilities, anything else
+    logits, and one column without either is asked for. One column of logits means two classes. ``threshold`` is the
+    probability from which the last of two classes is decided. A pass takes ``batch`` rows at most, and fewer where
+    their activations would take more than ``memory`` bytes.
     """
     need("torch", extra="torch")
-    notes: tuple[Note, ...] = ()
-    if any(module.training for module in net.modules()):
-        notes = (Note("train-mode", "the net was in training mode; a private copy in evaluation mode is used"),)
-    private = copy.deepcopy(net).eval().requires_grad_(False)
+    private, own_name, notes = private_net(net)
     if device is not None:
         private = private.to(device)
     channels_last = any(p.ndim == 4 for p in private.parameters())
     if channels_last:
         _set_memory_format(private, need("torch", extra="torch").channels_last)
-    wrapped = _Net(private, preprocess, output, _Layout(channels_last))
+    wrapped = _Net(private, preprocess, selector(output), _Layout(channels_last))
+    kind = OutputKind("logits") if gives is None else check_gives(gives)
+    kind = kind if threshold is None else kind.with_threshold(threshold)
     if memory is not None and memory <= 0:
         raise InputError(f"memory={memory}; a number of bytes above 0 is needed.")
+    fingerprint, partial = _fingerprint(wrapped, kind)
     model = _model(
-        wrapped, _fingerprint(wrapped, gives), name or type(net).__name__, gives, tuple(classes or ()), batch, notes
+        wrapped,
+        fingerprint,
+        name or own_name,
+        kind,
+        tuple(classes or ()),
+        batch,
+        notes,
+        settled=gives is not None,
     )
-    return replace(model, memory=memory)
+    return replace(model, memory=memory, partial_fingerprint=partial)
 
 
 @dataclass
 class _Layout:
-    """Whether images have the memory format channels last, which is faster; unset by a net that cannot read it."""
+    """Whether images have the memory format channels last, which is faster; unset by a net that cannot read it.
+
+    ``row_axes`` remembers the axis of a layer's output that is the row, where a pass has found it.
+    """
 
     channels_last: bool
+    row_axes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,32 +125,56 @@ class _Net:
         *earlier, last = (ROWS, *self.since)
         given = {layer: carried.pop(carried_name(layer)) for layer in earlier} | {last: rows.x}
         x = given.pop(ROWS)
+        original = replace(rows, x=x, carried=carried)
         if NET_INPUT in given:
-            x = given.pop(NET_INPUT).clone()
-        elif self.preprocess is not None:
-            x = self.preprocess(x.clone())
+            x = given.pop(NET_INPUT)
+            x = x.clone() if rows.layout is None else self.split(x, rows.layout)
         else:
-            x = x.clone()  # a net that works in place must not change the rows
-        all_hooks = {layer: replace_output(activation) for layer, activation in given.items()}
+            x = self.prepared(x, rows.layout)
+        all_hooks = replacements(replace(self, since=(), until=None), original, given)
         for layer, hook in (hooks or {}).items():
             all_hooks[layer] = hook if layer not in all_hooks else chain_hooks(all_hooks[layer], hook)
-        with hook_layers(self.module, all_hooks):
-            return self.call_module(x, carried)
+        with hook_layers(self.module, all_hooks), differentiable_recurrence(self.module, rows.x):
+            try:
+                return self.call_module(x, carried)
+            except IndexError as error:
+                if rows.layout is None or not rows.layout.any_whole:
+                    raise
+                raise InputError(
+                    f"an id is outside the net's table ({error}). Check the rows and the removal."
+                ) from error
 
-    def call_module(self, x: pt.Tensor, carried: Mapping[str, Any]) -> Any:
+    def call_module(self, x: Any, carried: Mapping[str, Any]) -> Any:
         """The module's return value; images are passed channels last, unless the module cannot read that format."""
         import torch as pt
 
-        if not self.layout.channels_last or x.ndim != 4:
-            return self.module(x, **carried)
+        positional, named = x if isinstance(x, tuple) else ((x,), {})
+        if not self.layout.channels_last:
+            return self.module(*positional, **named, **carried)
         try:
-            return self.module(x.contiguous(memory_format=pt.channels_last), **carried)
+            images = {name: _channels_last(part) for name, part in named.items()}
+            return self.module(*map(_channels_last, positional), **images, **carried)
         except RuntimeError as error:
             if "view size is not compatible" not in str(error):
                 raise
         self.layout.channels_last = False
         _set_memory_format(self.module, pt.contiguous_format)
         return self.call_module(x, carried)
+
+    def prepared(self, x: pt.Tensor, layout: InputLayout | None) -> Any:
+        """The net's input: a preprocessed copy, since a net may work in place, or several inputs of a layout."""
+        if layout is None:
+            return x.clone() if self.preprocess is None else self.preprocess(x.clone())
+        if self.preprocess is not None and not layout.single:
+            raise CapabilityError("preprocess= takes one tensor; this net has several inputs. Put it into the net.")
+        positional, named = self.split(x, layout)
+        return tuple(positional if self.preprocess is None else map(self.preprocess, positional)), named
+
+    def split(self, x: pt.Tensor, layout: InputLayout) -> tuple[tuple[pt.Tensor, ...], dict[str, pt.Tensor]]:
+        """Copies of the inputs by position and by name."""
+        floats = [p.dtype for p in self.module.parameters() if p.is_floating_point()]
+        positional, named = layout.split(x, floats[0] if floats else x.dtype)
+        return tuple(part.clone() for part in positional), {name: part.clone() for name, part in named.items()}
 
     def for_gradients(self, rows: Rows, *layers: str) -> _Net:
         """The net for gradients: the same function with folded batch norms, where a check confirms the outputs."""
@@ -145,74 +194,25 @@ class _Net:
             out = self.read(out, rows)
         elif self.output is not None:
             out = self.output(out)
-        pt = need("torch", extra="torch")
-        if not isinstance(out, pt.Tensor):
-            raise CapabilityError(
-                f"the net returns {type(out).__name__}, not a tensor. "
-                f"Select the tensor with output=, for example output=lambda out: out.logits"
-            )
-        if out.ndim == 1:
-            out = out[:, None]
-        if out.ndim != 2 or len(out) != len(rows):
-            raise CapabilityError(
-                f"the net returns shape {tuple(out.shape)} for {len(rows)} rows; one row of scores per input is "
-                f"needed. Select it with output=…"
-            )
-        return out
+        return check_scores(out, len(rows))
 
     def read_layer(self, rows: Rows, layer: str) -> tuple[pt.Tensor, Any]:
         """A layer's activations, row first, and the module's return value."""
         if layer == NET_INPUT:
             x = rows.x.clone()
             return (x if self.preprocess is None or self.since else self.preprocess(x)), None
-        recorded: list[pt.Tensor] = []
+        return read_layer(self, rows, layer)
 
-        def record(out: pt.Tensor) -> None:
-            if out.ndim < 2 or len(out) != len(rows):
-                raise CapabilityError(
-                    f"layer {layer!r} gives shape {tuple(out.shape)} for {len(rows)} rows; its first axis must be the "
-                    f"row. Choose a layer with one output for each row."
-                )
-            recorded.append(out.clone())  # the next layer may work in place
-
-        out = self.run(rows, {layer: record})
-        return recorded[-1], out
+    @property
+    def row_axes(self) -> dict[str, int]:
+        """The axis of the row, for layers where a pass has found it."""
+        return self.layout.row_axes
 
     def layer_gradient(
         self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None
     ) -> LayerGradient:
         """The gradient of ``read(outputs)`` at a layer, and the layer's derivative along ``along``, in one pass."""
-        import torch as pt
-        from torch.autograd import forward_ad
-        from torch.nn.attention import SDPBackend, sdpa_kernel
-
-        net = self.for_gradients(rows, layer)
-        leaf: list[pt.Tensor] = []
-        tangents: list[pt.Tensor] = []
-
-        def start_graph(out: pt.Tensor) -> pt.Tensor:
-            dual = forward_ad.unpack_dual(out) if along is not None else None  # type: ignore[no-untyped-call]  # torch gives it no types
-            if dual is not None:
-                tangents.append(pt.zeros_like(out) if dual.tangent is None else dual.tangent.detach().clone())
-            primal = out if dual is None else dual.primal
-            if len(primal) != len(rows):
-                raise CapabilityError(
-                    f"layer {layer!r} gives shape {tuple(out.shape)}; its first axis must be the row."
-                )
-            leaf.append(primal.detach().clone().requires_grad_(True))
-            return leaf[-1].clone()  # the next layer may work in place
-
-        with pt.enable_grad(), ExitStack() as stack:
-            if along is not None:  # fused attention has no directional derivative
-                stack.enter_context(warnings.catch_warnings())  # torch's forward mode scripts its decompositions
-                warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
-                stack.enter_context(forward_ad.dual_level())
-                stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-                dual = forward_ad.make_dual(rows.x.detach(), along)  # type: ignore[no-untyped-call]  # torch gives it no types
-                rows = replace(rows, x=dual)
-            total = read(net.scores(net.run(rows, {layer: start_graph}), rows)).sum()
-            gradient = pt.autograd.grad(total, leaf[-1], materialize_grads=True)[0]
-        return LayerGradient(gradient, leaf[-1].detach(), tangents[-1] if tangents else None)
+        return layer_gradient(self, read, rows, layer, along)
 
     def row_bytes(self, row: Rows) -> tuple[int, int]:
         """Bytes of one row during a pass, and bytes that the autograd graph stores of it.
@@ -238,30 +238,13 @@ class _Net:
 
     def backward(
         self,
-        read: Callable[[Array], Array],
+        read_rows: Callable[[Ints], Callable[[Array], Array]],
         rows: Rows,
         make_rules: Callable[[int], BackwardRules],
         start: Array | None,
     ) -> BackwardResult:
         """One forward pass in the rules' context, and one backward pass; repeated row by row where rules need it."""
-        import torch as pt
-
-        rules = make_rules(len(rows))
-        net = self.for_gradients(rows) if rules.allows_folding else self
-        with pt.enable_grad():
-            leaf, x = rules.begin(rows.x.detach(), start)
-            with rules.mode:
-                given = replace(rows, x=x)
-                total = read(net.scores(net.run(given), given))
-            if not total.requires_grad:
-                raise CapabilityError("nothing reaches the input: every path from it ends in a constant.")
-            values = pt.autograd.grad(total.sum(), leaf, materialize_grads=True)[0]
-        result = rules.end(values, total)
-        if result is not None:
-            return result
-        each = [self.backward(read, row, make_rules, row_start) for row, row_start in _single_rows(rows, start)]
-        absorbed = pt.cat([pt.as_tensor(one.absorbed_relevance) for one in each])
-        return BackwardResult(pt.cat([one.values for one in each]), absorbed, repeated_passes=len(rows))
+        return backward(self, read_rows, rows, make_rules, start)
 
 
 def with_scores(
@@ -269,9 +252,9 @@ def with_scores(
 ) -> Model:
     """The same net; its scores are ``read(return value of the net, rows)``."""
     net: Any = model.forward
-    fingerprint = digest(model.fingerprint, read, gives)
+    fingerprint = digest(model.fingerprint, state_fingerprint(read), gives)
     other = _model(replace(net, read=read), fingerprint, model.name, gives, classes, model.batch, model.notes)
-    return replace(other, memory=model.memory, fast=model.fast)
+    return replace(other, memory=model.memory, fast=model.fast, partial_fingerprint=model.partial_fingerprint)
 
 
 def _set_memory_format(net: pt.nn.Module, layout: Any) -> None:
@@ -281,49 +264,33 @@ def _set_memory_format(net: pt.nn.Module, layout: Any) -> None:
             parameter.data = parameter.data.to(memory_format=layout)
 
 
+def _channels_last(part: pt.Tensor) -> pt.Tensor:
+    """An image channels last, anything else as a copy, since a pass may be repeated."""
+    import torch as pt
+
+    return part.contiguous(memory_format=pt.channels_last) if part.ndim == 4 else part.clone()
+
+
 def _bytes(tensor: pt.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _single_rows(rows: Rows, start: Array | None) -> Iterator[tuple[Rows, Array | None]]:
-    """Each row and its start, as batches of one."""
-    for place in range(len(rows)):
-        yield rows.take(np.array([place])), None if start is None else start[place : place + 1]
-
-
-def replace_output(activation: pt.Tensor) -> LayerHook:
-    """A hook that replaces a layer's output by ``activation``."""
-    return lambda out: activation.to(out.dtype).reshape(out.shape).clone()
-
-
-def chain_hooks(first: LayerHook, second: LayerHook) -> LayerHook:
-    """Two hooks of one layer, one after the other."""
-
-    def both(out: pt.Tensor) -> pt.Tensor | None:
-        new = first(out)
-        out = out if new is None else new
-        after = second(out)
-        return new if after is None else after
-
-    return both
-
-
-def _fingerprint(net: _Net, gives: Gives) -> str:
-    weights = net_fingerprint(net.module)
-    plain = net.preprocess is None and net.output is None and gives == "logits"
-    return weights if plain else digest(weights, net.preprocess, net.output, gives)
+def _fingerprint(net: _Net, gives: OutputKind) -> tuple[str, bool]:
+    """The fingerprint of a net with the functions around it, and whether something of them cannot be read."""
+    module, around = _read_net(net.module), read_state(net.preprocess, net.output)
+    plain = net.preprocess is None and net.output is None and gives.key == "logits"
+    whole = module.digest if plain else digest(module.digest, around.digest, gives.key)
+    return whole, bool(module.unread or around.unread)
 
 
 def net_fingerprint(net: pt.nn.Module) -> str:
-    """A digest of the architecture's text and of every parameter and buffer."""
-    import torch as pt
+    """A digest of weights, buffers, attributes, hooks, and the code of ``forward`` and of what it calls."""
+    return _read_net(net).digest
 
-    parts: list[Any] = [repr(net)]
-    for name, tensor in net.state_dict().items():
-        stored = io.BytesIO()
-        stored.write(tensor.detach().cpu().contiguous().view(-1).view(pt.uint8).numpy().tobytes())
-        parts += [name, str(tensor.dtype), tuple(tensor.shape), stored.getvalue()]
-    return digest(*parts)
+
+def _read_net(net: pt.nn.Module) -> StateDigest:
+    training = [name for name, module in net.named_modules() if getattr(module, "training", False)]
+    return read_state(net, saved_extras(net), training)
 
 
 def _model(
@@ -335,6 +302,7 @@ def _model(
     batch: int,
     notes: tuple[Note, ...],
     meter: Meter | None = None,
+    settled: bool = True,
 ) -> Model:
     import torch as pt
 
@@ -352,7 +320,12 @@ def _model(
             batch,
             notes,
             meter,
+            settled,
         )
+
+    def with_kind(kind: OutputKind) -> Model:
+        known = fingerprint if kind.key == OutputKind.of(gives).key else digest(fingerprint, kind.key)
+        return _model(net, known, name, kind, classes, batch, notes, meter)
 
     def cut(layer: str) -> tuple[Model, Model]:
         if layer != NET_INPUT:
@@ -366,7 +339,15 @@ def _model(
                 until, digest(fingerprint, "until", layer), f"{name} up to {place}", "units", (), batch, notes, meter
             ),
             _model(
-                since, digest(fingerprint, "since", layer), f"{name} from {place}", gives, classes, batch, notes, meter
+                since,
+                digest(fingerprint, "since", layer),
+                f"{name} from {place}",
+                gives,
+                classes,
+                batch,
+                notes,
+                meter,
+                settled,
             ),
         )
 
@@ -375,7 +356,8 @@ def _model(
         name=name,
         fingerprint=fingerprint,
         gives=gives,
-        classes=classes,
+        classes=() if gives == "values" else classes,
+        output_names=classes if gives == "values" else (),
         differentiable=True,
         namespace="torch",
         dtype=str(dtype).removeprefix("torch."),
@@ -389,6 +371,7 @@ def _model(
         input_layer=net.since[-1] if net.since else ROWS,
         rebuild=rebuild,
         cut=cut,
+        with_kind=None if settled else with_kind,
         about={
             "architecture": type(net.module).__name__,
             "parameters": f"{sum(p.numel() for p in net.module.parameters()):,}",

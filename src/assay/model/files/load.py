@@ -4,29 +4,35 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shlex
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from assay.basics.errors import InputError, Refused, Unreadable
 from assay.basics.optional import need
 from assay.model.adapters.wrap import wrap
+from assay.model.files.column_types import column_types
 from assay.model.files.formats import UNSAFE_FORMATS, File, read_model_file
 from assay.model.files.pickles import imports, is_allowed_import, printable
+from assay.model.files.sibling_modules import defining_files, has_module, import_trusted, importable_siblings
 from assay.model.files.user_code import call_user_function, is_code
 from assay.model.model import Model
-from assay.nouns.inputs.target import Gives
+from assay.nouns.inputs.output_kind import OUTPUTS
 
-TRUSTED_VERSION = "sklearn 1.9, list 1"
+TRUSTED_VERSION = "sklearn 1.9, list 2"
 TRUSTED = (
     "numpy.dtype",
+    "scipy._lib.array_api_compat.numpy._aliases.asarray",
+    "scipy.interpolate._bsplines.BSpline",
     "sklearn._loss.loss.HalfTweedieLossIdentity",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
     "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.feature_selection._univariate_selection.chi2",
@@ -36,20 +42,35 @@ TRUSTED = (
     "sklearn.gaussian_process.kernels.ConstantKernel",
     "sklearn.gaussian_process.kernels.Product",
     "sklearn.gaussian_process.kernels.RBF",
+    "sklearn.metrics._classification.accuracy_score",
+    "sklearn.metrics._classification.balanced_accuracy_score",
+    "sklearn.metrics._classification.f1_score",
+    "sklearn.metrics._classification.log_loss",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
     "sklearn.metrics._dist_metrics.ManhattanDistance64",
+    "sklearn.metrics._ranking.roc_auc_score",
+    "sklearn.metrics._regression.mean_squared_error",
+    "sklearn.metrics._regression.r2_score",
+    "sklearn.metrics._scorer._CurveScorer",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.metrics._scorer._Scorer",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.ShuffleSplit",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.model_selection._split.StratifiedShuffleSplit",
     "sklearn.neighbors._ball_tree.BallTree",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
+    "sklearn.utils._metadata_requests.MetadataRequest",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest",
 )
 """Types beyond skops's own list that a skops file may name: internal types of scikit-learn's trees, histogram
-boosting, neighbours, nets, ensembles, selection, calibration and Gaussian processes. None of them calls a function that
-the file names."""
-
-KINDS = tuple(kind for kind in get_args(Gives) if kind != "units")
+boosting, neighbours, nets, ensembles, selection, calibration, splines, searches and Gaussian processes. None of them
+calls a function that the file names while it is read or predicts; scorers would when they score, which assay never
+asks."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +94,12 @@ def load_model(
 ) -> Model:
     """Load a model from ``place``: a file, or your own code that returns the model.
 
-    Code is ``FILE.py:FUNCTION`` or ``package.module:function``; it is run. The format of a file is detected from its
-    content: skops, native XGBoost and LightGBM, ONNX, and weights of a torch net (a state dict or safetensors),
-    which need ``architecture``, code that returns the untrained net. ``trust`` adds types that a skops file may
-    name. ``output`` is the kind of output, as in ``wrap``; for an ONNX file also ``"NAME=KIND"``. Pickles and files
-    that contain them raise ``Refused``, unless ``unsafe_pickle`` allows their code to run.
+    Code is ``FILE.py:FUNCTION`` or ``package.module:function``; it is run, and it may import the modules in its folder.
+    The format of a file is detected from its content: skops, native XGBoost and LightGBM, ONNX, and weights of a torch
+    net (a state dict or safetensors), which need ``architecture``, code that returns the untrained net. ``trust`` adds
+    types that a skops file may name; they may be defined in a module in the file's folder. ``output`` is the kind of
+    output, as in ``wrap``; for an ONNX file also ``"NAME=KIND"``. Pickles and files that contain them raise
+    ``Refused``, unless ``unsafe_pickle`` allows their code to run.
     """
     options = _LoadOptions(architecture, classes, output, trust)
     if is_code(str(place)) and not (":" in str(place) and Path(place).is_file()):
@@ -91,24 +113,23 @@ def load_model(
 
 
 def _wrap(obj: Any, options: _LoadOptions) -> Model:
-    """A loaded object as a model; for a net, ``output`` is the kind of its output."""
+    """A loaded object as a model, with the column types that it was trained on."""
     from sys import modules
 
-    if isinstance(obj, Model) and (options.classes is not None or options.output is not None):
-        raise InputError("the function returns a Model; pass classes and output to wrap inside that function.")
+    if isinstance(obj, Model):
+        if options.classes is not None or options.output is not None:
+            raise InputError("the function returns a Model; pass classes and output to wrap inside that function.")
+        return obj
     torch = modules.get("torch")
-    if torch is None or not isinstance(obj, torch.nn.Module):
-        return wrap(obj, classes=options.classes, output=options.output)
-    from assay.model.adapters.torch import torch as net
-
-    gives = next((kind for kind in KINDS if kind == (options.output or "logits")), None)
-    if gives is None:
-        raise InputError(f"output={options.output!r}; a net gives {', '.join(KINDS)}.")
-    return net(obj, classes=options.classes, gives=gives)
+    if torch is not None and isinstance(obj, torch.nn.Module) and options.output not in (None, *OUTPUTS):
+        raise InputError(f"output={options.output!r}; a net gives {', '.join(OUTPUTS)}.")
+    model = wrap(obj, classes=options.classes, output=options.output)
+    return replace(model, column_types=column_types(obj))
 
 
 def _skops(file: File, options: _LoadOptions) -> Model:
     reader = need("skops.io", extra="files")
+    named: list[str] = []
     try:
         named = reader.get_untrusted_types(data=file.data)
         untrusted = sorted(set(named) - set(TRUSTED) - set(options.trust))
@@ -119,13 +140,33 @@ def _skops(file: File, options: _LoadOptions) -> Model:
                 f"  allowed beyond skops's own ({TRUSTED_VERSION}): {', '.join(TRUSTED)}\n"
                 f"  if you trust these types:  {flags}   (in Python: trust={untrusted!r})"
             )
+        import_trusted(sorted(set(named) & set(options.trust)), file.path.parent)
         loaded = reader.loads(file.data, trusted=list(named))
+    except InputError:
+        raise
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError, ImportError, EOFError) as error:
+        advice = _advice_on_own_types([kind for kind in named if kind in options.trust], file.path.parent)
         raise Unreadable(
             f"skops could not read {file.path.name}: {_one_line(error)}. "
-            f"Save it again with skops.io.dump in an environment with the same scikit-learn."
+            f"{advice or 'Save it again with skops.io.dump in an environment with the same scikit-learn.'}"
         ) from error
     return _wrap(loaded, options)
+
+
+def _advice_on_own_types(kinds: Sequence[str], folder: Path) -> str:
+    """Where the user's own types must be defined to be found; empty where none is missing."""
+    for kind in kinds:
+        module, _, name = kind.rpartition(".")
+        files = defining_files(folder, name)
+        where = f" {name} is defined in {' and '.join(files)}." if files else ""
+        if module == "__main__":
+            return (
+                f"{kind} was defined in the script or notebook that saved the model. Define it in a module, such as "
+                f"{name.lower()}.py in the folder of the model, import it from there and save the model again.{where}"
+            )
+        if not has_module(folder, module.partition(".")[0]):
+            return f"Put {module.partition('.')[0]}.py, which defines {kind}, into the folder of the model.{where}"
+    return ""
 
 
 def _xgboost(file: File, options: _LoadOptions) -> Model:
@@ -166,7 +207,14 @@ def _safetensors(file: File, options: _LoadOptions) -> Model:
         raise Unreadable(
             f"{file.path.name} is a damaged safetensors file: {_one_line(error)}. Save it again."
         ) from error
-    return _load_weights(weights, file, options)
+    return _load_weights(weights | _tied_weights(file.data, weights), file, options)
+
+
+def _tied_weights(data: bytes, weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors that ``safetensors.torch.save_model`` left out, since they are shared: its metadata names their twins."""
+    size = int.from_bytes(data[:8], "little")
+    twins = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+    return {name: weights[twin] for name, twin in twins.items() if twin in weights and name not in weights}
 
 
 def _torch(file: File, options: _LoadOptions) -> Model | None:
@@ -291,7 +339,14 @@ def _load_unsafe(file: File, options: _LoadOptions) -> Model:
         return _refuse(file, options)
     from assay.model.files.unsafe import unpickle
 
-    loaded = unpickle(file)
+    try:
+        with importable_siblings(file.path.parent):
+            loaded = unpickle(file)
+    except (AttributeError, ImportError) as error:
+        raise Unreadable(
+            f"{file.path.name} could not be unpickled: {type(error).__name__}: {_one_line(error)}. Classes of your own "
+            f"must be defined in a module in the folder of the file (not in the script that saved it)."
+        ) from error
     return _load_weights(loaded, file, options) if isinstance(loaded, dict) else _wrap(loaded, options)
 
 

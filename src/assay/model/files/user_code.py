@@ -12,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from assay.basics.errors import InputError
+from assay.basics.errors import AssayError, InputError
 from assay.basics.fingerprint import digest
+from assay.model.files.sibling_modules import import_error, importable_siblings
 from assay.nouns.inputs.recipe import Recipe
 
 
@@ -32,12 +33,13 @@ def call_user_function(place: str, result: str = "the model") -> Any:
         raise InputError(
             f"{place}: name the function that returns {result}: {place}:FUNCTION. {_list_functions(Path(place))}"
         )
-    module = _file(Path(before)) if before.endswith(".py") else _module(before)
-    function: Callable[[], Any] | None = getattr(module, name, None)
-    if not callable(function):
-        own = sorted(key for key, value in vars(module).items() if _is_own(value, module))
-        raise InputError(f"{before} has no function {name!r}; it has {', '.join(own)[:200] or 'none'}.")
-    return function()
+    if not before.endswith(".py"):
+        return _function(_module(before), before, name)()
+    path = Path(before)
+    if not path.is_file():
+        raise InputError(f"there is no file {path}.")
+    with importable_siblings(path.parent):
+        return _function(_file(path), before, name)()
 
 
 def load_recipe(place: str) -> Recipe:
@@ -48,17 +50,29 @@ def load_recipe(place: str) -> Recipe:
     return found
 
 
+def _function(module: ModuleType, source: str, name: str) -> Callable[[], Any]:
+    function: Callable[[], Any] | None = getattr(module, name, None)
+    if not callable(function):
+        own = sorted(key for key, value in vars(module).items() if _is_own(value, module))
+        raise InputError(f"{source} has no function {name!r}; it has {', '.join(own)[:200] or 'none'}.")
+    return function
+
+
 def _file(path: Path) -> ModuleType:
     """Run the file as a module with a unique name, which stays in ``sys.modules`` for its classes."""
-    if not path.is_file():
-        raise InputError(f"there is no file {path}.")
     name = f"{path.stem}_{digest(path.read_bytes())[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is not a Python module.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        del sys.modules[name]
+        if isinstance(error, AssayError):
+            raise
+        raise import_error(str(path), error) from error
     return module
 
 
@@ -66,10 +80,14 @@ def _module(dotted: str) -> ModuleType:
     try:
         return import_module(dotted)
     except ModuleNotFoundError as error:
+        if error.name is None or not f"{dotted}.".startswith(f"{error.name}."):
+            raise import_error(dotted, error) from error
         raise InputError(
             f"there is no module {dotted} ({error}). "
             f"Install it, add its folder to PYTHONPATH, or give FILE.py:FUNCTION."
         ) from error
+    except (Exception, SystemExit) as error:
+        raise import_error(dotted, error) from error
 
 
 def _is_own(value: Any, module: ModuleType) -> bool:

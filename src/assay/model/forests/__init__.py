@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-
-from assay.model.adapters.function import predict_without_name_warning, prepare_rows
+from assay.model.adapters.function import prepare_rows
 from assay.model.forests.forest import Forest, ForestReader, no_forest
+from assay.model.forests.pipeline import pipeline_columns, transform, unwrap
 from assay.nouns.inputs.rows import Rows
 
 ENSEMBLES = ("AdaBoost", "Bagging", "Voting", "Stacking", "RandomTrees")
@@ -24,19 +23,19 @@ def forest_reader(estimator: Any, preprocess: Any, convert: Callable[[Any], Any]
     ``convert`` turns rows into the estimator's input, as the model does. If a link function turns the estimator's raw
     score into the prediction, the forest gives ``"margin"`` whatever the model gives.
     """
-    last = estimator.steps[-1][1] if type(estimator).__name__ == "Pipeline" else estimator
+    steps, last = unwrap(estimator)
     parser = _parser(last)
     if parser is None and not type(last).__name__.startswith(ENSEMBLES):
         return None
 
     @cache
     def forest() -> Forest:
-        return _forest(estimator, last, parser, preprocess, convert)
+        return _forest(steps, last, parser, preprocess, convert)
 
     return forest
 
 
-def _forest(estimator: Any, last: Any, parser: str | None, preprocess: Any, convert: Any) -> Forest:
+def _forest(steps: Sequence[Any], last: Any, parser: str | None, preprocess: Any, convert: Any) -> Forest:
     name = type(last).__name__
     if parser is None:
         raise no_forest(name, "its prediction is not a sum of trees")
@@ -47,20 +46,8 @@ def _forest(estimator: Any, last: Any, parser: str | None, preprocess: Any, conv
     parsed = import_module(f"assay.model.forests.{parser}").parse_trees(last)
     from assay.model.forests.trees import build_forest
 
-    if last is estimator:
-        return build_forest(
-            parsed, lambda rows: _estimator_input(rows, convert), np.arange(1 + max(parsed.origin, default=-1))
-        )
-    from assay.model.forests.pipeline import source_columns
-
-    head = estimator[:-1]
-    counts = [step.n_features_in_ for _, step in estimator.steps if "n_features_in_" in dir(step)]
-    origin = np.arange(next(iter(counts), 0))
-    for _, step in head.steps:
-        origin = source_columns(step, origin)
-    return build_forest(
-        parsed, lambda rows: predict_without_name_warning(head.transform, _estimator_input(rows, convert)), origin
-    )
+    origin = pipeline_columns(steps, 1 + max(parsed.origin, default=-1))
+    return build_forest(parsed, lambda rows: transform(steps, _estimator_input(rows, convert)), origin)
 
 
 def _estimator_input(rows: Rows, convert: Callable[[Any], Any] | None) -> Any:

@@ -12,13 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from assay.basics.fingerprint import digest
 from assay.basics.optional import need
 from assay.basics.types import Floats, Masks
-from assay.model.forests.trees import ParsedTrees, Tree, numbers, round_to_float32, unreadable_trees
-from assay.nouns.inputs.target import Gives
+from assay.model.forests.trees import ParsedTrees, Tree, is_sparse, numbers, round_to_float32, unreadable_trees
+from assay.nouns.inputs.output_kind import Gives, Link, OutputKind
 
-IDENTITY_LINK = ("RMSE", "MAE", "Quantile", "MAPE", "Huber", "Expectile", "Lq", "MultiRMSE", "LogCosh", "MultiQuantile")
-"""Losses of a regressor whose raw score is the prediction."""
+CLASS_LOSSES = ("Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll", "MultiLogloss", "MultiCrossEntropy")
+"""Losses of classifiers, which a plain ``CatBoost`` may have been trained with."""
+ONE_SIGMOID_A_CLASS = ("MultiClassOneVsAll", "MultiLogloss", "MultiCrossEntropy")
+"""Losses with a probability of its own for each class or label."""
+
+DECISIVE_METADATA = ("class_params", "binclass_probability_threshold")
+"""Metadata of a saved model that its predictions depend on."""
 
 
 def model_json(estimator: Any, pool: Any = None) -> Any:
@@ -30,9 +36,36 @@ def model_json(estimator: Any, pool: Any = None) -> Any:
 
 
 def content(estimator: Any) -> str:
-    """JSON text of all that the predictions depend on, without dates and names."""
-    fields = model_json(estimator)
-    return json.dumps({name: part for name, part in fields.items() if name != "model_info"}, sort_keys=True)
+    """Text of all that the predictions depend on, without dates, names and options of training.
+
+    It is the JSON format, or, of models that CatBoost cannot write so (with text or embedding features), a digest of
+    the binary format. Text features are stored with random names, so that training again gives another text there.
+    """
+    try:
+        fields = model_json(estimator)
+    except need("catboost", extra="trees").CatBoostError:
+        return _binary_content(estimator)
+    about = fields.pop("model_info", {})
+    kept = {name: about[name] for name in DECISIVE_METADATA if name in about}
+    loss = about.get("params", {}).get("loss_function")
+    return json.dumps({**fields, "loss": loss, "metadata": kept}, sort_keys=True)
+
+
+def _binary_content(estimator: Any) -> str:
+    """A digest of the model in CatBoost's binary format, with the decisive metadata only."""
+    library = need("catboost", extra="trees")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.cbm"
+        estimator.save_model(str(path))
+        private = library.CatBoost().load_model(str(path))
+        metadata = private.get_metadata()
+        about = {name: metadata[name] for name in list(metadata.keys())}
+        kept = {name: about[name] for name in DECISIVE_METADATA if name in about}
+        loss = json.loads(about.get("params", "{}")).get("loss_function")
+        for name in about:
+            del metadata[name]
+        private.save_model(str(path))
+        return digest(path.read_bytes(), json.dumps({"loss": loss, "metadata": kept}, sort_keys=True))
 
 
 def parse_trees(estimator: Any) -> ParsedTrees:
@@ -50,15 +83,23 @@ def parse_trees(estimator: Any) -> ParsedTrees:
     trees += [_uneven(tree, features, len(base)) for tree in model.get("trees", [])]
     for tree in trees:
         tree.value[:] *= scale
-    loss = str(estimator.get_all_params().get("loss_function", "")).partition(":")[0]
-    plain = loss in IDENTITY_LINK and getattr(estimator, "_estimator_type", "") == "regressor"
-    gives: Gives = "values" if plain else "margin"
     hashes: dict[str, int] = {}
 
     def read(given: Any) -> Floats:
         return features.read(given, lambda values: _hashes(estimator, given, values, features, hashes))
 
-    return ParsedTrees(trees, base, gives, read, np.arange(features.count))
+    return ParsedTrees(trees, base, _gives(estimator), read, np.arange(features.count))
+
+
+def _gives(estimator: Any) -> Gives:
+    """Kind of output of the raw score: values where the estimator's own ``predict`` returns it, else a margin."""
+    loss = str(estimator.get_all_params().get("loss_function", "")).partition(":")[0]
+    plain_class = type(estimator).__name__ == "CatBoost"
+    if getattr(estimator, "_estimator_type", "") == "classifier" or (plain_class and loss in CLASS_LOSSES):
+        link: Link = "sigmoid" if loss in ONE_SIGMOID_A_CLASS else "softmax"
+        return OutputKind("margin", link=link, exclusive=not loss.startswith(("MultiLog", "MultiCross")))
+    own = getattr(estimator, "_get_default_prediction_type", None)
+    return "values" if own is None or own() == "RawFormulaVal" else "margin"
 
 
 def _refuse(model: Any) -> None:
@@ -116,10 +157,10 @@ class _Features:
     def read(self, given: Any, hashed: Callable[[set[str]], dict[str, int]]) -> Floats:
         """The trees' input (row, column) from a frame or an array; ``hashed`` returns the hashes of categories."""
         cells = _columns(given)
-        matrix = np.full((len(given), self.count), np.nan)
+        matrix = np.full((given.shape[0], self.count), np.nan)
         for column in self.floats.values():
             matrix[:, column] = round_to_float32(numbers(cells[column]))
-        texts = {column: [str(value) for value in cells[column]] for column in self.categories.values()}
+        texts = {column: [_category_text(value) for value in cells[column]] for column in self.categories.values()}
         hashes = hashed({text for column in texts.values() for text in column}) if texts else {}
         for column, values in texts.items():
             places = self.hashes[column]
@@ -127,10 +168,17 @@ class _Features:
         return matrix
 
 
+def _category_text(value: Any) -> str:
+    """A category as CatBoost writes it before it computes the hash: a boolean as "0" or "1"."""
+    return str(int(value)) if isinstance(value, bool | np.bool_) else str(value)
+
+
 def _columns(given: Any) -> Sequence[Any]:
     """The columns of a pandas frame, an array or a sparse matrix."""
     if type(given).__name__ == "DataFrame":
         return [given.iloc[:, place] for place in range(given.shape[1])]
+    if is_sparse(given):
+        return list(numbers(given).T)
     return list(np.asarray(given, dtype=object).T if np.asarray(given).dtype == object else numbers(given).T)
 
 

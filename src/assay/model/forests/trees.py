@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals as nw
@@ -49,6 +49,19 @@ class ParsedTrees:
     origin: Ints
 
 
+def add_trees(first: ParsedTrees, second: ParsedTrees) -> ParsedTrees:
+    """The sum of both; the columns of the second one follow those of the first one."""
+    shift = len(first.origin)
+    shifted = [replace(tree, column=np.where(tree.column >= 0, tree.column + shift, -1)) for tree in second.trees]
+    return ParsedTrees(
+        trees=[*first.trees, *shifted],
+        base=first.base + second.base,
+        gives=first.gives,
+        read=lambda given: np.concatenate([first.read(given), second.read(given)], axis=1),
+        origin=np.concatenate([first.origin, second.origin]),
+    )
+
+
 def build_forest(parsed: ParsedTrees, given: Callable[[Rows], Any], origin: Ints) -> Forest:
     """The forest of these trees; ``given(rows)`` is the estimator's input, ``origin`` the element of each column."""
     trees = parsed.trees
@@ -68,6 +81,16 @@ def build_forest(parsed: ParsedTrees, given: Callable[[Rows], Any], origin: Ints
     outputs = len(parsed.base)
     value = np.concatenate([np.empty((0, outputs)), *(tree.value for tree in trees)])
     value[column >= 0] = 0.0
+    columns = origin[parsed.origin]
+
+    def matrix(rows: Rows) -> Floats:
+        found = parsed.read(given(rows))
+        if found.shape != (len(rows), len(columns)):
+            raise InputError(
+                f"the trees were trained on {len(columns)} columns; {len(rows)} rows became a matrix of {found.shape}."
+            )
+        return found
+
     return Forest(
         roots=roots,
         left=np.where(column >= 0, left + shift, -1),
@@ -79,8 +102,8 @@ def build_forest(parsed: ParsedTrees, given: Callable[[Rows], Any], origin: Ints
         value=value,
         base=np.asarray(parsed.base, dtype=np.float64),
         gives=parsed.gives,
-        matrix=lambda rows: parsed.read(given(rows)),
-        origin=origin[parsed.origin],
+        matrix=matrix,
+        origin=columns,
         levels=levels,
         sets=sets,
     )
@@ -94,7 +117,7 @@ def numbers(given: Any) -> Floats:
     """A frame, an array or a sparse matrix of numbers as float64; booleans become 0 and 1."""
     frame = nw.from_native(given, pass_through=True, eager_only=True)
     if isinstance(frame, nw.DataFrame):
-        given = frame.to_numpy()
+        given = _matrix(frame)
     elif is_sparse(given):
         given = given.toarray()
     try:
@@ -105,9 +128,22 @@ def numbers(given: Any) -> Floats:
         ) from error
 
 
+def _matrix(frame: nw.DataFrame[Any]) -> Any:
+    """The frame as an array; of columns of nullable types the missing elements are NaN."""
+    matrix = frame.to_numpy()
+    if matrix.dtype != object or not len(frame.columns):
+        return matrix
+    known = [
+        column.cast(nw.Float64).fill_null(np.nan) if column.dtype.is_numeric() or column.dtype == nw.Boolean else column
+        for column in frame.iter_columns()
+    ]
+    return np.stack([column.to_numpy() for column in known], axis=1)
+
+
 def round_to_float32(matrix: Floats) -> Floats:
     """The matrix rounded to float32, the precision of the library's comparisons, as float64."""
-    return matrix.astype(np.float32).astype(np.float64)
+    with np.errstate(over="ignore"):  # numbers beyond float32 become infinite, as in the library
+        return matrix.astype(np.float32).astype(np.float64)
 
 
 def is_sparse(given: Any) -> bool:

@@ -22,6 +22,7 @@ from assay.model.forests.trees import (
     round_to_float32,
     unreadable_trees,
 )
+from assay.nouns.inputs.native_columns import missing_kind
 from assay.nouns.inputs.target import Gives
 
 
@@ -50,24 +51,22 @@ SCORES: dict[str, Callable[[Floats], Floats]] = {
 def parse_trees(estimator: Any) -> ParsedTrees:
     """Trees compare in float32, x < t; cover is the sum of the training rows' second derivatives times weight.
 
-    The sum is the raw score, which XGBoost itself sums in float32. Rounds after the best one are omitted where
-    ``predict`` omits them (early stopping); leaf values of ``dart`` trees are multiplied by the tree's weight.
+    The sum is the raw score, which XGBoost itself sums in float32. After early stopping the ``predict`` of an
+    ``XGBClassifier`` or ``XGBRegressor`` omits the rounds after the best one, that of a ``Booster`` uses all, and so
+    does the forest. Leaf values of DART trees are multiplied by the tree's weight.
     """
-    booster = estimator.get_booster() if "get_booster" in dir(estimator) else estimator
+    is_booster = "get_booster" not in dir(estimator)
+    booster = estimator if is_booster else estimator.get_booster()
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
-    parts = learner["gradient_booster"]
-    if parts["name"] == "gblinear":
-        raise unreadable_trees("this XGBoost model is linear (booster='gblinear')", "Train with booster='gbtree'")
-    model = parts["gbtree"]["model"] if parts["name"] == "dart" else parts["model"]
-    weights = parts.get("weight_drop") or [1.0] * len(model["trees"])
+    model, weights = _model_and_weights(learner["gradient_booster"])
     base = _base(learner)
     types = learner.get("feature_types") or []
     coded = [place for place, kind in enumerate(types) if kind == "c"]
     width = 1 + max((code for tree in model["trees"] for code in tree["categories"]), default=-1)
-    best = learner["attributes"].get("best_iteration")
+    best = None if is_booster else learner["attributes"].get("best_iteration")
     used = len(model["trees"]) if best is None else model["iteration_indptr"][int(best) + 1]
     trees = [
-        _tree(tree, place, len(base), float(weight), width)
+        _tree(tree, place, len(base), weight, width)
         for tree, place, weight in list(zip(model["trees"], model["tree_info"], weights))[:used]
     ]
     lists = [_levels(one) for one in (model.get("cats") or {}).get("enc", [])]
@@ -83,6 +82,24 @@ def parse_trees(estimator: Any) -> ParsedTrees:
 
     count = int(learner["learner_model_param"]["num_feature"])
     return ParsedTrees(trees, base, _gives(learner, estimator), read, np.arange(count))
+
+
+def _model_and_weights(booster: Any) -> tuple[Any, list[float]]:
+    """The trees of a saved booster and a factor for each, which is not 1 for DART.
+
+    XGBoost up to 3.3 saves a DART booster as "dart" with its trees in "gbtree", later versions as "gbtree" with the
+    factors among the trees' fields.
+    """
+    if booster["name"] == "gblinear":
+        raise unreadable_trees("this XGBoost model is linear (booster='gblinear')", "Train with booster='gbtree'")
+    inner = booster.get("gbtree", booster)
+    model = inner["model"]
+    weights = booster.get("weight_drop") or inner.get("weight_drop") or model.get("weight_drop")
+    if weights and len(weights) != len(model["trees"]):
+        raise unreadable_trees(
+            f"this XGBoost model has {len(weights)} weights for {len(model['trees'])} trees", "Save it again"
+        )
+    return model, [float(np.float32(weight)) for weight in weights or [1.0] * len(model["trees"])]
 
 
 def _base(learner: Any) -> Floats:
@@ -101,6 +118,13 @@ def _base(learner: Any) -> Floats:
 def _gives(learner: Any, estimator: Any) -> Gives:
     plain = learner["objective"]["name"] in IDENTITY_LINK and getattr(estimator, "classes_", None) is None
     return "values" if plain else "margin"
+
+
+def training_categories(booster: Any) -> list[list[Any]]:
+    """The categories of each column in training, in the order of their codes; empty where a booster stores none."""
+    learner = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]
+    model = learner.get("gbtree", learner).get("model", {})
+    return [_levels(one) for one in (model.get("cats") or {}).get("enc", [])]
 
 
 def _levels(encoding: Any) -> list[Any]:
@@ -139,7 +163,7 @@ def _places(name: str, values: list[Any], known: list[Any]) -> Floats:
     """The position of each value in the list; NaN where the value is missing."""
     place = {level: float(code) for code, level in enumerate(known)}
     place |= {None: np.nan}
-    unknown = [value for value in dict.fromkeys(values) if value not in place and value == value]
+    unknown = [value for value in dict.fromkeys(values) if not missing_kind(value) and value not in place]
     if unknown:
         raise InputError(f"column {name!r} has categories unseen in training: {unknown[:5]}.")
     return np.array([place.get(value, np.nan) for value in values])

@@ -46,6 +46,30 @@ class GivenDerivative(torch.autograd.Function):
         return grads[0] * ctx.saved_tensors[0], None, None
 
 
+class CountedConstant(torch.autograd.Function):
+    """A constant that takes part in the backward pass, so that its gradient can be counted."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: torch.Tensor, constant: torch.Tensor, count: Any) -> torch.Tensor:
+        """The constant."""
+        ctx.count, ctx.like = count, anchor
+        return constant.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        """Count the gradient; nothing goes to the anchor."""
+        ctx.count(grads[0])
+        return torch.zeros_like(ctx.like), None, None
+
+
+def counted_constant(
+    anchor: torch.Tensor, constant: torch.Tensor, count: Callable[[torch.Tensor], None]
+) -> torch.Tensor:
+    """``constant`` as a tensor whose gradient goes to ``count``; the anchor connects it with the input."""
+    out: torch.Tensor = CountedConstant.apply(anchor, constant, count)  # type: ignore[no-untyped-call]  # torch gives it no types
+    return out
+
+
 def with_gradient_of(carrier: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """``value`` with the derivatives of ``carrier``."""
     out: torch.Tensor = GradientOfCarrier.apply(carrier, value)  # type: ignore[no-untyped-call]  # torch gives it no types
@@ -59,7 +83,10 @@ def with_derivative(x: torch.Tensor, value: torch.Tensor, slope: torch.Tensor) -
 
 
 def hook_gradient(out: torch.Tensor, hook: Callable[[torch.Tensor], torch.Tensor | None]) -> None:
-    """Register a hook that reads, or replaces, the gradient of a tensor."""
+    """Register a hook that reads, or replaces, the gradient of a tensor.
+
+    Only for tensors that nothing has written into: of a view that was, torch's registration may end the process.
+    """
     out.register_hook(hook)  # type: ignore[no-untyped-call]  # torch gives it no types
 
 
@@ -219,7 +246,11 @@ def combine_masks(
     """Attention and padding masks as one additive mask of the scores (row, head, query, key)."""
 
     def additive(one: torch.Tensor) -> torch.Tensor:
-        return torch.zeros(one.shape, dtype=dtype).masked_fill(one, -math.inf) if one.dtype == torch.bool else one
+        return (
+            torch.zeros(one.shape, dtype=dtype, device=one.device).masked_fill(one, -math.inf)
+            if one.dtype == torch.bool
+            else one
+        )
 
     both = None if mask is None else additive(mask)
     if both is not None and both.ndim == 3:
@@ -265,6 +296,22 @@ def glu(x: torch.Tensor, dim: int = -1) -> torch.Tensor:
     return first * torch.sigmoid(second)
 
 
+def fused(product: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """β · c + α · a b; c is not read where β is 0, since it may hold anything then."""
+
+    def run(c: Any, a: torch.Tensor, b: torch.Tensor, beta: float = 1, alpha: float = 1) -> torch.Tensor:
+        out = product(a, b) if alpha == 1 else alpha * product(a, b)
+        return out if beta == 0 else c + out if beta == 1 else beta * c + out
+
+    return run
+
+
+FUSED: dict[str, Callable[..., torch.Tensor]] = {
+    "addmm": torch.mm, "addmv": torch.mv, "addr": torch.outer, "baddbmm": torch.bmm,
+    "addbmm": lambda a, b: torch.bmm(a, b).sum(0),
+}  # fmt: skip
+"""The product in each operation that adds a product to a tensor."""
+
 COMMON: dict[str, Callable[..., Any]] = {
     "layer_norm": lambda x, shape, weight=None, bias=None, eps=1e-5, *_, **__: layer_norm(x, shape, weight, bias, eps),
     "native_layer_norm": lambda x, shape, weight, bias, eps: (layer_norm(x, shape, weight, bias, eps), None, None),
@@ -279,18 +326,23 @@ COMMON: dict[str, Callable[..., Any]] = {
     "norm": lambda x, p=2, dim=None, keepdim=False, **_: vector_norm(x, p, dim, keepdim),
     "cosine_similarity": cosine_similarity,
     "glu": glu,
-    "div": lambda a, b, **_: a * torch.reciprocal(b),
-    "divide": lambda a, b, **_: a * torch.reciprocal(b),
-    "true_divide": lambda a, b: a * torch.reciprocal(b),
     "logaddexp": lambda a, b: b + functional.softplus(a - b),
     "lerp": lambda a, b, weight: a + weight * (b - a),
     "addcmul": lambda a, b, c, value=1: a + value * (b * c),
     "addcdiv": lambda a, b, c, value=1: a + value * (b / c),
-    "addmm": lambda c, a, b, beta=1, alpha=1: beta * c + alpha * torch.mm(a, b),
-    "addmv": lambda c, a, b, beta=1, alpha=1: beta * c + alpha * torch.mv(a, b),
-    "baddbmm": lambda c, a, b, beta=1, alpha=1: beta * c + alpha * torch.bmm(a, b),
+    **{name: fused(product) for name, product in FUSED.items()},
 }
 """Decompositions into sums, products and elementwise functions, by the operation's name."""
+
+
+def modulus(z: torch.Tensor) -> torch.Tensor:
+    """√(real² + imaginary²) of complex numbers."""
+    parts = torch.view_as_real(z.resolve_conj())
+    return torch.sqrt((parts * parts).sum(-1))
+
+
+COMPLEX: dict[str, Callable[..., torch.Tensor]] = {"abs": modulus, "absolute": modulus}
+"""Decompositions of functions of complex numbers."""
 
 
 def refuse_randomness(method: str, name: str, args: Any, kwargs: Any) -> None:
@@ -307,6 +359,8 @@ def refuse_randomness(method: str, name: str, args: Any, kwargs: Any) -> None:
 
 def out_of_place(name: str) -> Callable[..., Any]:
     """The out-of-place form of an in-place operation."""
+    if name == "zero":
+        return torch.zeros_like
     for place in (torch, functional, torch.Tensor):
         if hasattr(place, name):
             return getattr(place, name)

@@ -31,7 +31,7 @@ class RectifierRules:
         self.guided = guided
         self.allow = frozenset(allow)
         self.rectifier_count = 0
-        self.mode = Interception(self)
+        self.mode = Interception(self, method)
 
     def begin(self, x: torch.Tensor, start: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """The input itself, for both."""
@@ -48,7 +48,7 @@ class RectifierRules:
 
     def run_operation(self, name: str, func: Callable[..., Any], args: Args, kwargs: Kwargs, in_place: bool) -> Any:
         """Run one operation."""
-        if name in QUERIES:
+        if name in QUERIES or not torch.is_grad_enabled():
             return func(*args, **kwargs)
         operations.refuse_randomness(self.method, name, args, kwargs)
         if name in RECTIFIERS or (name == "hardtanh" and _lower_bound(args, kwargs) == 0):
@@ -59,7 +59,7 @@ class RectifierRules:
         ):
             return func(*args, **kwargs)
         out = func(*args, **kwargs)
-        if not any(tensor.is_floating_point() and tensor.requires_grad for tensor in tensors(out)):
+        if not any(tensor.requires_grad for tensor in tensors(out)):
             return out
         advice = f"Let it keep its own derivative with allow=({name!r},)."
         raise operations.missing_rule_error(self.method, name, RECTIFIERS | {"hardtanh from 0"}, advice)
@@ -69,16 +69,15 @@ class RectifierRules:
         return sum(self.is_tracked(tensor) for tensor in tensors(args)) == 1
 
     def _rectify(self, name: str, func: Callable[..., Any], args: Args, kwargs: Kwargs, in_place: bool) -> torch.Tensor:
-        if self.guided:  # the rectifier's own derivative is 0 for inputs that are not positive
-            rectified: torch.Tensor = func(*args, **kwargs)
-            operations.hook_gradient(rectified, lambda g: g.clamp(min=0))
-            return rectified
         x = args[0].clone() if in_place else args[0]
         if in_place:
             func, kwargs = operations.out_of_place(name), operations.without(kwargs, "inplace")
-        with torch.no_grad():
-            value = func(x, *args[1:], **kwargs)
-        out = operations.with_gradient_of(x, value)
+        if self.guided:  # the rectifier's own derivative is 0 for inputs that are not positive
+            out: torch.Tensor = func(x, *args[1:], **kwargs)
+        else:
+            with torch.no_grad():
+                value = func(x, *args[1:], **kwargs)
+            out = operations.with_gradient_of(x, value)
         operations.hook_gradient(out, lambda g: g.clamp(min=0))
         if not in_place:
             return out

@@ -23,7 +23,8 @@ from assay.model.model import BackwardResult
 from assay.model.rules import operations
 from assay.model.rules.interception import Args, Interception, Kwargs, map_tensors, tensors
 from assay.model.rules.operation_names import JOINS, PIECEWISE_LINEAR, POOLS, QUERIES, SMOOTH, STRUCTURE, SUMS, WEIGHTED
-from assay.model.rules.propagation_rules import FIRST_LAYER_RULES, RULE_FUNCTIONS, Rule
+from assay.model.rules.propagation_rules import FIRST_LAYER_RULES, Rule
+from assay.model.rules.ruled_sums import RuledSum, SavedTensor, sum_by_row
 from assay.model.rules.weighted_sums import WeightedSum, as_weighted_sum
 
 HOMOGENEOUS = frozenset({"relu", "leaky_relu", "prelu", "rrelu", "abs", "absolute"})
@@ -32,8 +33,8 @@ HOMOGENEOUS = frozenset({"relu", "leaky_relu", "prelu", "rrelu", "abs", "absolut
 PLAIN = STRUCTURE | SUMS | POOLS | HOMOGENEOUS | {"amax", "amin", "max", "min"}
 ACTIVATIONS = (PIECEWISE_LINEAR | SMOOTH | {"pow", "square", "sqrt", "sin", "expm1", "log1p"}) - HOMOGENEOUS
 NORMALISERS = frozenset({"rsqrt", "reciprocal", "std", "var", "linalg_vector_norm", "norm"})
-PRODUCTS = (WEIGHTED | {"mul", "multiply"}) - {"addmm"}
-FUSED = frozenset({"addmm", "baddbmm", "addmv"})
+PRODUCTS = (WEIGHTED | {"mul", "multiply"}) - frozenset(operations.FUSED)
+FUSED = frozenset(operations.FUSED)
 QUOTIENTS = frozenset({"div", "divide", "true_divide"})
 CHOICES = frozenset({"maximum", "minimum", "fmax", "fmin"})
 SUMMED = frozenset({"add", "sub", "subtract", "rsub"})
@@ -79,13 +80,17 @@ class RelevanceRules:
         self.weighted_sums: Any = WeakTensorKeyDictionary()
         self.units: Any = WeakTensorKeyDictionary()
         self.saved: dict[int, list[SavedTensor]] = {}
-        self.mode = Interception(self)
+        self.anchor = torch.zeros(())
+        self.mode = Interception(self, method)
 
     def begin(self, x: torch.Tensor, start: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """x = x · u: the derivative by u, at 1, is the relevance x · g."""
+        self.absorbed = self.absorbed.to(x.device)
         unit = torch.ones_like(x).requires_grad_(True)
         moved = x * unit
         self.units[moved] = unit
+        self.anchor = unit.reshape(-1)[:0].sum()
+        self.absorbed = self.absorbed.to(x.device)
         return unit, moved
 
     def end(self, values: torch.Tensor, total: torch.Tensor) -> BackwardResult | None:
@@ -99,7 +104,8 @@ class RelevanceRules:
         relevance = values.detach().double().reshape(self.rows, -1)
         residual = (total.double() - relevance.sum(1) - self.absorbed).abs()
         scale = total.double().abs() + relevance.abs().sum(1) + self.absorbed.abs()
-        if self.has_mixed_rows or (self.rows > 1 and bool((residual > 1e-3 * scale).any())):
+        tolerance = max(1e-3, 8 * torch.finfo(values.dtype).eps)
+        if self.has_mixed_rows or (self.rows > 1 and bool((residual > tolerance * scale).any())):
             return None
         return BackwardResult(values.detach(), self.absorbed)
 
@@ -127,25 +133,27 @@ class RelevanceRules:
         """Count the relevance that a weighted sum absorbs: g · z less the propagated products."""
         for sign, (one, other) in ((1, (g, z)), *((-1, pair) for pair in propagated)):
             if len(one) == self.rows:
-                self.absorbed += sign * _by_row(one, other)
+                self.absorbed += sign * sum_by_row(one, other)
             else:
                 self.absorb(sign * one * other)
 
     def run_operation(self, name: str, func: Callable[..., Any], args: Args, kwargs: Kwargs, in_place: bool) -> Any:
         """Run one operation."""
-        if name in QUERIES:
+        if name in QUERIES or not torch.is_grad_enabled():
             return func(*args, **kwargs)
         operations.refuse_randomness(self.method, name, args, kwargs)
         if in_place:
             self._copy_saved(args[0])
+        if name == "setitem" or (name == "copy" and in_place):
+            return self._set(args[0], *(args[1:] if name == "setitem" else (..., args[1])))
         if name in PLAIN and not (name == "max" and len(args) > 1 and isinstance(args[1], torch.Tensor)):
             return self._plain(name, func, args, kwargs)
-        if name == "setitem":
-            return self._set(func, args)
         if not in_place:
             return self._apply_rule(name, func, args, kwargs)
         func, kwargs = operations.out_of_place(name), operations.without(kwargs, "inplace")
         new = self._apply_rule(name, func, (args[0].clone(), *args[1:]), kwargs)
+        if self.is_tracked(new):
+            self._count_rest(args[0], ...)
         args[0].copy_(new)
         return args[0]
 
@@ -166,6 +174,8 @@ class RelevanceRules:
         tracked = [place for place, tensor in enumerate(tensors((args, kwargs))) if self.is_tracked(tensor)]
         if name in JOINS:
             return self._join(name, func, args, kwargs)
+        if any(tensor.is_complex() for tensor in tensors((args, kwargs)) if self.is_tracked(tensor)):
+            return self._complex(name, func, args, kwargs, len(tracked))
         if name == "batch_norm":
             return self._batch_norm(*args, **kwargs)
         if name == "softmax":
@@ -192,10 +202,21 @@ class RelevanceRules:
             with self.mode:
                 return operations.COMMON[name](*args, **kwargs)
         out = func(*args, **kwargs)
-        if not any(tensor.is_floating_point() for tensor in tensors(out)):
+        if not any(tensor.is_floating_point() or tensor.is_complex() for tensor in tensors(out)):
             return out
         advice = "Use target='logit', or deep_lift or integrated_gradients."
         raise operations.missing_rule_error(self.method, name, RULES, advice)
+
+    def _complex(self, name: str, func: Callable[..., Any], args: Args, kwargs: Kwargs, tracked: int) -> Any:
+        """Run an operation of complex numbers: products by single numbers only."""
+        if name in ("mul", "multiply") and tracked == 2:
+            return self._product(func, args, kwargs)
+        if name in ("mul", "multiply") or (name in QUOTIENTS and self.is_tracked(args[0]) and tracked == 1):
+            return func(*args, **kwargs)
+        advice = "Use deep_lift or integrated_gradients."
+        raise operations.missing_rule_error(
+            self.method, f"{name} of complex numbers", {"mul", "div by constants"}, advice
+        )
 
     def _join(self, name: str, func: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         """Run a sum or a selection: its derivative propagates relevance, constants absorb their part."""
@@ -223,17 +244,40 @@ class RelevanceRules:
         self.units[out] = padded
 
     def _absorb_constant(self, out: torch.Tensor, constant: torch.Tensor) -> None:
-        """Count the relevance of the constant part of a tensor."""
-        operations.hook_gradient(out, lambda g: self.absorb(torch.where(g == 0, 0, g * constant)))
+        """Count the relevance of the constant part of a tensor; the tensor has not been written in place."""
+        operations.hook_gradient(out, lambda g: self._absorb_product(g, constant))
 
-    def _set(self, func: Callable[..., Any], args: Args) -> None:
-        """x[place] = y, in place."""
-        x, place, y = args
-        with torch.no_grad():
-            constant = torch.zeros_like(x) if self.is_tracked(x) else x.detach().clone()
-            func(constant, place, 0.0 if self.is_tracked(y) else y)
-        func(x, place, y)
-        self._absorb_constant(x, constant)
+    def _absorb_product(self, g: torch.Tensor, constant: torch.Tensor) -> None:
+        """Count the relevance g · constant, also of complex numbers, and of constants that are infinite."""
+        relevance = (g.conj() * constant).real if g.is_complex() else g * constant
+        self.absorb(torch.where(g == 0, 0, relevance))
+
+    def _set(self, x: torch.Tensor, place: Any, y: Any) -> torch.Tensor:
+        """x[place] = y, in place. Constants get a gradient that is counted, since hooks on x may end the process."""
+        if self.is_tracked(y):
+            self._count_rest(x, place)
+        elif self.is_tracked(x):
+            constant = torch.zeros_like(x, requires_grad=False)
+            constant[place] = y
+            y = self._counted(constant)[place]
+        x[place] = y
+        return x
+
+    def _count_rest(self, x: torch.Tensor, place: Any) -> None:
+        """Count what remains of a constant, or of the constant that it is a view of, when x[place] is written."""
+        base = x if x._base is None else x._base
+        if self.is_tracked(base):
+            return
+        constant = base.detach().clone()
+        offset = x.storage_offset() - base.storage_offset()
+        constant.as_strided(x.shape, x.stride(), offset)[place] = 0
+        if bool((constant != 0).any()):
+            base.copy_(self._counted(constant))
+            assert x.grad_fn is not None  # of a view, torch finds it only when it is read
+
+    def _counted(self, constant: torch.Tensor) -> torch.Tensor:
+        """A constant with a gradient, whose relevance is counted as absorbed."""
+        return operations.counted_constant(self.anchor, constant, lambda g: self._absorb_product(g, constant))
 
     def _activation(self, func: Callable[..., Any], args: Args, kwargs: Kwargs) -> torch.Tensor:
         """f(x) = x · f(x)/x: all relevance is propagated; where x is 0, the relevance of f(0) is absorbed."""
@@ -307,46 +351,3 @@ class RelevanceRules:
             self.saved.setdefault(one.tensor.untyped_storage().data_ptr(), []).append(one)
         self.weighted_sums[out] = found
         return out
-
-
-def _by_row(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """Σ one · other (row,), without storing the products."""
-    if one.ndim == 4 and all(t.is_contiguous(memory_format=torch.channels_last) for t in (one, other)):
-        one, other = (t.permute(0, 2, 3, 1) for t in (one, other))
-    flat = [t.reshape(len(t), 1, -1) for t in (one, other.expand_as(one))]
-    return torch.bmm(flat[0], flat[1].transpose(1, 2)).double().flatten()
-
-
-@dataclass
-class SavedTensor:
-    """The input, or the value, of a weighted sum, stored for its backward pass."""
-
-    tensor: torch.Tensor
-
-
-class RuledSum(torch.autograd.Function):
-    """A weighted sum whose backward pass is a propagation rule."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        a: torch.Tensor,
-        unit: Any,
-        value: torch.Tensor,
-        saved: Any,
-        found: WeightedSum,
-        rule: Rule,
-        count: Any,
-    ) -> torch.Tensor:
-        """The sum."""
-        ctx.first, ctx.saved, ctx.found, ctx.rule, ctx.count = unit is not None, saved, found, rule, count
-        return value.detach()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
-        """The rule's g_in, or its R_in for a rule of the first layer."""
-        (g,), (a, z) = grads, (one.tensor for one in ctx.saved)
-        down, propagated = RULE_FUNCTIONS[ctx.rule.kind](replace(ctx.found, a=a), ctx.rule, z, g)
-        ctx.count(g, z, propagated)
-        rest = (None,) * 5
-        return (None, down, *rest) if ctx.first else (down, None, *rest)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from assay.model.rules import operations
 from assay.model.rules.interception import Args, Kwargs
 
 Adjoint = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -93,14 +94,14 @@ def as_weighted_sum(
             _adjoint(name, rest, given),
             _inner_axes(name, rest, given),
         )
-    if name in ("addmm", "baddbmm", "addmv"):
+    if name in operations.FUSED:
         bias, *operands = args
         beta, alpha = kwargs.get("beta", 1), kwargs.get("alpha", 1)
-        if is_tracked(bias):
+        if is_tracked(bias) and beta != 0:
             return None
-        product: Any = {"addmm": torch.mm, "baddbmm": torch.bmm, "addmv": torch.mv}[name]
+        product = operations.FUSED[name]
         found = _product(lambda x, y: alpha * product(x, y), operands, is_tracked)
-        return None if found is None else replace(found, bias=beta * bias)
+        return None if found is None else replace(found, bias=None if beta == 0 else beta * bias)
     if name == "einsum":
         equation, *operands = args
         operands = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands

@@ -75,12 +75,20 @@ def fast(model: Model, *, rows: Any, work: float = math.inf) -> Model:
     converted = model.meter.converted[key]
     if isinstance(converted, str):
         return _plain(model, converted)
+    return _with_forward(model, converted)
+
+
+def _with_forward(model: Model, converted: _ConvertedForward) -> Model:
+    """The model with the converted forward pass, which stays where a case settles what its outputs are."""
+    settle = model.with_kind
     return replace(
         model,
         forward=converted,
         fingerprint=digest(model.fingerprint, converted.engine),
         notes=(*model.notes, Note("fast-forward", converted.description)),
         about={**model.about, "forward": converted.engine},
+        with_kind=None if settle is None else lambda kind: _with_forward(settle(kind), converted),
+        read_from=model,
     )
 
 

@@ -16,8 +16,9 @@ from assay.basics.fingerprint import digest
 from assay.basics.seed import Seed
 from assay.basics.types import Array
 from assay.model.model import Model
+from assay.nouns.inputs.output_kind import Gives, OutputKind
 from assay.nouns.inputs.rows import Rows
-from assay.nouns.inputs.target import Gives, probabilities
+from assay.nouns.inputs.target import probabilities
 
 
 def smooth(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None = None) -> Model:
@@ -34,8 +35,8 @@ def smooth(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None = N
     if draws < 2 or draws % 2:
         raise InputError(f"draws={draws}; an even number of at least 2 is needed (antithetic pairs).")
     stream = (seed or Seed()).child("smoothed")
-    is_raw = model.gives in ("values", "units")
-    gives: Gives = model.gives if is_raw else "probabilities"
+    is_raw = not model.kind.is_classifier
+    gives: Gives = model.kind if is_raw else model.kind.as_probabilities().but(decides=True)
 
     def noisy(x: Array) -> Iterator[Array]:
         xp = array_namespace(x)
@@ -58,6 +59,10 @@ def smooth(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None = N
             total = total + xp.reshape(read, (len(group), len(rows), *read.shape[1:])).sum(0)
         return total / draws
 
+    def with_kind(kind: OutputKind) -> Model:
+        assert model.with_kind is not None
+        return smooth(model.with_kind(kind), sigma=sigma, draws=draws, seed=seed)
+
     def gradient(x: Array) -> Array:
         assert model.closed_form_gradient is not None
         return sum(model.closed_form_gradient(point) for point in noisy(x)) / draws
@@ -77,4 +82,6 @@ def smooth(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None = N
         layer_access=None,
         net=None,
         forest=None,
+        with_kind=None if model.with_kind is None else with_kind,
+        read_from=model,
     )

@@ -35,6 +35,7 @@ def softplus_surrogate(model: Model, *, sharpness: float = 20.0) -> Model:
         other = replace(model.with_net(net, fingerprint, name), batch=model.batch, memory=model.memory)
         return softplus_surrogate(other, sharpness=sharpness)
 
+    settle = model.with_kind
     return replace(
         model,
         forward=forward,
@@ -43,6 +44,8 @@ def softplus_surrogate(model: Model, *, sharpness: float = 20.0) -> Model:
         rebuild=rebuild if model.rebuild is not None else None,
         cut=None,
         layer_access=None,
+        with_kind=None if settle is None else lambda kind: softplus_surrogate(settle(kind), sharpness=sharpness),
+        read_from=model,
     )
 
 

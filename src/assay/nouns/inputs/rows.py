@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,26 +15,33 @@ from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
 from assay.basics.types import Array, Floats, Ints, Masks
 from assay.nouns.inputs.frames import Table, is_frame, list_first
+from assay.nouns.inputs.input_layout import InputLayout, is_several_inputs, pack_inputs
+from assay.nouns.inputs.sparse_rows import is_sparse, sparse_to_dense
 
 
 @dataclass(frozen=True, eq=False)
 class Text:
     """The text of rows of tokens: the words (row, part), and which positions hold a token, not padding (row, token).
 
-    ``words`` is empty where the parts are not words of the text.
+    ``words`` is empty where the parts are not words of the text. ``source`` are the texts, or pairs of texts, as given.
     """
 
     words: tuple[tuple[str, ...], ...]
     real: Masks
+    source: tuple[str | tuple[str, str], ...] = ()
 
     @property
     def without_words(self) -> Text:
         """The same without the words, for parts that are not words."""
-        return Text((), self.real)
+        return Text((), self.real, self.source)
 
     def take(self, which: Ints) -> Text:
         """The text of the rows ``which``."""
-        return Text(tuple(self.words[i] for i in which) if self.words else (), self.real[which])
+        return Text(
+            tuple(self.words[i] for i in which) if self.words else (),
+            self.real[which],
+            tuple(self.source[i] for i in which) if self.source else (),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +51,10 @@ class Rows:
     ``x`` has axes (row, *shape) in the model's own namespace: a float64 matrix for tables, a tensor for nets.
     ``carried`` holds additional inputs (masks, say) that no method perturbs. ``ids`` name the rows and key their
     random streams. ``table`` is the encoding of a data frame, ``None`` for arrays; ``text`` holds the words of rows
-    that were texts. With ``gaps`` numbers may be missing (NaN), for models that accept missing values.
+    that were texts. With ``gaps`` numbers may be missing (NaN), for models that accept missing values. ``layout`` says
+    how a row is split into several inputs of a net; ``whole`` that the caller gave whole numbers; ``sparse`` the class
+    of the caller's sparse matrix, in which the model gets them. ``try_missing`` says of rows with missing values
+    whether the model takes them, where these rows have none and that is not known.
     """
 
     x: Array
@@ -53,6 +63,10 @@ class Rows:
     table: Table | None = None
     text: Text | None = None
     gaps: bool = False
+    layout: InputLayout | None = None
+    whole: bool = False
+    sparse: Any = None
+    try_missing: Callable[[Rows], bool] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -61,6 +75,18 @@ class Rows:
     def shape(self) -> tuple[int, ...]:
         """The shape of one row."""
         return tuple(int(n) for n in self.x.shape[1:])
+
+    @property
+    def missing_cells(self) -> Any:
+        """Which elements (row, *shape) are missing: NaN, or the level of missing values of a coded column."""
+        values = to_numpy(self.x)
+        if values.dtype.kind != "f":
+            return np.zeros(values.shape, dtype=bool)
+        found = np.isnan(values)
+        for place, level in enumerate(self.table.levels if self.table is not None else ()):
+            if level is not None:
+                found[:, place] = np.isin(values[:, place], level.missing)
+        return found
 
     def take(self, which: Ints) -> Rows:
         """The rows at these positions, in this order; repeats are allowed."""
@@ -96,21 +122,56 @@ class Rows:
             raise InputError(f"the other rows have shape {tuple(array.shape)}; at least one row is needed.")
         if tuple(array.shape[1:]) != self.shape:
             raise InputError(f"other rows have shape {tuple(array.shape[1:])}; the rows explained have {self.shape}.")
-        refuse_missing(array, "the other rows", missing=self.gaps)
+        refuse_missing(array, "the other rows", missing=self.gaps or self._takes_gaps(array))
         return array
+
+    def _takes_gaps(self, array: Array) -> bool:
+        """Whether the model takes the missing values of other rows, tried on up to three of them."""
+        if self.try_missing is None:
+            return False
+        other = Rows(array, tuple(map(str, range(len(array)))), {}, self.table, None, True, self.layout, self.whole)
+        few = np.flatnonzero(other.missing_cells.reshape(len(array), -1).any(axis=1))[:3]
+        return len(few) == 0 or self.try_missing(replace(other.take(few), sparse=self.sparse))
+
+    def in_callers_form(self, x: Array) -> Any:
+        """Other rows ``x`` as a frame like the caller's, where these rows were one; else unchanged."""
+        return x if self.table is None else self.table.decode(to_floats(x))
+
+    def _encode(self, table: Table, data: Any) -> Array:
+        """A frame as a matrix; its missing values pass if the model takes them."""
+        if self.gaps or self.try_missing is None:
+            return table.encode(data, gaps=self.gaps)
+        trial = table.encode(data, gaps=True, new_categories=False)
+        return trial if self._takes_gaps(trial) else table.encode(data, gaps=False)
 
     def _to_array(self, data: Any) -> Array:
         """The data as an array; the columns of a frame are matched by name."""
+        if self.layout is not None and not self.layout.single and is_several_inputs(data):
+            packed, layout = pack_inputs(self.layout.in_order(data))
+            if (layout.names, layout.shapes) != (self.layout.names, self.layout.shapes):
+                raise InputError(
+                    f"the other rows have inputs {layout.input_names} of shapes {layout.shapes}; the rows explained "
+                    f"have {self.layout.input_names} of {self.layout.shapes}."
+                )
+            return packed
+        if self.table is not None and self.table.is_of_array and isinstance(data, np.ndarray):
+            return self._encode(self.table, data)
         if is_frame(data):
             if self.table is None:
                 raise InputError(
                     "the rows explained are an array; pass the other rows as an array too, not as a frame."
                 )
-            return self.table.encode(data, gaps=self.gaps)
+            return self._encode(self.table, data)
         if self.table is not None and self.table.coded.any():
             raise InputError("this table has text or categorical columns; pass the other rows as a data frame too.")
-        array = data.detach() if is_torch_array(data) else np.array(data, order="C")
+        array = data.detach() if is_torch_array(data) else np.array(dense_array(data), order="C")
         if not is_torch_array(array) and array.dtype.kind not in "biuf":
+            if self.text is not None:
+                raise InputError(
+                    "the rows explained are texts, whose words other texts cannot fill. Remove words with "
+                    "assay.Constant(0.0), or replace them by one token: Constant(assay.model.token_embedding(model, "
+                    "…))."
+                )
             raise InputError(f"the other rows are of type {array.dtype}; numbers are needed.")
         return array
 
@@ -120,6 +181,45 @@ class Rows:
         matrix = to_numpy(self.x)
         content = self.table.cell_values(matrix) if self.table is not None else matrix
         return digest(self.shape, content, {k: to_numpy(v) for k, v in self.carried.items()}, self.ids)
+
+
+def dense_array(x: Any) -> Array:
+    """An array or tensor; sparse matrices, masked arrays and arrays of Python numbers are converted.
+
+    Raises ``InputError`` for arrays with named fields, and for rows of different lengths.
+    """
+    if is_torch_array(x):
+        return x.detach().to_dense() if x.layout.__str__() != "torch.strided" else x.detach()
+    if is_sparse(x):
+        return sparse_to_dense(x)
+    if isinstance(x, np.ma.MaskedArray) and x.dtype.names is None:
+        return np.ma.filled(x.astype(np.float64), np.nan)
+    try:
+        array = np.asarray(x)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(x, np.ndarray):
+            return x  # of texts: refused, or read as a table, where it is known what for
+        raise InputError(
+            f"the rows are no matrix of numbers ({error}). Give rows of equal length; several inputs of a net are a "
+            f"tuple "
+            f"or a mapping of arrays."
+        ) from error
+    if array.dtype.names is not None:
+        raise InputError(
+            f"the rows are an array with named fields {list(array.dtype.names)[:5]}; a matrix or a data frame is "
+            f"needed. "
+            f"Convert it: pandas.DataFrame(rows), or numpy.lib.recfunctions.structured_to_unstructured(rows)."
+        )
+    return array
+
+
+def count_rows(data: Any) -> int:
+    """The number of rows of an array, a sparse matrix, a frame, a list, or of the inputs of a net of several."""
+    if is_several_inputs(data):
+        data = next(iter(data.values() if isinstance(data, Mapping) else data))
+    return int(data.shape[0]) if hasattr(data, "shape") else len(data)
 
 
 def to_numpy(array: Array) -> Any:

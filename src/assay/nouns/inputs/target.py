@@ -5,17 +5,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from assay.basics.errors import CapabilityError, InputError
-from assay.basics.types import Array
+from assay.basics.types import Array, Ints
+from assay.nouns.inputs.output_kind import Gives, OutputKind
+from assay.nouns.inputs.rows import to_floats
 
-Gives = Literal["logits", "margin", "probabilities", "values", "units"]
-"""Kind of a model's outputs: class scores before softmax, a boosted tree's raw scores, probabilities,
-values of a regression, or activations of a layer."""
+__all__ = [
+    "TARGETS",
+    "Gives",
+    "Target",
+    "class_scores",
+    "contrast",
+    "decisions",
+    "highest_other_score",
+    "is_single_score",
+    "log_probabilities",
+    "predicted_class",
+    "probabilities",
+    "select_label",
+    "target_named",
+    "unit",
+]
+
+
+NOT_DECIDED = (
+    "the model's predict does not follow from these outputs, so that they do not show its decisions. Give assay.wrap "
+    "another output (output='margin' for support vector machines), or the model's own threshold (threshold=)."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,38 +72,77 @@ def select_label(outputs: Array, label: Array) -> Array:
 
 def is_single_score(outputs: Array, gives: Gives) -> bool:
     """Whether one column scores two classes; a positive score predicts class 1."""
-    return gives in ("logits", "margin", "probabilities") and outputs.shape[1] == 1
+    return outputs.shape[1] == 1 and gives in ("logits", "margin", "probabilities")
 
 
 def log_probabilities(outputs: Array, gives: Gives) -> Array:
-    """Natural logarithm of the class probabilities, (row, class)."""
-    xp = array_namespace(outputs)
-    if gives == "probabilities":
+    """Natural logarithm of the probabilities of classes or labels, (row, class)."""
+    xp, kind = array_namespace(outputs), OutputKind.of(gives)
+    if kind == "probabilities":
         with np.errstate(divide="ignore"):  # log 0 = −∞ is intended
             return xp.log(probabilities(outputs, gives))
-    if gives not in ("logits", "margin"):
+    if kind not in ("logits", "margin"):
         raise CapabilityError(f"probabilities need a classifier; this model gives {gives}. Use target='value'.")
-    if is_single_score(outputs, gives):
-        zero = xp.zeros_like(outputs[:, 0])
+    if kind.link == "none":
+        raise CapabilityError(
+            "the scores of this classifier are no log odds, so it has no probabilities. Use target='margin' or "
+            "'decision', or calibrate it (sklearn.calibration.CalibratedClassifierCV)."
+        )
+    outputs = outputs if kind.scale == 1 else outputs * kind.scale
+    if is_single_score(outputs, kind):
         score = outputs[:, 0]
-        return xp.stack([-xp.logaddexp(zero, score), -xp.logaddexp(zero, -score)], axis=1)
+        return xp.stack([-_softplus(score), -_softplus(-score)], axis=1)
+    if kind.link == "sigmoid":
+        return -_softplus(-outputs)
     top = xp.max(outputs, axis=1, keepdims=True)
     return outputs - top - xp.log(xp.sum(xp.exp(outputs - top), axis=1, keepdims=True))
 
 
+def _softplus(score: Array) -> Array:
+    """log(1 + exp(score))."""
+    xp = array_namespace(score)
+    return xp.logaddexp(xp.zeros_like(score), score)
+
+
 def probabilities(outputs: Array, gives: Gives) -> Array:
-    """Class probabilities, (row, class)."""
+    """Probabilities of classes or labels, (row, class); those of a multilabel model do not sum to 1."""
     xp = array_namespace(outputs)
     return class_scores(outputs, gives) if gives == "probabilities" else xp.exp(log_probabilities(outputs, gives))
 
 
 def class_scores(outputs: Array, gives: Gives) -> Array:
-    """Scores (row, class); the largest of a row is the predicted class."""
+    """Scores (row, class); without a threshold the largest of a row is the predicted class."""
     xp = array_namespace(outputs)
     if is_single_score(outputs, gives):
         score = outputs[:, 0]
         return xp.stack([1 - score if gives == "probabilities" else -score, score], axis=1)
     return outputs
+
+
+def predicted_class(outputs: Array, gives: Gives) -> Ints:
+    """The class (row,) that the model decides for: that of the highest score, or of its threshold for two classes.
+
+    Of a multilabel model it is the label with the highest score, whether or not the model decides for it.
+    """
+    scores, kind = class_scores(outputs, gives), OutputKind.of(gives)
+    kind.check_threshold(scores.shape[1])
+    if kind.threshold is None or not kind.exclusive:
+        return np.asarray(np.argmax(to_floats(scores), axis=1))
+    return to_floats(decisions(outputs, kind)[:, 1]).astype(np.int64)
+
+
+def decisions(outputs: Array, kind: OutputKind) -> Array:
+    """Whether the model decides for each class or label, (row, class)."""
+    xp = array_namespace(outputs)
+    scores = class_scores(outputs, kind)
+    kind.check_threshold(scores.shape[1])
+    if kind.exclusive and kind.threshold is None:
+        return xp.arange(scores.shape[1], device=scores.device)[None, :] == xp.argmax(scores, axis=1)[:, None]
+    if not kind.exclusive:
+        scores = outputs if kind.of_score else probabilities(outputs, kind)
+        return scores > 0.5 if kind.threshold is None else scores >= kind.threshold
+    positive = (scores if kind.of_score else probabilities(outputs, kind))[:, 1] >= kind.threshold
+    return xp.stack([~positive, positive], axis=1)
 
 
 def highest_other_score(scores: Array, label: Array) -> Array:
@@ -100,16 +159,33 @@ def _logit(outputs: Array, label: Array, gives: Gives) -> Array:
 
 
 def _margin(outputs: Array, label: Array, gives: Gives) -> Array:
-    if gives in ("values", "units"):
+    kind = OutputKind.of(gives)
+    if kind == "values" and kind.link != "identity":
+        return _raw_score(outputs, label, kind)
+    if not kind.is_classifier:
         raise CapabilityError(f"margin needs classes; this model gives {gives}. Use target='value'.")
-    scores = class_scores(outputs, gives)
-    if gives == "margin" or (gives == "logits" and is_single_score(outputs, gives)):
+    scores = class_scores(outputs, kind)
+    if kind == "margin" or (kind == "logits" and (is_single_score(outputs, kind) or not kind.exclusive)):
         return select_label(scores, label)
+    if not kind.exclusive:
+        return 2 * select_label(scores, label) - 1
     return select_label(scores, label) - highest_other_score(scores, label)
 
 
+def _raw_score(outputs: Array, label: Array, kind: OutputKind) -> Array:
+    """The score before the link function of a regression: the logarithm, or the log odds, of its value."""
+    xp, value = array_namespace(outputs), select_label(outputs, label)
+    return (xp.log(value) if kind.link == "log" else xp.log(value) - xp.log1p(-value)) / kind.scale
+
+
 def _log_odds(outputs: Array, label: Array, gives: Gives) -> Array:
-    xp = array_namespace(outputs)
+    xp, kind = array_namespace(outputs), OutputKind.of(gives)
+    if kind.link == "sigmoid" and outputs.shape[1] > 1:  # each class has a probability of its own
+        if kind != "probabilities":
+            return select_label(outputs, label) * kind.scale
+        own = select_label(outputs, label)
+        with np.errstate(divide="ignore"):
+            return xp.log(own) - xp.log1p(-own)
     logs = log_probabilities(outputs, gives)
     own = xp.arange(logs.shape[1], device=logs.device)[None, :] == label[:, None]
     others = xp.where(own, -xp.inf, logs)
@@ -127,8 +203,10 @@ def _decision(outputs: Array, label: Array, gives: Gives) -> Array:
     xp = array_namespace(outputs)
     if gives in ("values", "units"):
         raise CapabilityError(f"decision needs classes; this model gives {gives}. Use target='value'.")
-    scores = class_scores(outputs, gives)
-    return xp.where(xp.argmax(scores, axis=1) == label, xp.ones_like(scores[:, 0]), xp.zeros_like(scores[:, 0]))
+    if not OutputKind.of(gives).decides:
+        raise CapabilityError(NOT_DECIDED)
+    chosen = select_label(decisions(outputs, OutputKind.of(gives)), label)
+    return xp.where(chosen, xp.ones_like(outputs[:, 0]), xp.zeros_like(outputs[:, 0]))
 
 
 def _loss(outputs: Array, label: Array, gives: Gives) -> Array:
@@ -190,21 +268,25 @@ TARGETS = {
     target.name: target
     for target in (
         Target("logit", _logit, "the class's score before softmax; a single-score model's ±score"),
-        Target("margin", _margin, "a boosted tree's raw score for the class; a net's margin over the next class"),
+        Target(
+            "margin",
+            _margin,
+            "the raw score of boosted trees, for the class or the value; a net's margin over the next class",
+        ),
         Target("log_odds", _log_odds, "log p − log(1 − p) of the class"),
         Target("probability", _probability, "the class's probability"),
-        Target("decision", _decision, "1 where the class is predicted, else 0", smooth=False),
+        Target("decision", _decision, "1 where the model decides for the class, else 0", smooth=False),
         Target("loss", _loss, "cross-entropy of the label; squared error of a regression, label = true value"),
         Target("value", _value, "the value a regression predicts"),
     )
 }
 
 
-def target_named(name: str | Target) -> Target:
+def target_named(name: object) -> Target:
     """The target of this name; a ``Target`` is returned unchanged."""
     if isinstance(name, Target):
         return name
-    if name not in TARGETS:
+    if not isinstance(name, str) or name not in TARGETS:
         raise InputError(
             f"no target {name!r}; there are {', '.join(TARGETS)}, assay.unit(layer, index) and assay.contrast(rival)."
         )

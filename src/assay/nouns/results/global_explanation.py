@@ -22,7 +22,8 @@ class GlobalExplanation(Saveable):
     ``stderr`` (part,) combines two errors: that of the rows, as a sample of their population, and that of the values
     themselves where they were sampled. The second is not divided by the number of rows, as if it were the same in all
     rows (they share their coalitions). ``low`` and ``high`` are Student's interval at ``level``; NaN with fewer than
-    two rows. ``rows`` and ``others`` are the sizes of the two groups.
+    two rows. ``rows`` and ``others`` are the sizes of the two groups. ``classes`` are the classes explained, where the
+    rows differ in them: a mean over the values of different classes mixes their signs.
     """
 
     names: tuple[str, ...]
@@ -33,6 +34,7 @@ class GlobalExplanation(Saveable):
     rows: int
     level: float
     others: int = 0
+    classes: tuple[str, ...] = ()
 
     def order(self) -> Any:
         """Positions of the features from the highest value to the lowest, (part,)."""
@@ -50,11 +52,29 @@ class GlobalExplanation(Saveable):
         top = np.argsort(-np.abs(self.values), kind="stable")[:3]
         best = ", ".join(f"{self.names[i]} {self.values[i]:+.3g} [{self.low[i]:.3g}, {self.high[i]:.3g}]" for i in top)
         what = f"gap between {self.rows} rows and {self.others} others" if self.others else f"mean of {self.rows} rows"
-        return f"GlobalExplanation ({what}, {len(self.names)} features): {best}"
+        mixed = f"\n  {mixed_classes(self.classes)}" if self.classes else ""
+        return f"GlobalExplanation ({what}, {len(self.names)} features): {best}{mixed}"
+
+
+def mixed_classes(classes: Sequence[str]) -> str:
+    """What to know where rows are explained for different classes; empty for one class."""
+    kinds = sorted(set(classes))
+    if len(kinds) < 2:
+        return ""
+    return (
+        f"the rows are explained for different classes ({', '.join(kinds[:5])}{' …' if len(kinds) > 5 else ''}), whose "
+        f"values have different signs; give assay.case(…, label=…) one class to compare rows"
+    )
 
 
 def mean_over(
-    values: Floats, stderr: Floats | None, names: Sequence[str], members: Any, others: Any, level: float
+    values: Floats,
+    stderr: Floats | None,
+    names: Sequence[str],
+    members: Any,
+    others: Any,
+    level: float,
+    labels: Sequence[str] = (),
 ) -> GlobalExplanation:
     """The mean of ``values`` (row, part) over ``members`` (row,), minus that over ``others`` where these are given."""
     groups = [_rows(group, len(values)) for group in (members, others) if group is not None]
@@ -65,8 +85,18 @@ def mean_over(
     middle = means[0] - means[1] if len(means) > 1 else means[0]
     half = t.ppf((1 + level) / 2, max(1, min(int(group.sum()) for group in groups) - 1)) * error
     counts = [int(group.sum()) for group in groups]
+    used = np.any(groups, axis=0)
+    kinds = tuple(sorted({label for label, is_used in zip(labels, used) if is_used}))
     return GlobalExplanation(
-        tuple(names), middle, error, middle - half, middle + half, counts[0], level, sum(counts[1:])
+        tuple(names),
+        middle,
+        error,
+        middle - half,
+        middle + half,
+        counts[0],
+        level,
+        sum(counts[1:]),
+        kinds if len(kinds) > 1 else (),
     )
 
 

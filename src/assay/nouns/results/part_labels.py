@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,13 +12,16 @@ import numpy as np
 from assay.basics.optional import need
 from assay.basics.types import PerPart
 from assay.nouns.inputs.features import Features
+from assay.nouns.results.global_explanation import mixed_classes
 
 Cells = Sequence[Sequence[str]]
 
 
 def word_column(texts: Cells, features: Features) -> dict[str, list[str]]:
-    """A column of words for a frame of rows × parts: empty where a row lacks the part; none if parts are shared."""
-    return {"word": [word for row in texts for word in row]} if texts and features.per_row else {}
+    """A column of words, or of the cells of a table, for a frame of rows × parts; empty where a row lacks the part."""
+    if not texts:
+        return {}
+    return {"word" if features.per_row else "cell": [text for row in texts for text in row]}
 
 
 def describe_top(values: PerPart, ids: Sequence[str], texts: Cells, features: Features) -> str:
@@ -37,6 +41,9 @@ def describe_top(values: PerPart, ids: Sequence[str], texts: Cells, features: Fe
 def to_shap_explanation(explanation: Any) -> Any:
     """The ``shap.Explanation`` with the values, base values, data and errors of an ``Explanation``."""
     values, kinds = np.array(explanation.values), set(explanation.labels)
+    mixed = mixed_classes(explanation.labels)
+    if mixed:
+        warnings.warn(mixed, UserWarning, stacklevel=3)
     error = None if explanation.stderr is None else np.array(explanation.stderr)
     half = None if error is None else 1.959964 * error
     return need("shap", extra="shap").Explanation(

@@ -157,9 +157,12 @@ class Explanation(Result):
         return chosen
 
     def mean(self, members: Any = None, level: float = 0.95) -> GlobalExplanation:
-        """The mean value of each feature over all rows, or over those where ``members`` (row,) is true."""
+        """The mean value of each feature over all rows, or over those where ``members`` (row,) is true.
+
+        Where rows are explained for different classes the result names them: their values differ in sign.
+        """
         chosen = np.ones(len(self.ids), dtype=bool) if members is None else members
-        return mean_over(self.values, self.stderr, self.features.names, chosen, None, level)
+        return mean_over(self.values, self.stderr, self.features.names, chosen, None, level, self.labels)
 
     def gap(self, members: Any, level: float = 0.95) -> GlobalExplanation:
         """What each feature adds to the gap in the target's mean between the rows ``members`` (row,) and the others.
@@ -167,20 +170,23 @@ class Explanation(Result):
         For ``shapley``, ``qii`` and similar methods this is the Shapley value of the feature in the game whose worth is
         the gap: such values are linear in the game.
         """
-        return mean_over(self.values, self.stderr, self.features.names, members, ~np.asarray(members), level)
+        others = ~np.asarray(members)
+        return mean_over(self.values, self.stderr, self.features.names, members, others, level, self.labels)
 
     def to_shap(self) -> Any:
         """A ``shap.Explanation`` that shap's own plots accept, errors as ``error_std`` and 95 % bounds; needs shap.
 
-        The values are those of one class a row. Where the method has no base, shap's base values are NaN, and plots
-        that start from a base (waterfall, force) are meaningless.
+        The values are those of one class a row; a ``UserWarning`` names the classes where rows differ in them. Where
+        the method has no base, shap's base values are NaN, and plots that start from a base (waterfall, force) are
+        meaningless.
         """
         return to_shap_explanation(self)
 
     def to_frame(self, backend: Any = None) -> Any:
-        """One line per row and part (row, part, value, stderr), as a frame of the library explained, or of ``backend``.
+        """One line per row and part: row, part, cell, class, value, stderr, as a frame of the library explained.
 
-        Texts have a column of words too. For arrays and tensors the default is a pandas frame.
+        ``cell`` is the value of the part in the row, as text; texts have a column of words instead. There is no class
+        for a regression of one value. ``backend`` chooses another library; for arrays the default is pandas.
         """
         import narwhals as nw
 
@@ -190,6 +196,7 @@ class Explanation(Result):
                 "row": np.repeat(self.ids, parts).tolist(),
                 "part": list(self.features.names) * rows,
                 **word_column(self.part_texts, self.features),
+                **({"class": np.repeat(self.labels, parts).tolist()} if len(self.labels) == rows else {}),
                 "value": self.values.ravel(),
                 "stderr": (np.full(self.values.shape, np.nan) if self.stderr is None else self.stderr).ravel(),
             },
