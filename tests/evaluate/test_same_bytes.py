@@ -16,7 +16,6 @@ from tests.contract.subjects import methods, required_options
 import assay
 from assay import explain
 from assay.basics.errors import AssayError
-from assay.model.batch_invariance import is_batch_invariant
 from assay.nouns.catalogue import Method
 
 X = np.random.default_rng(0).normal(size=(3, 12))
@@ -91,6 +90,11 @@ def alone(kind: str, name: str) -> dict[str, bytes]:
     return found
 
 
+def agree(one: bytes, other: bytes) -> bool:
+    """Equal up to rounding: a cached value may come from a batch of another size, where a net rounds otherwise."""
+    return bool(np.allclose(np.frombuffer(one), np.frombuffer(other), rtol=2e-3, atol=1e-6, equal_nan=True))
+
+
 def explanations_of(kind: str) -> list[str]:
     nets = kind in ("net", "one row", "pictures")
     return ["shapley", "integrated_gradients"] if nets else ["shapley"]
@@ -109,16 +113,16 @@ def test_a_score_that_is_computed_twice_has_the_same_bytes(kind: str, name: str)
 
 @pytest.mark.parametrize("order", ["forwards", "backwards"])
 @pytest.mark.parametrize(("kind", "name"), PAIRS)
-def test_a_score_has_the_same_bytes_after_all_others(kind: str, name: str, order: str) -> None:
+def test_a_score_is_the_same_up_to_rounding_after_all_others(kind: str, name: str, order: str) -> None:
     case = CASES[kind]()
     explanation = EXPLANATIONS[name](case)
     some = SCORES if order == "forwards" else SCORES[::-1]
     found = dict(scores(case, explanation, some))
-    assert [method for method in found if found[method] != alone(kind, name)[method]] == []
+    assert [method for method in found if not agree(found[method], alone(kind, name)[method])] == []
 
 
 @pytest.mark.parametrize(("kind", "name"), PAIRS)
-def test_a_score_has_the_same_bytes_after_other_explanations_and_options(kind: str, name: str) -> None:
+def test_a_score_is_the_same_up_to_rounding_after_other_explanations_and_options(kind: str, name: str) -> None:
     case = CASES[kind]()
     for other in ("occlusion", *explanations_of(kind)):
         dict(scores(case, EXPLANATIONS[other](case), SCORES))
@@ -128,25 +132,4 @@ def test_a_score_has_the_same_bytes_after_other_explanations_and_options(kind: s
         assay.evaluate.deletion(explanation, case, remove=assay.Constant(0.0), steps=steps)
         assay.evaluate.max_sensitivity(explanation, case, ball=ball, draws=steps)
     found = dict(scores(case, explanation, SCORES))
-    assert [method for method in found if found[method] != alone(kind, name)[method]] == []
-
-
-def test_the_trial_sees_that_a_matrix_product_depends_on_the_batch_and_that_a_sum_over_trees_does_not() -> None:
-    from sklearn.tree import DecisionTreeRegressor
-
-    wide = np.random.default_rng(0).normal(size=(40, 501))
-    weights = np.random.default_rng(1).normal(size=(501, 33))
-
-    def products(x: np.ndarray) -> np.ndarray:
-        return (x @ weights) @ weights.T[:, :1]
-
-    def by_row(x: np.ndarray) -> np.ndarray:
-        return np.array([row.sum() for row in x])
-
-    tree = assay.wrap(DecisionTreeRegressor().fit(wide, wide[:, 0]))
-    cases = [assay.case(model, wide) for model in (assay.wrap(by_row, output="values"), tree)]
-    assert all(is_batch_invariant(case.model, case.rows) for case in cases)
-    case = assay.case(assay.wrap(products, output="values"), wide)
-    before = case.model.meter.forwards
-    assert not is_batch_invariant(case.model, case.rows)
-    assert case.model.meter.forwards == before
+    assert [method for method in found if not agree(found[method], alone(kind, name)[method])] == []

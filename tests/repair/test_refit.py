@@ -281,11 +281,11 @@ def test_a_regression_is_measured_by_its_squared_error() -> None:
         ({"without": "2"}, "is a single text"),
         ({"without": ("0", "1", "2", "3", "4")}, "all 5 columns"),
         ({"strength": -1.0}, "at least 0"),
-        ({"strength": float("nan")}, "at least 0"),
+        ({"strength": float("nan")}, "strength=nan is not a finite number"),
         ({"without": ("2",), "held_out": (CANCER[:5, :5], [1, 0])}, "2 labels for 5 rows"),
         ({"without": ("2",), "held_out": (CANCER[:5, :4], [1] * 5)}, r"shape \(4,\); the model's"),
         ({"without": ("2",), "held_out": None}, "is a pair"),
-        ({"without": ("2",), "recipe": line}, "give assay.Recipe"),
+        ({"without": ("2",), "recipe": line}, "is not an assay.Recipe"),
     ],
 )
 def test_what_cannot_be_used_is_refused(options: Any, message: str) -> None:

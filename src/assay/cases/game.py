@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +28,6 @@ from assay.basics.types import (
     Which,
 )
 from assay.cases.answer_cache import AnswerCache
-from assay.model.batch_invariance import is_batch_invariant
 from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.inputs.target import predicted_class, probabilities
@@ -40,10 +38,6 @@ if TYPE_CHECKING:
 
 CACHE_SIZE = 2_000_000
 """Values that a game caches before it drops the oldest (about 40 bytes each, and the masks)."""
-
-
-BATCH_BYTES = 8
-"""Bytes of the fingerprint of a batch."""
 
 
 class GameCase(Protocol):
@@ -90,9 +84,7 @@ class Game:
     """v(S): the target with all features outside S removed, averaged over the removal's fillings.
 
     Values are cached by row and mask, so a mask that is evaluated twice, by any method, costs nothing the second time.
-    If the bytes of a model's outputs depend on the batch (nets, products of matrices), a batch of queries is cached as
-    a whole: a method that asks for the same batch pays nothing, and no value depends on what was asked before. With all
-    features present the value is the target at the row itself. At most ``cache_size`` values are cached.
+    With all features present the value is the target at the row itself. At most ``cache_size`` values are cached.
     ``pooled`` games read the target from the mean of the model's outputs (class probabilities, or values) over the
     fillings, not the mean of the target: a loss is then that of the mean prediction, as in SAGE.
     """
@@ -120,11 +112,7 @@ class Game:
         return values.reshape(rows, masks)
 
     def _lookup(self, which: Ints, masks: Masks, place: Ints) -> Floats:
-        """Values of the queries (row ``which``, mask ``masks[place]``); each different one is evaluated once.
-
-        A batch of different queries, in order of first mention, is read from the cache or evaluated as a whole, so that
-        its bytes do not depend on what was evaluated before.
-        """
+        """Values of the queries (row ``which``, mask ``masks[place]``); each different one is evaluated once."""
         whole: Masks = np.asarray(masks.all(axis=1))[place]
         values = np.empty(len(which))
         with self.case.model.meter.lock:
@@ -146,15 +134,11 @@ class Game:
         return (places[block] for block in self._blocks(len(places)))
 
     def _batch_values(self, which: Ints, masks: Masks, packed: np.ndarray, place: Ints) -> Floats:
-        """Values of one batch of different queries, from the cache or evaluated.
-
-        Where the model's bytes depend on the batch, a value is cached with its batch; else with its mask alone.
-        """
-        shares = is_batch_invariant(self.case.model, self.case.rows)
-        named = packed[place] if shares else _with_batch(packed[place], which)
+        """Values of one batch of different queries, from the cache or evaluated."""
+        named = packed[place]
         keys = self.cache.number_packed_masks(named) * self.cache.rows + which
         found = self.cache.find(keys)
-        missing = np.flatnonzero(found < 0) if shares or (found >= 0).all() else np.arange(len(keys))
+        missing = np.flatnonzero(found < 0)
         saved = len(keys) - len(missing)
         self.case.model.meter.cached += saved * self.remove.fills * self.case.model.passes_per_row
         values = np.empty(len(keys))
@@ -277,10 +261,3 @@ def _number_masks(packed: np.ndarray) -> Ints:
         return np.zeros(len(packed), dtype=np.int64)
     texts = np.ascontiguousarray(packed).view(f"V{packed.shape[1]}")[:, 0]
     return np.asarray(np.unique(texts, return_inverse=True)[1], dtype=np.int64)
-
-
-def _with_batch(packed: np.ndarray, which: Ints) -> np.ndarray:
-    """Packed masks with a fingerprint of their whole batch appended (query, byte)."""
-    content = np.ascontiguousarray(packed).tobytes() + np.ascontiguousarray(which).tobytes()
-    batch = np.frombuffer(hashlib.blake2b(content, digest_size=BATCH_BYTES).digest(), dtype=np.uint8)
-    return np.concatenate([packed, np.broadcast_to(batch, (len(packed), BATCH_BYTES))], axis=1)

@@ -154,7 +154,7 @@ class ChannelAxes(TorchFunctionMode):
                 if tree in book or not tree.is_floating_point():
                     return book.get(tree, tree)
                 return book[known[0]].narrow(axis or 0, 0, 1).expand_as(tree) if axis is not None else tree
-            return [numbers(one) for one in tree] if isinstance(tree, list | tuple) else tree
+            return type(tree)([numbers(one) for one in tree]) if type(tree) in (list, tuple) else tree
 
         found = func(*(numbers(one) for one in args), **{k: v for k, v in kwargs.items() if k != "dtype"})
         book[out] = next(tensors(found))
