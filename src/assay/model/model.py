@@ -38,9 +38,9 @@ class Meter:
     ``cached`` counts the forward passes that a game's cache saves: forwards + cached is the number of requested passes,
     each mask once a call, and does not depend on earlier requests. ``row_costs`` caches measurements of one row:
     bytes, or counts of numbers. ``converted`` caches the forward passes made by ``assay.model.fast``, so that a net is
-    converted once. ``lock`` is held during passes and calls of methods. ``batch_invariant`` caches whether
-    the output of a row has the same bytes in every batch. ``checked`` is the number of rows on which the model was
-    found to be a function of each row alone; ``heads`` caches what the outputs of a net are.
+    converted once. ``lock`` is held during passes and calls of methods. ``checked`` is the number
+    of rows on which the model was found to be a function of each row alone; ``heads`` caches what the outputs of a net
+    are.
     """
 
     forwards: int = 0
@@ -50,7 +50,6 @@ class Meter:
     row_costs: dict[tuple[str, tuple[int, ...]], tuple[int, int]] = field(default_factory=dict, repr=False)
     converted: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
     lock: PassLock = field(default_factory=PassLock, repr=False, compare=False)
-    batch_invariant: dict[str, bool] = field(default_factory=dict, repr=False)
     checked: int = 0
     heads: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
