@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.model.processes import in_another_process
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 
 import assay
 from assay.model.adapters.torch import net_fingerprint
 from assay.model.state_fingerprint import read_state
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def _activate(x: torch.Tensor) -> torch.Tensor:
@@ -194,13 +190,8 @@ BASE = {"factor": "1.0", "called": "relu", "inherited": "1.0", "text": "one", "d
 
 
 def _mark(change: dict[str, str], hash_seed: int) -> str:
-    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
     code = SCRIPT.format(**{**BASE, **change}) + "print(mark)"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return in_another_process("-c", code, hash_seed=hash_seed)
 
 
 def _defined(change: dict[str, str]) -> str:

@@ -202,6 +202,11 @@ class Case:
         gives = self.model.kind.as_probabilities() if self.model.kind.is_classifier else self.model.kind
         return to_floats(self.target.read(outputs, self.label[which], gives))
 
+    @property
+    def default_removal(self) -> tuple[Removal, Note | None]:
+        """The removal where the caller names none, and a note that says what it is."""
+        return default_removal(self.rows, self.seed, self.model.input_layer)
+
     def game(self, remove: Removal, *, pooled: bool = False) -> Game:
         """The game v(S) = target with all parts outside S removed by ``remove``; one game per removal, with a cache.
 
@@ -212,7 +217,7 @@ class Case:
                 f"remove={remove!r} is not a removal. Give assay.Constant(0.0), Mean, Blur, Marginal or Conditional."
             )
         if remove is DEFAULT:
-            remove = default_removal(self.rows, self.seed, self.model.input_layer)[0]
+            remove = self.default_removal[0]
         key = (remove.fingerprint, pooled)
         if key not in self._games:
             bound = [one._games[key].filling for one in self.sibling_targets if key in one._games]

@@ -48,10 +48,6 @@ class GameCase(Protocol):
         """The model, with its meter."""
 
     @property
-    def rows(self) -> Any:
-        """The rows explained."""
-
-    @property
     def features(self) -> Features:
         """The players."""
 
@@ -138,15 +134,13 @@ class Game:
         named = packed[place]
         keys = self.cache.number_packed_masks(named) * self.cache.rows + which
         found = self.cache.find(keys)
-        missing = np.flatnonzero(found < 0)
-        saved = len(keys) - len(missing)
-        self.case.model.meter.cached += saved * self.remove.fills * self.case.model.passes_per_row
+        known, missing = np.flatnonzero(found >= 0), np.flatnonzero(found < 0)
+        self.case.model.meter.cached += len(known) * self.remove.fills * self.case.model.passes_per_row
         values = np.empty(len(keys))
-        values[found >= 0] = self.cache.values[found[found >= 0]]
+        values[known] = self.cache.values[found[known]]
         if len(missing):
             values[missing] = self._evaluate_and_share(which[missing], masks[place[missing]], named[missing])
-            new = missing[found[missing] < 0]
-            self.cache.add(keys[new], values[new])
+            self.cache.add(keys[missing], values[missing])
         return values
 
     def _evaluate_and_share(self, which: Ints, keep: Masks, named: np.ndarray) -> Floats:

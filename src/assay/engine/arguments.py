@@ -10,7 +10,7 @@ from typing import Any
 
 from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.cases.default_removal import DEFAULT, default_removal
+from assay.cases.default_removal import DEFAULT
 from assay.nouns.catalogue import Method
 from assay.nouns.results.result import Note
 
@@ -34,7 +34,7 @@ def choose_removals(method: Method, case: Case, given: dict[str, Any], options: 
     note = None
     for name in method.options:
         if given[name] is DEFAULT:
-            given[name], note = default_removal(case.rows, case.seed, case.model.input_layer)
+            given[name], note = case.default_removal
             options[name] = given[name]
     return note
 
@@ -44,7 +44,7 @@ def with_default_removal(method: Method, case: Case, options: Mapping[str, Any])
     found = dict(options)
     for name, parameter in method.options.items():
         if found.get(name, parameter.default) is DEFAULT:
-            found[name] = default_removal(case.rows, case.seed, case.model.input_layer)[0]
+            found[name] = case.default_removal[0]
     return found
 
 

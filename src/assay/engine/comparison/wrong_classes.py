@@ -12,7 +12,7 @@ import numpy as np
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.types import Floats, Ints, Masks, PerPart, PerRow
 from assay.cases.case import Case
-from assay.cases.default_removal import DEFAULT, default_removal
+from assay.cases.default_removal import DEFAULT
 from assay.cases.removals import Removal
 from assay.engine.coalitions.masks import present_parts
 from assay.engine.neighbourhoods.neighbourhood import with_outputs
@@ -65,7 +65,7 @@ def wrong_classes(
     true = true_labels(case.model, labels, len(case), case.prediction)
     wrong = np.flatnonzero(predicted != true)
     if remove is DEFAULT:  # of all rows, not of the misclassified ones alone
-        remove = default_removal(case.rows, case.seed, case.model.input_layer)[0]
+        remove = case.default_removal[0]
     some = with_outputs(case.take(wrong), case.prediction[wrong])
     own, other = explanation.values[wrong], _rival(explanation, some, true[wrong], rival, wrong)
     each = {"overlap": _overlap(own, other, some, k)}

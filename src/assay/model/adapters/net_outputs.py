@@ -14,43 +14,25 @@ from assay.nouns.inputs.output_kind import OutputKind
 from assay.nouns.inputs.rows import Rows
 
 SHAPE_ONLY = frozenset(
-    (
-        "view",
-        "reshape",
-        "squeeze",
-        "unsqueeze",
-        "select",
-        "slice",
-        "permute",
-        "transpose",
-        "t",
-        "clone",
-        "_to_copy",
-        "alias",
-        "detach",
-        "expand",
-        "index",
-        "narrow",
-        "contiguous",
-        "as_strided",
-        "copy",
-        "lift_fresh",
-        "split",
-        "unbind",
-        "_reshape_alias",
-        "_unsafe_view",
-    )
+    "view reshape squeeze unsqueeze select slice permute transpose t clone _to_copy alias detach expand index narrow "  # noqa: SIM905  # a list of words reads better as text
+    "contiguous as_strided copy lift_fresh split unbind cat stack _reshape_alias _unsafe_view".split()
 )
-"""Operations that move or copy numbers: what comes before them makes the outputs."""
+"""Operations that move, copy or join numbers: what comes before them makes the outputs."""
 
 AVERAGING = frozenset({"mean", "index"})
 """Operations of ``region_mean``: a mean of probabilities is one."""
 
 UNBOUNDED = frozenset(
     "addmm mm bmm baddbmm addmv mv matmul linear convolution add sum mean native_batch_norm native_layer_norm relu "  # noqa: SIM905  # a list of words reads better as text
-    "leaky_relu elu gelu silu softplus tanh log _log_softmax".split()
+    "leaky_relu elu gelu silu softplus tanh log _log_softmax mkldnn_rnn_layer _cudnn_rnn miopen_rnn lstm gru".split()
 )
 """Operations after which outputs in [0, 1] are so by chance."""
+
+PROBABILITIES = frozenset({"_softmax", "softmax", "_safe_softmax", "sigmoid"})
+"""Operations that make probabilities."""
+
+ROWS_COMPARED = 64
+"""The most rows on which outputs are looked at where the last operation says nothing."""
 
 SUM_TOLERANCE = 1e-3
 """How far the probabilities of a row may sum from 1."""
@@ -71,7 +53,10 @@ class Head:
 
 
 def find_head(model: Model, rows: Rows) -> Head:
-    """The head of a net, from one pass of up to two rows, which is not counted."""
+    """The head of a net, from a pass of up to two rows, which is not counted.
+
+    Where an operation that says nothing gives numbers in [0, 1] there, more rows tell whether that is by chance.
+    """
     while model.read_from is not None:
         model = model.read_from
     few = rows.take(_first(rows, 2))
@@ -88,10 +73,27 @@ def find_head(model: Model, rows: Rows) -> Head:
             operation, out = _traced(model, few)
         except (RuntimeError, IndexError, TypeError):
             raise error from None
+    bounded, sums = _ranges(out)
+    if bounded and operation not in UNBOUNDED and operation not in PROBABILITIES:
+        more = rows.take(_first(rows, min(ROWS_COMPARED, model.batch)))
+        more = replace(more, layout=few.layout, x=more.x if few.layout is not None else more.x.to(few.x.dtype))
+        bounded, sums = _ranges(_forward(model, more))
+    return Head(operation, int(out.shape[1]), sums, few.layout, bounded)
+
+
+def _ranges(out: Any) -> tuple[bool, bool]:
+    """Whether all outputs lie in [0, 1], and whether those of each row also sum to 1."""
     values = out.detach().double()
     bounded = bool((values >= 0).all() and (values <= 1).all())
     sums = bounded and values.shape[1] > 1 and bool(((values.sum(dim=1) - 1).abs() < SUM_TOLERANCE).all())
-    return Head(operation, int(out.shape[1]), sums, few.layout, bounded)
+    return bounded, sums
+
+
+def _forward(model: Model, rows: Rows) -> Any:
+    import torch
+
+    with torch.no_grad():
+        return model.forward(rows)
 
 
 def in_net_type(x: Any, model: Model) -> Any:
@@ -120,6 +122,7 @@ def _traced(model: Model, rows: Rows) -> tuple[str, Any]:
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             name = func.overloadpacket.__name__
+            name = name.rstrip("_") or name  # in place
             if name not in self.passing:
                 self.last = name
             return func(*args, **(kwargs or {}))
@@ -130,7 +133,7 @@ def _traced(model: Model, rows: Rows) -> tuple[str, Any]:
                 out = model.forward(rows)
         except NotImplementedError:  # scripted and exported programs do not show their operations
             return "", model.forward(rows)
-    return recorder.last.rstrip("_"), out
+    return recorder.last, out
 
 
 def outputs_of(head: Head, model: Model, target: str | None) -> OutputKind:
@@ -139,10 +142,8 @@ def outputs_of(head: Head, model: Model, target: str | None) -> OutputKind:
     ``target`` is its name, if the caller gave one: it decides between logits and values for one column.
     """
     single = head.columns == 1
-    if head.operation == "sigmoid":
-        return OutputKind("probabilities", exclusive=single)
-    if head.operation in ("_softmax", "softmax", "_safe_softmax") or head.sums_to_one:
-        return OutputKind("probabilities")
+    if head.operation in PROBABILITIES or head.sums_to_one:
+        return OutputKind("probabilities", exclusive=single or head.sums_to_one or head.operation != "sigmoid")
     if single and target == "value":
         return OutputKind("values")
     if head.operation == "log_sigmoid_forward":
