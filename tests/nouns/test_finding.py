@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from assay.basics.stats import Interval
-from assay.nouns.results.finding import judge
+from assay.nouns.results.finding import Finding, judge
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,16 @@ def test_an_interval_is_judged_as_a_whole_and_the_threshold_itself_passes(
     interval = Interval(low, high, 0.95, "test")
     assert judge(interval, 0.1, "at most") == at_most
     assert judge(interval, 0.1, "at least") == at_least
+
+
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        ("The gap is 0.1.", "age: the gap is 0.1."),
+        ("`a` adds 0.1.", "age: `a` adds 0.1."),
+        ("AUC 0.5.", "age: AUC 0.5."),
+    ],
+)
+def test_a_finding_about_one_of_several_subjects_names_it(claim: str, expected: str) -> None:
+    found = Finding(code="FAI101", verdict="pass", claim=claim, subject="model").of("age")
+    assert (found.subject, found.claim) == ("age", expected)

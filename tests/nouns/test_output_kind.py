@@ -49,6 +49,7 @@ def test_independent_labels_have_a_sigmoid_each() -> None:
 def test_one_against_all_has_a_sigmoid_each_and_one_decision() -> None:
     kind = OutputKind("margin", link="sigmoid", scale=0.5)
     assert_allclose(target_named("probability").read(SCORES, FIRST, kind), sigmoid(SCORES[:, 0] / 2))
+    assert_allclose(target_named("log_odds").read(SCORES, FIRST, kind), SCORES[:, 0] / 2)
     assert_array_equal(target_named("decision").read(SCORES, FIRST + 2, kind), [0, 1])
 
 

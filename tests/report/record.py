@@ -49,7 +49,7 @@ SCORES: Mapping[str, str] = {
 PROXY = Finding(
     code="FAI101",
     verdict="fail",
-    claim="The selection rate is 71.2% in group men and 52.9% in group women: a gap of 0.183 [0.121, 0.244].",
+    claim="The selection rate is 71.2% in group men and 52.9% in group women, a gap of 0.183 [0.121, 0.244].",
     subject="credit model",
     estimate=0.183,
     interval=Interval(0.121, 0.244, 0.95, "newcombe"),
@@ -314,7 +314,7 @@ def repair_record() -> RepairRecord:
         verdict="pass",
         estimate=0.031,
         interval=Interval(-0.02, 0.08, 0.95, "newcombe"),
-        claim="The selection rate is 66.0% in group men and 62.9% in group women: a gap of 0.031.",
+        claim="The selection rate is 66.0% in group men and 62.9% in group women, a gap of 0.031.",
     )
     return RepairRecord(
         method="refit",

@@ -149,7 +149,7 @@ def disparity(
     findings: list[Finding] = []
     for name, group in named.items():
         found = _findings(decided, group, positive, case, remove, level, threshold, rows, budget)
-        findings += [replace(one, subject=name, claim=f"{name}: {one.claim}") if name else one for one in found]
+        findings += [one.of(name) if name else one for one in found]
     return findings
 
 
@@ -231,7 +231,7 @@ def _gap(
         ADVICE,
         claim=(
             f"The {RATE[check]} is {rates[largest.upper]:.1%} in group {largest.upper} and {rates[largest.lower]:.1%} "
-            f"in group {largest.lower}: a gap of {largest.value:.3f}."
+            f"in group {largest.lower}, a gap of {largest.value:.3f}."
         ),
         subject=case.model.name,
         estimate=largest.value,

@@ -201,12 +201,10 @@ def calls_by_name(method: Method, inputs: AuditInputs) -> list[Call]:
 
 def call_on_inputs(method: Method, inputs: AuditInputs) -> list[Any]:
     """The findings of a diagnosis for these inputs, all its calls together."""
-    from dataclasses import replace
-
     findings: list[Any] = []
     for one in (method.audit_calls or calls_by_name)(method, inputs):
         found = method.call(*one.arguments, **one.options)
         if one.subject:
-            found = [replace(f, subject=one.subject, claim=f"{one.subject}: {f.claim}") for f in found]
+            found = [f.of(one.subject) for f in found]
         findings += found
     return findings

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from assay.basics.stats import Basis, Interval
@@ -38,6 +38,11 @@ class Finding:
     basis: Basis | None = field(default=None, compare=False, repr=False)
     alone: Interval | None = None
     more: int | None = None
+
+    def of(self, subject: str) -> Finding:
+        """The same finding about one of several subjects, such as a sensitive column, which its claim then names."""
+        claim = f"{self.claim[:1].lower()}{self.claim[1:]}" if self.claim[1:2].islower() else self.claim
+        return replace(self, subject=subject, claim=f"{subject}: {claim}")
 
 
 def judge(
