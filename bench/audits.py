@@ -43,11 +43,12 @@ NAMES = ("age", "income", "debt", "years", "noise")
 
 @dataclass(frozen=True)
 class World:
-    """A law that rows and labels follow, and the kind of model trained on it."""
+    """A law that rows and labels follow, the kind of model trained on it, and checks that fail it for good reason."""
 
     name: str
     weights: tuple[float, ...]
     model: Callable[[], Any]
+    deserved: frozenset[str] = frozenset()
 
 
 def coded(model: Any) -> Any:
@@ -58,7 +59,7 @@ def coded(model: Any) -> Any:
 
 WORLDS = (
     World("logistic regression, strong signal", (1.5, -1.0, 0.7, 0.4, 0.0), lambda: LogisticRegression()),
-    World("logistic regression, no signal", (0.0,) * 5, lambda: LogisticRegression(C=0.1)),
+    World("logistic regression, no signal", (0.0,) * 5, lambda: LogisticRegression(C=0.1), frozenset({"PER101"})),
     World(
         "shallow boosted trees",
         (1.0, -1.0, 0.5, 0.0, 0.0),
@@ -120,7 +121,7 @@ def honest(audits: int) -> list[Tally]:
         failed, checks, codes = 0, 0, Counter()
         for seed in range(share):
             run = audited(world, 1000 * place + seed)
-            wrong = sorted({f.code for f in run.findings if f.verdict in ("fail", "error")})
+            wrong = sorted({f.code for f in run.findings if f.verdict in ("fail", "error")} - world.deserved)
             failed += bool(wrong)
             codes.update(wrong)
             checks += run.record.cost["checks judged together"]
@@ -130,7 +131,17 @@ def honest(audits: int) -> list[Tally]:
 
 def caught() -> list[tuple[str, str, str]]:
     """Each planted fault: what it is, the check meant to catch it, and what that check said."""
-    return [_shortcut(), _leak(), _copies(), _membership(), _disparity(), _suspect(), _randomised()]
+    return [
+        _shortcut(),
+        _leak(),
+        _copies(),
+        _membership(),
+        _disparity(),
+        _suspect(),
+        _shuffled(),
+        _drift(),
+        _randomised(),
+    ]
 
 
 def _said(what: str, run: Run, code: str) -> tuple[str, str, str]:
@@ -199,6 +210,21 @@ def _disparity() -> tuple[str, str, str]:
     model = coded(LogisticRegression()).fit(frame[:ROWS], label[:ROWS])
     run = assay.audit(model, frame[ROWS:], label[ROWS:], sensitive={"age": group}, favourable="good", profile="quick")
     return _said("a group favoured through a column", run, "FAI101")
+
+
+def _shuffled() -> tuple[str, str, str]:
+    def shuffled(frame: pd.DataFrame, label: Any, generator: Any) -> None:
+        label[:ROWS] = generator.permutation(label[:ROWS])
+
+    run = _planted(shuffled, RandomForestClassifier(50, min_samples_leaf=5, random_state=0))
+    return _said("a forest trained on labels in random order", run, "PER101")
+
+
+def _drift() -> tuple[str, str, str]:
+    def moved(frame: pd.DataFrame, label: Any, generator: Any) -> None:
+        frame.loc[ROWS:, "years"] += 1.0
+
+    return _said("a column of the test rows is a standard deviation higher", _planted(moved), "DAT105")
 
 
 def _randomised() -> tuple[str, str, str]:

@@ -148,7 +148,12 @@ def command_line() -> Iterator[tuple[str, str]]:
     """The command line's reference, read from the command line itself."""
     if find_spec("assay.cli") is not None and find_spec("assay.cli.main") is not None:
         app = import_module("assay.cli.main").app
-        yield "cli.md", "# Command line\n\n" + app.generate_docs(output_format="markdown", heading_level=2)
+        codes = f"## Exit codes\n\n{import_module('assay.cli.exit_codes').exit_code_tables()}\n"
+        pages = app.generate_docs(output_format="markdown", heading_level=2)
+        yield (
+            "cli.md",
+            f"# Command line\n\nHow the command behaves: [Command line](../command_line.md).\n\n{codes}{pages}",
+        )
 
 
 def axioms() -> str:
@@ -190,6 +195,114 @@ def checks_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+CHOICES_BEGIN, CHOICES_END = "<!-- table of methods: begin -->\n", "<!-- table of methods: end -->\n"
+"""Marks in choosing.md; what stands between them is written from the table that ``assay choose`` reads."""
+
+
+SECTIONS_OF = {
+    "explain": "Explanation, All explanations",
+    "evaluate": "Scores of explanations",
+    "attack": "Attacks and certificates",
+    "certify": "Attacks and certificates",
+    "diagnose": "Findings",
+    "repair": "Repairs",
+}
+"""Sections of the page that show a method of each verb."""
+
+
+def in_profiles(method: Method) -> str:
+    """The profiles that run a method, by kind of input; else the argument that adds it to any profile."""
+    from assay.auditing.planning.profiles import KINDS, all_profiles
+
+    found: dict[str, list[str]] = {}
+    for (kind, depth), profile in all_profiles().items():
+        given = {
+            "explain": {*profile.explainers, *profile.views},
+            "evaluate": {*profile.scores},
+            "attack": {*profile.attacks},
+            "certify": {*profile.certificates},
+        }.get(method.verb, set())
+        if method.name in given:
+            found.setdefault(kind, []).append(depth)
+    texts = [kind if len(depths) == 3 else f"{kind} ({', '.join(depths)})" for kind, depths in found.items()]
+    if texts:
+        return "all" if texts == list(KINDS) else ", ".join(texts)
+    if "reference" in method.claims:
+        return "all, as a control explanation"
+    absent = {"other_models", "clusters"} & method.needs
+    if absent:
+        return f"none: it needs {INPUTS[min(absent)].description}, which an audit does not have"
+    if method.verb == "diagnose":
+        return "all, where its inputs are given"
+    if method.verb == "repair":
+        return "all, where a check that it answers fails"
+    flag = {"explain": "methods", "evaluate": "scores"}.get(method.verb)
+    return f'any, by `{flag}=["{method.name}"]`' if flag else "all, where it declares a check"
+
+
+def page_section(method: Method) -> str:
+    """The section of an audit's page that shows a method."""
+    from assay.auditing.planning.profiles import all_profiles
+
+    views = {name for profile in all_profiles().values() for name in profile.views}
+    scored = {name for profile in all_profiles().values() for name in profile.explainers}
+    if method.verb == "explain" and method.name in views and method.name not in scored:
+        return "Views of the model"
+    if any(check.code.startswith("PER") for check in method.checks):
+        return "Performance, Findings"
+    return SECTIONS_OF[method.verb]
+
+
+def reach() -> str:
+    """Where each public method is reached: Python, the command line, the profiles of an audit, its page."""
+    lines = [
+        "# Where each method is reached",
+        "",
+        "Every method is called in Python and by a command. An audit runs those of its profile; others are added by "
+        "name. A method that a model or its data cannot have is reported as not run, with the reason.",
+        "",
+        "| method | Python | command | audit profile | section of the page |",
+        "|---|---|---|---|---|",
+    ]
+    for method in known():
+        name = f"{method.verb}.{method.name}"
+        command = f"assay {method.verb} {method.name}"
+        lines.append(f"| {name} | `assay.{name}` | `{command}` | {in_profiles(method)} | {page_section(method)} |")
+    return "\n".join(lines) + "\n"
+
+
+def choices() -> str:
+    """The table of methods by goal: for each kind the methods of the table, with reason, camps and command."""
+    from assay.nouns.choosing.choice import GOALS
+    from assay.nouns.choosing.choices import CHOICES, WHY_NONE
+
+    parts = []
+    for goal, question in GOALS.items():
+        parts.append(f"### {goal}: {question}?\n")
+        parts.append("| method | rows | model | camp | because | command |\n|---|---|---|---|---|---|")
+        for choice in (choice for choice in CHOICES if goal in choice.goals):
+            model = ", ".join(choice.models) if "specific" in choice.camps else "any"
+            link = f"[{choice.method}](methods/{choice.method.replace('.', '/')}.md)"
+            cells = (
+                link,
+                ", ".join(choice.data),
+                model,
+                ", ".join(choice.camps),
+                choice.reason,
+                f"`{choice.command()}`",
+            )
+            parts.append(f"| {' | '.join(map(cell, cells))} |")
+        parts.append(f"\n{WHY_NONE[goal]}\n" if goal in WHY_NONE else "")
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def with_choices(page: str) -> str:
+    """A page with the table of methods between its marks."""
+    before, _, rest = page.partition(CHOICES_BEGIN)
+    _, _, after = rest.partition(CHOICES_END)
+    return f"{before}{CHOICES_BEGIN}\n{choices()}\n{CHOICES_END}{after}"
+
+
 def gather() -> None:
     """Fill the catalogue."""
     for verb in VERBS:
@@ -205,6 +318,10 @@ def write(folder: Path) -> None:
     pages |= {f"reference/{name}": text for name, text in command_line()}
     pages["reference/axioms.md"] = axioms()
     pages["reference/checks.md"] = checks_page()
+    pages["reference/reach.md"] = reach()
+    choosing = folder / "choosing.md"
+    if choosing.exists():
+        pages["choosing.md"] = with_choices(choosing.read_text(encoding="utf-8"))
     for kind in ("methods", "reference"):
         for old in (folder / kind).rglob("*.md"):
             if old.relative_to(folder).as_posix() not in pages:

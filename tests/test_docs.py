@@ -119,3 +119,14 @@ def test_files_that_the_pages_name_exist() -> None:
     named = set(re.findall(rf"`((?:{packages})/[a-z_/]+\.py)`", all_pages()))
     assert len(named) > 40
     assert [name for name in sorted(named) if not (source / name).is_file()] == []
+
+
+def test_every_public_method_has_a_row_that_says_where_it_is_reached() -> None:
+    generated = generator()
+    rows = [line.strip("| ").split(" | ") for line in generated.reach().splitlines() if line.startswith("| ")][1:]
+    cells = {row[0]: [cell.strip() for cell in row] for row in rows if not row[0].startswith("-")}
+    assert set(cells) == {f"{method.verb}.{method.name}" for method in known()}
+    assert [name for name, row in cells.items() if len(row) != 5 or not all(row) or "–" in row] == []
+    assert cells["explain.partial_dependence"][3:] == ["table (standard, deep)", "Views of the model"]
+    assert cells["explain.conductance"][3] == 'any, by `methods=["conductance"]`'
+    assert cells["diagnose.performance"][4] == "Performance, Findings"

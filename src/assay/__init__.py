@@ -7,6 +7,8 @@ Names are imported at first use: ``import assay`` imports neither numpy nor torc
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from assay.nouns.records.plottable import Plottable
+
 if TYPE_CHECKING:
     from assay import attack, certify, diagnose, evaluate, examples, explain, model, repair
     from assay.auditing.audit import audit
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from assay.nouns.inputs.target import Target, contrast, unit
     from assay.nouns.records.record import Waiver
     from assay.nouns.records.store import load
+    from assay.report.plots.choose import plot
 
 _PACKAGES = ("attack", "certify", "diagnose", "evaluate", "examples", "explain", "model", "repair")
 _PLACES = {
@@ -74,6 +77,7 @@ _PLACES = {
     "integer_map": "nouns.inputs.features",
     "load": "nouns.records.store",
     "meta_evaluation": "engine.comparison.meta_evaluation",
+    "plot": "report.plots.choose",
     "explanation_shift": "engine.retraining.explanation_shift",
     "recompute": "engine.recompute",
     "settings_grid": "engine.comparison.settings_grid",
@@ -101,3 +105,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _plot(thing: Any, kind: str = "", **options: Any) -> Any:
+    return import_module("assay.report.plots.choose").plot(thing, kind, **options)
+
+
+Plottable._draw = staticmethod(_plot)  # nouns have plot, and plots are of a layer above them

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 import assay
 from assay.auditing.run import Run
 from assay.basics.errors import InputError
+from assay.report.audit.page import render
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +215,19 @@ def test_the_record_holds_the_axioms_of_the_methods_asked(run):
     assert axioms["shapley"]["completeness"] == "kept"
     assert axioms["random"]["completeness"] == "violated"
     assert json.loads(run.to_json())["axioms"] == {name: dict(found) for name, found in axioms.items()}
+
+
+def test_an_audit_explains_the_target_and_the_class_that_it_is_given() -> None:
+    x, y = load_breast_cancer(return_X_y=True)
+    x = x[:, :3]
+    model = LogisticRegression(max_iter=1000).fit(x[:300], y[:300])
+    small = {"profile": "quick", "methods": ["occlusion"], "scores": ["deletion"], "select": ["TRU"]}
+    run = assay.audit(model, x[300:340], y[300:340], target="log_odds", label=0, **small)
+    found = run.record.explanations["occlusion"]
+    case = assay.case(assay.wrap(model), x[300:340], target="log_odds", label=0)
+    np.testing.assert_allclose(found.output, case.output)
+    assert run.record.about["explained class"] == "0"
+    assert "Each row is explained for class 0" in render(run.record)
+    assert "target='log_odds', label=0" in run.record.reproduce
+    with pytest.raises(InputError, match="label 7 does not exist"):
+        assay.audit(model, x[300:340], y[300:340], label=7, **small)

@@ -11,7 +11,8 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 import assay
-from assay.auditing.audit import describe_plan, prepare
+from assay.auditing.audit import prepare
+from assay.auditing.planning.plan import describe_plan
 from assay.auditing.run import Run
 from assay.basics.errors import InputError
 from assay.model.model import Model
@@ -72,7 +73,7 @@ def test_selected_checks_alone_are_made_and_judged() -> None:
     model, x, y = table()
     run = assay.audit(model, x[300:], y[300:], train=(x[:300], y[:300]), select=("DAT", "EXP20"), profile="quick")
     assert {finding.code for finding in run.findings} == {
-        "DAT101", "DAT102", "DAT103", "DAT104", "EXP201", "EXP202", "EXP203",
+        "DAT101", "DAT102", "DAT103", "DAT104", "DAT105", "EXP201", "EXP202", "EXP203",
     }  # fmt: skip
     assert not run.record.certificates
     assert run.record.cost["model evaluations requested"] == run.record.cost["model evaluations requested, planned"]
@@ -188,3 +189,17 @@ def test_what_scores_share_is_known_again_by_an_audit_that_goes_on(tmp_path: Pat
     assert int(again.record.times["gradient evaluations now"]) == 0
     one, two = (run.record.scores["saliency", "average_sensitivity"].values for run in (whole, again))
     assert np.array_equal(one, two)
+
+
+def test_a_table_of_numbers_has_a_ball_scaled_by_column_and_few_valued_columns_stay():
+    g = np.random.default_rng(0)
+    x = np.column_stack([g.normal(size=200) * 50, g.integers(0, 2, 200), g.normal(size=200)])
+    y = (x[:, 0] > 0).astype(int)
+    model = LogisticRegression().fit(x[:100], y[:100])
+    prepared = prepare(model, x[100:], y[100:], train=(x[:100], y[:100]), profile="quick")
+    ball = prepared.scope.ball
+    assert ball.radius == 0.1
+    np.testing.assert_allclose(ball.scale, [x[:100, 0].std(), 0, x[:100, 2].std()])
+    assert any("move 2 of 3 columns" in limit for limit in prepared.scope.limits)
+    given = assay.Ball("linf", 0.5)
+    assert prepare(model, x[100:], y[100:], ball=given, profile="quick").scope.ball is given

@@ -77,7 +77,7 @@ def test_every_profile_can_be_planned_without_background_rows(kind, profile):
     methods = {step.method for step in prepared.plan.steps}
     assert {"shapley", "occlusion", "lime", "deletion", "insertion", "data", "membership"} <= methods
     assert ("integrated_gradients" in methods) == (kind == "bert")
-    assert ("familiarity" in methods) == (kind == "bert" and profile != "quick")
+    assert ("familiarity" in methods) == (kind == "bert" and profile == "deep")
     missing = {one.what: one.why for one in prepared.plan.skipped}
     assert "needs a table" in missing["diagnose.shortcut"]
 

@@ -9,6 +9,7 @@ from scipy import stats as scipy_stats
 
 from assay.basics.errors import InputError
 from assay.basics.paired_tests import (
+    DECIDED,
     cliffs_delta,
     equivalence_p_value,
     rows_to_decide,
@@ -125,6 +126,27 @@ def test_holm_among_all_is_holms_and_fewer_at_once_cost_less() -> None:
     assert_allclose(shaffer_holm(p, 2), [0.02, 0.06, np.nan, 0.06, 0.01])
 
 
-def test_twice_the_reach_asks_for_three_times_the_rows_more() -> None:
-    assert rows_to_decide(1.0, Interval(-1.0, 3.0, 0.95, ""), 0.0, 10) == 30
+@pytest.mark.parametrize(("distance", "level"), [(1.0, 0.95), (0.2, 0.95), (1.5, 0.999)])
+def test_the_rows_asked_for_decide_with_the_stated_predictive_probability(distance: float, level: float) -> None:
+    rows, reach = 50, 2.0
+    more = rows_to_decide(distance, Interval(distance - reach, distance + reach, level, ""), 0.0, rows)
+    assert more is not None
+    c = scipy_stats.norm.ppf((1 + level) / 2)
+    generator = np.random.default_rng(0)
+    error = reach / c * np.sqrt(rows)  # of one row
+    truth = generator.normal(distance, error / np.sqrt(rows), 40_000)
+    further = generator.normal(truth, error / np.sqrt(more))
+    mean = (rows * distance + more * further) / (rows + more)
+    decided = np.mean(np.abs(mean) > c * error / np.sqrt(rows + more))
+    assert_allclose(decided, DECIDED, atol=0.01)
+
+
+def test_rows_to_decide_are_unknown_at_the_threshold_and_for_an_open_interval() -> None:
     assert rows_to_decide(0.0, Interval(-1.0, 3.0, 0.95, ""), 0.0, 10) is None
+    assert rows_to_decide(1.0, Interval(-np.inf, 3.0, 0.95, ""), 0.0, 10) is None
+    assert rows_to_decide(np.nan, Interval(np.nan, np.nan, 0.95, ""), 0.0, 10) is None
+
+
+def test_a_limit_cut_at_a_bound_does_not_make_the_rows_fewer() -> None:
+    cut, whole = (rows_to_decide(0.12, Interval(low, 0.3, 0.95, ""), 0.1, 40) for low in (0.09, -0.06))
+    assert cut == whole

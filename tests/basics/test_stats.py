@@ -98,6 +98,43 @@ def test_the_bootstrap_of_a_median_covers_it() -> None:
     assert 5.0 in bootstrap(np.arange(11.0), statistic=np.median)
 
 
+def _ratio(pairs: np.ndarray, axis: int) -> np.ndarray:
+    part, whole = np.moveaxis(pairs.mean(axis=axis), -1, 0)
+    return part / whole
+
+
+@pytest.mark.parametrize("count", [1990, 2010, 5000])
+def test_the_bootstrap_of_several_columns_is_near_the_linearised_interval_for_many_inputs(count: int) -> None:
+    whole = np.random.default_rng(4).exponential(size=count) + 1.0
+    pairs = np.stack([whole * np.random.default_rng(5).normal(2.0, 1.0, size=count), whole], axis=1)
+    found = bootstrap(pairs, statistic=_ratio)
+    rest = pairs[:, 0] - _ratio(pairs, 0) * whole  # the ratio's error is the mean of these over the mean of the whole
+    half = 1.96 * rest.std(ddof=1) / np.sqrt(count) / whole.mean()
+    assert_allclose([found.low, found.high], _ratio(pairs, 0) + np.array([-half, half]), atol=half / 12)
+
+
+def test_groups_left_out_lean_as_far_as_inputs_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.sort(np.random.default_rng(6).exponential(size=1500))
+    singly = bootstrap(values[:, None], statistic=lambda x, axis: x.mean(axis=axis)[..., 0])
+    monkeypatch.setattr("assay.basics.stats.MAX_JACKKNIFED", 500)
+    grouped = bootstrap(values[:, None], statistic=lambda x, axis: x.mean(axis=axis)[..., 0])
+    width = singly.high - singly.low
+    assert_allclose([grouped.low, grouped.high], [singly.low, singly.high], atol=0.01 * width)
+    assert grouped == bootstrap(values[:, None], statistic=lambda x, axis: x.mean(axis=axis)[..., 0])
+
+
+def test_the_size_of_a_block_of_resamples_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(7).exponential(size=50)
+    whole = bootstrap(values)
+    monkeypatch.setattr("assay.basics.stats.MAX_RESAMPLED", 501)
+    assert bootstrap(values) == whole
+
+
+def test_equal_rows_of_several_columns_have_the_statistic_of_one() -> None:
+    assert bootstrap(np.tile([1.0, 4.0], (9, 1)), statistic=_ratio).low == 0.25
+    assert bootstrap(np.full(9, 3.0), statistic=np.std).high == 0.0
+
+
 def test_equal_inputs_leave_no_doubt_and_one_input_leaves_all() -> None:
     assert bootstrap(np.full(9, 0.3)).low == bootstrap(np.full(9, 0.3)).high == 0.3
     assert np.isnan(bootstrap(np.array([0.3])).low)

@@ -1,6 +1,5 @@
-"""The only door to a model: what it refuses, what it leaves alone, what it counts."""
+"""The only access to a model: what it refuses, columns, targets and labels."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,29 +8,12 @@ import polars as pl
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.linear_model import LogisticRegression
 from tests.cases import nets
+from tests.cases.small_models import X, classifier, fitted, voter, voting
 
 import assay
 from assay import examples, explain, integer_map
 from assay.basics.errors import CapabilityError, InputError
-
-X = np.random.default_rng(0).normal(size=(6, 4))
-
-
-def classifier(**options: Any) -> assay.Model:
-    return assay.model.torch(nets.small(), classes=("ape", "bee", "cat"), **options)
-
-
-def voter(x: Any) -> np.ndarray:
-    """Three class scores from plain arithmetic."""
-    x = np.asarray(x, dtype=float)
-    return np.stack([x.sum(axis=1), x[:, 0], -x[:, 1]], axis=1)
-
-
-def voting(**options: Any) -> assay.Model:
-    return assay.model.function(voter, gives="logits", **options)
-
 
 # ---- refusals -----------------------------------------------------------------------------------------------------
 
@@ -89,6 +71,9 @@ def test_what_does_not_fit_the_rows_is_refused(options: dict[str, Any], message:
         (np.zeros((0, 4)), "no rows"),
         (np.zeros(4), r"shape \(4,\)\. For one row use x\[None\]"),
         (np.array([["a", "b"]]), "texts"),
+        (pd.Series({"a": 1.0, "b": "u"}), r"Series of cells by name.*frame\.iloc\[\[0\]\]"),
+        ({"a": [1.0], "b": ["u"]}, "dict of cells by name; give a data frame"),
+        ([{"a": 1.0, "b": "u"}], "list of cells by name; give a data frame"),
         (np.array([[None, 1.0]]), r"NaN or infinite values in row\(s\) 0"),
     ],
 )
@@ -132,11 +117,6 @@ def test_a_slope_in_closed_form_is_not_used_for_another_question() -> None:
 
 
 # ---- columns ------------------------------------------------------------------------------------------------------
-
-
-def fitted() -> tuple[assay.Model, pd.DataFrame]:
-    frame = pd.DataFrame(X, columns=list("abcd"))
-    return assay.wrap(LogisticRegression().fit(frame, (X[:, 0] + 2 * X[:, 3] > 0).astype(int))), frame
 
 
 @pytest.mark.parametrize("kind", [pd.DataFrame, lambda f: pl.DataFrame(f.to_dict("list"))], ids=["pandas", "polars"])
@@ -262,202 +242,6 @@ def test_cells_are_shown_in_the_order_of_the_parts() -> None:
     cut = integer_map([1, 0], ["purpose", "age"])
     assert assay.case(model, frame).part_texts() == (("30", "car"),)
     assert assay.case(model, frame, features=cut).part_texts() == (("car", "30"),)
-
-
-# ---- what is left alone -------------------------------------------------------------------------------------------
-
-
-def test_a_net_in_training_mode_is_copied_noted_and_left_in_training_mode() -> None:
-    net = nets.small(train=True)
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    result = explain.integrated_gradients(assay.case(assay.wrap(net), X))
-    assert [note.code for note in result.notes] == ["train-mode"]
-    assert all(module.training for module in net.modules())
-    assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
-    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
-    assert_array_equal(result.values, explain.integrated_gradients(assay.case(assay.wrap(nets.small()), X)).values)
-
-
-def states() -> list[Any]:
-    numpy_state = np.random.get_state()  # noqa: NPY002  # the global generator is what is watched
-    return [numpy_state[1].tolist(), numpy_state[2], torch.random.get_rng_state().tolist()]
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_tensors_and_global_randomness_are_untouched_after_success_and_after_an_error(fails: bool) -> None:
-    calls = []
-
-    class Net(torch.nn.Linear):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            calls.append(len(x))
-            if fails and len(calls) == 3:
-                raise KeyError("midway")
-            return super().forward(x).mul_(2)
-
-    x = torch.tensor(X, dtype=torch.float32)
-    model = assay.model.torch(Net(4, 3), batch=2)
-    copy, before = x.clone(), states()
-    if fails:
-        with pytest.raises(KeyError, match="midway"):
-            explain.smooth_grad(assay.case(model, x, label=0))
-    else:
-        explain.smooth_grad(assay.case(model, x, label=0))
-    assert torch.equal(x, copy)
-    assert not x.requires_grad
-    assert x.grad is None
-    assert states() == before
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_frames_are_untouched_after_success_and_after_an_error_in_the_second_batch(fails: bool) -> None:
-    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "t": pd.Categorical(["x", "y", "x"])})
-    copy, calls = frame.copy(deep=True), []
-
-    def model(rows: pd.DataFrame) -> np.ndarray:
-        calls.append(len(rows))
-        if fails and len(calls) == 2:
-            raise RuntimeError("second batch")
-        rows["a"] = rows["a"] * 2  # a model that writes into what it is given
-        return rows["a"].to_numpy() + (rows["t"] == "x")
-
-    case = assay.case(assay.model.function(model, batch=2), frame)
-    if fails:
-        with pytest.raises(RuntimeError, match="second batch"):
-            case.value(case.rows.x)
-    else:
-        assert_allclose(case.output, [3.0, 4.0, 7.0])
-        assert_allclose(explain.shapley(case, remove=assay.Marginal(frame)).residual, 0.0, atol=1e-12)
-    pd.testing.assert_frame_equal(frame, copy)
-    assert case.rows.table.decode(case.rows.x)["a"].tolist() == [1.0, 2.0, 3.0]
-
-
-def test_a_net_that_works_in_place_on_its_input_does_not_reach_the_rows() -> None:
-    net = torch.nn.Sequential(torch.nn.ReLU(inplace=True), torch.nn.Linear(4, 2)).eval()
-    case = assay.case(assay.model.torch(net), X, label=0)
-    before = case.rows.x.clone()
-    assert_array_equal(case.value(case.rows.x), case.value(case.rows.x))
-    assert torch.isfinite(case.gradient(case.rows.x)).all()
-    assert torch.equal(case.rows.x, before)
-
-
-def test_read_only_and_turned_arrays_are_taken_without_a_word() -> None:
-    x = X[::-1]
-    x.flags.writeable = False
-    case = assay.case(classifier(), x)
-    assert_allclose(case.rows.x.numpy(), x, rtol=1e-6)
-    assert case.rows.convert(x).shape == (6, 4)
-    assert np.isfinite(explain.shapley(case, remove=assay.Constant(x[0])).values).all()
-
-
-def test_an_error_midway_counts_only_what_was_answered() -> None:
-    def model(x: np.ndarray) -> np.ndarray:
-        if len(x) == 2:  # the second batch of six rows
-            raise ZeroDivisionError
-        return x[:, 0]
-
-    wrapped = assay.model.function(model, batch=4)
-    with pytest.raises(ZeroDivisionError):
-        assay.case(wrapped, X).value(X)
-    assert wrapped.meter.forwards == 4
-
-
-# ---- batches and counts -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("batch", [1, 2, 5, 6, 100])
-def test_the_batch_size_changes_nothing(batch: int) -> None:
-    case, other = assay.case(classifier(), X), assay.case(classifier(batch=batch), X)
-    assert_allclose(other.output, case.output, atol=1e-6)
-    assert_allclose(other.gradient(other.rows.x), case.gradient(case.rows.x), atol=1e-6)
-    background = assay.Marginal(X[:3])
-    one, two = explain.shapley(case, remove=background), explain.shapley(other, remove=background)
-    assert_allclose(two.values, one.values, atol=1e-6)
-    assert one.provenance.cost == two.provenance.cost
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        MemoryError(),
-        RuntimeError("CUDA out of memory. Tried"),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
-    ],
-)
-def test_batches_are_halved_until_they_fit(error: Exception) -> None:
-    sizes = []
-
-    def model(x: np.ndarray) -> np.ndarray:
-        sizes.append(len(x))
-        if len(x) > 2:
-            raise error
-        return x[:, 0]
-
-    wrapped = assay.model.function(model)
-    assert_array_equal(assay.case(wrapped, X).output, X[:, 0])
-    assert sizes[-3:] == [2, 2, 2]
-    assert wrapped.meter.forwards == 6
-
-
-def test_memory_that_does_not_do_for_one_row_is_an_error() -> None:
-    def model(x: np.ndarray) -> np.ndarray:
-        raise MemoryError
-
-    with pytest.raises(MemoryError):
-        assay.case(assay.model.function(model), X).value(X)
-
-
-def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
-    calls = []
-
-    def model(x: np.ndarray) -> np.ndarray:
-        calls.append(1)
-        raise RuntimeError("shapes differ")
-
-    with pytest.raises(RuntimeError, match="shapes differ"):
-        assay.case(assay.model.function(model), X).value(X)
-    assert len(calls) == 1
-
-
-def test_forwards_and_backwards_are_counted_by_row() -> None:
-    case = assay.case(classifier(), X)
-    meter = case.model.meter
-    assert (meter.forwards, meter.backwards) == (6, 0)
-    case.gradient(case.rows.x)
-    assert (meter.forwards, meter.backwards) == (12, 6)
-    assert len(case.output) == len(case.output) == 6
-    assert meter.forwards == 18
-
-
-def test_whoever_listens_hears_every_batch() -> None:
-    model = voting(batch=4)
-    heard: list[tuple[int, int]] = []
-    model.meter.listener = lambda forwards, backwards: heard.append((forwards, backwards))
-    assay.case(model, X)
-    assert heard == [(4, 0), (2, 0)]
-
-
-def test_rows_do_not_depend_on_their_neighbours_or_their_order() -> None:
-    ids = list("abcdef")
-    case = assay.case(classifier(), X, ids=ids)
-    alone = assay.case(classifier(), X[[3]], ids=["d"])
-    assert_allclose(explain.smooth_grad(alone).values[0], explain.smooth_grad(case).values[3], atol=1e-6)
-
-
-def test_a_moved_case_keeps_its_labels() -> None:
-    case = assay.case(voting(), X)
-    moved = case.at(-X)
-    assert_array_equal(moved.label, case.label)
-    assert_allclose(moved.output, -case.output)
-    assert_array_equal(case.rows.x, X)
-
-
-def test_a_live_case_lets_gradients_through_an_explanation() -> None:
-    case = assay.case(assay.model.torch(nets.small()), X, label=0)
-    x = case.rows.x.clone().requires_grad_(True)
-    slope = replace(case, live=True).at(x).gradient(x)
-    (second,) = torch.autograd.grad((slope**2).sum(), x)
-    assert second.abs().sum() > 0
-    assert not case.gradient(case.rows.x).requires_grad
 
 
 def test_a_number_names_the_class_so_called_before_it_is_a_position() -> None:

@@ -9,6 +9,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from tests.oracles.games import shapley
 
 import assay
@@ -135,3 +140,61 @@ def test_rows_with_named_fields_are_refused() -> None:
     rows = np.array([(1.0, 2.0)], dtype=[("a", float), ("b", float)])
     with pytest.raises(InputError, match="named fields"):
         assay.case(assay.wrap(lambda x: x.sum(axis=1), output="values"), rows)
+
+
+def refuses(frame: Any) -> Any:
+    """A function that does not take missing values, for the reason of its own that a test names."""
+    if frame["age"].isna().any():
+        raise TypeError("an age is needed")
+    return frame["age"].to_numpy()
+
+
+def breaks(frame: Any) -> Any:
+    """A function that fails for a reason of its own, whatever is missing."""
+    return frame["salary"]
+
+
+def breaks_with_memory(frame: Any) -> Any:
+    """A function that runs out of memory where a cell is missing."""
+    if frame["age"].isna().any():
+        raise MemoryError("not enough")
+    return frame["age"].to_numpy()
+
+
+def as_matrix(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same function of a matrix whose first column is the age."""
+    return lambda x: call(pd.DataFrame({"age": x[:, 0]}))
+
+
+@pytest.mark.parametrize("form", ["frame", "matrix"])
+@pytest.mark.parametrize("place", ["rows", "background"])
+@pytest.mark.parametrize(
+    ("call", "raised", "told"),
+    [
+        (refuses, InputError, "tried with the missing values: TypeError: an age is needed"),
+        (lambda frame: frame["age"].to_numpy(), InputError, "tried with the missing values: its outputs are NaN"),
+        (breaks, KeyError, "salary"),
+        (breaks_with_memory, MemoryError, "not enough"),
+    ],
+    ids=["refuses", "gives NaN", "breaks", "lacks memory"],
+)
+def test_only_what_complete_rows_do_not_raise_is_taken_for_a_refusal_of_missing_values(
+    call: Any, raised: type[Exception], told: str, place: str, form: str
+) -> None:
+    gaps: Any = frames("pandas")[["age"]]
+    complete: Any = gaps.dropna()
+    if form == "matrix":
+        call, gaps, complete = as_matrix(call), gaps.to_numpy(), complete.to_numpy()
+    model = assay.wrap(call, output="values")
+    rows, behind = (gaps, complete) if place == "rows" else (complete, gaps)
+    with pytest.raises(raised, match=told):
+        explain.shapley(assay.case(model, rows), remove=assay.Marginal(behind))
+
+
+def test_an_estimators_own_error_is_told_where_missing_values_are_not_its_cause() -> None:
+    frame = pd.DataFrame({"age": [31.0, 45.0, 28.0, 61.0], "job": ["cook", "clerk", "cook", "clerk"]})
+    columns = make_column_transformer((SimpleImputer(), ["age"]), (OneHotEncoder(), ["job"]))
+    fitted = make_pipeline(columns, LogisticRegression()).fit(frame, [0, 1, 0, 1])
+    unknown = frame.assign(age=[np.nan, 45.0, 28.0, 61.0], job="pilot")
+    with pytest.raises(InputError, match=r"unknown categories \['pilot'\]"):
+        assay.case(assay.wrap(fitted), unknown)

@@ -271,3 +271,21 @@ def test_scores_move_by_at_most_lambda_a_part():
         for part in range(4):
             other = tuple(1 if i == part else bit for i, bit in enumerate(m))
             assert np.abs(scores[m] - scores[other]).max() <= noise.keep_count
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_votes_need_decisions_and_not_log_odds(columns):
+    table = random_table(4, 2, seed=3)
+    as_margin = np.stack([table[:, 0] - 0.5, table[:, 1] - 0.5], axis=1)[:, -columns:] * 40
+    weights = 2 ** np.arange(4)
+    model = assay.model.function(
+        lambda x: as_margin[(x > 0.5).astype(int) @ weights], gives=OutputKind("margin", link="none"), name="margin"
+    )
+    case = assay.case(model, np.ones((1, 4)), target="margin")
+    parts = np.array([[True, True, False, False]])
+    found = certify.mus(case, parts, smoothing=0.25, q=16, remove=ZERO)
+    expected = certify.mus(table_case(table), parts, smoothing=0.25, q=16, remove=ZERO)
+    for name in ("incremental", "decremental"):
+        np.testing.assert_array_equal(found.bounds[name], expected.bounds[name])
+    with pytest.raises(CapabilityError, match="Use votes=True"):
+        certify.mus(case, parts, smoothing=0.25, q=16, remove=ZERO, votes=False)

@@ -46,6 +46,45 @@ def test_small_balls_are_enumerated_and_exact(free, radius):
         np.testing.assert_allclose(values, parity_rate(free, radius), rtol=1e-14)
 
 
+NO_LOG_ODDS = OutputKind("margin", link="none")
+DECIDED = {
+    "two scores without log odds": (NO_LOG_ODDS, [-3.0, 0.5], [2.0, 0.5]),
+    "one score without log odds": (NO_LOG_ODDS, [1.0], [-7.0]),
+    "a threshold of a score without log odds": (NO_LOG_ODDS.with_threshold(2.0, of_score=True), [2.5], [1.5]),
+    "a threshold of a score with log odds": (OutputKind("margin").with_threshold(2.0, of_score=True), [2.5], [1.5]),
+    "a threshold of one of two scores": (OutputKind("logits").with_threshold(2.0, of_score=True), [9, 2.5], [-9, 1]),
+}
+"""Kinds of outputs, with outputs that decide for class 1 and for class 0."""
+
+
+def decided_case(kind, one, other, parts):
+    """The case of the given outputs where an even number of the parts is kept, and elsewhere."""
+
+    def scores(x):
+        even = (x > 0.5).sum(axis=1) % 2 == 0
+        return np.where(even[:, None], np.array(one, dtype=float), np.array(other, dtype=float))
+
+    return assay.case(assay.model.function(scores, gives=kind, name="decided"), np.ones((1, parts)), target="decision")
+
+
+@pytest.mark.parametrize(("kind", "one", "other"), DECIDED.values(), ids=DECIDED)
+def test_every_classifier_with_known_decisions_has_a_rate(kind, one, other):
+    found = certify.soft_stability(decided_case(kind, one, other, 6), first(2, 6), radius=2, draws=150, remove=ZERO)
+    np.testing.assert_allclose(found.rate_low, parity_rate(4, 2))
+    assert found.extra["consistent"].tolist() == [1.0]
+
+
+def test_scores_without_log_odds_are_averaged_over_the_fillings():
+    case = assay.case(
+        assay.model.function(lambda x: x.sum(axis=1, keepdims=True), gives=NO_LOG_ODDS, name="sum"),
+        np.array([[1.0, -2.0]]),
+        target="margin",
+    )
+    remove = assay.Marginal(np.array([[0.0, -1.0], [0.0, -1.0], [0.0, 9.0]]))  # 1 + mean = 10/3; most alone are ≤ 0
+    found = certify.soft_stability(case, first(1, 2), radius=1, remove=remove)
+    assert found.extra["rate"].tolist() == [0.5]  # {a}: class 1; {a, b}: class 0
+
+
 def test_the_class_is_that_of_the_models_decision_threshold():
     """Class 1 has probability 0.3 where an even number is kept, else 0.1, and is decided from 0.2 on."""
 

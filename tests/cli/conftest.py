@@ -46,7 +46,13 @@ def net():
     import torch
     layer = torch.nn.Linear(2, 2)
     layer.weight.data = torch.tensor([[1.0, 0.5], [-1.0, 0.0]])
+    layer.bias.data = torch.zeros(2)
     return layer.eval()
+
+def deep():
+    import torch
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).eval()
 
 def stopped():
     raise KeyboardInterrupt

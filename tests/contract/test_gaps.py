@@ -273,8 +273,8 @@ def inputs(view: str, kind: str) -> AuditInputs:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("data", "classes"), ("data", "values"), ("membership", "classes"), ("membership", "values"), ("disparity",
-    "classes"),
-     ("shortcut", "classes")],
+    "classes"), ("shortcut", "classes"), ("performance", "classes"), ("performance", "values"), ("drift", "classes"),
+    ("drift", "values")],
 )  # fmt: skip
 def test_a_diagnosis_finds_the_same_in_rows_with_gaps_and_in_filled_ones(name: str, kind: str) -> None:
     found, right = (call_on_inputs(find("diagnose", name), inputs(view, kind)) for view in VIEWS)

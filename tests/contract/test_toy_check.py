@@ -200,8 +200,7 @@ def test_a_toy_attack_needs_one_declaration(declare: Declare, tmp_path: Any) -> 
     check = Check("ATK901", "Does a shift of every feature change the class?", "A toy.", 0.5, "at most")
     cost = lambda case, o, again: assay.nouns.catalogue.Cost(len(case))  # noqa: E731  # as short as a cost can be
     declare(attacker(source="assay2026", needs={"classes"}, cost=cost, checks=(check,)), "attack", nudge)
-    skipped = {item.what: item.enable for item in audited(ignore=["DAT9"], select=["ATK9", "TRU"]).record.not_run}
-    assert skipped["attack.nudge"] == "ball=assay.Ball('linf', …)"
+    assert audited(ignore=["DAT9"], select=["ATK9", "TRU"])["ATK901"].estimate < 0.5  # the default ball is small
     found = audited(ball=Ball("linf", 3.0), out=tmp_path)
     finding = found["ATK901"]
     assert finding.subject == "nudge"

@@ -128,7 +128,7 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
     smooth = assay.case(assay.wrap(net()), torch.as_tensor(X[:5]))
     gradient = explain.saliency(smooth)
     recipe = assay.Recipe(fit, X, Y, regularises=True)
-    parts = np.tile([True, False, False, True], (5, 1))
+    parts, both = np.tile([True, False, False, True], (5, 1)), np.concatenate([X, OTHER])
     return {
         "pgd": {"case": smooth, "ball": ball, "steps": 2},
         "top_k": {"explanation": gradient, "case": smooth, "ball": ball, "steps": 2},
@@ -136,6 +136,9 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
         "shapley_error": {"explanation": explained, "case": case, "remove": remove, "budget": 64},
         "soft_stability": {"case": smooth, "parts": parts, "radius": 1, "draws": 50},
         "data": {"case": case, "labels": Y, "train": OTHER, "train_labels": OTHER_Y},
+        "drift": {"case": case, "train": OTHER},
+        "performance": {"case": case, "labels": Y},
+        "weak_segments": {"case": assay.case(model, both), "labels": [*Y, *OTHER_Y], "most": 2},
         "disparity": {"case": case, "groups": ["a", "b"] * 30, "favourable": 1, "remove": remove, "rows": 5},
         "membership": {"case": case, "labels": Y, "outside": OTHER, "outside_labels": OTHER_Y},
         "shortcut": {"case": case, "labels": Y, "remove": remove, "suspects": ("0",)},
@@ -147,6 +150,7 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
             "draws": 4,
             "randoms": 4,
         },
+        "second_removal": {"case": case, "explanation": explained, "second": assay.Constant(0.0), "draws": 2},
         "explanation_trust": {"case": case, "explanations": {"shapley": explained}, "scores": {}},
         "refit": {"case": case, "recipe": recipe, "held_out": (OTHER, OTHER_Y), "strength": 1.0},
         "smoothing": {"case": smooth, "sigma": 0.1, "draws": 4},

@@ -19,7 +19,7 @@ import assay
 from assay import diagnose, explain
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.stats import Interval, newcombe
-from assay.diagnose.disparity import pairwise_gaps
+from assay.engine.fairness.rates import pairwise_gaps
 from assay.nouns.results.finding import Finding, judge
 
 
@@ -31,7 +31,7 @@ def rule() -> Any:
 
 
 def found(x: Any, groups: Any, **options: Any) -> dict[str, Finding]:
-    options.setdefault("remove", assay.Constant(-1.0))
+    options = {"remove": assay.Constant(-1.0), "smallest": 1} | options
     case = assay.case(rule(), np.asarray(x, float))
     return {f.code: f for f in diagnose.disparity(case, groups, favourable="granted", **options)}
 
@@ -109,7 +109,7 @@ def test_with_true_labels_the_two_error_rates_are_compared() -> None:
     # a: 6 granted of which 4 rightly, 4 refused of which 1 wrongly; b: 2 granted, 1 rightly; 8 refused, 3 wrongly
     labels = [1] * 4 + [0] * 2 + [1] + [0] * 3 + [1, 0] + [1] * 3 + [0] * 5
     by_code = found(x, groups, labels=labels)
-    assert list(by_code) == ["FAI101", "FAI102", "FAI103", "FAI110"]
+    assert list(by_code) == ["FAI101", "FAI102", "FAI103", "FAI104", "FAI110"]
     assert_allclose(by_code["FAI102"].estimate, 4 / 5 - 1 / 4)
     assert_allclose(by_code["FAI103"].estimate, 2 / 5 - 1 / 6)
     assert by_code["FAI102"].n == 9
@@ -122,7 +122,7 @@ def test_of_several_classes_only_the_favourable_one_is_a_true_positive() -> None
     x = np.array([middle, middle, low, low, middle, middle, high, high])
     labels = ["middle", "middle", "middle", "low", "middle", "high", "high", "low"]
     case, groups = assay.case(model, x), list("aaaabbbb")
-    options = {"labels": labels, "favourable": "middle", "remove": assay.Constant(0.0)}
+    options = {"labels": labels, "favourable": "middle", "remove": assay.Constant(0.0), "smallest": 1}
     by_code = {f.code: f for f in diagnose.disparity(case, groups, **options)}
     assert {name: line["rate"] for name, line in by_code["FAI102"].evidence["rates"].items()} == {"a": 2 / 3, "b": 1.0}
     assert {name: line["rate"] for name, line in by_code["FAI103"].evidence["rates"].items()} == {"a": 0.0, "b": 1 / 3}
@@ -133,7 +133,7 @@ def test_a_rate_no_two_groups_have_is_not_applicable() -> None:
     x, groups = table({"a": (6, 10), "b": (2, 10)})
     by_code = found(x, groups, labels=[1] * 10 + [0] * 10)
     assert by_code["FAI102"].verdict == "not applicable"
-    assert by_code["FAI102"].evidence["groups without rows"] == ["b"]
+    assert by_code["FAI102"].evidence["groups left out"] == {"b": 0}
     assert by_code["FAI103"].verdict == "not applicable"
 
 
@@ -180,7 +180,11 @@ def test_contributions_add_up_to_the_gap_of_the_rows_drawn() -> None:
     evidence = found(x, groups, remove=assay.Marginal(x[:30]), rows=20)["FAI110"].evidence
     total = sum(line["contribution"] for line in evidence["columns"]) + evidence["other columns"]
     assert_allclose(total + evidence["baseline difference"], evidence["gap of sampled rows"], atol=1e-9)
-    assert evidence["baseline difference"] == 0.0
+    assert_allclose(
+        [evidence["baseline difference"], evidence["gap of sampled rows"]],
+        [0.0, evidence["gap of all rows"]],
+        atol=1e-12,
+    )
     assert evidence["sampled rows"] == {"men": 20, "women": 20}
     assert evidence["all rows"] == {"men": 60, "women": 60}
 
@@ -257,6 +261,113 @@ def test_evidence_is_small_plain_data() -> None:
         assert len(json.dumps(finding.evidence)) < 4000
 
 
+def test_a_fourfold_ratio_at_low_rates_fails_although_the_gap_is_small() -> None:
+    by_code = found(*table({"a": (120, 1500), "b": (30, 1500)}), smallest=10)
+    gap, ratio = by_code["FAI101"], by_code["FAI104"]
+    assert (gap.verdict, ratio.verdict) == ("pass", "fail")
+    assert_allclose(ratio.estimate, 0.25)
+    assert (ratio.threshold, ratio.direction, ratio.threshold_origin) == (
+        0.8,
+        "at least",
+        "four-fifths rule (EEOC 1978)",
+    )
+    assert "2.0% in group b and 8.0% in group a, a ratio of 0.25" in ratio.claim
+    assert ratio.interval is not None
+    assert 0.15 < ratio.interval.low < 0.2 < 0.3 < ratio.interval.high < 0.4
+
+
+def test_equal_rates_of_many_rows_pass_the_ratio_and_another_ratio_has_no_origin() -> None:
+    groups = {"a": (1000, 2000), "b": (1000, 2000)}
+    assert found(*table(groups))["FAI104"].verdict == "pass"
+    assert found(*table(groups), ratio=0.9)["FAI104"].threshold_origin == ""
+    assert found(*table({"a": (10, 20), "b": (10, 20)}))["FAI104"].verdict == "undecided"
+
+
+def test_the_ratio_of_rates_that_are_all_zero_is_undefined() -> None:
+    finding = found(*table({"a": (0, 20), "b": (0, 30)}))["FAI104"]
+    assert finding.verdict == "not applicable"
+    assert "No row of any group has the favourable decision" in finding.claim
+
+
+def test_ratios_of_error_rates_are_evidence() -> None:
+    x, groups = table({"a": (6, 10), "b": (2, 10)})
+    labels = [1] * 4 + [0] * 2 + [1] + [0] * 3 + [1, 0] + [1] * 3 + [0] * 5
+    ratios = found(x, groups, labels=labels)["FAI102"].evidence["ratios"]
+    assert [(line["lower"], line["upper"]) for line in ratios] == [("b", "a")]
+    assert_allclose(ratios[0]["value"], (1 / 4) / (4 / 5))
+
+
+def test_small_groups_are_named_and_left_out_of_every_contrast() -> None:
+    by_code = found(*table({"a": (30, 40), "b": (10, 50), "c": (0, 9)}), smallest=10)
+    for code in ("FAI101", "FAI104"):
+        assert by_code[code].evidence["groups left out"] == {"c": 9}
+        assert by_code[code].claim.endswith("Left out, with fewer than 10 rows to count: c (9).")
+        assert set(by_code[code].evidence["rates"]) == {"a", "b"}
+    assert_allclose(by_code["FAI101"].estimate, 30 / 40 - 10 / 50)
+    assert by_code["FAI101"].n == 90
+
+
+def test_where_fewer_than_two_groups_remain_nothing_is_compared_and_the_reason_is_given() -> None:
+    for code, finding in found(*table({"a": (30, 40), "b": (2, 9)}), smallest=10).items():
+        assert finding.verdict == "not applicable", code
+        assert "Fewer than two groups have at least 10 rows to count in the selection rate (a (40), b (9))" in (
+            finding.claim
+        )
+
+
+def test_a_gap_between_combinations_is_found_where_neither_column_alone_has_one() -> None:
+    sex, age = ["f", "m"] * 200, ["old", "old", "young", "young"] * 100
+    x = np.array([[1.0 if (s == "f") == (a == "old") else -1.0, 0, 0] for s, a in zip(sex, age)])
+    columns = {"sex": sex, "age": age}
+    options = {"favourable": "granted", "remove": assay.Constant(-1.0)}
+    by_subject = {
+        f.subject: f for f in diagnose.disparity(assay.case(rule(), x), columns, **options) if f.code == "FAI101"
+    }
+    assert [by_subject[name].estimate for name in columns] == [0.0, 0.0]
+    assert by_subject["sex × age"].estimate == 1.0
+    assert by_subject["sex × age"].verdict == "fail"
+    alone = diagnose.disparity(assay.case(rule(), x), columns, combine=False, **options)
+    assert {f.subject for f in alone} == set(columns)
+
+
+def test_too_many_combinations_are_reported_as_not_tested() -> None:
+    x = np.zeros((400, 3))
+    columns = {"town": [str(i % 11) for i in range(400)], "sex": [str(i // 11 % 2) for i in range(400)]}
+    found = diagnose.disparity(assay.case(rule(), x), columns, favourable="granted", remove=assay.Constant(-1.0))
+    assert (found[-1].code, found[-1].subject, found[-1].verdict) == ("FAI101", "town × sex", "not applicable")
+    assert "at most 20 combinations are compared, and there are 22" in found[-1].claim
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_decomposition_never_explains_a_gap_that_its_rows_do_not_have(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(600, 3)) - [2.0, 0, 0]
+    groups = np.where(np.arange(600) < 300, "a", "b")
+    x[groups == "a", 0] += 0.6
+    by_code = found(x, groups, remove=assay.Marginal(x[:20]), rows=20)
+    gap, drivers = by_code["FAI101"], by_code["FAI110"]
+    assert gap.interval is not None
+    if gap.interval.low == 0:
+        assert drivers.verdict == "not applicable"
+        assert "no gap to explain" in drivers.claim
+        return
+    assert drivers.verdict == "informative"
+    evidence = drivers.evidence
+    assert sum(evidence["sampled rows"].values()) == 40
+    assert_allclose(evidence["gap of sampled rows"], gap.estimate, atol=1e-12)
+    total = sum(line["contribution"] for line in evidence["columns"]) + evidence["baseline difference"]
+    assert_allclose(total, gap.estimate, atol=1e-9)
+
+
+def test_weighted_rows_estimate_the_contributions_of_all_rows() -> None:
+    x, groups = planted(400)
+    few, whole = (found(x, groups, remove=assay.Marginal(x[:20]), rows=rows)["FAI110"] for rows in (40, 400))
+    errors = {line["name"]: line["stderr"] for line in few.evidence["columns"]}
+    parts, truth = contributions(few), contributions(whole)
+    assert all(abs(parts[name] - truth[name]) < 3 * errors[name] + 1e-9 for name in truth)
+    assert 0 < errors["0"] < 0.2
+
+
 @pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
 def test_a_pipeline_on_a_frame_with_text_is_explained_in_its_own_columns(kind: Any) -> None:
     generator = np.random.default_rng(0)
@@ -286,6 +397,9 @@ def test_a_pipeline_on_a_frame_with_text_is_explained_in_its_own_columns(kind: A
         ([0.0, np.nan, 1.0, 1.0], {}, r"missing in row\(s\) 1"),
         (["a", "a", "b", "b"], {"rows": 1}, "at least 2 rows"),
         (["a", "a", "b", "b"], {"labels": [1, 0]}, "2 labels for 4"),
+        (["a", "a", "b", "b"], {"ratio": 1.2}, "a ratio from 0 to 1"),
+        (["a", "a", "b", "b"], {"smallest": 0}, "at least 1 row"),
+        (["a", "a", "b", "b"], {"ranges": 1}, "no ranges"),
         (["a", "a", "b", "b"], {"remove": 0.0}, "not a removal"),
     ],
 )

@@ -87,6 +87,18 @@ def test_a_yardstick_whose_mean_gain_is_not_above_0_leaves_other_scores_undefine
     found = reading(criterion_named("EXP201"), "half", scores, "shapley")
     assert np.isnan(found.estimate)
     assert np.isnan(found.rows).all()
+    assert (found.n, found.undefined) == (4, 0)
+
+
+@pytest.mark.parametrize("name", ["shapley", "half"])
+@pytest.mark.parametrize("last", [-3.0, np.nan], ids=["every gain defined", "a gain undefined"])
+def test_where_the_yardstick_gains_nothing_only_rows_without_a_gain_are_counted_as_undefined(name, last):
+    scores = given_gains(shapley=[1.0, 2.0, -3.0 if np.isnan(last) else 0.0, last], half=[1.0, 0.0, 2.0, 1.0])
+    found = reading(criterion_named("EXP201"), name, scores, "shapley")
+    assert np.isnan(found.estimate)
+    assert (found.n, found.undefined) == (4 - np.isnan(last), np.isnan(last))
+    interval = found.basis.at(0.95)
+    assert (interval.low, interval.high) == (-np.inf, np.inf)
 
 
 def test_a_shuffled_explanation_beside_the_yardstick_is_not_to_be_used():
@@ -96,7 +108,7 @@ def test_a_shuffled_explanation_beside_the_yardstick_is_not_to_be_used():
     found = judged(case, shapley=best, shuffled=replace(best, values=shuffled))
     assert found["shapley", "TRU001"].evidence["word"] == "use"
     yard = found["shapley", "EXP201"]
-    assert "normalised deletion score 1 by definition (reference method; mean gain over random " in yard.claim
+    assert "better than of a random ranking (reference method: normalised score 1)" in yard.claim
     assert yard.interval.low < 1.0 < yard.interval.high  # in the unit that is told
     assert found["shuffled", "TRU001"].evidence["word"] == "do not use"
     assert "not the model" in found["shuffled", "TRU001"].advice

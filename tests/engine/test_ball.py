@@ -5,8 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.testing import assert_allclose
 
 import assay
+from assay import Ball
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.nouns.inputs.rows import Rows
@@ -124,3 +126,46 @@ def test_rows_outside_the_bounds_are_refused_by_number():
 def test_impossible_balls_are_refused(wrong):
     with pytest.raises(InputError):
         assay.Ball(*wrong)
+
+
+SCALES = (2.0, 0.0, 0.5)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("edge", [False, True])
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_scaled_ball_is_the_ball_in_units_of_the_scale(norm, edge, library):
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    x = torch.as_tensor(x) if library == "torch" else x
+    ball = Ball(norm, 0.3, scale=SCALES)
+    rows = Rows(x, tuple(map(str, range(40))))
+    moved = np.asarray(ball.draw(rows, Seed(0), edge=edge)) - np.asarray(x)
+    assert (moved[:, 1] == 0).all()
+    units = moved[:, [0, 2]] / [2.0, 0.5]
+    lengths = np.abs(units).max(axis=1) if norm == "linf" else np.linalg.norm(units, axis=1)
+    assert_allclose(np.asarray(ball.length(ball.draw(rows, Seed(0), edge=edge) - x)), lengths)
+    assert (lengths <= 0.3 + 1e-12).all()
+    assert_allclose(lengths, 0.3) if edge else None
+    assert lengths.max() > 0.2
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_steepest_direction_of_a_scaled_ball_raises_a_slope_most(norm):
+    generator = np.random.default_rng(0)
+    slope = generator.normal(size=(1, 3))
+    ball = Ball(norm, 1.0, scale=SCALES)
+    best = float((ball.steepest(slope) * slope).sum())
+    assert_allclose(ball.length(ball.steepest(slope)), [1.0])
+    points = Rows(np.zeros((500, 3)), tuple(map(str, range(500))))
+    assert best >= (ball.draw(points, Seed(1), edge=True) * slope).sum(axis=1).max() - 1e-12
+    far = ball.project(np.full((1, 3), 9.0), np.zeros((1, 3)))
+    assert far[0, 1] == 0
+    assert_allclose(ball.length(far), [1.0])
+    assert ball.length(np.array([[0.0, 0.1, 0.0]]))[0] == np.inf  # a column that cannot move
+
+
+def test_a_scale_that_does_not_fit_is_refused():
+    with pytest.raises(InputError, match="not only zeros"):
+        Ball("linf", 0.1, scale=(0.0, 0.0))
+    with pytest.raises(InputError, match="scale has 3 numbers for 2 columns"):
+        Ball("linf", 0.1, scale=SCALES).check_bounds(np.zeros((1, 2)))

@@ -25,6 +25,7 @@ from assay.engine.coalitions.estimator import (
 from assay.engine.coalitions.leverage import paired_leverage
 from assay.engine.coalitions.local_regression import local_regression
 from assay.engine.coalitions.permutations import permutations
+from assay.engine.coalitions.regression_adjustment import regression_adjusted
 from assay.engine.coalitions.sample_reuse import sample_reuse
 from assay.nouns.inputs.features import Features
 
@@ -257,3 +258,23 @@ def test_parts_that_a_row_lacks_get_nothing(estimator: Estimator) -> None:
     assert np.isfinite(found.values).all()
     if estimator is not LACKING[2] and estimator is not LACKING[1]:
         assert_allclose(found.values, [np.arange(1.0, 9.0), [3, 7, 11, 15, 0, 0, 0, 0]], atol=1e-9)
+
+
+@pytest.mark.parametrize("estimator", [*LACKING, regression_adjusted("auto")], ids=lambda one: one.name)
+def test_a_row_without_parts_has_zeros_and_its_one_number_as_the_base(estimator: Estimator) -> None:
+    cut = Features(np.stack([np.arange(8), np.full(8, -1)]), tuple(map(str, range(8))), per_row=True)
+    case = examples.linear(np.arange(1.0, 9.0), x=np.ones((2, 8)), features=cut)
+    found = estimate_by_removal(case, Constant(0.0), estimator, 60)
+    exact = estimate_by_removal(case, Constant(0.0), exact_shapley)
+    assert_array_equal(found.values[1], 0.0)
+    assert_array_equal(found.stderr[1], 0.0)
+    assert_allclose(exact.values[1], 0.0, atol=1e-12)
+    assert exact.base is not None
+    assert exact.base[1] == 36.0
+    alone = estimate_by_removal(case.take([0]), Constant(0.0), estimator, 60)
+    assert_allclose(found.values[0], alone.values[0])
+    if estimator.has_base:
+        assert found.base is not None
+        assert found.base[1] == 36.0
+    else:
+        assert alone.base is None

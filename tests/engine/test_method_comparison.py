@@ -11,6 +11,7 @@ from scipy import stats as scipy_stats
 import assay
 from assay import evaluate, examples, explain
 from assay.basics.errors import InputError
+from assay.basics.paired_tests import rows_to_decide
 from assay.basics.seed import Seed
 from assay.basics.stats import Interval, holm, skewness_corrected_interval, student_interval
 from assay.nouns.comparisons.method_comparison import MethodComparison
@@ -91,9 +92,8 @@ def test_an_undecided_pair_has_the_number_of_rows_that_would_decide_it() -> None
     few = [scored(normal(shift, 12, seed), name) for name, shift, seed in [("a", 0.2, 4), ("b", 0.0, 5)]]
     found = assay.compare_methods(few)
     pair = found.pair("a", "b")
-    half = pair.difference - student_interval(few[0].values - few[1].values).low
     assert pair.verdict == "undecided"
-    assert pair.more == np.ceil(12 * ((half / abs(pair.difference)) ** 2 - 1))
+    assert pair.more == rows_to_decide(pair.difference, student_interval(few[0].values - few[1].values), 0.0, 12)
     assert found.verdict("a", "b") == f"undecided; about {pair.more} more rows would decide it"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -94,11 +95,14 @@ GAPS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("gap", GAPS.values(), ids=GAPS)
-def test_a_missing_group_is_refused_with_its_row(gap: Any) -> None:
+def test_a_missing_group_is_refused_with_its_row_and_a_group_of_its_own_in_an_audit(gap: Any) -> None:
     with pytest.raises(InputError, match=r"the group is missing in row\(s\) 3"):
         diagnose.disparity(CASE, gap(GROUPS), favourable=1, remove=assay.Constant(0.0))
     with pytest.raises(InputError, match=r"the group is missing in row\(s\) 3 of 'sex'"):
-        groups_of(X, {"sex": gap(GROUPS)})
+        diagnose.disparity(CASE, {"sex": gap(GROUPS)}, favourable=1, remove=assay.Constant(0.0))
+    named = groups_of(X, {"sex": gap(GROUPS)})["sex"]
+    assert [row for row, name in enumerate(named) if name == "(missing)"] == [3]
+    assert len(set(named)) == 3
 
 
 CONTINUOUS: dict[str, Any] = {
@@ -114,11 +118,16 @@ CONTINUOUS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("values", CONTINUOUS.values(), ids=CONTINUOUS)
-def test_a_continuous_column_is_refused_with_edges_to_use(values: Any) -> None:
+def test_a_continuous_column_is_refused_with_edges_to_use_and_cut_in_an_audit(values: Any) -> None:
     with pytest.raises(InputError, match=f"{ROWS} distinct values; at most 20 .* numpy.digitize|pandas.cut"):
         diagnose.disparity(CASE, values, favourable=1, remove=assay.Constant(0.0))
     with pytest.raises(InputError, match=f"of 'age' are numbers or dates with {ROWS} distinct values"):
-        groups_of(X, {"age": values})
+        diagnose.disparity(CASE, {"age": values}, favourable=1, remove=assay.Constant(0.0))
+    named = groups_of(X, {"age": values})["age"]
+    assert min(Counter(named).values()) >= 7
+    assert len(set(named)) == 4
+    found = diagnose.disparity(CASE, {"age": values}, favourable=1, remove=assay.Constant(0.0), smallest=5, ranges=4)
+    assert found[0].evidence["rates"].keys() == set(named)
 
 
 def test_the_edges_that_the_refusal_proposes_give_four_groups() -> None:
@@ -151,8 +160,11 @@ COLUMNS: dict[str, Any] = {
 def test_several_sensitive_columns_are_tested_one_by_one(kind: str) -> None:
     columns = {"sex": GROUPS, "town": (["x"] * 10 + ["y"] * 30)}
     found = diagnose.disparity(CASE, COLUMNS[kind](columns), favourable=1, remove=assay.Constant(0.0))
-    alone = [diagnose.disparity(CASE, one, favourable=1, remove=assay.Constant(0.0)) for one in columns.values()]
-    assert [f.subject for f in found] == ["sex", "sex", "town", "town"]
+    combined = [f"{sex} × {town}" for sex, town in zip(*columns.values())]
+    alone = [
+        diagnose.disparity(CASE, one, favourable=1, remove=assay.Constant(0.0)) for one in (*columns.values(), combined)
+    ]
+    assert [f.subject for f in found] == [name for name in ("sex", "town", "sex × town") for _ in range(3)]
     assert [f.claim.partition(": ")[2] for f in found] == [
         f.of("x").claim.removeprefix("x: ") for one in alone for f in one
     ]
@@ -236,7 +248,7 @@ def test_groups_given_by_one_name_are_that_column() -> None:
 def test_without_labels_a_disparity_has_no_error_rates() -> None:
     for labels in (None, (), [], np.array([])):
         found = diagnose.disparity(CASE, GROUPS, favourable=1, labels=labels, remove=assay.Constant(0.0))
-        assert [f.code for f in found] == ["FAI101", "FAI110"]
+        assert [f.code for f in found] == ["FAI101", "FAI104", "FAI110"]
 
 
 def test_membership_without_labels_is_the_attack_by_confidence() -> None:

@@ -162,3 +162,77 @@ def test_invalid_options_are_refused() -> None:
         influential_units(neural(), top=-1)
     with pytest.raises(InputError, match="regions=-1"):
         influential_units(neural(), regions=-1)
+
+
+WIDTH = 4
+
+
+class Turned(torch.nn.Module):
+    """A convolution, whose rectified output has its channels first or last, and a head that reads every position."""
+
+    def __init__(self, positions: int, last: bool) -> None:
+        super().__init__()
+        kind = {1: torch.nn.Conv1d, 2: torch.nn.Conv2d, 3: torch.nn.Conv3d}[positions]
+        self.conv, self.act, self.last = kind(2, WIDTH, 3, padding=1), torch.nn.ReLU(), last
+        self.head = torch.nn.Linear(WIDTH * 6**positions, 2)
+        filled(self.double(), 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.conv(x)
+        h = self.act(h.movedim(1, -1)).movedim(-1, 1) if self.last else self.act(h)
+        return self.head(h.flatten(1))
+
+
+def turned(positions: int, last: bool) -> Case:
+    generator = torch.Generator().manual_seed(4)
+    x = torch.randn((3, 2, *(6,) * positions), generator=generator, dtype=torch.float64)
+    return assay.case(assay.wrap(Turned(positions, last)), x, label=1)
+
+
+@pytest.mark.parametrize("positions", [1, 2, 3])
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+def test_a_unit_is_a_channel_wherever_the_layer_has_its_channels(positions: int, last: bool) -> None:
+    case = turned(positions, last)
+    active = case.model.net.act(case.model.net.conv(case.rows.x)).numpy(force=True)
+    found = influential_units(case, layer="act", regions=WIDTH)
+    slope = case.model.net.head.weight[1].numpy(force=True).reshape(1, WIDTH, -1).sum(axis=2)
+    assert_allclose(found.values, np.tile(slope, (3, 1)), atol=1e-12)
+    kind = "unit" if last and positions != 2 else "channel"
+    assert found.features.names == tuple(f"{kind} {i}" for i in range(WIDTH))
+    first = influential_units(turned(positions, last=False), layer="act", regions=WIDTH)
+    assert found.provenance.cost == first.provenance.cost
+    for place, unit in enumerate(found.extra["order"].astype(int)):
+        target = assay.unit("act", unit)
+        mean = active[:, unit].reshape(3, -1).mean(axis=1)
+        assert_allclose(case.with_target(target).output, mean, atol=1e-12)
+        asked = assay.case(case.model, case.rows.x, target=target)
+        assert_allclose(asked.output, mean, atol=1e-12)
+        assert asked.with_target(target).target is asked.target
+        assert_allclose(found.extra["regions"][place], np.asarray(asked.gradient(case.rows.x)), atol=1e-12)
+    with pytest.raises(InputError, match=r"the model has 4 unit\(s\)"):
+        case.with_target(assay.unit("act", WIDTH))
+    layer = case.from_layer("act")
+    assert len(layer.features) == WIDTH
+    assert_allclose(layer.features.pool(layer.rows.x.numpy()), active.reshape(3, WIDTH, -1).sum(axis=2), atol=1e-12)
+
+
+def test_tokens_keep_their_dimensions_as_units() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(21, 2))
+    case = assay.case(assay.wrap(filled(net.double(), 4)), torch.ones(2, 3, 5, dtype=torch.float64), label=0)
+    assert case.from_layer("1").features.names == tuple(f"unit {i}" for i in range(7))
+    expected = net[:2](case.rows.x).mean(dim=1)[:, 6].numpy(force=True)
+    assert_allclose(case.with_target(assay.unit("1", 6)).output, expected, atol=1e-12)
+
+
+def test_embedded_words_and_places_have_their_dimensions_as_units() -> None:
+    class Placed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.places, self.act, self.head = torch.nn.Embedding(3, 5), torch.nn.Tanh(), torch.nn.Linear(15, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.act(x + self.places(torch.arange(3))).flatten(1))
+
+    case = assay.case(assay.wrap(filled(Placed().double(), 4)), torch.ones(2, 3, 5, dtype=torch.float64), label=0)
+    assert case.from_layer("act").features.names == tuple(f"unit {i}" for i in range(5))
+    assert len(influential_units(case, layer="act").features) == 5

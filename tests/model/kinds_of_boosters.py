@@ -11,11 +11,14 @@ from tests.model.kinds_of_models import (
     POSITIVE,
     THREE,
     TWO,
+    Kind,
     Own,
     Read,
+    X,
     as_columns,
     chosen,
     complements,
+    fitted,
     two_columns,
 )
 
@@ -26,6 +29,21 @@ RAW = {
 }
 RANKED, GROUPS = np.minimum(THREE, 2), np.repeat(np.arange(6), 10)
 CENSORED = np.where(TWO == 1, POSITIVE, -POSITIVE)
+
+
+def adder(kinds: dict[str, Kind], library: str, **usual: Any) -> Callable[..., None]:
+    """A function that adds one more kind of a library; ``usual`` is what is known about all kinds."""
+
+    def add(name: str, estimator: Any, y: Any, x: Any = X, fit: Any = None, **about: Any) -> None:
+        """``fit`` are options of fitting."""
+        about = {"own": own_of_booster, "trees": True} | usual | about
+        if hasattr(estimator, "predict_proba") and "refused" not in about:
+            about = {"also": ("probabilities",)} | about
+        key = f"{library}: {name}"
+        assert key not in kinds
+        kinds[key] = Kind(fitted(estimator, y, x, **(fit or {})), x, **about)
+
+    return add
 
 
 def raw_scores(estimator: Any) -> Read:

@@ -16,6 +16,7 @@ from tests.model.kinds_of_boosters import (
     CENSORED,
     GROUPS,
     RANKED,
+    adder,
     logistic_loss,
     own_of_booster,
     own_of_labels,
@@ -41,7 +42,6 @@ from tests.model.kinds_of_models import (
     X,
     as_columns,
     chosen,
-    fitted,
     own_of_estimator,
     two_columns,
 )
@@ -52,13 +52,7 @@ KINDS: dict[str, Kind] = {}
 SMALL = {"iterations": 4, "depth": 2, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
 
 
-def add(name: str, estimator: Any, y: Any, x: Any = X, fit: Any = None, **about: Any) -> None:
-    """One more kind; ``fit`` are options of fitting."""
-    about = {"own": own_of_booster, "trees": True} | about
-    if hasattr(estimator, "predict_proba"):
-        about = {"also": ("probabilities",)} | about
-    assert name not in KINDS
-    KINDS[f"catboost: {name}"] = Kind(fitted(estimator, y, x, **(fit or {})), x, **about)
+add = adder(KINDS, "catboost")
 
 
 def own_of_ranker(estimator: Any) -> Own:

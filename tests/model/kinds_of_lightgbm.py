@@ -13,7 +13,14 @@ from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tests.model import kinds_of_models
-from tests.model.kinds_of_boosters import RANKED, logistic_loss, own_by_kind, own_of_booster, own_of_scores, squares
+from tests.model.kinds_of_boosters import (
+    RANKED,
+    adder,
+    logistic_loss,
+    own_by_kind,
+    own_of_scores,
+    squares,
+)
 from tests.model.kinds_of_models import (
     BOOLS,
     COUNTS,
@@ -33,7 +40,6 @@ from tests.model.kinds_of_models import (
     Kind,
     Own,
     X,
-    fitted,
 )
 
 KINDS: dict[str, Kind] = {}
@@ -42,13 +48,7 @@ KINDS: dict[str, Kind] = {}
 SMALL = {"n_estimators": 4, "num_leaves": 4, "min_child_samples": 4, "n_jobs": 1, "verbose": -1}
 
 
-def add(name: str, estimator: Any, y: Any, x: Any = X, fit: Any = None, **about: Any) -> None:
-    """One more kind; ``fit`` are options of fitting."""
-    about = {"own": own_of_booster, "trees": True} | about
-    if hasattr(estimator, "predict_proba") and "refused" not in about:
-        about = {"also": ("probabilities",)} | about
-    assert name not in KINDS
-    KINDS[f"lightgbm: {name}"] = Kind(fitted(estimator, y, x, **(fit or {})), x, **about)
+add = adder(KINDS, "lightgbm")
 
 
 BAGS = {"bagging_freq": 1, "bagging_fraction": 0.6}

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_outlier_detector
 
 generator = np.random.default_rng(0)
 X = generator.normal(size=(60, 4))
@@ -98,8 +97,6 @@ def chosen(predicted: Any, names: Any) -> np.ndarray:
 def own_of_estimator(estimator: Any) -> Own:
     """The predictions of an estimator with scikit-learn's interface."""
     predict_proba, decision = (getattr(estimator, name, None) for name in ("predict_proba", "decision_function"))
-    if is_outlier_detector(estimator):
-        return Own(value=lambda x: as_columns(decision(x)))
     if not hasattr(estimator, "classes_"):
         return Own(value=lambda x: as_columns(estimator.predict(x)))
     names = tuple(estimator.classes_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,11 @@ def own_of_log(estimator: Any) -> Own:
         value=own_of_estimator(estimator).value,
         margin=lambda x: as_columns(np.log(estimator.predict(x))),
     )
+
+
+def own_of_score(name: str) -> Callable[[Any], Own]:
+    """The score of an outlier detector."""
+    return lambda estimator: Own(value=lambda x: as_columns(getattr(estimator, name)(x)))
 
 
 FEW: dict[str, Any] = {"random_state": 0}
@@ -146,4 +152,5 @@ for name, estimator in {
     "forest in a pipeline": make_pipeline(StandardScaler(), groups.IsolationForest(n_estimators=4, **FEW)),
     "neighbours in a pipeline": make_pipeline(StandardScaler(), LocalOutlierFactor(5, novelty=True)),
 }.items():
-    add(f"outliers: {name}", estimator, None)
+    for score in ("decision_function", "score_samples"):
+        add(f"outliers: {name}, {score}", estimator, None, own=own_of_score(score), options={"output": score})

@@ -17,10 +17,10 @@ from tests.model.kinds_of_boosters import (
     CENSORED,
     GROUPS,
     RANKED,
+    adder,
     cross_entropy,
     logistic_loss,
     own_by_kind,
-    own_of_booster,
     own_of_labels,
     own_of_scores,
     raw_scores,
@@ -46,7 +46,6 @@ from tests.model.kinds_of_models import (
     X,
     chosen,
     complements,
-    fitted,
     own_of_estimator,
     two_columns,
 )
@@ -60,13 +59,7 @@ SINGLE = 1e-5
 SMALL = {"n_estimators": 4, "max_depth": 2, "n_jobs": 1}
 
 
-def add(name: str, estimator: Any, y: Any, x: Any = X, fit: Any = None, **about: Any) -> None:
-    """One more kind; ``fit`` are options of fitting."""
-    about = {"own": own_of_booster, "trees": True, "tolerance": SINGLE} | about
-    if hasattr(estimator, "predict_proba") and "refused" not in about:
-        about = {"also": ("probabilities",)} | about
-    assert name not in KINDS
-    KINDS[f"xgboost: {name}"] = Kind(fitted(estimator, y, x, **(fit or {})), x, **about)
+add = adder(KINDS, "xgboost", tolerance=SINGLE)
 
 
 def own_of_logits(estimator: Any) -> Own:

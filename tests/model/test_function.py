@@ -41,6 +41,14 @@ def test_outputs_of_another_shape_are_refused(answer: Any, message: str) -> None
         assay.case(assay.wrap(answer, output="values"), X).value(X)
 
 
+@pytest.mark.parametrize(
+    "answer", [lambda x: None, lambda x: x[:, 0] + 1j, lambda x: {"a": x[:, 0]}, lambda x: ["a"] * 3]
+)
+def test_outputs_that_are_no_real_numbers_are_refused(answer: Any) -> None:
+    with pytest.raises(InputError, match="is no array of numbers"):
+        assay.case(assay.wrap(answer, output="values"), X).value(X)
+
+
 def test_preprocess_runs_before_the_function_and_output_after() -> None:
     model = assay.model.function(lambda x: {"y": x[:, 0]}, preprocess=lambda x: x * 10, output=lambda out: out["y"])
     assert_allclose(assay.case(model, X).output, 10 * X[:, 0])

@@ -109,7 +109,9 @@ def test_hooks_that_differ_have_different_fingerprints() -> None:
     assert marks[0] == marks[1] != marks[2]
 
 
-@pytest.mark.parametrize("change", ["used", "copied", "no gradients", "channels last", "hook added and removed"])
+@pytest.mark.parametrize(
+    "change", ["used", "copied", "compiled", "no gradients", "channels last", "hook added and removed"]
+)
 def test_what_does_not_change_the_function_does_not_count(change: str) -> None:
     one = net().eval()
     before = net_fingerprint(one)
@@ -119,6 +121,8 @@ def test_what_does_not_change_the_function_does_not_count(change: str) -> None:
             assert one[0].last.shape == (2, 4)
         elif change == "copied":
             one = copy.deepcopy(one)
+        elif change == "compiled":
+            one._is_torch_compile = True  # the mark that torch.compile leaves on the net itself
         elif change == "no gradients":
             one.requires_grad_(False)
         elif change == "channels last":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,11 @@ REFUSED = {
     "dropout of whole channels": (lambda: Ending(lambda z: F.dropout1d(z[:, :, None], 0.5)[:, :, 0]), RANDOM),
     "dropout that stays active": (lambda: AlwaysDropping(nn.Linear(4, 5), nn.Dropout(0.5), nn.Linear(5, 2)), RANDOM),
     "noise": (lambda: Ending(lambda z: z + torch.randn_like(z)), RANDOM),
+    "dropout that rarely drops": (lambda: Ending(lambda z: F.dropout(z, 1e-6)), RANDOM),
+    "attention that drops": (
+        lambda: Ending(lambda z: F.scaled_dot_product_attention(z[:, None], z[:, None], z[:, None], None, 1e-6)[:, 0]),
+        RANDOM,
+    ),
 }
 
 
@@ -91,12 +97,77 @@ def test_layers_without_weights_yet_are_refused() -> None:
         (lambda z: {"a": z, "b": z}, None, "Select the tensor with output="),
         (lambda z: (z, z), 2, "2 entries, without this position"),
         (lambda z: (z, z), None, "Select the tensor with output="),
-        (lambda z: z[:, :, None, None], None, "region_mean"),
+        (lambda z: z.tolist(), None, "list, not a tensor.*output=torch.as_tensor"),
+        (lambda z: z.numpy(), None, "ndarray, not a tensor.*output=torch.as_tensor"),
+        (lambda z: z[:, :, None, None].expand(-1, -1, 2, 2), None, "region_mean"),
     ],
 )
 def test_return_values_that_are_no_scores_are_refused(after: Any, output: Any, message: str) -> None:
     with pytest.raises((InputError, CapabilityError), match=message):
         assay.case(assay.wrap(Tabular(after), output=output), TABLE)
+
+
+BESIDE: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
+    "logits before probabilities": (lambda z: (z, z.softmax(1)), 0, "logits"),
+    "probabilities before logits": (lambda z: (z.softmax(1), z * 2), 0, "probabilities"),
+    "probabilities after logits": (lambda z: (z, z.softmax(1)), 1, "probabilities"),
+    "labels beside a penalty": (lambda z: {"labels": z.sigmoid(), "penalty": z.square().sum()}, "labels", "labels"),
+    "logits beside labels": (
+        lambda z: {"logits": z.clone(), "labels": z.sigmoid()},
+        lambda out: out["logits"],
+        "logits",
+    ),
+    "written into zeros": (lambda z: (torch.zeros_like(z).copy_(z.softmax(1)), z + 1), 0, "probabilities"),
+    "a view of logits": (lambda z: (z.t().contiguous().t(), z.sigmoid()), 0, "logits"),
+    "joined late": (lambda z: (torch.cat([z[:, :1], z[:, 1:]], dim=1), z.softmax(1)), 0, "logits"),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_the_selected_tensor_says_what_it_is_whatever_is_computed_after_it(name: str) -> None:
+    after, output, meaning = BESIDE[name]
+    torch.manual_seed(0)
+    case = assay.case(assay.wrap(Tabular(after).eval(), output=output), TABLE, label=1)
+    assert case.model.gives == ("probabilities" if meaning == "labels" else meaning)
+    assert case.model.kind.exclusive == (meaning != "labels")
+
+
+NAMED_AS_KIND: dict[str, Callable[[Any], Any]] = {
+    "a mapping": lambda z: {"loss": None, "logits": z, "values": -z},
+    "attributes": lambda z: SimpleNamespace(logits=z, values=-z),
+    "the scores alone": lambda z: z,
+}
+
+
+@pytest.mark.parametrize("after", NAMED_AS_KIND.values(), ids=NAMED_AS_KIND)
+def test_an_entry_named_as_the_kind_of_outputs_is_taken(after: Callable[[Any], Any]) -> None:
+    torch.manual_seed(0)
+    net = Tabular(after).eval()
+    model = assay.wrap(net, output="logits")
+    net.after = lambda z: z
+    with torch.no_grad():
+        assert_allclose(assay.case(model, TABLE, label=1).output, net(TABLE)[:, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3, 1), (3, 1, 1), (1, 3, 1)], ids=str)
+def test_axes_of_length_one_are_left_out(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    net = Tabular(lambda z: z.reshape(len(z), *shape)).eval()
+    with torch.no_grad():
+        expected = net(TABLE).reshape(len(TABLE), 3)[:, 2]
+    assert_allclose(assay.case(assay.wrap(net), TABLE, label=2).output, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["output", "shapley", "occlusion", "saliency", "integrated_gradients", "lrp"])
+def test_missing_outputs_of_some_rows_are_refused_by_name(method: str) -> None:
+    torch.manual_seed(0)
+    net = Tabular(lambda z: torch.where(z > 0, torch.nan, z), 1)
+    with torch.no_grad():
+        net.last.bias -= net.last(torch.tanh(net.first(TABLE))).median()
+    case = assay.case(assay.wrap(net.eval(), output="values"), TABLE, ids=list("abcdefg"))
+    options = {"remove": Marginal(TABLE)} if method in ("shapley", "occlusion") else {}
+    with pytest.raises(InputError, match=r"gives NaN for \d of 7 rows"):
+        _ = case.output if method == "output" else getattr(explain, method)(case, **options)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,36 @@ def test_backward_rules_account_for_the_score(name: str, method: Any) -> None:
     assert_allclose(accounted, case.output, rtol=0, atol=1e-5)
 
 
+class OneArgument(torch.nn.Module):
+    """A net whose forward pass takes all its inputs as one mapping or tuple."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, batch: Any, scale: float = 1.0) -> torch.Tensor:
+        return scale * self.net(*(batch if isinstance(batch, tuple) else (batch["numbers"], batch["codes"])))
+
+
+class OneTuple(OneArgument):
+    """The same, without a further argument."""
+
+    def forward(self, batch: Any) -> torch.Tensor:
+        return self.net(*batch)
+
+
+@pytest.mark.parametrize("kind", ["mapping", "tuple"])
+def test_all_inputs_may_be_one_argument(kind: str) -> None:
+    torch.manual_seed(3)
+    net = NumbersAndCodes().eval()
+    x: Any = {"codes": CODES, "numbers": TABLE} if kind == "mapping" else (TABLE, CODES)
+    one = OneArgument(net) if kind == "mapping" else OneTuple(net)
+    found, expected = (
+        explain.shapley(assay.case(assay.wrap(each), x, label=0), remove=Marginal(x)).values for each in (one, net)
+    )
+    assert_allclose(found, expected, rtol=0, atol=1e-7)
+
+
 INPUTS = {"numbers": TABLE, "codes": CODES}
 BACKGROUNDS = {
     "the same mapping": INPUTS,
@@ -234,6 +264,59 @@ def test_further_inputs_are_carried_as_they_are(form: str) -> None:
 def test_further_inputs_that_do_not_fit_are_refused(carried: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         assay.case(assay.wrap(nets_as_wrapped.Scaled().eval()), TABLE, carried=carried)
+
+
+class ByName(torch.nn.Module):
+    """A net that reads its further inputs from keywords of any name."""
+
+    def forward(self, x: torch.Tensor, **further: torch.Tensor) -> torch.Tensor:
+        return x[:, :2] * further["mask"]
+
+
+class Linear(torch.nn.Module):
+    """A net of rows alone."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :2]
+
+
+class Masked(torch.nn.Module):
+    """A net of rows and a mask."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return x[:, :2] * mask
+
+
+@quiet
+@pytest.mark.parametrize("output", [None, "logits"])
+@pytest.mark.parametrize(
+    ("net", "carried", "message"),
+    [
+        (Linear, {"mask": MASK}, r"'mask'.*\(carried=\): mask"),
+        (torch.nn.Flatten, {"mask": MASK}, r"'mask'.*\(carried=\): mask"),
+        (Masked, {"maks": MASK}, r"'maks'.*\(carried=\): maks"),
+        (Masked, {"x": MASK}, r"multiple values for argument 'x'"),
+        (Masked, {"mask": np.ones((7, 5), np.float32)}, "size of tensor"),
+        (Masked, {}, "'mask'"),
+        (ByName, {"maks": MASK}, r"KeyError: 'mask'.*\(carried=\): maks"),
+        (lambda: torch.jit.script(Masked()), {"maks": MASK}, r"'mask'.*\(carried=\): maks"),
+        (lambda: torch.nn.Linear(9, 2), {}, "shape.*Give rows of the shape"),
+    ],
+    ids=lambda value: ",".join(value) or "nothing" if isinstance(value, dict) else getattr(value, "__name__", ""),
+)
+def test_inputs_that_a_net_lacks_are_refused_whether_or_not_its_outputs_are_stated(
+    net: Any, carried: Any, message: str, output: str | None
+) -> None:
+    with pytest.raises(InputError, match=f"cannot take rows of shape.*{message}"):
+        explain.occlusion(assay.case(assay.wrap(net().eval(), output=output), TABLE, carried=carried))
+
+
+def test_further_inputs_of_what_takes_rows_alone_are_refused() -> None:
+    model = assay.wrap(lambda x: x[:, 0], output="values")
+    with pytest.raises(CapabilityError, match="takes rows alone"):
+        assay.case(model, np.ones((7, 2)), carried={"mask": MASK})
+    with pytest.raises(InputError, match="carried has the name 1"):
+        assay.case(assay.wrap(Linear(), output="logits"), TABLE, carried={1: MASK})
 
 
 def test_windows_of_different_length_are_packed_by_the_net() -> None:

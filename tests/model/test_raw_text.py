@@ -315,7 +315,7 @@ def test_the_rows_fingerprint_depends_on_the_texts():
         (["a", None], "row 1: NoneType, not text"),
         (["a", "  "], "row 1: the text is empty"),
         ([("a", "b")], "row 0: a pair of texts"),
-        (pd.DataFrame({"t": TEXTS}), "column of texts"),
+        (pd.DataFrame(dict.fromkeys("tuv", TEXTS)), "column of texts"),
         ([], "no rows"),
     ],
 )

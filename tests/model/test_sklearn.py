@@ -6,14 +6,21 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from catboost import CatBoostClassifier
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.cluster import KMeans
-from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+)
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, OneClassSVM
 
 import assay
 from assay import Marginal, explain
@@ -135,7 +142,7 @@ def test_an_estimator_that_answers_no_such_question_is_refused(
 
 
 def test_scores_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(InputError, match="a classifier gives 'probabilities' or 'margin'"):
+    with pytest.raises(InputError, match="a classifier gives 'probabilities', 'margin' or 'decisions'"):
         assay.wrap(LogisticRegression().fit(X, Y), output="logits")
     with pytest.raises(InputError, match="a regressor gives 'values'"):
         assay.wrap(LinearRegression().fit(X, Y), output="margin")
@@ -153,3 +160,58 @@ def test_the_mark_follows_the_fit() -> None:
     assert marks[0] == marks[1] != marks[2]
     estimator = LogisticRegression().fit(X, Y)
     assert assay.wrap(estimator).fingerprint != assay.wrap(estimator, output="margin").fingerprint
+
+
+def reader_of_columns(kind: str) -> Any:
+    """An estimator whose ``predict`` takes frames with further columns, and one of which does not."""
+    if kind == "catboost":
+        return CatBoostClassifier(iterations=3, verbose=0, allow_writing_files=False)
+    if kind == "column transformer":
+        return make_pipeline(make_column_transformer((StandardScaler(), ["a", "b"])), LogisticRegression())
+    return {"line": LogisticRegression, "histograms": HistGradientBoostingClassifier}[kind]()
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("kind", ["catboost", "column transformer", "line", "histograms"])
+def test_further_columns_are_left_out_with_a_note_where_predict_ignores_them(kind: str, library: str) -> None:
+    own = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 2)), columns=["a", "b"])
+    fitted = reader_of_columns(kind).fit(own, own["a"] > 0)
+    wide: Any = own.assign(id=[f"r{i}" for i in range(30)], when=pd.Timestamp(2024, 1, 1))[["id", "b", "when", "a"]]
+    wide = wide if library == "pandas" else pl.from_pandas(wide)
+    model = assay.wrap(fitted)
+    if kind in ("line", "histograms"):
+        with pytest.raises(InputError, match="unexpected 'id', 'when'"):
+            assay.case(model, wide)
+        return
+    case = assay.case(model, wide[:3])
+    assert case.features.names == ("a", "b")
+    assert [note.code for note in case.notes] == ["unread-columns"]
+    assert_allclose(case.with_target("probability").output, fitted.predict_proba(own[:3])[:, 1], rtol=1e-9)
+    narrow = assay.case(model, own[:3])
+    expected = explain.shapley(narrow, remove=Marginal(own[10:])).values
+    assert_allclose(explain.shapley(case, remove=Marginal(wide[10:])).values, expected, rtol=1e-12)
+    with pytest.raises(InputError, match="unexpected 'other'"):
+        explain.shapley(narrow, remove=Marginal(own[10:].assign(other=1)))
+
+
+def test_a_function_that_reads_further_columns_is_not_asked_without_them() -> None:
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    model = assay.model.function(lambda rows: rows["a"] + rows.get("b", 0), columns=["a"])
+    with pytest.raises(InputError, match="unexpected 'b'"):
+        assay.case(model, frame)
+
+
+@pytest.mark.parametrize(
+    "detector", [IsolationForest(n_estimators=5, random_state=0), OneClassSVM(), LocalOutlierFactor(novelty=True)]
+)
+def test_which_score_of_an_outlier_detector_is_meant_has_to_be_stated(detector):
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    fitted = detector.fit(x)
+    with pytest.raises(CapabilityError, match=r"output='decision_function'.*output='score_samples'"):
+        assay.wrap(fitted)
+    for score in ("decision_function", "score_samples"):
+        model = assay.wrap(fitted, output=score)
+        assert model.about["explained score"].startswith(score)
+        assert_allclose(assay.case(model, x).output, getattr(fitted, score)(x))
+    with pytest.raises(InputError, match="an outlier detector gives"):
+        assay.wrap(fitted, output="probabilities")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from lightgbm import LGBMClassifier
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
@@ -263,6 +264,50 @@ def test_a_note_says_where_predict_decides_by_something_else(name: str) -> None:
     assert ("decisions" in [note.code for note in case.notes]) == (name in UNDECIDED)
 
 
+@quiet
+@pytest.mark.parametrize("name", [name for name, kind in kinds_of_classifiers.KINDS.items() if kind.own is not None])
+def test_decisions_may_be_asked_for_and_are_those_of_predict(name: str) -> None:
+    kind, own = prepared(name)
+    assert own.decision is not None
+    expected = np.asarray(own.decision(kind.x), dtype=np.float64)
+    for place, label in enumerate(own.names or range(expected.shape[1])):
+        case = assay.case(wrapped(kind, "decisions"), kind.x, label=label)
+        assert_array_equal(case.output, expected[:, place])
+
+
+def columns(own: Own, kind: Kind) -> int:
+    """How many values a row has."""
+    shape = np.shape(own.value(kind.x)) if own.value is not None else ()
+    return shape[1] if len(shape) == 2 else 1
+
+
+@quiet
+def test_several_values_a_row_are_named() -> None:
+    named = {}
+    for name, kind in ESTIMATORS.items():
+        own = prepared(name)[1]
+        if own.value is not None and columns(own, kind) > 1:
+            named[name] = wrapped(kind).output_names
+            assert len(named[name]) == columns(own, kind), name
+            assert case_named(kind, named[name][-1]).target_text.endswith(named[name][-1]), name
+    assert len(named) > 20
+    assert named["xgboost: quantiles"] == ("quantile 0.1", "quantile 0.5", "quantile 0.9")
+    assert named["xgboost booster: quantiles"] == ("quantile 0.1", "quantile 0.9")
+    assert named["two targets: scaled"] == ("output 0", "output 1")
+
+
+def case_named(kind: Kind, label: str) -> Any:
+    """The case of an output by its name."""
+    return assay.case(wrapped(kind), take(kind.x, slice(3)), label=label)
+
+
+@pytest.mark.parametrize("name", ["two targets: least squares", "xgboost: two targets", "catboost: MultiRMSE"])
+def test_an_audit_of_several_targets_advises_one(name: str) -> None:
+    kind = prepared(name)[0]
+    with pytest.raises(InputError, match=r"targets \(output 0, output 1\).*one_output"):
+        assay.audit(kind.model, kind.x, np.zeros((len(kind.x), 2)), profile="quick")
+
+
 @pytest.mark.parametrize("name", ["hard vote, text", "output code, three", "process of pairs, three"])
 def test_a_classifier_of_decisions_alone_is_explained_on_them(name: str) -> None:
     kind, own = prepared(name)
@@ -280,3 +325,14 @@ def test_models_without_one_answer_a_row_are_refused() -> None:
     draws = DummyClassifier(strategy="stratified", random_state=np.random.RandomState(1))
     with pytest.raises(CapabilityError, match="gives other outputs for the same rows"):
         explain.shapley(assay.case(assay.wrap(draws.fit(X, TWO)), X[:8]))
+
+
+@quiet
+@pytest.mark.parametrize(
+    "make", [DummyClassifier, RandomForestClassifier, LGBMClassifier], ids=lambda one: one.__name__
+)
+@pytest.mark.parametrize("around", [False, True])
+def test_a_classifier_of_one_class_is_refused(make: Any, around: bool) -> None:
+    fitted = (Pipeline([("last", make())]) if around else make()).fit(X, np.full(len(X), "no"))
+    with pytest.raises(InputError, match=r"one class only \(no\)"):
+        assay.wrap(fitted)

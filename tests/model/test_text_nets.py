@@ -1,5 +1,7 @@
 """Nets that read text, whatever their config says: embeddings, positions, padding, decoders, pairs, scripts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -33,6 +35,37 @@ def test_a_word_filled_by_a_token_is_that_token_in_the_whole_net(kind):
     right = alone(net, masked)
     assert_allclose(case.game(assay.Constant(mask))(np.arange(3), keep), right[:, 1], atol=1e-9)
     assert np.abs(right - case.prediction).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["Bert", "Bart", "Longformer"])
+def test_a_pass_of_short_texts_leaves_their_common_padding_out(kind):
+    net = net_of(kind)
+    model = assay.model.transformers(net, words())
+    case = assay.case(replace(model, batch=1), TEXTS, label=1)
+    case.game(assay.Constant(0.0))(np.arange(3), np.zeros((3, len(case.features)), dtype=bool))
+    lengths = []
+    found = model.net.register_forward_pre_hook(lambda _, given: lengths.append(given[0].shape[1]))
+    values = case.outputs(case.rows.x, np.arange(3))
+    found.remove()
+    assert_allclose(values, alone(net, TEXTS), atol=1e-9)
+    tokens = case.rows.text.real.sum(axis=1).tolist()
+    assert len(set(tokens)) > 1
+    assert lengths == (tokens if kind != "Longformer" else [8, 8, 8])  # which pads to a multiple of its own
+
+
+def test_masks_that_differ_in_words_that_a_text_lacks_are_evaluated_once():
+    case = assay.case(assay.model.transformers(net_of("Bert"), words()), TEXTS, label=1)
+    counts = (case.features.sizes > 0).sum(axis=1)
+    parts = len(case.features)
+    assert counts.min() < parts
+    meter, _ = case.model.meter, case.output
+    before, requested = meter.forwards, meter.requested
+    effects = explain.occlusion(case, remove=assay.Constant(0.0))
+    assert meter.forwards - before == counts.sum()
+    assert meter.requested - requested == parts * len(case)  # the declared cost counts every mask
+    for row, count in enumerate(counts):
+        assert (effects.values[row, count:] == 0).all()
+        assert effects.values[row, :count].all()
 
 
 @pytest.mark.parametrize("kind", LONGEST)

@@ -106,9 +106,23 @@ def test_an_explanation_of_texts_survives_the_disk(tmp_path):
     assert back.values.tobytes() == explanation.values.tobytes()
 
 
-@pytest.mark.parametrize("given", [tuple(TEXTS), np.array(TEXTS), pd.Series(TEXTS), pl.Series(TEXTS)])
+@pytest.mark.parametrize(
+    "given",
+    [
+        tuple(TEXTS), np.array(TEXTS), pd.Series(TEXTS), pl.Series(TEXTS), pd.DataFrame({"t": TEXTS}),
+        pl.DataFrame({"t": TEXTS}),
+    ],
+)  # fmt: skip
 def test_texts_come_in_any_list(given):
     assert_allclose(text_case(bert(), given).output, text_case(bert()).output, atol=1e-12)
+
+
+@pytest.mark.parametrize("frame", [False, True])
+def test_the_index_of_a_column_of_texts_names_the_rows(frame):
+    given = pd.Series(TEXTS, index=[f"review {i}" for i in range(len(TEXTS))])
+    assert text_case(bert(), given.to_frame() if frame else given).rows.ids == tuple(given.index)
+    numbered = assay.case(text_case(bert()).model, given, ids=range(len(TEXTS)))
+    assert numbered.rows.ids == tuple(map(str, range(len(TEXTS))))
 
 
 def test_other_inputs_than_texts_are_refused():
@@ -117,7 +131,7 @@ def test_other_inputs_than_texts_are_refused():
         ("a good film", "the rows are a single text"),
         (["a", None], "row 1: NoneType, not text"),
         ([["a"]], "list, not text"),
-        (pd.DataFrame({"t": TEXTS}), "column of texts"),
+        (pd.DataFrame({"t": TEXTS, "u": TEXTS, "v": TEXTS}), "column of texts"),
         (["a", "  "], "row 1: the text is empty"),
         ([], "no rows"),
         (["a " * 11], "row 0: 13 tokens; at most 12 fit"),
@@ -174,6 +188,25 @@ def test_unsupported_nets_and_options_are_refused():
         assay.model.transformers(bert().bert, tokenizer())
     with pytest.raises(InputError, match="3 class names"):
         assay.model.transformers(bert(), tokenizer(), classes=["a", "b", "c"])
+
+
+class Failing(torch.nn.Module):
+    """A net whose forward pass raises an error."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error, self.table = error, torch.nn.Embedding(20, 4)
+
+    def forward(self, input_ids, attention_mask):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shape '[-1, 2]' is invalid"), ValueError("too many values"), KeyError("entities")], ids=repr
+)
+def test_a_net_that_cannot_evaluate_texts_is_refused_with_its_error(error):
+    with pytest.raises(InputError, match=r"cannot evaluate a text.*attention_mask.*assay\.model\.text"):
+        assay.model.transformers(Failing(error), tokenizer())
 
 
 class Headed(torch.nn.Module):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import catboost
 import lightgbm
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 import assay
 from assay import Marginal, explain
-from assay.basics.errors import InputError
+from assay.basics.errors import CapabilityError, InputError
 
 generator = np.random.default_rng(0)
 FRAME = pd.DataFrame(
@@ -191,3 +192,16 @@ def test_a_classifier_gives_probabilities_where_they_are_asked_for_and_no_other_
     assert_allclose(case.output, estimator.predict_proba(FRAME)[:, 1], atol=1e-6)
     with pytest.raises(InputError, match="gives 'margin' or 'probabilities'"):
         assay.wrap(estimator, output="logits")
+
+
+@pytest.mark.parametrize("kind", ["texts", "embeddings"])
+def test_catboosts_trees_of_texts_and_embeddings_are_refused_by_name(kind: str) -> None:
+    words = [" ".join(generator.choice(["red", "blue", "green"], 3)) for _ in range(80)]
+    frame = FRAME[["income"]].assign(column=words if kind == "texts" else list(generator.normal(size=(80, 2))))
+    read = {"text_features" if kind == "texts" else "embedding_features": ["column"]}
+    fitted = catboost.CatBoostClassifier(iterations=3, verbose=0, allow_writing_files=False, **read).fit(frame, TWO)
+    with pytest.raises(CapabilityError, match=f"this CatBoost model reads {kind}"):
+        assay.wrap(fitted).forest()
+    if kind == "texts":  # the audit leaves out what reads trees
+        run = assay.audit(fitted, frame[:20], TWO[:20], train=(frame[20:], TWO[20:]), profile="quick", select=["PRV"])
+        assert run.record.findings

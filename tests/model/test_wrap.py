@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 from tests.cases import nets
 
@@ -43,3 +44,14 @@ def test_a_device_is_for_nets() -> None:
 def test_an_output_function_is_for_nets() -> None:
     with pytest.raises(InputError, match="torch nets only; LogisticRegression is none"):
         assay.wrap(ESTIMATOR, output=lambda out: out)
+
+
+def test_a_class_is_asked_for_an_object_of_it() -> None:
+    with pytest.raises(InputError, match=r"Linear is a class; give an object"):
+        assay.wrap(torch.nn.Linear)
+
+
+def test_a_pipeline_of_net_and_tokenizer_is_told_how_to_be_wrapped() -> None:
+    kind = type("TextClassificationPipeline", (), {"__module__": "transformers.pipelines", "__call__": len})
+    with pytest.raises(InputError, match=r"assay\.model\.transformers\(pipeline\.model, pipeline\.tokenizer\)"):
+        assay.wrap(kind())

@@ -187,3 +187,29 @@ def test_coding_leaves_the_callers_frame_alone() -> None:
     table = Table.of(frame)
     table.decode(table.encode(frame) * 0)
     pd.testing.assert_frame_equal(frame, pandas_frame())
+
+
+LEVELS, GIVEN = ["never", "b", "a"], ["a", None, "b", "a"]
+CODED: dict[str, tuple[Any, Any]] = {
+    "pandas": (
+        lambda: pd.DataFrame({"t": pd.Categorical(GIVEN, LEVELS)}),
+        lambda frame: frame["t"].cat.codes.to_numpy().astype(float),
+    ),
+    "polars": (
+        lambda: pl.DataFrame({"t": pl.Series(GIVEN, dtype=pl.Enum(LEVELS))}),
+        lambda frame: frame["t"].to_physical().cast(pl.Float64).fill_null(-1.0).to_numpy(),
+    ),
+    "pyarrow": (
+        lambda: pa.table({"t": pa.DictionaryArray.from_arrays(pa.array([2, None, 1, 2], pa.int8()), LEVELS)}),
+        lambda table: table["t"].combine_chunks().indices.to_pandas().fillna(-1).to_numpy(),
+    ),
+}
+
+
+@pytest.mark.parametrize("library", CODED)
+def test_a_model_that_reads_the_positions_of_categories_gets_the_callers_own(library: str) -> None:
+    make, codes = CODED[library]
+    case = assay.case(assay.wrap(codes, output="values"), make())
+    assert_array_equal(case.output, [2.0, -1.0, 1.0, 2.0])  # all rows, and each alone, where some levels do not occur
+    for row in range(4):
+        assert_array_equal(codes(case.rows.table.decode(case.rows.x[[row]])), case.output[[row]])

@@ -18,7 +18,7 @@ from tests.nouns import specimens
 
 import assay
 from assay import Blur, Constant, Marginal, Seed, evaluate, examples, explain, recompute
-from assay.basics.errors import InputError
+from assay.basics.errors import InputError, Refused
 from assay.basics.stats import Interval
 from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable
 from assay.nouns.records.jsonable import to_jsonable
@@ -62,7 +62,8 @@ def test_options_come_back_and_data_leaves_its_fingerprint(tmp_path: Path) -> No
     assert options["list"] == [1, None]
     assert options["table"] == {"a": 1.0, "b": -np.inf}
     assert options["remove"] == {"kind": "Constant", "value": 0.0}
-    assert options["ball"] == {"kind": "Ball", "norm": "l2", "radius": 0.5, "low": -np.inf, "high": np.inf}
+    ball = {"kind": "Ball", "norm": "l2", "radius": 0.5, "low": -np.inf, "high": np.inf, "scale": ()}
+    assert options["ball"] == ball
     assert options["background"]["kind"] == "Marginal"
     assert options["background"]["fingerprint"] == specimens.OPTIONS["background"].fingerprint
     assert options["start"]["repr"] == "array of float64 (3,)"
@@ -187,7 +188,7 @@ def test_a_file_with_one_byte_changed_is_read_as_it_was_or_refused(place: int, c
     DAMAGED.write_bytes(bytes(whole))
     try:
         back = load(DAMAGED)
-    except InputError:
+    except (InputError, Refused):  # a declared size may be what changed
         return
     assert_array_equal(back.values, specimens.score().values)
     assert back.provenance == specimens.score().provenance

@@ -1,4 +1,4 @@
-"""Records to render: a table, images and an empty record, computed by assay on small models."""
+"""A record to render, of a table, computed by assay on a small model; and what completes a record."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.ensemble import GradientBoostingClassifier
 
 import assay
 from assay import explain
-from assay.basics.seed import Seed
 from assay.basics.stats import Interval, student_interval
-from assay.nouns.inputs.features import columns
 from assay.nouns.records.record import Gallery, NotRun, Reason, Reasons, Record, RepairRecord, Waiver
 from assay.nouns.results.finding import Finding, judge
 from assay.nouns.results.result import AttackResult, Certificate, Explanation, Note, Refusal, Score
@@ -327,74 +324,6 @@ def repair_record() -> RepairRecord:
     )
 
 
-class Small(torch.nn.Module):
-    """A net of two convolutions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.body = torch.nn.Sequential(
-            torch.nn.Conv2d(3, 8, 5, 2, 2),
-            torch.nn.ReLU(),
-            torch.nn.Conv2d(8, 12, 3, 2, 1),
-            torch.nn.ReLU(),
-            torch.nn.AdaptiveAvgPool2d(2),
-            torch.nn.Flatten(),
-            torch.nn.Linear(48, 4),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.body(x)
-
-
-def scenes(count: int, side: int = 64) -> np.ndarray:
-    """Smooth colour images in 0 … 1 with a bright disc and noise."""
-    draw = np.random.default_rng(1)
-    down, across = np.mgrid[:side, :side] / side
-    pictures = []
-    for number in range(count):
-        sky = np.stack([0.3 + 0.4 * down, 0.4 + 0.3 * across, 0.7 - 0.4 * down])
-        disc = (down - 0.3 - 0.07 * number) ** 2 + (across - 0.75 + 0.08 * number) ** 2 < 0.03
-        waves = 0.08 * np.sin(20 * across + 9 * down * number)
-        pictures.append(
-            sky + waves + disc * np.array([0.4, 0.3, -0.3])[:, None, None] + draw.normal(0, 0.03, (3, side, side))
-        )
-    return np.stack(pictures).clip(0, 1)
-
-
-@functools.cache
-def photographs(rows: int = 8, side: int = 64) -> Record:
-    """Twelve explanations of a small net on images, half of them per pixel, with the runner-up class for three."""
-    model = assay.wrap(Small().eval(), classes=("harbour", "sunflower", "tabby cat", "umbrella"))
-    x = torch.as_tensor(scenes(rows, side), dtype=torch.float32)
-    names = [f"picture {i}.png" for i in range(rows)]
-    case = assay.case(model, x, features=assay.grid((3, side, side), side // 8), ids=names)
-    other = case.with_target(label="runner_up")
-    draw = np.random.default_rng(2)
-    dense, steep = explain.integrated_gradients(case, steps=4), explain.saliency(case)
-    explanations, rivals = {}, {}
-    for place, name in enumerate((*METHODS, "edges", "grad_cam")):
-        source = (dense, steep)[place % 2] if place < 6 else dense
-        explanations[name] = renamed(source, name, draw if place >= 6 else None)
-    explanations |= {name: renamed(dense, name, draw) for name in REFERENCES}
-    rivals["shapley"] = renamed(explain.integrated_gradients(other, steps=4), "shapley")
-    rivals["integrated_gradients"] = renamed(explain.integrated_gradients(other, steps=4), "integrated_gradients")
-    rivals["permutation_shapley"] = renamed(explain.saliency(other), "permutation_shapley")
-    return Record(
-        title="Audit of a small net on photographs",
-        about={"model": "Small", "profile": "quick", "seed": "0"},
-        cost={"forwards": 20_480, "backwards": 1_024},
-        findings=judged(explanations),
-        explanations=explanations,
-        rivals=rivals,
-        scores=scored(explanations),
-        references=REFERENCES,
-        limits=("Images were divided into patches of 8 × 8 pixels; removed patches are blurred.",),
-        predictions=case.classes,
-        reproduce="assay.audit(model, x, profile='quick', seed=0)",
-    )
-
-
 TIMES = {"when": "2026-11-22 04:43 UTC", "took": "7 s", "model evaluations now": "1,604,860"}
 WAIVERS = (
     Waiver("FAI101", "Ada Lovelace", "the gap is explained by income; the board agreed", "2027-01-31"),
@@ -408,13 +337,37 @@ GALLERIES = (
 )
 
 
+METRIC = {"value": 0.71, "low": 0.68, "high": 0.74, "constant prediction": 0.5, "better": "higher"}
+CLASS = {"recall": 0.8, "recall low": 0.7, "recall high": 0.9, "precision": 0.6, "precision low": 0.5}
+SKILL = Finding(
+    code="PER101",
+    verdict="pass",
+    claim="AUC is 0.71 [0.68, 0.74]; 0.5 is a constant, 1 a perfect ranking.",
+    subject="credit model",
+    estimate=0.42,
+    interval=Interval(0.36, 0.48, 0.95, "newcombe-auc"),
+    threshold=0.1,
+    direction="at least",
+    threshold_origin="default",
+    n=900,
+    evidence={
+        "metrics": {"accuracy": METRIC, "AUC": METRIC, "log loss": {**METRIC, "value": 1 / 3, "better": "lower"}},
+        "by class": {name: {**CLASS, "rows": 450, "precision high": 0.7} for name in ("bad", "good")},
+        "confusion matrix": {
+            "true bad": {"decided bad": 300, "decided good": 150},
+            "true good": {"decided bad": 111, "decided good": 339},
+        },
+    },
+)
+
+
 def complete(record: Record) -> Record:
     """The record with galleries, true classes, waivers, times and corrected intervals."""
     findings = tuple(
         replace(f, alone=replace(f.interval, level=0.95), more=1200 if f.verdict == "undecided" else None)
         if f.interval is not None
         else f
-        for f in record.findings
+        for f in (*record.findings, SKILL)
     )
     return replace(
         record,
@@ -424,126 +377,4 @@ def complete(record: Record) -> Record:
         waivers=WAIVERS,
         times=TIMES,
         cost={**record.cost, "checks judged together": 41},
-    )
-
-
-@functools.cache
-def wide(count: int = 1000, rows: int = 60) -> Record:
-    """A thousand columns with names of 300 characters, a hundred findings with long evidence, five full galleries."""
-    draw, record = np.random.default_rng(6), credit()
-    names = tuple(
-        f"column {i} " + "measured in the third quarter of the year before the last " * 5 for i in range(count)
-    )
-    names = tuple(name[:300] for name in names)
-    ids = tuple(f"row {i}" for i in range(rows))
-    shown = tuple(tuple(f"{v:.6g}" for v in row) for row in draw.normal(size=(rows, count)))
-
-    def widened(explanation: Explanation) -> Explanation:
-        return replace(
-            explanation,
-            features=columns(names),
-            ids=ids,
-            part_texts=shown,
-            x=np.zeros((rows, count)),
-            values=draw.normal(size=(rows, count)),
-            stderr=None,
-            base=np.zeros(rows),
-            output=np.ones(rows),
-            labels=("granted",) * rows,
-            extra={},
-        )
-
-    explanations = {name: widened(e) for name, e in record.explanations.items()}
-    big = {f"table {i}": [dict.fromkeys(names[:12], 0.5) for _ in range(30)] for i in range(3)}
-    findings = [
-        replace(PROXY, code=f"FAI{i:03d}", claim=f"{names[i]} drives a gap", evidence={**PROXY.evidence, **big})
-        for i in range(100)
-    ]
-    galleries = tuple(Gallery(f"gallery {g}", "why", tuple(range(6 * g, 6 * g + 6)), 30) for g in range(5))
-    return replace(
-        complete(record),
-        title="A wide table",
-        explanations=explanations,
-        rivals={"shapley": widened(record.explanations["shapley"])},
-        scores=scored(explanations),
-        findings=tuple(findings),
-        predictions=("granted",) * rows,
-        truth=("refused",) * rows,
-        galleries=galleries,
-    )
-
-
-def empty() -> Record:
-    """An audit in which nothing ran."""
-    return Record("", {}, {}, (), {}, {}, {}, ())
-
-
-def hostile(text: str) -> Record:
-    """The credit record with ``text`` wherever text can enter."""
-    record = credit()
-    first = record.explanations["shapley"]
-    names = (text, *first.features.names[1:])
-    features = replace(first.features, names=names)
-    evil = replace(
-        first,
-        features=features,
-        ids=(text, *first.ids[1:]),
-        labels=(text,) * len(first.ids),
-        part_texts=((text,) * len(names),) * len(first.ids),
-        meaning=text,
-        provenance=replace(first.provenance, method=text, seed=Seed(0)),
-        notes=(Note("note", text),),
-    )
-    found = Finding(
-        text,
-        "fail",
-        text,
-        text,
-        0.5,
-        Interval(0.4, 0.6, 0.95, text),
-        0.1,
-        "at most",
-        0.0,
-        3,
-        text,
-        text,
-        {
-            text: text,
-            "table": [{text: text}],
-            "map": {text: {text: text}},
-            "list": [[text]],
-            f"{text} roc": [[0.0, 0.0], [1.0, 1.0]],
-        },
-    )
-    attack_result = replace(record.attack_results["integrated_gradients"], quantity=text, meaning=text)
-    certificate = replace(record.certificates["mus"], bounds={text: np.ones(40)}, theorem=text, assumptions=(text,))
-    return replace(
-        record,
-        title=text,
-        about={text: text, "versions": text},
-        cost={text: 1},
-        findings=(found, replace(found, code="TRU001", verdict="undecided")),
-        explanations={text: evil},
-        scores={(text, text): replace(record.scores["shapley", "deletion"], meaning=text)},
-        references=(text + "reference",),
-        attack_results={text: attack_result},
-        certificates={text: certificate},
-        reasons=tuple(
-            replace(t, row=text, group=text, question=text, lines=(Reason(text, text, 1.0, 0.5, 1.5),))
-            for t in record.reasons
-        ),
-        repairs=(
-            RepairRecord(text, text, text, {text: 1.0}, {text: 1.0}, (found,), (replace(found, verdict="pass"),)),
-        ),
-        refusals=(Refusal(text, "explain", text, text),),
-        not_run=(NotRun(text, text, text),),
-        limits=(text,),
-        predictions=(text,) * len(first.ids),
-        truth=(f"{text} ",) * len(first.ids),
-        rivals={text: evil},
-        galleries=(Gallery(text, text, (0, 1), 2), Gallery("again", text, (0,), 1)),
-        axioms={text: {text: "violated", "dummy": text}},
-        waivers=(Waiver(text, text, text, "2027-01-31"), Waiver("TRU", text, text, "2020-01-31", text)),
-        times={"when": "2026-11-22 04:43 UTC", text: text},
-        reproduce=text,
     )

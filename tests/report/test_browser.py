@@ -12,7 +12,9 @@ import pytest
 from tests.report.benchmark_tables import evil_table, planted
 from tests.report.browser import Browser, browser, missing
 from tests.report.comparison import comparison, evil, same
-from tests.report.record import complete, credit, empty, hostile, photographs, wide
+from tests.report.extreme_records import empty, hostile, wide
+from tests.report.photograph_record import photographs
+from tests.report.record import complete, credit
 
 from assay.nouns.records.record import Record
 from assay.report.audit.page import UNSEEN, render

@@ -3,8 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.report.extreme_records import empty, wide
 from tests.report.page import Page
-from tests.report.record import LEAK, PROXY, complete, credit, empty, wide
+from tests.report.record import LEAK, PROXY, complete, credit
 
 from assay.basics.stats import Interval
 from assay.nouns.records.record import Record
@@ -20,7 +21,7 @@ def some(count: int, **changes: object) -> Record:
 
 def test_an_undecided_finding_has_the_rows_that_would_decide_it() -> None:
     text = Page(render(replace(empty(), findings=(replace(LEAK, more=1234),)))).text
-    assert "About 1,234 more rows would decide it if the estimate stays the same." in text
+    assert "About 1,234 more rows would decide it in four of five samples." in text
 
 
 def test_the_corrected_interval_is_described_with_the_uncorrected_one() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.report.record import photographs
+from tests.report.photograph_record import photographs
 
 from assay.report.drawing.colours import DIVERGING, LEVELS, MAGNITUDE, colour_levels
 from assay.report.drawing.image_maps import attribution_map, colour_scale, draw_images, encode_image

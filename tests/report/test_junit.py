@@ -3,7 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from tests.report.record import LEAK, PROXY, complete, credit, empty, hostile
+from tests.report.extreme_records import empty, hostile
+from tests.report.record import LEAK, PROXY, complete, credit
 
 from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding

@@ -5,7 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.report.record import complete, credit, empty, hostile, photographs
+from tests.report.extreme_records import empty, hostile
+from tests.report.photograph_record import photographs
+from tests.report.record import complete, credit
 
 from assay.nouns.records.record import Record
 from assay.report.formats.model_card import model_card, yaml_string

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.report.extreme_records import empty, hostile
 from tests.report.page import Page
-from tests.report.record import PROXY, complete, credit, empty, hostile
+from tests.report.record import PROXY, complete, credit
 
 from assay.report.formats.notebook import MAX_FINDINGS, notebook_cell
 
@@ -11,9 +12,9 @@ from assay.report.formats.notebook import MAX_FINDINGS, notebook_cell
 def test_the_cell_has_verdict_counts_tiles_scope_and_the_worst_findings() -> None:
     text = Page(notebook_cell(complete(credit()))).text
     for part in (
-        "3 of 10 explanations",
+        "explanations (TRU001)",
         "15 failed",
-        "explanations failed",
+        "explanations can be used",
         "Holm correction over 41",
         "SAN102",
         "more findings",
@@ -48,4 +49,4 @@ def test_hostile_text_stays_text_and_nothing_is_loaded() -> None:
 
 
 def test_an_empty_audit_has_a_cell() -> None:
-    assert "No explanation was judged" in notebook_cell(empty())
+    assert "No check of the model was made." in notebook_cell(empty())

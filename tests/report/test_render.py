@@ -7,8 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.report.extreme_records import empty, hostile, wide
 from tests.report.page import Page
-from tests.report.record import complete, credit, empty, hostile, photographs, wide
+from tests.report.photograph_record import photographs
+from tests.report.record import complete, credit
 
 from assay.basics.stats import Interval
 from assay.report.audit.page import UNSEEN, render
@@ -28,15 +30,17 @@ PAYLOADS = (
 )
 SECTIONS = (
     "verdict",
+    "performance",
     "findings",
-    "scores",
     "explanations",
     "reasons",
-    "attacks",
     "repairs",
     "waivers",
-    "limits",
     "not-run",
+    "scores",
+    "methods",
+    "attacks",
+    "limits",
     "reproduce",
     "glossary",
 )
@@ -187,7 +191,7 @@ def test_images_stay_within_their_budget() -> None:
 
 
 def test_every_finding_is_there_with_code_claim_and_verdict(tables: Page) -> None:
-    codes = re.findall(r"<code>([A-Z]{3}\d{3})</code>", tables.source.split('<section id="scores"')[0])
+    codes = re.findall(r"<code>([A-Z]{3}\d{3})</code>", tables.source.split('<section id="explanations"')[0])
     assert sorted(codes) == sorted(f.code for f in credit().findings)
     assert [f.claim for f in credit().findings if f.claim not in tables.text] == []
 
@@ -255,7 +259,7 @@ def test_a_repair_shows_the_finding_before_and_after(tables: Page) -> None:
 
 def test_the_headline_of_an_empty_record() -> None:
     text = Page(render(empty())).text
-    assert "No explanation was judged; the model itself was not checked." in text
+    assert "No check of the model was made." in text
     assert "Findings" not in text
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from tests.report.record import REFERENCES, credit, hostile
+from tests.report.extreme_records import hostile
+from tests.report.record import REFERENCES, credit
 
 from assay.nouns.results.result import Score
 from assay.report.audit.page import render

@@ -10,7 +10,7 @@ from tests.report.record import credit
 from tests.report.test_render import PAYLOADS
 
 import assay
-from assay import Constant, examples, explain
+from assay import Constant, evaluate, examples, explain
 from assay.nouns.comparisons.settings_grid import SettingsGrid
 from assay.nouns.results.finding import Finding
 from assay.report.audit.page import render
@@ -19,14 +19,15 @@ from assay.report.audit.settings_grid import MAX_REVERSALS, summarise_grid
 WEIGHTS = np.array([3.0, -2.0, 1.0])
 
 
-def grid(names: tuple[str, str] = ("true", "turned"), far: str = "too much there", removals: int = 1) -> SettingsGrid:
+def grid(names: tuple[str, str] = ("true", "turned"), far: str = "too much there", count: int = 1) -> SettingsGrid:
     """True contributions and their opposites; at 2 each part's effect turns round, and the opposites win."""
     x = np.random.default_rng(0).uniform(0.5, 1.5, (6, 3))
     case = examples.analytic(lambda x: x @ WEIGHTS, lambda x: np.tile(WEIGHTS, (len(x), 1)), x, "linear")
     true = explain.input_x_gradient(case)
     named = {names[0]: true, names[1]: replace(true, values=-true.values)}
-    many = {far + " again" * place: Constant(2.0 + place) for place in range(removals)}
-    return assay.settings_grid(named, case, "deletion", removals={"nothing there": Constant(0.0), **many}, steps=(0, 2))
+    many = {far + " again" * place: Constant(2.0 + place) for place in range(count)}
+    removals = {"nothing there": Constant(0.0), **many}
+    return assay.settings_grid(named, case, evaluate.deletion, removals=removals, steps=(0, 2))
 
 
 def test_it_has_the_best_method_the_largest_change_by_axis_and_the_reversals() -> None:
@@ -55,7 +56,7 @@ def test_it_has_the_best_method_the_largest_change_by_axis_and_the_reversals() -
 
 
 def test_what_is_not_shown_is_counted() -> None:
-    summary = summarise_grid(replace(credit(), settings_grid=grid(removals=8)))
+    summary = summarise_grid(replace(credit(), settings_grid=grid(count=8)))
     assert summary is not None
     assert (len(summary.reversals), summary.more) == (MAX_REVERSALS, 4)
 
@@ -84,7 +85,7 @@ def test_without_a_grid_or_a_ranking_there_is_no_summary() -> None:
 
 
 def test_hostile_names_stay_text() -> None:
-    hostile = grid((PAYLOADS[0], PAYLOADS[1]), PAYLOADS[3], removals=8)
+    hostile = grid((PAYLOADS[0], PAYLOADS[1]), PAYLOADS[3], count=8)
     page = Page(render(replace(credit(), settings_grid=hostile)))
     assert (page.open, page.wrong) == ([], [])
     assert not [tag for tag, _ in page.elements if tag in ("script", "img", "iframe")]

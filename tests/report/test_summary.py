@@ -2,20 +2,41 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.report.record import LEAK, PROXY, credit, empty
+from tests.report.extreme_records import empty
+from tests.report.record import LEAK, PROXY, credit
 
+from assay.diagnose.explanation_trust import reject_tried
 from assay.nouns.results.finding import Finding
 from assay.report.audit.summary import summary, worst_first
 
 
-def test_the_headline_counts_usable_explanations_and_failed_and_undecided_model_checks() -> None:
-    assert summary(credit()).headline == "3 of 10 explanations can be used; 1 of 3 model checks failed, 1 undecided."
+def test_the_headline_names_faults_undecided_checks_and_what_was_not_checked() -> None:
+    tried = replace(credit(), findings=tuple(reject_tried(credit().findings, tuple(credit().explanations))))
+    assert summary(tried).headline == (
+        "1 fault: fairness (FAI101); undecided: privacy (PRV101); not checked: performance, shortcuts and data."
+    )
+    requested = summary(credit()).headline  # explanations that the user named, and that fail
+    assert requested.startswith("6 faults: fairness (FAI101) and explanations (TRU001);")
+
+
+def test_a_model_without_skill_is_the_first_thing_said() -> None:
+    useless = Finding(
+        "PER101", "fail", "AUC is 0.5.", "model", 0.0, threshold=0.1, direction="at least", advice="Stop."
+    )
+    bad = replace(empty(), findings=(PROXY, useless))
+    found = summary(bad)
+    assert found.headline == (
+        "The model is not shown to predict better than a constant; 1 fault more: fairness (FAI101); not checked: "
+        "privacy, shortcuts and data."
+    )
+    assert found.statements[0].text == "AUC is 0.5 (PER101)."
+    assert found.next_step == "Stop (PER101, model)."
 
 
 def test_each_explanation_is_named_under_its_verdict() -> None:
     texts = [statement.text for statement in summary(credit()).statements]
-    assert texts[:3] == [
-        "Use shapley, permutation shapley and integrated gradients.",
+    assert texts[-3:] == [
+        "Explanations to use: shapley, permutation shapley and integrated gradients.",
         "Use expected gradients and input × gradient with care.",
         "Do not use saliency, smooth grad, occlusion, rise or lime.",
     ]
@@ -24,13 +45,13 @@ def test_each_explanation_is_named_under_its_verdict() -> None:
 
 def test_a_model_whose_checks_passed_is_not_called_unchecked() -> None:
     passed = replace(empty(), findings=(replace(PROXY, verdict="pass"),))
-    assert "0 of 1 model check failed" in summary(passed).headline
-    assert "was not checked" in summary(empty()).headline
+    assert summary(passed).headline.startswith("No fault found in 1 decided check; not checked: performance,")
+    assert summary(empty()).headline == "No check of the model was made."
 
 
 def test_a_failed_check_of_an_explanation_is_not_a_model_check() -> None:
     record = replace(credit(), findings=(Finding("SAN102", "fail", "", "lime"),))
-    assert "the model itself was not checked" in summary(record).headline
+    assert summary(record).headline == "No check of the model was made."
 
 
 def test_counts_add_up_to_the_findings_and_what_was_not_run() -> None:

@@ -54,4 +54,4 @@ def test_waived_findings_come_last_and_are_not_the_next_step() -> None:
     failed = [f for f in worst_first(record) if f.verdict == "fail"]
     assert failed[-1].code == "FAI101"
     assert "FAI101" not in summary(record).next_step
-    assert "1 of 3 model checks failed (1 waived), 1 undecided" in summary(record).headline
+    assert "waived: fairness (FAI101); undecided: privacy (PRV101)" in summary(record).headline

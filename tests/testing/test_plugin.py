@@ -20,7 +20,7 @@ def made():
 
 def test_passes(assay_audit):
     model, x, y = made()
-    run = assay_audit(model, x, y, select=["PRV"])
+    run = assay_audit(model, x, y, select=["PER101"])
     assert run.ok()
 
 def test_fails(assay_audit):

@@ -4,21 +4,28 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from assay import attack, certify, diagnose, evaluate, explain, repair
 from assay.auditing import settings_grid as grids
-from assay.auditing.joint_verdicts import judge_jointly
+from assay.auditing.joint_verdicts import check_thresholds, drop_disproved, judge_jointly, with_thresholds
 from assay.auditing.outcome import AuditOutcome
-from assay.auditing.planning.plan import RUNNER_UP, Plan, Selection, make_plan
+from assay.auditing.planning.call_text import call_text
+from assay.auditing.planning.plan import RUNNER_UP, Plan, Selection, describe_plan, make_plan
 from assay.auditing.planning.profiles import MethodRequest, profile_of, with_declared_checks, with_requests
-from assay.auditing.planning.scope import AuditScope, make_scope
+from assay.auditing.planning.scope import (
+    AuditScope,
+    explained_label,
+    make_scope,
+    true_labels_of,
+    whole_case,
+    with_rival,
+)
 from assay.auditing.run import Run
 from assay.auditing.steps.diagnoses import groups_of, plan_diagnoses, refuse_bad_inputs, run_diagnoses
 from assay.auditing.steps.execution import AuditResults, Progress, no_progress, refused_checks, run_steps
@@ -27,11 +34,9 @@ from assay.auditing.steps.result_store import ResultStore
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.cases.case import Case
-from assay.cases.new_case import case
-from assay.diagnose.explanation_trust import TRUST, conclude
+from assay.diagnose.explanation_trust import AVAILABLE, TRUST, conclude, conclude_available, reject_tried
 from assay.engine.audit_inputs import AuditInputs
 from assay.engine.search.ball import Ball
-from assay.model.adapters.net_outputs import refuse_assumed
 from assay.model.adapters.wrap import wrap
 from assay.model.model import Model
 from assay.nouns.inputs.recipe import Recipe
@@ -62,6 +67,8 @@ def audit(
     regions: Any = None,
     reasons: Sequence[Reasons] = (),
     ids: Sequence[Any] | None = None,
+    target: str | None = None,
+    label: Any = None,
     profile: str = "standard",
     methods: MethodRequest = (),
     scores: MethodRequest = (),
@@ -69,6 +76,7 @@ def audit(
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     level: float = 0.95,
+    thresholds: Mapping[str, float] | None = None,
     waivers: Sequence[Waiver] = (),
     seed: int = 0,
     title: str = "",
@@ -83,16 +91,21 @@ def audit(
     ``sensitive`` names columns of ``x`` (or maps names to one group a row) and enables the checks of disparity for the
     ``favourable`` class (default: the last class). ``suspects`` names columns that should not change a decision.
     ``recipe`` says how to train and enables repairs. ``ball`` is how far inputs may be moved; images have a default.
-    ``concepts`` and ``regions`` are for the checks that need them. ``ids`` names the rows.
+    ``concepts`` and ``regions`` are for the checks that need them. ``ids`` names the rows. ``target`` is the function
+    of the outputs that is explained (by default what suits the model), ``label`` the class, by default each row's
+    predicted one.
 
     ``profile`` is quick, standard or deep; ``methods`` and ``scores`` name other explanations and scores than the
     profile's, or map their names to options. ``settings_grid`` asks for the ranking of the explanations under other
     removals, targets, steps and signs (by default in profile deep), or leaves it out.
 
     ``select`` and ``ignore`` are beginnings of check codes (SAN, SAN1): steps that answer no selected check are left
-    out. All verdicts of pass and fail hold together at ``level`` (Holm over the checks). ``waivers`` accept failing
-    checks. The seed draws as many rows as the profile allows, and the page says so. A check whose inputs are missing is
-    reported as not run, with the argument that enables it.
+    out. All verdicts of pass and fail hold together at ``level`` (Holm over the checks). ``thresholds`` maps codes of
+    checks to thresholds other than the default, such as {"FAI101": 0.2}. ``waivers`` accept failing checks. An
+    explanation that the profile tried and that fails is "rejected", and is no failure of the run; it fails where
+    ``methods`` names it, or where no explanation can be used (TRU002). The seed draws as many rows as the profile
+    allows, and the page says so. A check whose inputs are missing is reported as not run, with the argument that
+    enables it.
 
     With ``store``, a folder, every step is stored when it is done, and an audit that was stopped resumes when it is
     called again. With ``out``, results and page are written.
@@ -111,6 +124,8 @@ def audit(
         concepts=concepts,
         regions=regions,
         ids=ids,
+        target=target,
+        label=label,
         profile=profile,
         methods=methods,
         scores=scores,
@@ -122,6 +137,7 @@ def audit(
     run = prepared.run(
         reasons=reasons,
         level=level,
+        thresholds=thresholds,
         waivers=waivers,
         title=title,
         store=None if store is None else Path(store),
@@ -130,6 +146,14 @@ def audit(
     if out is not None:
         run.save(out)
     return run
+
+
+_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(audit).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY and name not in ("store", "out", "progress")
+}
+"""Arguments of ``audit`` that its result depends on, with their defaults."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,26 +165,37 @@ class PreparedAudit:
     inputs: AuditInputs
     profile: str
     is_selected: Selection
+    requested: tuple[str, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def run(
         self,
         *,
         reasons: Sequence[Reasons] = (),
         level: float = 0.95,
+        thresholds: Mapping[str, float] | None = None,
+        threshold_origins: Mapping[str, str] | None = None,
+        reproduce: str = "",
         waivers: Sequence[Waiver] = (),
         title: str = "",
         store: Path | None = None,
         progress: Progress = no_progress,
     ) -> Run:
-        """Run it; see ``audit``."""
+        """Run it; see ``audit``. ``threshold_origins`` says by code where ``thresholds`` come from.
+
+        ``reproduce`` is the command that repeats the audit; by default the call of ``audit``.
+        """
         if not 0 < level < 1:
             raise InputError(f"level={level}; the confidence of all verdicts together lies between 0 and 1.")
         clock = _Clock()
         progress("plan", describe_plan(self.plan), 0.0)
         meter = self.inputs.model.meter
         before = meter.forwards, meter.backwards
-        outcome = _Audit(self, ResultStore(store, meter), level, progress).run()
-        record = outcome.record(reasons, waivers, title)
+        own = check_thresholds(thresholds or {})
+        outcome = _Audit(self, ResultStore(store, meter), level, progress, own, threshold_origins or {}).run()
+        own_arguments = {"level": level, "thresholds": own, "waivers": waivers, "title": title, "reasons": reasons}
+        call = call_text({**self.arguments, **own_arguments}, _DEFAULTS, self.inputs.labels is not None)
+        record = outcome.record(reasons, waivers, title, reproduce or call)
         spent = {
             "model evaluations now": meter.forwards - before[0],
             "gradient evaluations now": meter.backwards - before[1],
@@ -168,26 +203,6 @@ class PreparedAudit:
         run = Run(replace(record, times=clock.times(spent)), tuple(m.model for m in outcome.repairs))
         progress("end", repr(run), 1.0)
         return run
-
-
-def _case_of(model: Model, x: Any, labels: Any, ids: Sequence[Any] | None, seed: int) -> Case:
-    """The case of all rows; one number a row of a net is a regression's value where the labels are no two classes.
-
-    Raises ``InputError`` where there are no labels to tell, and for models of several labels that do not exclude each
-    other.
-    """
-    whole = case(model, x, label=None, ids=ids, seed=Seed(seed))
-    if whole.model.kind.assumed:
-        if labels is None:
-            refuse_assumed(model)
-        if len({str(value) for value in np.asarray(labels, dtype=object).ravel().tolist()}) > 2:
-            whole = case(model, x, label=None, ids=ids, seed=Seed(seed), target="value")
-    if not whole.model.kind.exclusive:
-        raise InputError(
-            f"{model.name} predicts {len(model.classes) or 'several'} labels that do not exclude each other; audit one "
-            f"of them at a time: assay.model.one_output(model, name)."
-        )
-    return whole
 
 
 def prepare(
@@ -205,6 +220,8 @@ def prepare(
     concepts: Mapping[str, Any] | None = None,
     regions: Any = None,
     ids: Sequence[Any] | None = None,
+    target: str | None = None,
+    label: Any = None,
     profile: str = "standard",
     methods: MethodRequest = (),
     scores: MethodRequest = (),
@@ -214,15 +231,17 @@ def prepare(
     seed: int = 0,
 ) -> PreparedAudit:
     """The audit that ``audit`` would run with these arguments, planned; the model is not evaluated."""
+    given = dict(locals())
     # a meter of its own counts what this audit costs and nothing else; one forward pass for all steps lets them share
     # the answers of a game, which the store keeps
     opened = wrap(model)
     wrapped = replace(opened, meter=opened.meter.separate(), fast=False)
-    whole = _case_of(wrapped, x, y, ids, seed)
+    whole = whole_case(wrapped, x, y, ids, seed, target)
     wrapped = whole.model
     kind = "text" if wrapped.encode is not None else "image" if len(whole.rows.shape) == 3 else "table"
     depth = with_requests(with_declared_checks(profile_of(kind, profile)), methods, scores, settings_grid)
     scope = make_scope(whole, depth, x, train[0] if train else None, background, ball)
+    scope = replace(scope, label=explained_label(whole, label))
     inputs = AuditInputs(
         model=wrapped,
         x=x,
@@ -244,6 +263,7 @@ def prepare(
         seed=Seed(seed),
     )
     refuse_bad_inputs(inputs, scope.case.features.names)
+    scope = replace(scope, truth=true_labels_of(whole, y, scope.chosen))
     steps, skipped = plan_diagnoses(inputs)
     steps += plan_repairs(inputs, steps, scope.profile.rows, scope.profile.budget)
 
@@ -252,21 +272,9 @@ def prepare(
         return chosen and not any(code.startswith(start) for start in ignore)
 
     plan = make_plan(scope, steps, is_selected)
-    return PreparedAudit(replace(plan, skipped=(*plan.skipped, *skipped)), scope, inputs, profile, is_selected)
-
-
-def describe_plan(plan: Plan) -> str:
-    """The plan in a sentence: how many steps, and their exact cost."""
-    exact, most = plan.cost, plan.at_most
-    more = (
-        f", plus at most {most.forwards:,} and {most.backwards:,} for steps whose size depends on the data"
-        if most.forwards or most.backwards
-        else ""
-    )
-    return (
-        f"{len(plan.steps)} steps: {exact.forwards:,} model evaluations and {exact.backwards:,} gradient evaluations"
-        f"{more}; cached evaluations are not repeated"
-    )
+    planned = replace(plan, skipped=(*plan.skipped, *skipped))
+    arguments = {name: given[name] for name in _DEFAULTS if name in given}
+    return PreparedAudit(planned, scope, inputs, profile, is_selected, tuple(methods), arguments)
 
 
 @dataclass
@@ -290,11 +298,15 @@ class _Audit:
     store: ResultStore
     level: float
     progress: Progress
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    threshold_origins: Mapping[str, str] = field(default_factory=dict)
 
     def run(self) -> AuditOutcome:
         plan = self.audit.plan
-        explained = self.store.uncached("clean", lambda: _with_output(self.audit.scope.case))
+        explained = self.store.uncached("clean", lambda: _with_output(self.audit.scope.case, self.audit.scope.label))
         scope = replace(self.audit.scope, case=explained)
+        if any(step.subject == RUNNER_UP for step in plan.steps):
+            scope = with_rival(scope)
         inputs = replace(self.audit.inputs, explained=explained)
         results = run_steps(plan, scope, self.store, self.progress)
         diagnosed, refused = run_diagnoses(
@@ -327,9 +339,16 @@ class _Audit:
 
     def _judged(self, findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
         """All selected checks judged together, and what follows for each explanation."""
-        selected = [f for f in findings if f.code != TRUST.code and self.audit.is_selected(f.code)]
-        judged = judge_jointly(selected, self.level)
-        return [*judged, *(conclude(judged, names) if self.audit.is_selected(TRUST.code) else [])]
+        selected = [
+            f for f in findings if f.code not in (TRUST.code, AVAILABLE.code) and self.audit.is_selected(f.code)
+        ]
+        given = with_thresholds(selected, self.thresholds, self.threshold_origins)
+        judged = drop_disproved(judge_jointly(given, self.level))
+        trust = conclude(judged, names)
+        found = [*judged, *(trust if self.audit.is_selected(TRUST.code) else [])]
+        if trust and self.audit.is_selected(AVAILABLE.code):
+            found.append(conclude_available(trust, self.audit.inputs.model.name))
+        return reject_tried(found, [name for name in names if name not in self.audit.requested])
 
     def _repaired(
         self, scope: AuditScope, inputs: AuditInputs, findings: Sequence[Finding], diagnosed: Sequence[Finding]
@@ -351,7 +370,7 @@ class _Audit:
     def _retested(self, scope: AuditScope, model: Model) -> list[Finding]:
         """Shapley values and their faithfulness alone, for a model before and after a repair."""
         clean = f"clean answers of {model.name}"
-        explained = self.store.uncached(clean, lambda: _with_output(replace(scope.case, model=model)))
+        explained = self.store.uncached(clean, lambda: _with_output(replace(scope.case, model=model), scope.label))
         small = replace(
             scope.profile,
             explainers={"shapley": {"budget": scope.profile.budget}},
@@ -360,6 +379,7 @@ class _Audit:
             certificates={},
             reliability={},
             settings_grid=False,
+            views={},
         )
         again = replace(scope, case=explained, profile=small, references=("random",))
         plan = make_plan(again)
@@ -367,9 +387,9 @@ class _Audit:
         return _trust(again, run_steps(replace(plan, steps=steps), again, self.store, no_progress))
 
 
-def _with_output(explained: Case) -> Case:
-    """The case of each row's predicted class, with the model's own output computed."""
-    known = replace(explained).with_target(label="predicted")
+def _with_output(explained: Case, label: Any) -> Case:
+    """The case of the class explained, with the model's own output computed."""
+    known = replace(explained).with_target(label=label)
     _ = known.prediction, known.output
     return known
 

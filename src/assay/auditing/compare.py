@@ -113,7 +113,7 @@ def _paired_differences(finding: Finding, one: Record, two: Record) -> Floats | 
         for record in (one, two)
     ]
     places = [{name: place for place, name in enumerate(record.scores[key].ids)} for record in (one, two)]
-    if one.about.get("data") != two.about.get("data"):
+    if _data_of(one) != _data_of(two):
         return None  # rows of other data may have the same ids
     names = [name for name in places[0] if name in places[1]]
     rows = np.array([values[1][places[1][name]] - values[0][places[0][name]] for name in names])
@@ -157,7 +157,7 @@ def _common(
 
 
 def _drifts(one: Record, two: Record, level: float) -> list[Drift]:
-    if one.about.get("data") != two.about.get("data"):
+    if _data_of(one) != _data_of(two):
         return []
     found = []
     for name in one.explanations:
@@ -234,6 +234,12 @@ SIMILARITIES = {"rank correlation": spearman, "top overlap": _top_overlap, "cosi
 """Similarities of two explanations (row, part), one number per row; 1 is equal."""
 
 
+def _data_of(record: Record) -> str:
+    """The number, shape and fingerprint of the rows; equal for equal rows only."""
+    fingerprint = record.about.get("data fingerprint", "")
+    return record.about.get("data", "") + (f", fingerprint {fingerprint}" if fingerprint else "")
+
+
 def _notes(one: Record, two: Record) -> list[str]:
     notes: list[str] = []
     settings: Mapping[str, str] = {
@@ -243,8 +249,9 @@ def _notes(one: Record, two: Record) -> list[str]:
         "seed": "seed differs",
     }
     for name, word in settings.items():
-        if one.about.get(name) != two.about.get(name):
-            notes.append(f"The {word}: {one.about.get(name)} against {two.about.get(name)}.")
-    if one.about.get("data") != two.about.get("data"):
+        first, second = (_data_of(record) if name == "data" else record.about.get(name) for record in (one, two))
+        if first != second:
+            notes.append(f"The {word}: {first} against {second}.")
+    if _data_of(one) != _data_of(two):
         notes.append("Without common rows there is no paired comparison and no drift.")
     return notes

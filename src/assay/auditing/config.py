@@ -10,7 +10,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
 
 from assay.basics.errors import InputError
 from assay.nouns.records.record import Waiver
@@ -19,6 +29,7 @@ NAME, SHARED = "assay.toml", "pyproject.toml"
 """The configuration file, and the file whose table [tool.assay] may replace it."""
 
 Texts = tuple[StrictStr, ...]
+Options = dict[StrictStr, StrictStr | StrictBool | StrictInt | StrictFloat | list[StrictStr | StrictInt | StrictFloat]]
 Word = Annotated[StrictStr, Field(min_length=1)]
 
 
@@ -80,6 +91,15 @@ class AuditSection(Section):
         default=None,
         description="Also rank the explanations under other settings of the score; by default in profile deep.",
     )
+    ask: StrictStr = Field(
+        default="", description="The target, a function of the outputs: logit, probability, margin, value, …"
+    )
+    label: StrictStr = Field(
+        default="", description="The class that is explained; by default each row's predicted one."
+    )
+    ball: StrictStr = Field(
+        default="", description="How far inputs may be moved: linf:0.03, or l2:1:0:255 with bounds."
+    )
     select: Texts = Field(default=(), description="Beginnings of check codes: only these checks run.")
     ignore: Texts = Field(default=(), description="Beginnings of check codes that are left out.")
     level: float = Field(default=0.95, gt=0, lt=1, strict=True, description="Joint confidence level of all verdicts.")
@@ -113,6 +133,15 @@ class Config(Section):
     model: ModelSection = Field(default_factory=ModelSection)
     data: DataSection = Field(default_factory=DataSection)
     audit: AuditSection = Field(default_factory=AuditSection)
+    thresholds: dict[StrictStr, Annotated[float, Field(strict=True)]] = Field(
+        default_factory=dict, description="Thresholds of checks other than the default, by code: FAI101 = 0.2."
+    )
+    methods: dict[StrictStr, Options] = Field(
+        default_factory=dict, description="Options of explainers named in audit.methods: [methods.lime] budget = 1024."
+    )
+    scores: dict[StrictStr, Options] = Field(
+        default_factory=dict, description="Options of scores named in audit.scores, in the same form."
+    )
     accept: tuple[WaiverSection, ...] = Field(default=(), description="Waivers: failing checks that an owner accepts.")
 
     @property
@@ -131,11 +160,21 @@ def load_config(place: Path | None, over: Mapping[str, Mapping[str, Any]] | None
     config = validate_config(tables, "the command line" if path is None else str(path))
     if path is not None:
         config = _resolve_paths(config, path.parent)
-    changed = {
-        section: getattr(config, section).model_dump() | {k: v for k, v in given.items() if v not in (None, "", ())}
-        for section, given in (over or {}).items()
-    }
+    changed = {section: _merged(_as_dict(getattr(config, section)), given) for section, given in (over or {}).items()}
     return validate_config(config.model_dump() | changed, "the command line")
+
+
+def _as_dict(section: Any) -> dict[str, Any]:
+    return section.model_dump() if isinstance(section, BaseModel) else dict(section)
+
+
+def _merged(section: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The section with what is given; tables inside it, such as the options of a method, are merged, too."""
+    values = {name: value for name, value in given.items() if value not in (None, "", ())}
+    return section | {
+        name: section[name] | value if isinstance(value, dict) and isinstance(section.get(name), dict) else value
+        for name, value in values.items()
+    }
 
 
 def find_config_file(folder: Path = Path()) -> Path | None:

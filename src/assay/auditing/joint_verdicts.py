@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from assay.basics.errors import InputError
 from assay.basics.paired_tests import rows_to_decide
-from assay.nouns.results.finding import Finding, judge
+from assay.basics.stats import Interval
+from assay.engine.check_findings import advice_for
+from assay.engine.fairness.further_rows import rows_to_decide_rates
+from assay.nouns.catalogue import check_named
+from assay.nouns.results.finding import Finding, Verdict, judge
 
 UNDECIDED_ADVICE = "Give more rows: the interval, corrected for multiple testing, contains the threshold."
 """The advice of a check that only its own, uncorrected interval decides."""
@@ -20,7 +26,7 @@ def judge_jointly(findings: Sequence[Finding], level: float = 0.95) -> list[Find
     rest are tested again with the smaller m, until no further check is decided. The probability that any pass or fail
     is wrong is at most 1 − ``level`` in all, for any dependence between the checks, where each interval covers at its
     level. Every finding has the interval of its verdict, and as ``alone`` the one it would have as the only check.
-    Findings without a basis (informative ones, errors) are unchanged.
+    Findings without a basis (informative ones, errors) keep their verdict. Every threshold gets its origin.
     """
     open_checks = [place for place, finding in enumerate(findings) if _is_judged(finding)]
     settled = list(findings)
@@ -34,7 +40,91 @@ def judge_jointly(findings: Sequence[Finding], level: float = 0.95) -> list[Find
         if not decided:
             break
         open_checks = [place for place in open_checks if place not in decided]
-    return settled
+    return [_with_further_rows(_with_origin(finding)) for finding in settled]
+
+
+def drop_disproved(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings in which checks that assume what another check disproves are not applicable, with that reason."""
+    failed = {finding.code: finding for finding in findings if finding.verdict == "fail"}
+    return [_without_assumption(finding, failed) for finding in findings]
+
+
+def _without_assumption(finding: Finding, failed: Mapping[str, Finding]) -> Finding:
+    check = check_named(finding.code)
+    broken = next((failed[code] for code in (check.assumes if check else ()) if code in failed), None)
+    if broken is None or finding.verdict in ("not applicable", "not run", "error"):
+        return finding
+    return replace(
+        finding,
+        verdict="not applicable",
+        claim=f"Not judged: it assumes that {broken.code} does not fail. {broken.claim}",
+        estimate=float("nan"),
+        interval=None,
+        threshold=None,
+        direction="",
+        null=None,
+        basis=None,
+        more=None,
+        advice=f"Repeat the check on data for which {broken.code} does not fail. {broken.advice}",
+        evidence={"without this assumption": finding.claim},
+    )
+
+
+def _with_origin(finding: Finding) -> Finding:
+    """The finding with the origin of its threshold."""
+    check = check_named(finding.code)
+    if finding.threshold is None or finding.threshold_origin or check is None:
+        return finding
+    return replace(finding, threshold_origin=check.origin if finding.threshold == check.threshold else "option")
+
+
+def with_thresholds(
+    findings: Sequence[Finding], thresholds: Mapping[str, float], origins: Mapping[str, str]
+) -> list[Finding]:
+    """The findings with other thresholds, by code; ``origins`` says where these come from (default: "given").
+
+    A finding without a basis that has a threshold is a fact without a sampling error: its estimate decides.
+    """
+    return [
+        _with_threshold(f, thresholds[f.code], origins.get(f.code, "given")) if f.code in thresholds else f
+        for f in findings
+    ]
+
+
+def _with_threshold(finding: Finding, threshold: float, origin: str) -> Finding:
+    if finding.threshold is None or not finding.direction or finding.verdict not in ("pass", "fail", "undecided"):
+        return finding
+    changed = replace(finding, threshold=threshold, threshold_origin=origin)
+    if finding.basis is not None:
+        return changed
+    exact = Interval(finding.estimate, finding.estimate, 1.0, "exact")
+    verdict = judge(exact, threshold, finding.direction)
+    return replace(changed, verdict=verdict, advice=_advice(finding, verdict))
+
+
+def check_thresholds(thresholds: Mapping[str, float]) -> dict[str, float]:
+    """The thresholds by code; raises ``InputError`` for an unknown code, a check without one, and values not finite."""
+    for code, value in thresholds.items():
+        check = check_named(code)
+        if check is None:
+            raise InputError(f"thresholds: there is no check {code!r}. See the codes with: assay list --checks")
+        if check.threshold is None:
+            raise InputError(f"thresholds: {code} has no threshold: {check.question} It informs and never fails.")
+        if not math.isfinite(value):
+            raise InputError(
+                f"thresholds: {code} = {value!r}; a finite number is needed (default {check.threshold:g})."
+            )
+    return dict(thresholds)
+
+
+def _advice(finding: Finding, verdict: Verdict) -> str:
+    """The advice of a finding at another verdict than the one it was made with."""
+    check = check_named(finding.code)
+    if verdict == finding.verdict:
+        return finding.advice
+    if verdict == "undecided" or check is None:
+        return UNDECIDED_ADVICE
+    return advice_for(check, verdict)
 
 
 def count_judged(findings: Sequence[Finding]) -> int:
@@ -56,24 +146,35 @@ def _judge_at(finding: Finding, each: float, level: float) -> Finding:
     assert finding.threshold is not None
     assert finding.direction != ""
     interval = finding.basis.at(each)
-    verdict = judge(interval, finding.threshold, finding.direction)
-    judged = replace(
+    check = check_named(finding.code)
+    undecided_from = None if check is None else check.undecided_from
+    verdict = judge(interval, finding.threshold, finding.direction, undecided_from)
+    return replace(
         finding,
         interval=interval,
         alone=finding.basis.at(level),
         verdict=verdict,
-        advice=finding.advice if verdict == finding.verdict else UNDECIDED_ADVICE,
+        advice=_advice(finding, verdict),
         more=None,
     )
-    return replace(judged, more=further_rows_needed(judged)) if judged.verdict == "undecided" else judged
+
+
+def _with_further_rows(finding: Finding) -> Finding:
+    """The finding with the number of further rows where they would decide it."""
+    if finding.verdict != "undecided" or not _is_judged(finding):
+        return finding
+    return replace(finding, more=further_rows_needed(finding))
 
 
 def further_rows_needed(finding: Finding) -> int | None:
-    """Number of further rows that would decide the check if the estimate stayed; the width falls with the root of n.
+    """Number of further rows with which at least 80 % of audits decide the check at the level of its interval.
 
-    ``None`` where it is unknown, or more than a thousand times the present rows: the estimate equals the threshold.
+    See ``rows_to_decide``; where rates of several groups are compared, ``rows_to_decide_rates``. ``None`` where it is
+    unknown, or more than a thousand times the present rows: the estimate is near the threshold.
     """
     interval, threshold = finding.interval, finding.threshold
     if interval is None or threshold is None or not finding.n:
         return None
+    if finding.basis is not None and finding.basis.how in ("pairs", "ratios"):
+        return rows_to_decide_rates(finding.basis, interval.level, threshold)
     return rows_to_decide(finding.estimate, interval, threshold, finding.n)

@@ -17,12 +17,15 @@ from assay.auditing.steps.repairs import RepairedModel
 from assay.basics.types import Ints
 from assay.cases.case import Case
 from assay.data.axioms import verdicts
+from assay.engine.attributions.agreement import agreement
 from assay.engine.audit_inputs import AuditInputs
 from assay.engine.declare import versions
 from assay.engine.retraining.labelled_rows import true_labels
 from assay.nouns.catalogue import checks
+from assay.nouns.comparisons.agreement import Agreement
 from assay.nouns.records.record import CheckText, Reasons, Record, Waiver
 from assay.nouns.results.finding import Finding
+from assay.nouns.results.result import Explanation
 
 
 @dataclass
@@ -40,8 +43,8 @@ class AuditOutcome:
     cost: Mapping[str, int]
     level: float
 
-    def record(self, reasons: Sequence[Reasons], waivers: Sequence[Waiver], title: str) -> Record:
-        """The record, without times."""
+    def record(self, reasons: Sequence[Reasons], waivers: Sequence[Waiver], title: str, reproduce: str) -> Record:
+        """The record, without times; ``reproduce`` is the call or command that repeats the audit."""
         scope, inputs, results = self.scope, self.inputs, self.results
         classes = _true_classes(inputs, self.case, scope.chosen)
         names = inputs.model.classes
@@ -49,7 +52,7 @@ class AuditOutcome:
         planned = self.plan.cost
         return Record(
             title=title or f"Audit of {inputs.model.name}",
-            about=_about(inputs, self.case, self.profile),
+            about=_about(inputs, self.case, self.profile, str(scope.label)),
             cost={
                 **self.cost,
                 "model evaluations requested, planned": planned.forwards,
@@ -76,9 +79,22 @@ class AuditOutcome:
             axioms={name: verdicts(name) for name in results.explanations if verdicts(name)},
             comparison=rank_methods(results.scores, tuple(candidates), self.findings, inputs.seed, self.level),
             settings_grid=results.grid,
+            views=results.views,
+            agreement=_agreement(candidates),
             level=self.level,
-            reproduce=f"assay.audit(model, x, y, profile={self.profile!r}, seed={inputs.seed.root})",
+            reproduce=reproduce,
         )
+
+
+AGREE_ON = 5
+"""Features with the largest values whose agreement is measured."""
+
+
+def _agreement(named: Mapping[str, Explanation]) -> Agreement | None:
+    """The agreement of the explanations, pair by pair; ``None`` for fewer than two."""
+    if len(named) < 2:
+        return None
+    return agreement(named, k=min(AGREE_ON, len(next(iter(named.values())).features)))
 
 
 def _check_texts(findings: Sequence[Finding]) -> tuple[CheckText, ...]:
@@ -95,15 +111,16 @@ def _true_classes(inputs: AuditInputs, explained: Case, chosen: Ints) -> Ints | 
     return np.asarray(true_labels(inputs.model, given, len(given), explained.prediction))
 
 
-def _about(inputs: AuditInputs, explained: Case, profile: str) -> dict[str, str]:
+def _about(inputs: AuditInputs, explained: Case, profile: str, label: str) -> dict[str, str]:
     model, whole = inputs.model, inputs.case
     return {
         "model": model.name,
         "model fingerprint": model.fingerprint[:16],
         **{name: text[:160] for name, text in model.about.items()},
         "explained output": explained.target_text,
-        "data": f"{len(whole)} rows of shape {' × '.join(map(str, whole.rows.shape))}, "
-        f"fingerprint {whole.rows.fingerprint[:16]}",
+        **({"explained class": label} if label != "predicted" else {}),
+        "data": f"{len(whole):,} rows of shape {' × '.join(map(str, whole.rows.shape))}",
+        "data fingerprint": whole.rows.fingerprint[:16],
         "profile": profile,
         "seed": str(inputs.seed.root),
         "versions": ", ".join(f"{package} {number}" for package, number in versions().items()),

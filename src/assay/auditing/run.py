@@ -7,7 +7,7 @@ import datetime
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay.basics.errors import InputError
 from assay.basics.types import Floats
@@ -18,6 +18,9 @@ from assay.nouns.records.record import Record, find_waiver
 from assay.nouns.records.store import load, save
 from assay.nouns.results.finding import Finding, Verdict
 
+if TYPE_CHECKING:
+    from assay.report.plots.plot import Plot
+
 SCHEMA = 3
 """Number of the layout of result.json."""
 
@@ -25,12 +28,16 @@ WORST_FIRST: tuple[Verdict, ...] = (
     "error",
     "fail",
     "undecided",
+    "rejected",
     "not run",
     "pass",
     "informative",
     "not applicable",
 )
 """Verdicts by severity."""
+
+MADE: tuple[Verdict, ...] = ("fail", "undecided", "rejected", "pass", "informative")
+"""Verdicts of checks that were made; a run without one has not passed."""
 
 NAME = "run.assay"
 """File in a run's folder that holds the whole record."""
@@ -75,12 +82,13 @@ class Run:
 
     @property
     def passed(self) -> bool:
-        """Whether no finding is a failure or an error, except those waived today."""
+        """Whether a check was made, and no finding is a failure or an error, except those waived today."""
         return self.ok()
 
     def ok(self, ignore: tuple[str, ...] | list[str] = (), day: str = "") -> bool:
         """The same without codes that start with one of ``ignore``, with the waivers of ``day`` (2027-01-31)."""
-        return not self.unwaived(ignore, day)
+        made = [f for f in self.findings if f.verdict in MADE and not any(map(f.code.startswith, ignore))]
+        return bool(made) and not self.unwaived(ignore, day)
 
     def unwaived(self, ignore: tuple[str, ...] | list[str] = (), day: str = "") -> tuple[Finding, ...]:
         """Failures and errors that no waiver covers on ``day`` (by default today)."""
@@ -128,6 +136,16 @@ class Run:
         worst = next((f"; first: {f.code} {f.verdict}" for f in self.findings), "")
         return f"Run({self.record.title}: {summary}{worst})"
 
+    def plot(self, kind: str = "", **options: Any) -> Plot:
+        """A picture of the audit: by default the methods' ranks, or the usual one of ``explanation="…"``.
+
+        ``explanation`` and ``score`` name what to plot; the other options are those of the kind. ``InputError`` for an
+        unknown kind, and for one that this audit cannot give, with the kinds that it can.
+        """
+        from assay.report.plots.choose import plot
+
+        return plot(self.record, kind, **options)
+
     def _repr_html_(self) -> str:
         from assay.report.formats.notebook import notebook_cell
 
@@ -153,7 +171,8 @@ def record_to_dict(record: Record) -> dict[str, Any]:
         "about": dict(record.about),
         "cost": dict(record.cost),
         "level": record.level,
-        "passed": not any(finding.verdict in ("fail", "error") for finding in findings),
+        "passed": any(finding.verdict in MADE for finding in findings)
+        and not any(finding.verdict in ("fail", "error") for finding in findings),
         "findings": [to_jsonable(replace(finding, basis=None)) for finding in findings],
         "scores": [
             {

@@ -40,6 +40,7 @@ class FindingPart(_Part):
     interval: IntervalPart | None = Field(description="At the level of the verdict, all checks judged together.")
     alone: IntervalPart | None = Field(description="The interval of this check alone.")
     threshold: Number
+    threshold_origin: str = Field(description="Where the threshold comes from; empty for the default of the check.")
     direction: Literal["at most", "at least", ""] = Field(description="On which side of the threshold is passing.")
     null: Number = Field(description="The value under the null distribution.")
     n: int

@@ -38,6 +38,8 @@ SOURCES: dict[str, str] = {
     "Visual Explanations for Deep Convolutional Networks. WACV 2018.",
     "chefer2021": "Chefer, Gur and Wolf: Generic Attention-Model Explainability for Interpreting Bi-Modal and "
     "Encoder-Decoder Transformers. ICCV 2021.",
+    "chung2019": "Chung, Kraska, Polyzotis, Tae and Whang: Slice Finder: Automated Data Slicing for Model Validation. "
+    "ICDE 2019.",
     "clark2024": "Clark, Wilming and Haufe: XAI-TRIS: Non-linear Image Benchmarks to Quantify False Positive Post-hoc "
     "Attribution of Feature Importance. Machine Learning 113, 2024.",
     "clopper1934": "Clopper and Pearson: The Use of Confidence or Fiducial Limits Illustrated in the Case of the "
@@ -73,6 +75,8 @@ SOURCES: dict[str, str] = {
     "goldstein2015": "Goldstein, Kapelner, Bleich and Pitkin: Peeking Inside the Black Box: Visualizing Statistical "
     "Learning with Plots of Individual Conditional Expectation. JCGS 24, 2015.",
     "goodfellow2015": "Goodfellow, Shlens and Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
+    "hanley1982": "Hanley and McNeil: The Meaning and Use of the Area under a Receiver Operating Characteristic (ROC) "
+    "Curve. Radiology 143, 1982.",
     "hardt2016": "Hardt, Price and Srebro: Equality of Opportunity in Supervised Learning. NeurIPS 2016.",
     "hedstrom2023": "Hedström, Bommer, Wickstrøm, Samek, Lapuschkin and Höhne: The Meta-Evaluation Problem in "
     "Explainable AI. TMLR 2023.",
@@ -104,6 +108,8 @@ SOURCES: dict[str, str] = {
     "Trees. Nature Machine Intelligence 2, 2020.",
     "madry2018": "Madry, Makelov, Schmidt, Tsipras and Vladu: Towards Deep Learning Models Resistant to Adversarial "
     "Attacks. ICLR 2018.",
+    "massart1990": "Massart: The Tight Constant in the Dvoretzky-Kiefer-Wolfowitz Inequality. Annals of Probability "
+    "18, 1990.",
     "meyer2023": "Meyer, Ley, Srinivas and Lakkaraju: On Minimizing the Impact of Dataset Shifts on Actionable "
     "Explanations. UAI 2023.",
     "mitchell2022": "Mitchell, Cooper, Frank and Holmes: Sampling Permutations for Shapley Value Estimation. JMLR "

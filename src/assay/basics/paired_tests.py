@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 from scipy import stats as scipy_stats
+from scipy.optimize import brentq
 
 from assay.basics.clustered import mean_with_standard_error, number_clusters, sum_clusters
 from assay.basics.errors import InputError
@@ -20,6 +21,12 @@ SKEWNESS_INFLATION = 12.0
 
 MAX_EXACT_ROWS = 13
 """Largest number of rows (or clusters) for which all sign patterns are enumerated: 2¹², by symmetry."""
+
+DECIDED = 0.82
+"""Predicted probability with which the further rows that are asked for decide; simulated, at least 80 % do."""
+
+MAX_TIMES = 1000
+"""The most further rows that are asked for, in multiples of the present ones."""
 
 BLOCK = 1000
 """Number of sign patterns drawn per batch."""
@@ -132,13 +139,33 @@ def shaffer_holm(p_values: Floats, most: int) -> Floats:
 
 
 def rows_to_decide(estimate: float, interval: Interval, threshold: float, rows: int) -> int | None:
-    """Number of further rows until the interval excludes ``threshold``, for a fixed estimate and width ∝ 1/√rows.
+    """Number of further rows with which the interval excludes ``threshold`` with probability ``DECIDED``.
 
-    ``None`` if it is undefined, or more than 1,000 times the present rows (estimate and threshold are equal).
+    The probability is predictive: the unknown mean is normal around ``estimate`` with the standard error of the present
+    rows (a flat prior), and the further rows vary around it. With n rows in all for each present one and z and c the
+    distance and the half width in standard errors, it is Φ((z √n − c) / √(n − 1)) + Φ((−z √n − c) / √(n − 1)). A number
+    that only lets the width shrink to the distance (n = (c / z)²) would decide about half of the time. Of an interval
+    that is not symmetric the wider finite side counts, and a correction for several comparisons within the interval
+    is read as a wider one; both make the number larger, not smaller.
+
+    ``None`` if it is undefined, or more than 1,000 times the present rows, and where estimate and threshold are equal.
     """
     distance = abs(estimate - threshold)
-    reach = interval.high - estimate if estimate < threshold else estimate - interval.low
-    if not (math.isfinite(reach) and math.isfinite(distance)) or distance == 0 or reach <= 0:
+    toward, away = interval.high - estimate, estimate - interval.low
+    if estimate > threshold:
+        toward, away = away, toward
+    if not (math.isfinite(toward) and math.isfinite(distance)) or distance == 0 or toward <= 0:
         return None
-    missing = rows * ((reach / distance) ** 2 - 1)
-    return max(1, math.ceil(missing)) if missing < 1000 * rows else None
+    reach = max(toward, away) if math.isfinite(away) else toward
+    c = float(scipy_stats.norm.ppf((1 + interval.level) / 2))
+    z = c * distance / reach
+
+    def excess(log_times: float) -> float:
+        times = math.exp(log_times)
+        spread, centre = math.sqrt(2 * (times - 1)), z * math.sqrt(times)
+        return (math.erfc((c - centre) / spread) + math.erfc((c + centre) / spread)) / 2 - DECIDED
+
+    fewest, most = math.log1p(1 / rows), math.log1p(MAX_TIMES)
+    if excess(most) < 0:
+        return None
+    return 1 if excess(fewest) >= 0 else math.ceil(rows * math.expm1(float(brentq(excess, fewest, most))))

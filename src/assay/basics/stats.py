@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Confidence intervals, correlations and multiple-testing corrections, in float64; undefined cases give NaN."""
+"""Confidence intervals and multiple-testing corrections, in float64; undefined cases give NaN."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -9,9 +9,17 @@ import numpy as np
 from scipy import stats as scipy_stats
 from scipy.optimize import brentq
 
-from assay.basics.errors import InputError
+from assay.basics.samples.correlation import pearson as pearson
+from assay.basics.samples.correlation import spearman as spearman
+from assay.basics.samples.distribution_distances import distance_limits
+from assay.basics.samples.rate_ratios import smallest_ratio_limits
 from assay.basics.seed import Seed
-from assay.basics.types import Floats, Ints
+from assay.basics.types import Floats, Ints, Masks
+
+MAX_JACKKNIFED = 2000
+"""The most times that the bootstrap's jackknife leaves something out."""
+MAX_RESAMPLED = 4_000_000
+"""The most inputs that the bootstrap resamples at a time."""
 
 
 @dataclass(frozen=True)
@@ -71,53 +79,55 @@ def bootstrap(
 ) -> Interval:
     """Bias-corrected and accelerated bootstrap (Efron 1987) of a statistic over inputs.
 
-    ``values`` holds one number per input; ``statistic`` takes ``axis``. The caller must drop NaN
-    inputs and report their number. Fewer than two inputs leave the interval undefined (NaN); equal
-    inputs give a width of zero.
+    ``values`` holds one number, or one row of numbers, per input; ``statistic`` takes ``axis``. The caller must drop
+    NaN inputs and report their number. Fewer than two inputs leave the interval undefined (NaN); equal inputs give a
+    width of zero. Beyond 2,000 inputs the acceleration comes from 2,000 random groups left out in turn (for one column
+    and the mean, from the skewness, which is the same number as with inputs left out one by one).
     """
     values = np.asarray(values, dtype=np.float64)
-    if len(values) < 2:
+    count = len(values)
+    if count < 2:
         return Interval(np.nan, np.nan, level, "undefined")
-    if np.ptp(values) == 0:
-        return Interval(float(values[0]), float(values[0]), level, "bca")
-    generator = (seed or Seed()).child("bootstrap").generator()
-    picks = generator.integers(len(values), size=(draws, len(values)))
-    resampled = np.asarray(statistic(values[picks], axis=1))
+    if (values == values[0]).all():
+        same = float(statistic(values[:1], axis=0))
+        return Interval(same, same, level, "bca")
     estimate = float(statistic(values, axis=0))
+    stream = (seed or Seed()).child("bootstrap")
+    generator = stream.generator()
+    block = max(1, MAX_RESAMPLED // count)
+    resampled = np.concatenate(
+        [
+            np.asarray(statistic(values[generator.integers(count, size=(min(block, draws - done), count))], axis=1))
+            for done in range(0, draws, block)
+        ]
+    )
     below = np.mean(resampled < estimate) + 0.5 * np.mean(resampled == estimate)
     bias = float(scipy_stats.norm.ppf(np.clip(below, 1 / (2 * draws), 1 - 1 / (2 * draws))))
-    keep = ~np.eye(len(values), dtype=bool) if len(values) <= 2000 else None
-    if keep is None:
-        acceleration = float(scipy_stats.skew(values)) / (6 * np.sqrt(len(values)))
+    if count > MAX_JACKKNIFED and statistic is np.mean and values.ndim == 1:
+        acceleration = float(scipy_stats.skew(values)) / (6 * np.sqrt(count))
     else:
-        jackknife = np.array([statistic(values[row], axis=0) for row in keep])
-        spread = jackknife.mean() - jackknife
-        scale = np.sum(spread**2) ** 1.5
-        acceleration = float(np.sum(spread**3) / (6 * scale)) if scale > 0 else 0.0
+        acceleration = _acceleration(values, statistic, stream)
     z = scipy_stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
     shares = scipy_stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
     low, high = np.quantile(resampled, shares)
     return Interval(float(low), float(high), level, "bca")
 
 
-def spearman(a: Floats, b: Floats) -> Floats:
-    """Rank correlation of each row of ``a`` with the same row of ``b``, with mean ranks for ties.
+def _acceleration(values: Floats, statistic: Callable[..., Floats], seed: Seed) -> float:
+    """Σd³ / (6 (Σd²)^1.5) of the jackknife, with inputs left out one by one or, beyond the limit, in random groups.
 
-    NaN where either row is constant.
+    Sums of h independent influences have 1/√h of their skewness, so that groups give the same limit.
     """
-    return pearson(np.asarray(scipy_stats.rankdata(a, axis=-1)), np.asarray(scipy_stats.rankdata(b, axis=-1)))
-
-
-def pearson(a: Floats, b: Floats) -> Floats:
-    """Linear correlation of each row of ``a`` with the same row of ``b``; NaN where either row is constant."""
-    a, b = np.atleast_2d(a).astype(np.float64), np.atleast_2d(b).astype(np.float64)
-    if a.shape != b.shape:
-        raise InputError(f"correlation needs two arrays of one shape; got {a.shape} and {b.shape}")
-    constant = (np.ptp(a, axis=-1) == 0) | (np.ptp(b, axis=-1) == 0)
-    a, b = a - a.mean(axis=-1, keepdims=True), b - b.mean(axis=-1, keepdims=True)
-    norm = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
-    ratio = np.divide((a * b).sum(axis=-1), norm, out=np.full(len(a), np.nan), where=(norm > 0) & ~constant)
-    return np.clip(ratio, -1.0, 1.0)
+    count = len(values)
+    if count > MAX_JACKKNIFED:
+        groups = seed.child("groups").generator().permutation(count) % MAX_JACKKNIFED
+        left_out = (statistic(values[groups != group], axis=0) for group in range(MAX_JACKKNIFED))
+    else:
+        left_out = (statistic(np.delete(values, place, axis=0), axis=0) for place in range(count))
+    jackknife = np.array([float(one) for one in left_out])
+    spread = jackknife.mean() - jackknife
+    scale = np.sum(spread**2) ** 1.5
+    return float(np.sum(spread**3) / (6 * scale)) if scale > 0 else 0.0
 
 
 def holm(p_values: Floats) -> Floats:
@@ -215,6 +225,12 @@ def largest_rate_gap_interval(hits: Ints, trials: Ints, level: float = 0.95) -> 
     return Interval(low, high, level, f"newcombe, {len(pairs)} pair(s)")
 
 
+def smallest_rate_ratio_interval(hits: Ints, trials: Ints, level: float = 0.95) -> Interval:
+    """Interval for the smallest ratio of two groups' rates, (group,) each: Miettinen and Nurminen's, Bonferroni."""
+    low, high = smallest_ratio_limits(hits, trials, level)
+    return Interval(low, high, level, f"miettinen-nurminen, {len(hits) * (len(hits) - 1) // 2} pair(s)")
+
+
 def smallest_mean_interval(values: Floats, level: float = 0.95) -> Interval:
     """Interval for the smallest of several means, ``values`` (row, column), valid although the data choose the column.
 
@@ -286,16 +302,61 @@ def auc_interval(area: float, count: int, other: int, level: float = 0.95) -> In
     return Interval(low, high, level, "newcombe-auc")
 
 
-def _rate(hits: Ints, trials: Ints, level: float) -> Interval:
-    return clopper_pearson(int(hits), int(trials), level)
+def skill_interval(area: float, count: int, other: int, level: float = 0.95) -> Interval:
+    """``auc_interval`` on the scale 2 · AUC − 1: 0 for a random ranking, 1 for a perfect one."""
+    limits = auc_interval(area, count, other, level)
+    return Interval(2 * limits.low - 1, 2 * limits.high - 1, level, limits.method)
+
+
+def distance_interval(observed: float, noise: Floats, level: float = 0.95) -> Interval:
+    """Interval for a distance, from draws of the distance between what is observed and what is true.
+
+    By the triangle inequality the true distance is within such a draw of ``observed``; conservative.
+    """
+    half = float(np.quantile(noise, level))
+    return Interval(max(0.0, observed - half), observed + half, level, "triangle inequality")
+
+
+def largest_rate_distance_interval(hits: Ints, trials: int, levels: Floats, level: float = 0.95) -> Interval:
+    """Interval for the largest |rate − given level| of several rates of the same ``trials``.
+
+    Exact binomial limits, Bonferroni-corrected; if all are correct, the largest distance lies between the largest
+    limits.
+    """
+    each = 1 - (1 - level) / len(hits)
+    limits = [clopper_pearson(int(hit), int(trials), each) for hit in hits]
+    low = max(max(one.low - goal, goal - one.high, 0.0) for one, goal in zip(limits, levels))
+    high = max(max(one.high - goal, goal - one.low) for one, goal in zip(limits, levels))
+    return Interval(float(low), float(high), level, f"clopper-pearson, {len(hits)} rate(s)")
+
+
+def largest_mean_gap_interval(values: Floats, inside: Masks, level: float = 0.95) -> Interval:
+    """Interval for the largest of the differences mean inside − mean outside of several sets of rows.
+
+    ``values`` (row,), ``inside`` (row, set). The limits of both means (Wilson's where all values are 0 or 1, else
+    Student's for skewed rows) are combined as Newcombe does (Zou and Donner 2008), Bonferroni-corrected for the number
+    of sets; if all are correct, the largest difference lies between the largest limits.
+    """
+    values, each = np.asarray(values, dtype=np.float64), 1 - (1 - level) / inside.shape[1]
+    is_rate = bool(np.isin(values, (0.0, 1.0)).all())
+
+    def mean(rows: Floats) -> tuple[float, Interval]:
+        limits = wilson(int(rows.sum()), len(rows), each) if is_rate else skewness_corrected_interval(rows, each)
+        return float(rows.mean()), limits
+
+    gaps = [rate_difference_interval(*mean(values[one]), *mean(values[~one])) for one in inside.T]
+    low, high = (float(np.max([getattr(gap, side) for gap in gaps])) for side in ("low", "high"))
+    return Interval(low, high, level, f"newcombe, {len(gaps)} set(s)")
+
+
+def largest_distance_interval(distances: Floats, levels: Ints, rows: Ints, level: float = 0.95) -> Interval:
+    """Interval for the largest of several columns' distances, by ``distance_limits``, Bonferroni-corrected."""
+    low, high = distance_limits(distances, levels, rows, (1 - level) / (2 * len(distances)))
+    return Interval(float(low.max()), float(high.max()), level, f"deviation bounds, {len(low)} column(s)")
 
 
 def _rates(hits: Ints, trials: Ints, level: float) -> Interval:
     return newcombe(int(hits[0]), int(trials[0]), int(hits[1]), int(trials[1]), level)
-
-
-def _bounded(values: Floats, bounds: Floats, level: float) -> Interval:
-    return bounded_mean_interval(values, float(bounds[0]), float(bounds[1]), level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,17 +374,26 @@ class Basis:
 INTERVALS: dict[str, Callable[..., Interval]] = {
     "student": student_interval,
     "ratio": fieller_interval,
-    "bounded": _bounded,
-    "rate": _rate,
+    "bounded": lambda values, bounds, level: bounded_mean_interval(values, float(bounds[0]), float(bounds[1]), level),
+    "rate": lambda hits, trials, level: clopper_pearson(int(hits), int(trials), level),
     "rates": _rates,
     "pairs": largest_rate_gap_interval,
+    "ratios": smallest_rate_ratio_interval,
     "least": smallest_mean_interval,
     "balanced": largest_balanced_rate_interval,
     "area": auc_interval,
+    "skill": skill_interval,
+    "distance": distance_interval,
+    "coverage": largest_rate_distance_interval,
     "excess": excess_interval,
+    "gaps": largest_mean_gap_interval,
+    "distances": largest_distance_interval,
 }
 """Interval functions by kind of estimate: mean of ``values``; ratio of mean ``part`` to mean ``whole``; mean of
-``values`` between ``bounds`` (2,); rate of ``hits`` in ``trials``; difference of two rates, (2,) each; largest gap
-between groups, (group,) each; smallest of the means of ``values`` (row, column); largest of mean rates, ``hits``
-(column, class) of ``trials`` (class,); ``area`` under the ROC curve of ``count`` and ``other`` rows; mean of ``moved``
-minus mean of ``noise``, with the standard error of ``rows`` and its degrees of freedom."""
+``values`` between ``bounds`` (2,); rate of ``hits`` in ``trials``; difference of two rates, (2,) each; largest gap or
+smallest ratio between groups, (group,) each; smallest of the means of ``values`` (row, column); largest of mean rates,
+``hits`` (column, class) of ``trials`` (class,); ``area`` under the ROC curve of ``count`` and ``other`` rows, or
+2 · area − 1; a distance ``observed`` with ``noise`` (draw,); largest distance of the rates of ``hits`` in ``trials``
+from ``levels``; mean of ``moved`` minus mean of ``noise``, with the standard error of ``rows`` and its degrees of
+freedom; largest difference of the mean of ``values`` ``inside`` (row, set) and outside; largest of ``distances``
+(column,)."""

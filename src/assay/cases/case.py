@@ -18,10 +18,18 @@ from assay.basics.types import Array, Floats, Ints
 from assay.cases.default_removal import DEFAULT, default_removal
 from assay.cases.explanation_cache import ExplanationCache
 from assay.cases.game import Game
-from assay.cases.labels import labels_like, labels_of, refuse_rival_labels, resolve_label, rival_class
+from assay.cases.labels import (
+    cut_at_target,
+    labels_like,
+    labels_of,
+    refuse_rival_labels,
+    resolve_label,
+    rival_class,
+)
 from assay.cases.model_checks import FULL, check_function, check_outputs
 from assay.cases.removals import Removal
 from assay.model.layer_slices import NET_INPUT, ROWS, carried_name
+from assay.model.layer_trace import find_channel_axis
 from assay.model.model import BackwardResult, BackwardRules, LayerGradient, Model
 from assay.model.pass_locks import computed_under_lock, under_lock
 from assay.nouns.inputs.features import Features, units
@@ -246,7 +254,9 @@ class Case:
     @computed_under_lock
     def output(self) -> Floats:
         """The target (row,) at the rows themselves, evaluated once."""
-        return replace(self, live=False).value(self.rows.x)
+        values = replace(self, live=False).value(self.rows.x)
+        _ = self.prediction if np.isnan(values).any() else None  # refuses NaN of the model itself
+        return values
 
     @computed_under_lock
     def prediction(self) -> Floats:
@@ -270,10 +280,13 @@ class Case:
         """The same rows with another target or another class."""
         new = self.target if target is None else target_named(target)
         new = rival_class(new, self.model, lambda: self.prediction)
+        if new.is_unit and (new.layer, new.label) == (self.target.layer, self.target.label):
+            new = self.target
         if new.layer is not None and new is not self.target:
-            model = self.model.up_to_layer(new.layer)
+            new, model = cut_at_target(new, self.model, self.rows)
             other = replace(self, model=model, target=new)
-            return replace(other, label=resolve_label(new.label, model, len(self), lambda: other.prediction))
+            label = resolve_label(new.label, model, len(self), lambda: new.by_label(other.prediction))
+            return replace(other, label=label)
         gives = self.model.gives
         if label is None and new.label_is_truth(gives) != self.target.label_is_truth(gives):
             label = "predicted"
@@ -298,7 +311,8 @@ class Case:
         """The case from ``layer`` on: the rows are its activations, the features its units.
 
         Any method then explains the layer: gradients, integrated gradients, games with units as players. The features
-        are the units: the channels of a map (channel, height, width), else the last axis. The layer ``""`` is the
+        are the units: the channels, on the axis that the net's operations tell, else on the first of a map with three
+        axes (channel, height, width), else on the last. The layer ``""`` is the
         net's own input, after ``preprocess``. The layers below it are evaluated once.
         """
         until, since = self.model.up_to_layer(layer), self.model.from_layer(layer)
@@ -311,12 +325,17 @@ class Case:
         if since.input_layer != self.model.input_layer:  # else the rows are that place's activations already
             carried[carried_name(self.model.input_layer)] = self.rows.x
         rows = replace(self.rows, x=activation, carried=carried, table=None)
-        cut = features if features is not None else units(rows.shape)
+        cut = features if features is not None else self.unit_features(layer, rows.shape)
         if layer == NET_INPUT and features is None and rows.shape == self.rows.shape:
             cut = self.features
         if rows.text is not None and cut is not self.features:
             rows = replace(rows, text=rows.text.without_words)
         return self._with_known_prediction(replace(self, model=since, rows=rows, features=cut))
+
+    def unit_features(self, layer: str, shape: Sequence[int]) -> Features:
+        """The units of a layer whose rows have this shape, on the axis that the net's operations tell."""
+        known = find_channel_axis(self.model, self.rows, layer) if len(shape) > 1 else None
+        return units(shape, known)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -27,5 +27,8 @@ def require_case_arguments(target: Any, features: Any, names: Any, ids: Any, car
             raise InputError(f"{what} is {type(given).__name__}; a list with one text each is needed.")
     if carried is not None and not isinstance(carried, Mapping):
         raise InputError(f"carried is {type(carried).__name__}; a mapping from name to further inputs is needed.")
+    for name in carried or ():
+        if not isinstance(name, str):
+            raise InputError(f"carried has the name {name!r}; the name of an argument of the net's forward is needed.")
     if not isinstance(seed, Seed) and not is_whole_number(seed):
         raise InputError(f"seed={seed!r}; a whole number or an assay.Seed is needed.")

@@ -29,6 +29,7 @@ from assay.basics.types import (
 )
 from assay.cases.answer_cache import AnswerCache
 from assay.nouns.inputs.features import Features
+from assay.nouns.inputs.output_kind import OutputKind
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.inputs.target import predicted_class, probabilities
 
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 CACHE_SIZE = 2_000_000
 """Values that a game caches before it drops the oldest (about 40 bytes each, and the masks)."""
+
+
+MASK_BYTES = 2**26
+"""Bytes of masks that are held at a time where rows differ in their parts."""
 
 
 class GameCase(Protocol):
@@ -98,14 +103,48 @@ class Game:
 
     def __call__(self, which: Which, keep: Queries) -> PerQuery:
         """v for each query: row ``which`` (query,) with features ``keep`` (query, part) present."""
-        keep = self._checked(keep)
-        return self._lookup(np.asarray(which, dtype=np.int64), keep, np.arange(len(keep)))
+        keep, which = self._checked(keep), np.asarray(which, dtype=np.int64)
+        if self._absent is not None:
+            keep = self._with_absent_parts(which, keep)
+        return self._lookup(which, keep, np.arange(len(keep)))
 
     def table(self, keep: MaskSet) -> PerMask:
         """v (row, mask) of the same masks (mask, part) for every row."""
         keep, rows, masks = self._checked(keep), len(self.case), len(keep)
+        if self._absent is not None:
+            together = max(1, MASK_BYTES // max(1, keep.size))
+            blocks = [np.arange(rows)[start : start + together] for start in range(0, rows, together)]
+            return np.concatenate([self._table_of(block, keep) for block in blocks])
         values = self._lookup(np.repeat(np.arange(rows), masks), keep, np.tile(np.arange(masks), rows))
         return values.reshape(rows, masks)
+
+    def _table_of(self, rows: Ints, keep: MaskSet) -> PerMask:
+        """v (row, mask) of some rows, where not every row has all parts."""
+        which = np.repeat(rows, len(keep))
+        return self(which, np.tile(keep, (len(rows), 1))).reshape(len(rows), len(keep))
+
+    @cached_property
+    def _absent(self) -> Masks | None:
+        """The parts (row, part) that a row lacks, such as words of longer texts; ``None`` where no row lacks one."""
+        features = self.case.features
+        absent: Masks = np.asarray(features.sizes == 0)
+        return absent if features.per_row and absent.any() else None
+
+    def _with_absent_parts(self, which: Ints, keep: Masks) -> Masks:
+        """The masks with the parts that a row does not have, so that masks with one effect are evaluated once.
+
+        The queries that this saves count as cached.
+        """
+        assert self._absent is not None
+        same = keep | self._absent[which]
+        saved = self._count_distinct(which, keep) - self._count_distinct(which, same)
+        self.case.model.meter.cached += saved * self.remove.fills * self.case.model.passes_per_row
+        return np.asarray(same)
+
+    def _count_distinct(self, which: Ints, keep: Masks) -> int:
+        """The number of different queries with a feature removed."""
+        rest = np.flatnonzero(~keep.all(axis=1))
+        return len(np.unique(_number_masks(np.packbits(keep[rest], axis=1)) * len(self.case) + which[rest]))
 
     def _lookup(self, which: Ints, masks: Masks, place: Ints) -> Floats:
         """Values of the queries (row ``which``, mask ``masks[place]``); each different one is evaluated once."""
@@ -158,6 +197,23 @@ class Game:
 
     def outputs(self, which: Which, keep: Queries) -> PerClass:
         """Class probabilities (query, class), or a regression's values, under removal; not cached."""
+        return self._mean(which, keep, self.case.model.gives in ("values", "units"))
+
+    def decision_outputs(self, which: Which, keep: Queries) -> tuple[PerClass, OutputKind]:
+        """What decides for a class under removal (query, class), and its kind; not cached.
+
+        The mean probabilities, or the mean scores where these are no log odds or the threshold is one of the score.
+        """
+        kind = OutputKind.of(self.case.model.gives)
+        by_score = kind in ("logits", "margin") and (kind.link == "none" or kind.of_score)
+        return self._mean(which, keep, by_score), kind if by_score else kind.as_probabilities()
+
+    def classes(self, which: Which, keep: Queries) -> Ints:
+        """The class (query,) that is decided for under removal, by ``decision_outputs``; not cached."""
+        return predicted_class(*self.decision_outputs(which, keep))
+
+    def _mean(self, which: Which, keep: Queries, plain: bool) -> PerClass:
+        """The mean over the fillings of the model's outputs as they are (``plain``), or as probabilities."""
         keep, which = self._checked(keep), np.asarray(which)
         total: Floats | None = None
         for part in self._blocks(len(which)):
@@ -165,17 +221,11 @@ class Game:
             block: Floats | float = 0.0
             for filled, owners in self._versions(rows, keep[part]):
                 out = to_floats(self.case.outputs(filled, owners))
-                values = (
-                    out if self.case.model.gives in ("values", "units") else probabilities(out, self.case.model.gives)
-                )
+                values = out if plain else probabilities(out, self.case.model.gives)
                 block = block + values.reshape(-1, len(rows), values.shape[1]).sum(axis=0) / self.remove.fills
             total = np.asarray(block) if total is None else np.concatenate([total, np.asarray(block)])
         assert total is not None
         return total
-
-    def classes(self, which: Which, keep: Queries) -> Ints:
-        """The class (query,) that the mean probabilities under removal decide for; not cached."""
-        return predicted_class(self.outputs(which, keep), self.case.model.kind.as_probabilities())
 
     def inputs(self, which: Which, keep: Queries) -> Iterator[tuple[Ints, Array, Ints]]:
         """The filled rows of the queries, a batch at a time: the query of each row, the filled row, and its row."""

@@ -11,13 +11,21 @@ from array_api_compat import is_torch_array
 
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.types import Array, Floats, Ints
+from assay.model.layer_trace import find_channel_axis
 from assay.model.model import Model
 from assay.nouns.inputs.frames import list_first
-from assay.nouns.inputs.rows import to_numpy
+from assay.nouns.inputs.rows import Rows, to_numpy
 from assay.nouns.inputs.target import Target, class_scores, contrast, predicted_class
 
 MAX_POSITION = 2**31
 """A number that is no position of any class."""
+
+
+def cut_at_target(target: Target, model: Model, rows: Rows) -> tuple[Target, Model]:
+    """The target of a layer, along the axis of the layer's units, and the model up to that layer."""
+    layer = target.layer or ""
+    below = model.up_to_layer(layer)
+    return (target.with_unit_axis(find_channel_axis(model, rows, layer)) if target.is_unit else target), below
 
 
 def rival_class(target: Target, model: Model, prediction: Callable[[], Floats]) -> Target:

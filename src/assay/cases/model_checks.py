@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_torch_array
 
-from assay.basics.errors import CapabilityError, InputError
+from assay.basics.errors import AssayError, CapabilityError, InputError
 from assay.basics.types import Floats
+from assay.model.layer_slices import CARRIED
 from assay.model.model import Model
+from assay.model.nets.net_outputs import draws_masks
 from assay.nouns.inputs.frames import list_first
 from assay.nouns.inputs.rows import Rows, to_floats
 from assay.nouns.inputs.target import class_scores, decisions, is_single_score
@@ -46,20 +48,25 @@ def check_function(model: Model, rows: Rows) -> None:
     before = _copy(few.x)
     try:
         together = to_floats(model.values(few))
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or any(sign in str(error) for sign in FULL):
+    except Exception as error:
+        if is_full(error):
             return  # the first batch is halved until it fits
-        raise
+        if model.namespace != "torch" or isinstance(error, AssayError):  # a function's own errors are told as they are
+            raise
+        raise rows_refused(model, few, error) from error
     if not _equal(_copy(few.x), before):
         raise CapabilityError(
             f"{model.name} writes into its input: the rows differ after a call. Work on a copy of the input."
         )
-    if not _close(together, to_floats(model.values(few)), model):
+    if not _close(together, to_floats(model.values(few)), model) or draws_masks(model, few):
         raise CapabilityError(
             f"{model.name} gives other outputs for the same rows in a second call: dropout that is always active, "
             f"random numbers, or a state. Make it deterministic in evaluation mode (dropout: training=self.training)."
         )
     if len(few) < 2:
+        company = _in_company(model, few)
+        if company is not None and not _close(together, company, model):
+            raise CapabilityError(_dependent(model))
         model.meter.checked = len(few)
         return
     order = np.arange(len(few))[::-1].copy()
@@ -69,12 +76,57 @@ def check_function(model: Model, rows: Rows) -> None:
     except (ValueError, RuntimeError):  # batch normalisation without statistics refuses a single row
         alone = np.full_like(together[:1], np.nan)
     if not _close(together, backwards, model) or not _close(together[:1], alone, model):
-        raise CapabilityError(
-            f"the outputs of {model.name} for a row depend on the other rows of the batch or on their order (batch "
-            f"normalisation without running statistics, ranks, padding that is not masked). Give a function of each "
-            f"row alone."
-        )
+        raise CapabilityError(_dependent(model))
     model.meter.checked = len(few)
+
+
+def _dependent(model: Model) -> str:
+    return (
+        f"the outputs of {model.name} for a row depend on the other rows of the batch or on their order (batch "
+        f"normalisation without running statistics, ranks, padding that is not masked). Give a function of each row "
+        f"alone."
+    )
+
+
+def _in_company(model: Model, row: Rows) -> Floats | None:
+    """The outputs of one row between two others: its elements in reverse order, else every other one set to 0.
+
+    ``None`` for models that are no nets and read no texts, for rows of a table or of several inputs, and where the
+    model cannot evaluate the other rows.
+    """
+    if row.table is not None or row.layout is not None or not (model.namespace == "torch" or row.text is not None):
+        return None
+    three = row.take(np.array([0, 0, 0]))
+    x = _copy(three.x)
+    flat = x[1].reshape(-1)
+    other = flat[::-1] if isinstance(flat, np.ndarray) else flat.flip(0)
+    if bool((other == flat).all()):
+        other = flat.copy() if isinstance(flat, np.ndarray) else flat.clone()
+        other[::2] = 0
+    x[0] = x[2] = other.reshape(x[1].shape)
+    try:
+        return to_floats(model.values(replace(three, x=x)))[1:2]
+    except Exception:  # noqa: BLE001  # the other rows may be none that the model takes
+        return None
+
+
+def is_full(error: Exception) -> bool:
+    """Whether memory ran out."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in FULL)
+
+
+def rows_refused(model: Model, rows: Rows, error: Exception) -> InputError:
+    """The ``InputError`` for rows, or further inputs, that a net cannot take."""
+    text = " ".join(str(error).split())[:200]
+    if "Long" in text and "Int" in text and not rows.whole:
+        text += ". Pass ids as whole numbers (an array of int64)"
+    further = [name for name in rows.carried if not name.startswith(CARRIED)]
+    if further:
+        text += f". The further inputs are passed by name (carried=): {', '.join(further)}"
+    return InputError(
+        f"{model.name} cannot take rows of shape {rows.shape}: {type(error).__name__}: {text}. Give rows of the shape, "
+        f"and further inputs of the names, that its forward takes."
+    )
 
 
 def check_decisions(model: Model, rows: Rows) -> Model:

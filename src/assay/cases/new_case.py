@@ -13,11 +13,11 @@ from assay.basics.errors import AssayError, InputError
 from assay.basics.seed import Seed
 from assay.cases.case import Case
 from assay.cases.case_arguments import require_case_arguments
-from assay.cases.labels import default_label, labels_of, rival_class
-from assay.cases.model_checks import check_decisions
+from assay.cases.labels import cut_at_target, default_label, labels_of, rival_class
+from assay.cases.model_checks import check_decisions, is_full, rows_refused
 from assay.cases.read_inputs import read
-from assay.model.adapters.net_outputs import Head, find_head, in_net_type, outputs_of, refuse_assumed
 from assay.model.model import Model
+from assay.model.nets.net_outputs import Head, find_head, in_net_type, outputs_of, refuse_assumed
 from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.rows import Rows
 from assay.nouns.inputs.target import Target, target_named
@@ -48,7 +48,8 @@ def case(
     rows and keys their random streams (default: the index of a pandas frame where it is unique, else 0, 1, …).
 
     Refused, with rows or columns named and nothing of the caller's changed: infinite values, missing values that the
-    model does not take, missing or unexpected columns (reordered ones are matched by name), labels that do not exist,
+    model does not take, missing or unexpected columns (reordered ones are matched by name; those that the model's own
+    ``predict`` ignores are left out, with a note), labels that do not exist,
     models whose outputs depend on more than the row. What a torch net's outputs are is found from its last operation;
     one number a row that may be a logit or a value is asked for (``output=`` of ``assay.wrap``).
     """
@@ -61,7 +62,7 @@ def case(
         model = check_decisions(model, rows)
     resolved_target = target_named(target if target is not None else model.default_target)
     if resolved_target.layer is not None:
-        model = model.up_to_layer(resolved_target.layer)
+        resolved_target, model = cut_at_target(resolved_target, model, rows)
         label = resolved_target.label
     if cut.shape != rows.shape:
         raise InputError(f"the feature map is for rows of shape {cut.shape}; these rows have shape {rows.shape}.")
@@ -76,7 +77,7 @@ def case(
         if model.kind.assumed and target is None:
             refuse_assumed(model)
         label = default_label(model, resolved_target, lambda: bare.prediction)
-    labels = labels_of(label, resolved_target, model, len(rows), lambda: bare.prediction)
+    labels = labels_of(label, resolved_target, model, len(rows), lambda: resolved_target.by_label(bare.prediction))
     return bare._with_known_prediction(replace(bare, target=resolved_target, label=labels))
 
 
@@ -105,11 +106,7 @@ def _head(model: Model, rows: Rows) -> Head:
     """What the net's outputs are; ``InputError`` where the net cannot take the rows."""
     try:
         return find_head(model, rows)
-    except (RuntimeError, TypeError, IndexError) as error:
-        if isinstance(error, AssayError):
+    except Exception as error:
+        if isinstance(error, AssayError) or is_full(error):
             raise
-        text = " ".join(str(error).split())[:200]
-        kind = type(error).__name__
-        if "Long" in text and "Int" in text and not rows.whole:
-            text += ". Pass ids as whole numbers (an array of int64)"
-        raise InputError(f"{model.name} cannot take rows of shape {rows.shape}: {kind}: {text}") from error
+        raise rows_refused(model, rows, error) from error

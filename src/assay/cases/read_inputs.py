@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
-from assay.basics.errors import InputError
-from assay.basics.types import Array
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.types import Array, Ints
+from assay.cases.model_checks import is_full
 from assay.cases.removals import is_texts
 from assay.model.model import Model
 from assay.nouns.inputs.features import Features, elements
@@ -25,14 +26,20 @@ from assay.nouns.inputs.frames import (
     open_frame,
     with_text_names,
 )
-from assay.nouns.inputs.input_layout import is_several_inputs, pack_inputs
-from assay.nouns.inputs.rows import Rows, dense_array, refuse_missing, to_floats, to_numpy
+from assay.nouns.inputs.input_layout import InputLayout, is_several_inputs, pack_inputs
+from assay.nouns.inputs.rows import Rows, dense_array, refusal_reason, refuse_missing, to_floats, to_numpy
 from assay.nouns.inputs.sparse_rows import is_sparse
 from assay.nouns.results.result import Note
 
 if TYPE_CHECKING:
     from assay.model.adapters.text import Encoder
     from assay.model.texts.words import TextRow
+
+COLUMNS_TRIED = 8
+"""Rows on which a model is tried with and without the columns that are not its own."""
+
+MISSING_TRIED = 3
+"""Rows with missing values on which a model is tried."""
 
 
 def read(
@@ -74,7 +81,8 @@ def _texts(
     found = encode(texts(x))
     refuse_missing(found.x, "the embeddings")
     further = {name: _carry(name, value, found.x, model) for name, value in carried.items()}
-    rows = Rows(found.x, _ids(ids, len(found.x)), {**found.carried, **further}, text=found.text)
+    named_rows = _ids(index_of(x) if ids is None else ids, len(found.x))
+    rows = Rows(found.x, named_rows, {**found.carried, **further}, text=found.text)
     if features is not None:
         return replace(rows, text=found.text.without_words), features, found.notes
     most = max(map(len, found.text.words))
@@ -94,7 +102,8 @@ def texts(x: Any) -> list[TextRow]:
         raise InputError("the rows are a single text; pass a list of texts. For one row use [text].")
     if is_frame(x):
         x = open_frame(x)
-        x = x.rows() if len(x.columns) == 2 else x
+        if len(x.columns) in (1, 2):
+            x = x.rows() if len(x.columns) == 2 else [row[0] for row in x.rows()]
     if is_frame(x) or getattr(x, "ndim", 1) not in (1, 2):
         raise InputError(
             f"a text model needs one text, or one pair of texts, per row; got {type(x).__name__}. Pass the column of "
@@ -140,39 +149,54 @@ def _elements(rows: Rows, named: Sequence[str] | None) -> Features:
 
 def _rows(model: Model, x: Any, ids: Sequence[Any] | None, carried: Mapping[str, Any]) -> tuple[Rows, tuple[Note, ...]]:
     """The rows of a frame, array, sparse matrix or tensor, and a note where they are not handed on as they are."""
-    table, layout = None, None
-    if is_frame(x):
-        table, array, ids = _table(model, x, ids)
-    elif model.namespace == "torch" and is_several_inputs(x):
-        array, layout = pack_inputs(x)
-    else:
-        array = dense_array(x)
-        if array.ndim < 2:
-            raise InputError(f"rows have axes (row, …); got shape {tuple(array.shape)}. For one row use x[None].")
-        if model.columns is not None and array.shape[1] != len(model.columns):
-            raise InputError(
-                f"{array.shape[1]} columns for a model of {len(model.columns)}: {list(model.columns)[:8]}."
-            )
-        if model.namespace != "torch" and array.ndim == 2 and not is_torch_array(array) and array.dtype.kind in "OU":
-            table = Table.of_array(array)
-            array = table.encode(array, gaps=True)
+    table, layout, array, ids = _opened(model, x, ids)
     whole = layout is None and (_is_whole(array) if table is None else table.all_integers)
     given, array = array, _copy_for_model(array, model, double=layout is not None or whole)
     if len(array) == 0:
         raise InputError("there are no rows to explain.")
     further = {name: _carry(name, value, array, model) for name, value in carried.items()}
+    if carried and model.namespace != "torch":
+        raise CapabilityError(
+            f"{model.name} takes rows alone; further inputs (carried={list(carried)}) are for torch nets. Make them "
+            f"part of the function, or columns of the rows."
+        )
     rows = Rows(array, _ids(ids, len(array)), further, table, gaps=True, layout=layout, whole=whole)
     rows, notes = _kept_sparse(model, rows, x)
     notes = (*notes, *_rounded_codes(given, array, model))
-    gaps = _takes_missing(model, rows)
-    if not gaps and table is not None:
-        table.encode(x, gaps=False)  # raises, naming the column
-    refuse_missing(array, "the rows", missing=gaps)
+    if table is not None and table.unread:
+        text = f"{model.name} does not read {', '.join(map(repr, sorted(table.unread)[:8]))}: left out"
+        notes = (*notes, Note("unread-columns", text))
+    tried = model.namespace != "torch" and rows.missing_cells.any()
+    why = _missing_refused(model, rows) if tried else ""
+    gaps = not why if tried else model.accepts_missing
+    with refusal_reason(why):
+        if not gaps and table is not None:
+            table.encode(x, gaps=False)  # raises, naming the column
+        refuse_missing(array, "the rows", missing=gaps)
     if isinstance(x, np.ma.MaskedArray) and np.ma.getmaskarray(x).any():
         text = "masked elements are missing values (NaN); most libraries read the numbers under the mask instead"
         notes = (*notes, Note("masked-elements", text))
-    unknown = not gaps and model.namespace != "torch" and not rows.missing_cells.any()
-    return replace(rows, gaps=gaps, try_missing=partial(_answers, model) if unknown else None), notes
+    unknown = not gaps and model.namespace != "torch"
+    return replace(rows, gaps=gaps, try_missing=partial(_missing_refused, model) if unknown else None), notes
+
+
+def _opened(model: Model, x: Any, ids: Any) -> tuple[Table | None, InputLayout | None, Array, Any]:
+    """The encoding of a frame or the layout of several inputs, the rows as one array, and their ids."""
+    if is_frame(x):
+        table, matrix, ids = _table(model, x, ids)
+        return table, None, matrix, ids
+    if model.namespace == "torch" and is_several_inputs(x):
+        array, layout = pack_inputs(x)
+        return None, layout, array, ids
+    array = dense_array(x)
+    if array.ndim < 2:
+        raise InputError(f"rows have axes (row, …); got shape {tuple(array.shape)}. For one row use x[None].")
+    if model.columns is not None and array.shape[1] != len(model.columns):
+        raise InputError(f"{array.shape[1]} columns for a model of {len(model.columns)}: {list(model.columns)[:8]}.")
+    if model.namespace != "torch" and array.ndim == 2 and not is_torch_array(array) and array.dtype.kind in "OU":
+        table = Table.of_array(array)
+        return table, None, table.encode(array, gaps=True), ids
+    return None, None, array, ids
 
 
 def _kept_sparse(model: Model, rows: Rows, x: Any) -> tuple[Rows, tuple[Note, ...]]:
@@ -182,28 +206,52 @@ def _kept_sparse(model: Model, rows: Rows, x: Any) -> tuple[Rows, tuple[Note, ..
     kept = replace(rows, sparse=type(x))
     try:
         model.values(kept.take(np.arange(min(3, len(rows)))))
-    except Exception as error:  # noqa: BLE001  # whatever the library raises, it does not take sparse rows
+    except Exception as error:  # whatever else the library raises, it does not take sparse rows
+        if is_full(error):
+            raise
         told = " ".join(str(error).split())[:160]
         text = f"the rows are a sparse matrix, which the model does not take ({told}); it is given dense rows"
         return rows, (Note("dense-rows", text),)
     return kept, ()
 
 
-def _takes_missing(model: Model, rows: Rows) -> bool:
-    """Whether rows may have missing values: where these rows have some, the model is tried on up to three of them."""
-    missing = rows.missing_cells
-    if model.namespace == "torch" or not missing.any():
-        return model.accepts_missing
-    return _answers(model, rows.take(np.flatnonzero(missing.reshape(len(rows), -1).any(axis=1))[:3]))
+def _missing_refused(model: Model, rows: Rows) -> str:
+    """Why the model does not take missing values, tried on up to three rows that have some; empty if it gives numbers.
 
-
-def _answers(model: Model, few: Rows) -> bool:
-    """Whether the model gives numbers for these rows."""
+    An error is taken for a refusal only where the same rows pass once their missing cells are filled. Any other error
+    is raised as it is.
+    """
+    missing = rows.missing_cells.reshape(len(rows), -1)
+    few = np.flatnonzero(missing.any(axis=1))[:MISSING_TRIED]
+    if len(few) == 0:
+        return ""
     try:
-        outputs = to_numpy(model.values(few))
-    except Exception:  # noqa: BLE001  # whatever a function raises, it does not take these rows
-        return False
-    return not bool(np.isnan(outputs).any())
+        outputs = to_floats(model.values(rows.take(few)))
+    except Exception as error:
+        if is_full(error):
+            raise
+        filled = _filled(rows, few)
+        if filled is not None:
+            model.values(filled)  # raises what is no matter of missing values
+        source = error.__cause__ or error  # what the library itself raised
+        told = " ".join(str(source).split())[:200]
+        return f"{type(source).__name__}: {told}" if told else type(source).__name__
+    return "its outputs are NaN" if np.isnan(outputs).any() else ""
+
+
+def _filled(rows: Rows, few: Ints) -> Rows | None:
+    """These rows with values of other rows in place of missing ones; ``None`` where a column has no other."""
+    values = to_floats(rows.x).reshape(len(rows), -1)
+    absent = rows.missing_cells.reshape(len(rows), -1) | np.isinf(values)
+    filled, levels = values[few], rows.table.levels if rows.table is not None else ()
+    for place in np.flatnonzero(absent[few].any(axis=0)):
+        known, level = values[~absent[:, place], place], levels[place] if levels else None
+        codes = range(0) if level is None else [code for code in range(len(level.values)) if code not in level.missing]
+        if len(known) == 0 and level is not None and not codes:
+            return None
+        value = known[0] if len(known) else codes[0] if level is not None else 0.0
+        filled[absent[few, place], place] = value
+    return rows.with_inputs(filled.reshape(len(few), *rows.shape), few)
 
 
 def _table(model: Model, x: Any, ids: Sequence[Any] | None) -> tuple[Table, Array, Sequence[Any] | None]:
@@ -214,10 +262,13 @@ def _table(model: Model, x: Any, ids: Sequence[Any] | None) -> tuple[Table, Arra
     if model.columns is not None or model.namespace == "torch":
         x = with_text_names(x)
     if model.columns is not None:
-        check_columns(table.names, model.columns)
-        places = [table.names.index(name) for name in model.columns]
+        every, unread = table, _unread_columns(model, table.names)
+        check_columns([name for name in table.names if name not in unread], model.columns)
+        given, places = x, [table.names.index(name) for name in model.columns]
         x = open_frame(x)[:, places].to_native()
-        table = Table.of(x)
+        table = replace(Table.of(x), unread=frozenset(unread))
+        if unread and not _same_outputs(model, (every, given), (table, x)):
+            check_columns(every.names, model.columns)  # raises, naming the columns
     if model.namespace == "torch" and table.coded.any():
         kinds = open_frame(x).schema
         not_numeric = [name for name, coded in zip(table.names, table.coded) if coded and kinds[name] != nw.Boolean]
@@ -229,6 +280,28 @@ def _table(model: Model, x: Any, ids: Sequence[Any] | None) -> tuple[Table, Arra
         x = x.to_native()
         table = Table.of(x)
     return table, table.encode(x, gaps=True), index_of(x) if ids is None else ids
+
+
+def _unread_columns(model: Model, names: Sequence[str]) -> list[str]:
+    """Columns beyond those of a model that is no net, where it has all of its own."""
+    known = set(model.columns or ())
+    further = [name for name in names if name not in known]
+    return further if model.namespace != "torch" and known <= set(names) else []
+
+
+def _same_outputs(model: Model, one: tuple[Table, Any], other: tuple[Table, Any]) -> bool:
+    """Whether the model gives the same numbers for the first rows of both frames."""
+    outputs = []
+    for table, frame in (one, other):
+        few = open_frame(frame)[:COLUMNS_TRIED].to_native()
+        rows = Rows(table.encode(few, gaps=True), tuple(map(str, range(len(few)))), {}, table, gaps=True)
+        try:
+            outputs.append(to_floats(model.values(rows)))
+        except Exception as error:
+            if is_full(error):
+                raise
+            return False
+    return np.array_equal(outputs[0], outputs[1], equal_nan=True)
 
 
 def _is_whole(array: Array) -> bool:

@@ -19,7 +19,7 @@ from assay.engine.coalitions.masks import check_masks, random_parts
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
 from assay.nouns.catalogue import Cost
-from assay.nouns.inputs.target import predicted_class
+from assay.nouns.inputs.target import class_scores, predicted_class
 from assay.nouns.results.result import Note
 
 
@@ -46,6 +46,9 @@ def mus(
     if A − B > 2λr; the inequality is strict, since at equality a tie is possible. ``incremental`` is the radius around
     ``parts`` (row, part), ``decremental`` the radius around the full input; both are integers below 1/(2λ). 0 certifies
     nothing; NaN where g has different classes at the two.
+
+    A vote is the class of the mean probabilities over the removal's fillings; of the mean scores where these are no log
+    odds, or the threshold is one of the score.
 
     ``extra`` holds what is needed to interpret the radii: ``agreement`` of g with the model (the cost of smoothing),
     ``histogram`` and ``entropy`` of g's classes (a constant g certifies everything), the ``cap`` 1/(2λ), and
@@ -125,13 +128,18 @@ class Noise:
         """q · g (row, class) for the parts ``chosen`` (row, part): numbers of votes, or summed probabilities."""
         rows, parts = chosen.shape
         keep = (chosen[:, None, :] & self.masks).reshape(-1, parts)
-        outputs = game.outputs(np.repeat(np.arange(rows), self.q), keep)
-        if outputs.shape[1] < 2:
+        which, model = np.repeat(np.arange(rows), self.q), game.case.model
+        if not votes and model.kind.link == "none":
             raise CapabilityError(
-                f"certify.mus needs scores of at least two classes; {game.case.model.name} gives one."
+                f"certify.mus with votes=False averages probabilities; the scores of {model.name} are no log odds, so "
+                f"it has none. Use votes=True."
             )
+        outputs, kind = game.decision_outputs(which, keep) if votes else (game.outputs(which, keep), model.kind)
+        classes = class_scores(outputs, kind).shape[1] if votes else outputs.shape[1]
+        if classes < 2:
+            raise CapabilityError(f"certify.mus needs scores of at least two classes; {model.name} gives one.")
         if votes:
-            outputs = np.eye(outputs.shape[1])[predicted_class(outputs, game.case.model.kind.as_probabilities())]
+            outputs = np.eye(classes)[predicted_class(outputs, kind)]
         elif outputs.min() < 0 or outputs.max() > 1 + 1e-6:
             raise NumericalError(
                 f"scores are between {outputs.min():g} and {outputs.max():g}; the theorem needs [0, 1]. Use votes=True."

@@ -48,7 +48,9 @@ def soft_stability(
     coverage for each row separately, not for all rows together. The rate is not a worst case: at any rate below 1 there
     may be a set that changes the class.
 
-    The certificate holds for the model itself, without smoothing. ``consistent``: the class at α is the class predicted
+    The class is that of the mean probabilities over the removal's fillings; of the mean scores where these are no log
+    odds, or the threshold is one of the score. The certificate holds for the model itself, without smoothing.
+    ``consistent``: the class at α is the class predicted
     for the full row. All explanations of one case use the same random numbers, so their rates are comparable.
     """
     chosen = check_masks(case, parts)

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-USAGE, UNREADABLE, INTERNAL, INTERRUPTED = 2, 4, 70, 130
-"""Exit codes; the errors and the gate define the others."""
+from assay.cli.exit_codes import INTERNAL, UNREADABLE
+from assay.cli.printable import printable
 
 STORE = ".assay/store"
 """Default folder of the result store, which caches finished steps."""
@@ -27,17 +27,12 @@ def report_error(code: str, message: str, exit_code: int, verbose: bool, hint: s
     """Write ``error[E021]: …`` to standard error, with further lines indented; return the exit code."""
     if verbose:
         traceback.print_exc()
-    first, *more = [_replace_control_characters(line) for line in message.splitlines()] or [""]
+    first, *more = [printable(line) for line in message.splitlines()] or [""]
     lines = [f"error[{code}]: {first}", *(line if line.startswith("  ") else f"  {line}" for line in more)]
     if hint:
         lines.append(f"  see: {hint}")
     sys.stderr.write("\n".join(lines) + "\n")
     return exit_code
-
-
-def _replace_control_characters(line: str) -> str:
-    """Replace control characters, which names of columns and files may contain."""
-    return "".join(c if c.isprintable() else "?" for c in line)
 
 
 def describe_os_error(error: OSError) -> str:
@@ -49,9 +44,10 @@ def describe_os_error(error: OSError) -> str:
 def report_interruption(words: Sequence[str]) -> None:
     """Report that finished steps are cached, and the command that continues."""
     lines = ["interrupted"]
-    if words and words[0] == "audit":
-        arguments = [word for word in words if word != "--resume"]
-        lines.append(f"  finished steps are cached; continue with:  assay {shlex.join([*arguments, '--resume'])}")
+    if words and words[0] in ("audit", "demo"):
+        more = ["--resume"] if words[0] == "audit" and "--resume" not in words else []
+        command = printable(shlex.join([*words, *more]))
+        lines.append(f"  finished steps are cached; continue with:  assay {command}")
     sys.stderr.write("\n".join(lines) + "\n")
 
 

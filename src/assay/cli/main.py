@@ -10,14 +10,13 @@ from cyclopts import App, CycloptsError, Parameter
 
 from assay.basics.errors import AssayError
 from assay.cli.error_messages import (
-    INTERNAL,
-    INTERRUPTED,
-    USAGE,
     describe_os_error,
     report_error,
     report_interruption,
     report_unexpected_error,
 )
+from assay.cli.exit_codes import INTERNAL, INTERRUPTED, USAGE, describe_exit_codes
+from assay.cli.standard_streams import tolerate_closed_streams
 
 COMMANDS = {
     "audit": ("audit", "Audit a model on data; write the results and an HTML report."),
@@ -29,6 +28,7 @@ COMMANDS = {
     "repair": ("repair", "Repair a model, and measure the cost of the repair."),
     "report": ("report", "Write a finished audit in another format."),
     "show": ("show", "Describe a check, a method or a saved result."),
+    "choose": ("choose", "Name the methods that answer a question about a kind of model."),
     "axioms": ("axioms", "Show or measure which axioms each explanation method keeps."),
     "benchmark": ("benchmark", "Evaluate explanation methods on models with known ground truth."),
     "list": ("listing", "List methods, checks, profiles and formats."),
@@ -43,11 +43,7 @@ COMMANDS = {
 """Each command: the module in ``commands`` with its function of the same name, and its help text."""
 
 VERBOSE = ("-v", "--verbose")
-CODES = (
-    "Exit codes: 0 nothing failed, 1 findings, 2 usage or configuration, 3 incomplete, 4 model or data refused or "
-    "unreadable, 5 nothing selected, 130 interrupted, 70 internal error. With -v (--verbose), every error prints "
-    "its traceback."
-)
+CODES = f"{describe_exit_codes()} With -v (--verbose), every error prints its traceback."
 HELP = "Explain a trained model, evaluate the explanations, find the model's faults, repair them, and verify the fix."
 
 app = App(
@@ -65,6 +61,7 @@ for _name, (_module, _help) in COMMANDS.items():
 
 def main() -> None:
     """Run the command with the arguments of the shell."""
+    tolerate_closed_streams()
     sys.exit(run_command(sys.argv[1:]))
 
 
@@ -83,9 +80,6 @@ def run_command(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         report_interruption(arguments)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stdout = None  # the reader has closed the pipe, and flushing at exit would fail
-        return 0
     except OSError as error:
         return report_error("E022", describe_os_error(error), USAGE, verbose)
     except Exception as error:  # noqa: BLE001  # the outermost handler: an internal error has its own exit code

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,12 @@ FORMS = {
 }
 """How a value of each type is written."""
 
-OTHER_FLAGS = {"other": "--other FILE", "held_out": "--data FILE and --target COLUMN"}
+OTHER_FLAGS = {
+    "other": "--other FILE",
+    "held_out": "--data FILE and --target COLUMN",
+    "background": "--background FILE",
+    "comparison": "--background FILE",
+}
 """Options of methods that are no input of an audit and have a flag of their own."""
 
 
@@ -41,7 +47,8 @@ def flag_of(method: Method, option: str) -> str:
     """The flag that gives an option of a method; empty where it is given by ``--option``."""
     from assay.engine.audit_inputs import INPUTS
 
-    if option in OTHER_FLAGS:
+    is_share = kind_of(method.options[option].annotation) == "float" if option in method.options else False
+    if option in OTHER_FLAGS and not is_share:
         return OTHER_FLAGS[option]
     is_input = option in method.needs | method.optional or option == "recipe"
     return INPUTS[option].flag if option in INPUTS and is_input else ""
@@ -51,6 +58,20 @@ def kind_of(annotation: Any) -> str:
     """A type as one would write it."""
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     return re.sub(r"\b(?:assay|typing|collections|numpy|fractions)\.(?:\w+\.)*(?=\w)", "", text)
+
+
+def parse_thresholds(words: Sequence[str]) -> dict[str, float]:
+    """``CODE=NUMBER`` words as thresholds by code."""
+    found: dict[str, float] = {}
+    for word in words:
+        code, equals, value = word.partition("=")
+        try:
+            found[code.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise InputError(f"--threshold {word!r}; a code and a number are needed, such as --threshold FAI101=0.2.")
+    return found
 
 
 def parsed(method: Method, words: Sequence[str], background: Any = None) -> dict[str, Any]:
@@ -129,7 +150,8 @@ def ball(text: str) -> Ball:
     if norm not in ("linf", "l2") or len(numbers) not in (1, 3):
         raise InputError(f"{text!r} is not a ball; write {FORMS['Ball']}.")
     try:
-        return Ball("linf" if norm == "linf" else "l2", *map(float, numbers))
+        radius, low, high = (*map(float, numbers), -math.inf, math.inf)[:3]
+        return Ball("linf" if norm == "linf" else "l2", radius, low, high)
     except ValueError as error:
         if isinstance(error, InputError):
             raise

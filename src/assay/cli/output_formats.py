@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from assay.basics.errors import InputError, Unreadable
+from assay.cli.printable import printable_markup
 
 if TYPE_CHECKING:
     from assay.auditing.run import Run
@@ -45,6 +47,12 @@ def format_run(run: Run, format: Format) -> str:
 
         text = model_card(run.record)
     return text if text.endswith("\n") else f"{text}\n"
+
+
+def print_format(text: str, format: str) -> None:
+    """Print a text in a format as it is; on a terminal, markup with references for what could steer the terminal."""
+    is_shown = format in ("html", "junit") and sys.stdout.isatty()
+    sys.stdout.write(printable_markup(text) if is_shown else text)
 
 
 def load_run(path: Path) -> Run:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.text import Text
+
+from assay.cli.printable import printable as printable
+from assay.cli.printable import printable_lines
 
 if TYPE_CHECKING:
     from assay.auditing.audit import PreparedAudit
@@ -26,9 +29,40 @@ MAX_FINDINGS, MAX_ROWS, MAX_FEATURES, MAX_LINES = 20, 5, 8, 40
 """Most findings, rows, features of a row, and lines of a description that are printed."""
 
 
-def terminal() -> Console:
-    """A console on standard output that prints text literally, without markup or highlighting."""
-    return Console(highlight=False, markup=False, emoji=False)
+class PrintableConsole(Console):
+    """A console that prints strings literally, with control characters escaped."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; strings become printable, line by line."""
+        super().print(*(printable_lines(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+def terminal(stderr: bool = False) -> Console:
+    """A console on standard output (or error) that prints text literally, without markup or highlighting."""
+    return PrintableConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def print_listing(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows: a table with headings on a terminal; elsewhere one line a row, without headings, tabs between cells.
+
+    ``columns`` maps keys of the rows to headings.
+    """
+    cells = [[printable(_cell(row[name])) for name in columns] for row in rows]
+    if not sys.stdout.isatty():
+        sys.stdout.writelines("\t".join(line) + "\n" for line in cells)
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in columns.values():
+        table.add_column(heading, overflow="fold")
+    for line in cells:
+        table.add_row(*map(Text, line))
+    terminal().print(table)
+
+
+def _cell(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def format_finding(finding: Finding) -> Text:
@@ -43,11 +77,6 @@ def format_finding(finding: Finding) -> Text:
     if finding.verdict == "undecided" and finding.more:
         line.append(f"  → about {format_count(finding.more, 'more row')} would decide it")
     return line
-
-
-def printable(text: str) -> str:
-    """The text on one line without control characters, which names of columns and classes may contain."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
@@ -97,7 +126,7 @@ def print_header(audit: PreparedAudit) -> None:
     """Print the audited model and rows, and the diagnoses that cannot run, on standard error."""
     from importlib.metadata import version
 
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    console = terminal(stderr=True)
     inputs, rows = audit.inputs, audit.inputs.case.rows
     shape = " × ".join(map(str, (f"{len(rows):,} rows", *rows.shape)))
     title = f"assay {version('assay')} · {inputs.model.name} ({inputs.model.fingerprint[:8]}) · {shape}"
@@ -109,20 +138,17 @@ def print_header(audit: PreparedAudit) -> None:
 
 def print_plan(plan: Plan) -> None:
     """Print every step with its model evaluations, the steps that will not run, and the total."""
-    from rich.table import Table
-
-    from assay.auditing.audit import describe_plan
+    from assay.auditing.planning.plan import describe_plan
 
     console = terminal()
-    table = Table(box=None, pad_edge=False)
-    table.add_column("step", overflow="fold")
-    for heading in ("model evaluations", "gradient evaluations"):
-        table.add_column(heading, justify="right")
-    table.add_row("predictions of the model", f"{plan.clean.forwards:,}", f"{plan.clean.backwards:,}")
-    for step in plan.steps:
-        limit = "" if step.exact else "≤ "
-        table.add_row(step.key, f"{limit}{step.cost.forwards:,}", f"{limit}{step.cost.backwards:,}")
-    console.print(table)
+    costs = [("predictions of the model", plan.clean, "")]
+    costs += [(step.key, step.cost, "" if step.exact else "≤ ") for step in plan.steps]
+    rows = [
+        {"step": name, "forwards": f"{limit}{cost.forwards:,}", "backwards": f"{limit}{cost.backwards:,}"}
+        for name, cost, limit in costs
+    ]
+    headings = {"step": "step", "forwards": "model evaluations", "backwards": "gradient evaluations"}
+    print_listing(headings, rows)
     for item in plan.skipped:
         console.print(describe_not_run(item), soft_wrap=True)
     console.print(f"plan: {describe_plan(plan)}", soft_wrap=True)

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assay.basics.archives import open_archive
 from assay.basics.errors import InputError, MissingExtra, Unreadable
 from assay.basics.optional import need
 from assay.cli.text_columns import find_text_columns, report_text_columns, text_columns
@@ -203,6 +204,9 @@ def _frame(path: Path, kind: str, more: Mapping[str, dict[str, Any]] | None = No
 def _arrays(path: Path, target: str, ids: str) -> DataTable:
     import numpy as np
 
+    if path.suffix.lower() == ".npz" and zipfile.is_zipfile(path):
+        with open_archive(path):
+            pass
     try:
         loaded = np.load(path, allow_pickle=False)
         arrays = {name: loaded[name] for name in loaded.files} if path.suffix.lower() == ".npz" else {"rows": loaded}

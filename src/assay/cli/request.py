@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from assay.cases.case import Case
     from assay.cli.read_rows import DataTable
     from assay.model.model import Model
-    from assay.nouns.catalogue import Method
+    from assay.nouns.catalogue import Cost, Method
     from assay.nouns.inputs.recipe import Recipe
     from assay.nouns.results.result import Explanation
 
@@ -59,6 +60,8 @@ class Request:
         Let the code in a pickle run. Only for files you trust.
     text
         Column of texts, for a model that reads text; by default the only such column.
+    quiet
+        Print no progress.
     hidden
         Further columns that the model does not see; set by commands, not on the command line.
     files
@@ -81,6 +84,7 @@ class Request:
     trust: tuple[str, ...] = ()
     unsafe_pickle: bool = False
     text: str = ""
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"])] = False
     hidden: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
     files: Annotated[Any, Parameter(parse=False)] = None
 
@@ -135,7 +139,22 @@ class Request:
         from assay.cases.new_case import case
 
         chosen = self.label if label == "" else label
+        if self.ask == "loss" and label == "":
+            chosen = self._truth(table)
         return case(model, self.model_rows(table), target=self.ask or None, label=chosen, ids=table.ids, seed=self.seed)
+
+    def _truth(self, table: DataTable) -> Any:
+        """The true labels of the rows, of which the target loss is a function."""
+        if table.labels is None:
+            raise InputError("--ask loss needs the true labels of the rows: --target COLUMN.")
+        return table.labels
+
+    def progress(self, method: Method, case: Case, options: Mapping[str, Any], again: Cost | None = None) -> Any:
+        """The progress of one call of a method, as a context; ``again`` is the cost of its explanation."""
+        from assay.cli.progress import meter_progress
+
+        name = f"{method.verb}.{method.name}"
+        return meter_progress(case.model.meter, name, planned_cost(method, case, options, again), self.quiet)
 
     def options(self, method: Method) -> dict[str, Any]:
         """The method's options; a background also fills removed features, unless ``remove`` says otherwise."""
@@ -160,6 +179,21 @@ def method_of(verb: str, name: str) -> Method:
 
     methods()
     return find(verb, name)
+
+
+def planned_cost(method: Method, case: Case, options: Mapping[str, Any], again: Cost | None = None) -> Cost | None:
+    """The planned cost of a call with the model's own output; ``None`` where it is unknown, or the call is refused."""
+    from assay.basics.errors import AssayError
+    from assay.engine.cost import cost_of
+    from assay.nouns.catalogue import Cost
+
+    required = [name for name, option in method.options.items() if option.default is option.empty]
+    if method.cost is None or any(name not in options for name in required):
+        return None
+    try:
+        return cost_of(method, case, options, again) + Cost(2 * len(case) * case.model.passes_per_row)
+    except AssayError:  # the call itself raises it
+        return None
 
 
 def recipe_of(method: Method, place: str) -> Recipe:
@@ -189,5 +223,7 @@ def explanation_of(
             raise InputError(f"{saved} holds a {type(found).__name__}, not an explanation.")
         return found
     method = method_of("explain", of)
-    explanation: Explanation = method.call(case, **replace(request, option=of_option).options(method))
+    options = replace(request, option=of_option).options(method)
+    with request.progress(method, case, options):
+        explanation: Explanation = method.call(case, **options)
     return explanation

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from assay.cli.printable import printable
+
 if TYPE_CHECKING:
     from assay.model.model import Model
 
@@ -75,5 +77,4 @@ def report_text_columns(found: Mapping[str, str]) -> None:
     for reason in dict.fromkeys(found.values()):
         names = [name for name, why in found.items() if why == reason]
         listed = ", ".join(names[:8]) + (f" … ({len(names)} in total)" if len(names) > 8 else "")
-        text = "".join(c if c.isprintable() else "?" for c in listed)
-        sys.stderr.write(f"note: read as text: {text} ({reason})\n")
+        sys.stderr.write(f"note: read as text: {printable(listed)} ({reason})\n")

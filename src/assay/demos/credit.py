@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from assay import explain
-from assay.auditing.audit import audit
-from assay.auditing.run import Run
-from assay.auditing.steps.execution import Progress, no_progress
+from assay.auditing.audit import prepare
 from assay.basics.optional import need
 from assay.basics.seed import Seed
 from assay.cases.new_case import case
 from assay.data import german_credit
+from assay.demos.demo import Demo
 from assay.model.adapters.sklearn import sklearn
 from assay.model.model import Model
 from assay.nouns.inputs.recipe import Recipe
@@ -29,10 +27,8 @@ GROUP = 100
 """Number of rows drawn from each comparison group."""
 
 
-def credit(
-    *, out: str | Path | None = None, profile: str = "quick", seed: int = 0, progress: Progress = no_progress
-) -> Run:
-    """Train a pipeline on 700 applications and audit it on the other 300."""
+def credit(*, profile: str = "quick", seed: int = 0) -> Demo:
+    """Train a pipeline on 700 applications, and prepare its audit on the other 300."""
     pandas = need("pandas", extra="demo")
     frame = pandas.DataFrame(german_credit())
     label = frame.pop("credit")
@@ -41,7 +37,7 @@ def credit(
     train, test = frame.iloc[train_rows], frame.iloc[test_rows]
     recipe = Recipe(fit, train, label.iloc[train_rows], regularises=True)
     model = sklearn(fit(train, label.iloc[train_rows], Seed(seed), 0.0), output="probabilities", name="credit pipeline")
-    return audit(
+    prepared = prepare(
         model,
         test,
         label.iloc[test_rows],
@@ -52,13 +48,11 @@ def credit(
         },
         favourable="good",
         recipe=recipe,
-        reasons=refusal_reasons(model, train, test, seed),
         profile=profile,
         seed=seed,
-        title="German credit: who gets a loan, and why",
-        out=out,
-        progress=progress,
     )
+    reasons = refusal_reasons(model, train, test, seed)
+    return Demo(prepared, "German credit: who gets a loan, and why", reasons)
 
 
 def fit(x: Any, y: Any, seed: Seed, strength: float) -> Pipeline:

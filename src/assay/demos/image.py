@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from assay.auditing.audit import audit
-from assay.auditing.run import Run
-from assay.auditing.steps.execution import Progress, no_progress
+from assay.auditing.audit import prepare
 from assay.basics.optional import need
 from assay.basics.types import Floats
+from assay.demos.demo import Demo
 from assay.model.adapters.torch import torch
 from assay.model.model import Model
 
@@ -22,20 +20,10 @@ SIDE = 224
 NAMES = ("astronaut", "cat", "coffee", "rocket", "palace", "flower")
 
 
-def image(
-    *, out: str | Path | None = None, profile: str = "quick", seed: int = 0, progress: Progress = no_progress
-) -> Run:
-    """Audit EfficientNet-Lite0 on six photographs."""
-    return audit(
-        efficientnet_lite0(),
-        photographs(),
-        ids=NAMES,
-        profile=profile,
-        seed=seed,
-        title="EfficientNet-Lite0 on six photographs",
-        out=out,
-        progress=progress,
-    )
+def image(*, profile: str = "quick", seed: int = 0) -> Demo:
+    """Prepare an audit of EfficientNet-Lite0 on six photographs."""
+    prepared = prepare(efficientnet_lite0(), photographs(), ids=NAMES, profile=profile, seed=seed)
+    return Demo(prepared, "EfficientNet-Lite0 on six photographs")
 
 
 def photographs() -> Floats:

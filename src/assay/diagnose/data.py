@@ -14,7 +14,7 @@ from assay.basics.stats import Basis, auc, clopper_pearson
 from assay.basics.types import Ints, Masks
 from assay.cases.case import Case
 from assay.cases.read_inputs import texts
-from assay.engine.check_findings import judged_finding
+from assay.engine.check_findings import counted_finding, judged_finding
 from assay.engine.declare import diagnostic
 from assay.engine.retraining.labelled_rows import read_like, rows_also_in, true_labels
 from assay.engine.retraining.split_statistics import (
@@ -85,8 +85,8 @@ ADVICE = {
     },
     SHIFT: {
         "pass": "No action needed on this evidence.",
-        "fail": "Split at random, or state that the shift is intended. Until then, findings about membership and "
-        "shortcuts also reflect this shift.",
+        "fail": "Split at random, or state that the shift is intended. Until then, membership (PRV101, PRV102) cannot "
+        "be judged, and findings about shortcuts also reflect this shift.",
         "undecided": "Give more rows on both sides; the interval contains the threshold.",
     },
 }
@@ -108,11 +108,12 @@ def data(
 
     The case holds held-out rows with true ``labels``, ``train`` the training rows in the form of the case's x.
 
-    DAT101: share of held-out rows that also occur among the training rows; at most ``copies``; Clopper–Pearson.
-    Where every column repeats most of its values, independent rows coincide by chance: at the rate at which training
-    rows occur among the other training rows (Good's estimate). The threshold is then the largest of ``copies``, 1.5
-    times that rate and its upper limit, so that such a few-valued table fails only if the split copied rows. Copies
-    made before a random split then appear in the evidence only (``copies within training rows``).
+    DAT101: share of held-out rows that also occur among the training rows; at most ``copies``. It is a fact about these
+    files: the share itself decides, and has no interval. Where every column repeats most of its values, independent
+    rows coincide by chance: at the rate at which training rows occur among the other training rows (Good's estimate).
+    The threshold is then the largest of ``copies``, 1.5 times that rate and its upper limit, and the share has a
+    Clopper–Pearson interval, so that such a few-valued table fails only if the split copied rows. Copies made before a
+    random split then appear in the evidence only (``copies within training rows``).
 
     DAT102: balanced accuracy on held-out rows of the best rule from one column; at most ``alone``. The rule is a
     tree with 8 leaves (or twice the classes) for numbers, the most frequent class of each level (classes
@@ -161,34 +162,35 @@ def _duplicates(split: SplitData, level: float, copies: float) -> Finding:
 def _judged_duplicates(
     found: Masks, within: int, train: int, few: bool, ids: Sequence[str], subject: str, level: float, copies: float
 ) -> Finding:
-    """The finding from which rows occur among the ``train`` training rows, of which ``within`` occur more than once."""
+    """The finding from which rows occur among the ``train`` training rows, of which ``within`` occur more than once.
+
+    A count of these files has no sampling error; only where rows coincide by chance the rate has an interval.
+    """
     hits, trials = int(found.sum()), len(found)
-    rate = within / train
+    rate, share = within / train, hits / trials
     by_chance = max(1.5 * rate, clopper_pearson(within, train, level).high) if few else 0.0
     duplicate_rate = f"; {rate:.1%} of the training rows occur more than once" if few else ""
-    return judged_finding(
-        DUPLICATES,
-        Basis("rate", {"hits": np.array(hits), "trials": np.array(trials)}),
-        level,
-        min(max(copies, by_chance), 1.0),
-        ADVICE[DUPLICATES],
-        claim=(
-            f"{hits} of {trials} held-out rows ({hits / trials:.1%}) also "
-            f"occur among the {train} training rows{duplicate_rate}."
-        ),
-        subject=subject,
-        estimate=hits / trials,
-        null=rate if few else 0.0,
-        n=trials,
-        meaning=MEANING[DUPLICATES],
-        evidence={
+    limit = min(max(copies, by_chance), 1.0)
+    about: dict[str, Any] = {
+        "claim": f"{hits} of {trials} held-out rows ({share:.1%}) also occur among the {train} training rows"
+        f"{duplicate_rate}.",
+        "subject": subject,
+        "null": rate if few else 0.0,
+        "n": trials,
+        "meaning": MEANING[DUPLICATES],
+        "threshold_origin": "rate of chance copies" if limit > copies else "",
+        "evidence": {
             "rows": [ids[i] for i in np.flatnonzero(found)[:20]],
             "copies": hits,
             "copies within training rows": rate,
             "few-valued": few,
             "requested threshold": copies,
         },
-    )
+    }
+    if few:
+        basis = Basis("rate", {"hits": np.array(hits), "trials": np.array(trials)})
+        return judged_finding(DUPLICATES, basis, level, limit, ADVICE[DUPLICATES], estimate=share, **about)
+    return counted_finding(DUPLICATES, share, limit, ADVICE[DUPLICATES], **about)
 
 
 def _of_texts(case: Case, train: Sequence[Any], level: float, copies: float) -> list[Finding]:

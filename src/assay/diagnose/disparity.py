@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gaps between groups in selection and error rates, and the columns that contribute to the gap."""
+"""Gaps and ratios between groups in selection and error rates, and the columns that contribute to the gap."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 from scipy import stats as scipy_stats
 
-from assay.basics.errors import InputError, NumericalError
-from assay.basics.stats import Basis, Interval, newcombe
-from assay.basics.types import Floats, Ints, Masks
+from assay.basics.errors import InputError
+from assay.basics.stats import Interval
+from assay.basics.types import Masks
 from assay.cases.case import Case
 from assay.cases.removals import Removal
 from assay.engine.audit_inputs import AuditInputs, Call
 from assay.engine.check_findings import judged_finding
-from assay.engine.coalitions.estimator import exact_shapley, is_enumerable
-from assay.engine.coalitions.leverage import paired_leverage
 from assay.engine.declare import diagnostic
+from assay.engine.fairness.drivers import Decomposition, decompose_gap
+from assay.engine.fairness.groups import combine_columns, combined_name
+from assay.engine.fairness.rates import MAX_LISTED, Gap, GroupRates, gaps_against_rest, list_sizes, rates_of
 from assay.engine.retraining.labelled_rows import class_position, true_labels
 from assay.engine.sensitive_groups import group_names, sensitive_columns
 from assay.nouns.catalogue import Check, Cost, Method
@@ -28,6 +28,12 @@ from assay.nouns.results.finding import Finding
 
 THRESHOLD = 0.1
 """Default threshold: the largest gap that passes."""
+
+FOUR_FIFTHS = 0.8
+"""Default threshold: the smallest ratio of selection rates that passes."""
+
+SMALLEST = 10
+"""Default of the fewest rows that are counted in a rate of a group."""
 
 _REMEDY = "See FAI110 for the columns that contribute most; refit without them (repair.refit) and audit again."
 
@@ -38,10 +44,24 @@ TRUE_POSITIVES = Check(
 FALSE_POSITIVES = Check(
     "FAI103", "How large is the gap between the groups' false-positive rates?", _REMEDY, THRESHOLD, "at most"
 )
+RATIO = Check(
+    "FAI104",
+    "Is the selection rate of a group below four fifths of the highest?",
+    _REMEDY,
+    FOUR_FIFTHS,
+    "at least",
+    origin="four-fifths rule (EEOC 1978)",
+)
 DRIVERS = Check("FAI110", "Which columns contribute to the gap of FAI101?", "Informative; it has no threshold.")
-CHECKS = (PARITY, TRUE_POSITIVES, FALSE_POSITIVES, DRIVERS)
+CHECKS = (PARITY, TRUE_POSITIVES, FALSE_POSITIVES, RATIO, DRIVERS)
 
-RATE = {PARITY: "selection rate", TRUE_POSITIVES: "true-positive rate", FALSE_POSITIVES: "false-positive rate"}
+RATE = {
+    PARITY: "selection rate",
+    TRUE_POSITIVES: "true-positive rate",
+    FALSE_POSITIVES: "false-positive rate",
+    RATIO: "selection rate",
+    DRIVERS: "selection rate",
+}
 """The rate that a check compares between groups."""
 
 MEANING = {
@@ -54,9 +74,12 @@ MEANING = {
     FALSE_POSITIVES: "Largest difference of false-positive rates between two groups, 0 … 1, 0 is equal. The "
     "false-positive rate is the share of favourable decisions among rows whose true label is not favourable. FAI102 "
     "and FAI103 together test equalised odds.",
+    RATIO: "Adverse impact ratio: lowest selection rate of a group divided by the highest, 0 … 1, 1 is equal. Where "
+    "few rows have the favourable decision, groups can differ several times over although the difference of rates "
+    "(FAI101) is small. If the groups differ in the criteria of the decision, a fair model has a ratio below 1 too.",
     DRIVERS: "Shapley value of the column in the gap: mean quantitative input influence on the decision in one group "
-    "minus that in the other. The values of all columns and the baseline difference add up to the gap of the sampled "
-    "rows. Filling a column from the background creates rows that may not exist, and correlated columns share their "
+    "minus that in the other. The values of all columns and the baseline difference add up to the gap. "
+    "Filling a column from the background creates rows that may not exist, and correlated columns share their "
     "influence; the values describe what the model uses, not causes.",
 }
 ADVICE = {
@@ -71,30 +94,32 @@ DRIVERS_ADVICE = (
 
 
 @dataclass(frozen=True)
-class Gap:
-    """``low`` and ``high`` bound |rate(upper) − rate(lower)|; ``value`` is the difference observed, never negative."""
+class _Settings:
+    """The options of one call."""
 
-    upper: str
-    lower: str
-    value: float
-    low: float
-    high: float
+    level: float
+    threshold: float
+    ratio: float
+    smallest: int
+    rows: int
+    budget: int
 
 
 def _calls(method: Method, inputs: AuditInputs) -> list[Call]:
-    """One call for each sensitive attribute."""
+    """One call for all sensitive attributes."""
     favourable = inputs.favourable_class
     case = inputs.ask(label=favourable)
     options = inputs.options_of(method) | {"favourable": favourable, "labels": tuple(inputs.known_labels)}
-    return [Call((case, groups), options, subject=name) for name, groups in inputs.groups.items()]
+    return [Call((case, dict(inputs.groups)), options)]
 
 
 def _audit_cost(inputs: AuditInputs) -> Cost:
     """Decisions and predictions of all rows, and the coalitions of two groups' rows for each attribute."""
     rows, fills = len(inputs.case), inputs.removal.fills
-    given = {"rows": 50, "budget": 512} | dict(inputs.options.get("disparity", {}))
-    each = rows + 2 * given["rows"] * (2 + given["budget"] * fills)
-    return Cost(2 * rows + len(inputs.groups) * each) * inputs.model.passes_per_row
+    given = {"rows": 50, "budget": 512, "combine": True} | dict(inputs.options.get("disparity", {}))
+    each = 2 * given["rows"] * (2 + given["budget"] * fills)
+    combined = bool(given["combine"]) and combine_columns(inputs.groups)[0] is not None
+    return Cost(3 * rows + (len(inputs.groups) + combined) * each) * inputs.model.passes_per_row
 
 
 @diagnostic(
@@ -115,24 +140,36 @@ def disparity(
     labels: Any = (),
     level: float = 0.95,
     threshold: float = THRESHOLD,
+    ratio: float = FOUR_FIFTHS,
+    smallest: int = SMALLEST,
+    combine: bool = True,
+    ranges: int = 0,
     rows: int = 50,
     budget: int = 512,
 ) -> list[Finding]:
     """How selection and error rates differ between groups of rows, and which input columns drive the difference.
 
     ``groups`` has one label per row; a frame, or a mapping from name to column, holds several sensitive attributes,
-    which are tested one by one. A missing group is refused, and so are numbers or dates of more than 20 distinct values
-    (divide them by edges of your choice, as with numpy.digitize) and more than 100 groups. The decision is favourable
-    where the predicted class is ``favourable`` (a name, else a position). FAI101: gap in the selection rate; with true
-    ``labels`` FAI102: in the true-positive rate, FAI103: in the false-positive rate. Each is the largest |difference|
-    over all pairs of groups. Its interval comes from Newcombe's for every pair, at a level corrected for the number of
-    pairs (Bonferroni), so that it contains 0 in at least ``level`` of all runs where no groups differ. Groups without a
-    row to count are left out and named in the evidence. Each gap may be at most ``threshold``.
+    which are tested one by one. With ``combine`` the combination of two or three attributes ("sex × age") is tested as
+    one more, where at most 20 combinations occur. A missing group is refused, and so are more than 100 groups. Numbers
+    or dates of more than 20 distinct values are cut into at most ``ranges`` ranges of about equal size (``ranges=4``),
+    and refused with ``ranges=0``; an audit uses 4, and makes missing groups a group of their own. Groups with fewer
+    than ``smallest`` rows to count in a rate are left out of its contrasts, and are named.
+
+    The decision is favourable where the predicted class is ``favourable`` (a name, else a position). FAI101: gap in the
+    selection rate; with true ``labels`` FAI102: in the true-positive rate, FAI103: in the false-positive rate. Each is
+    the largest |difference| over all pairs of groups. Its interval comes from Newcombe's for every pair, at a level
+    corrected for the number of pairs (Bonferroni), so that it contains 0 in at least ``level`` of all runs where no
+    groups differ. Each gap may be at most ``threshold``. FAI104: smallest ratio of two groups' selection rates, at
+    least ``ratio`` (four fifths by the Uniform Guidelines, EEOC 1978); its interval comes from Miettinen and Nurminen's
+    score interval for every pair, corrected in the same way, and is valid at low rates too. The evidence of FAI102 and
+    FAI103 has ratios as well.
 
     FAI110: Shapley values of the decision game for the pair of FAI101, mean over one group minus mean over the
-    other; they add up to the gap of the rows used. ``remove`` defines what replaces a removed column: Marginal
-    of a comparison group makes the values quantitative input influence. ``rows`` rows of each group are drawn without
-    replacement, with ``budget`` coalitions each; all 2^n when they fit.
+    other; they add up to the gap. It is not applicable where the interval of that pair's gap contains 0. ``remove``
+    defines what replaces a removed column: Marginal of a comparison group makes the values quantitative input
+    influence. ``rows`` rows of each group are drawn without replacement, in proportion to the decisions of the group
+    and weighted so that they have its rate, with ``budget`` coalitions each; all 2^n when they fit.
 
     fairlearn's bootstrap interval for a largest difference excludes 0 even where no groups differ; this one does not.
     """
@@ -141,16 +178,24 @@ def disparity(
             f"rows={rows}, level={level}, budget={budget}, threshold={threshold}; needed are at least 2 rows per "
             f"group, a level between 0 and 1, a budget of at least 2 and a threshold from 0 to 1."
         )
+    if not 0 <= ratio <= 1 or smallest < 1 or ranges < 0 or ranges == 1:
+        raise InputError(
+            f"ratio={ratio}, smallest={smallest}, ranges={ranges}; needed are a ratio from 0 to 1, at least 1 row, and "
+            f"no ranges (0) or at least 2."
+        )
     columns = sensitive_columns(groups)
-    named = {name: group_names(values, len(case), name) for name, values in columns.items()}
+    named = {name: group_names(values, len(case), name, ranges) for name, values in columns.items()}
     if not named:
         raise InputError("there is no column of groups. Give one group a row, or a frame of sensitive columns.")
+    combined, reason = combine_columns(named) if combine else (None, "")
+    every = named if combined is None else named | {combined_name(list(named)): combined}
     decided, positive = _decisions(case, favourable, labels)
+    settings = _Settings(level, threshold, ratio, smallest, rows, budget)
     findings: list[Finding] = []
-    for name, group in named.items():
-        found = _findings(decided, group, positive, case, remove, level, threshold, rows, budget)
+    for name, group in every.items():
+        found = _findings(decided, group, positive, remove, settings)
         findings += [one.of(name) if name else one for one in found]
-    return findings
+    return findings + ([_not_combined(list(named), reason, case)] if reason else [])
 
 
 def _decisions(case: Case, favourable: Any, labels: Any) -> tuple[Case, Masks | None]:
@@ -162,167 +207,175 @@ def _decisions(case: Case, favourable: Any, labels: Any) -> tuple[Case, Masks | 
     return decided, np.asarray(true_labels(case.model, labels, len(case), case.prediction) == chosen)
 
 
-def _findings(
-    decided: Case,
-    group: Any,
-    positive: Masks | None,
-    case: Case,
-    remove: Removal,
-    level: float,
-    threshold: float,
-    rows: int,
-    budget: int,
-) -> list[Finding]:
+def _findings(decided: Case, group: Any, positive: Masks | None, remove: Removal, settings: _Settings) -> list[Finding]:
     """The findings for one sensitive attribute."""
-    selected = decided.output > 0.5
-    every = np.ones(len(case), dtype=bool)
-    rates = [(PARITY, every)]
+    selected, every = decided.output > 0.5, np.ones(len(decided), dtype=bool)
+    counted = [(PARITY, every)]
     if positive is not None:
-        rates += [(TRUE_POSITIVES, positive), (FALSE_POSITIVES, ~positive)]
-    findings = [_gap(rate, selected, group, counted, level, threshold, case) for rate, counted in rates]
-    pair = _largest_gap(selected, group, every, level)[0]
-    return [*findings, _drivers(decided, group, pair, remove, level, rows, budget)]
+        counted += [(TRUE_POSITIVES, positive), (FALSE_POSITIVES, ~positive)]
+    rates = {check: rates_of(selected, group, rows, settings.smallest) for check, rows in counted}
+    selection, name = rates[PARITY], decided.model.name
+    return [
+        *(_gap(check, found, settings, name) for check, found in rates.items()),
+        _ratio(selection, settings, name),
+        _drivers(decided, group, selection, remove, settings),
+    ]
 
 
-def _largest_gap(selected: Masks, group: Any, counted: Masks, level: float) -> tuple[Gap, Basis, list[Gap]]:
-    """The largest gap, the basis of its simultaneous interval, and the gaps of all pairs."""
-    counts = {
-        str(name): (int((selected & inside).sum()), int(inside.sum()))
-        for name, inside in _rows_by_group(group, counted)
-    }
-    gaps = list(pairwise_gaps(counts, level))
-    hits, trials = np.array(list(counts.values())).T
-    return max(gaps, key=lambda gap: gap.value), Basis("pairs", {"hits": hits, "trials": trials}), gaps
-
-
-def _rows_by_group(group: Any, counted: Masks) -> Iterable[tuple[str, Masks]]:
-    for name in np.unique(group):
-        inside = (group == name) & counted
-        if inside.any():
-            yield str(name), inside
-
-
-def pairwise_gaps(counts: Mapping[str, tuple[int, int]], level: float) -> Iterable[Gap]:
-    """The gap of every pair of groups, from (hits, trials) of each; ``level`` holds for all pairs together."""
-    pairs = list(combinations(counts, 2))
-    each = 1 - (1 - level) / len(pairs)
-    for one, two in pairs:
-        upper, lower = sorted((one, two), key=lambda name: -counts[name][0] / counts[name][1])
-        (hits, trials), (others, other_trials) = counts[upper], counts[lower]
-        signed = newcombe(hits, trials, others, other_trials, each)
-        value = hits / trials - others / other_trials
-        yield Gap(upper, lower, value, max(signed.low, 0.0), max(signed.high, -signed.low))
-
-
-def _gap(
-    check: Check, selected: Masks, group: Any, counted: Masks, level: float, threshold: float, case: Case
-) -> Finding:
-    present = dict(_rows_by_group(group, counted))
-    absent = sorted(set(group.tolist()) - set(present))
-    if len(present) < 2:
-        return _undefined(check, len(present), absent, case)
-    largest, basis, gaps = _largest_gap(selected, group, counted, level)
-    rates = {name: float(selected[inside].mean()) for name, inside in present.items()}
+def _gap(check: Check, found: GroupRates, settings: _Settings, subject: str) -> Finding:
+    if len(found.counts) < 2:
+        return _undefined(check, found, subject)
+    rates, gaps = found.rates, found.gaps(settings.level)
+    largest = gaps[0]
     return judged_finding(
         check,
-        basis,
-        level,
-        threshold,
+        found.basis("pairs"),
+        settings.level,
+        settings.threshold,
         ADVICE,
         claim=(
             f"The {RATE[check]} is {rates[largest.upper]:.1%} in group {largest.upper} and {rates[largest.lower]:.1%} "
-            f"in group {largest.lower}, a gap of {largest.value:.3f}."
+            f"in group {largest.lower}, a gap of {largest.value:.3f}.{found.remark}"
         ),
-        subject=case.model.name,
+        subject=subject,
         estimate=largest.value,
         null=0.0,
-        n=int(counted.sum()),
+        n=found.rows,
         meaning=MEANING[check],
-        evidence={
-            "rates": {name: {"rate": rates[name], "n": int(inside.sum())} for name, inside in present.items()},
-            "pairs": [vars(gap) for gap in sorted(gaps, key=lambda gap: -gap.value)[:20]],
-            "one group against the rest": [vars(gap) for gap in _against_rest(selected, present, counted, level)][:20],
-            "groups without rows": absent,
+        evidence=_rates(found)
+        | {
+            "pairs": _lines(gaps),
+            "one group against the rest": _lines(gaps_against_rest(found.counts, settings.level)),
+            "ratios": _lines(found.ratios(settings.level)),
         },
     )
 
 
-def _undefined(check: Check, present: int, absent: list[str], case: Case) -> Finding:
+def _ratio(found: GroupRates, settings: _Settings, subject: str) -> Finding:
+    if len(found.counts) < 2:
+        return _undefined(RATIO, found, subject)
+    rates, ratios = found.rates, found.ratios(settings.level)
+    if not ratios:
+        return _not_applicable(
+            RATIO,
+            f"No row of any group has the favourable decision; the ratio of their rates is undefined.{found.remark}",
+            subject,
+            "Check that this is the favourable class, and give rows that the model decides favourably.",
+            _rates(found),
+        )
+    least = ratios[0]
+    return judged_finding(
+        RATIO,
+        found.basis("ratios"),
+        settings.level,
+        settings.ratio,
+        ADVICE,
+        claim=(
+            f"The selection rate is {rates[least.lower]:.1%} in group {least.lower} and {rates[least.upper]:.1%} in "
+            f"group {least.upper}, a ratio of {least.value:.2f}.{found.remark}"
+        ),
+        subject=subject,
+        estimate=least.value,
+        null=1.0,
+        n=found.rows,
+        meaning=MEANING[RATIO],
+        threshold_origin=RATIO.origin if settings.ratio == RATIO.threshold else "",
+        evidence=_rates(found) | {"ratios": _lines(ratios)},
+    )
+
+
+def _rates(found: GroupRates) -> dict[str, Any]:
+    rates = {name: {"rate": found.rates[name], "n": trials} for name, (_, trials) in found.counts.items()}
+    return {"rates": rates, "groups left out": dict(found.left_out)}
+
+
+def _lines(contrasts: Sequence[Any]) -> list[dict[str, Any]]:
+    return [vars(contrast) for contrast in contrasts[:MAX_LISTED]]
+
+
+def _undefined(check: Check, found: GroupRates, subject: str) -> Finding:
+    sizes = {name: trials for name, (_, trials) in found.counts.items()} | dict(found.left_out)
+    claim = (
+        f"Fewer than two groups have at least {found.smallest} rows to count in the {RATE[check]} "
+        f"({list_sizes(sizes)}); nothing can be compared."
+    )
+    advice = "Give more rows of these groups, merge groups, or count smaller ones with smallest=…"
+    return _not_applicable(check, claim, subject, advice, {"groups left out": dict(found.left_out)})
+
+
+def _not_combined(names: Sequence[str], reason: str, case: Case) -> Finding:
+    claim = f"The combinations of these columns are not tested: {reason}."
+    advice = "Merge rare groups, or name two or three columns whose combinations matter."
+    return _not_applicable(PARITY, claim, case.model.name, advice, {}).of(combined_name(names))
+
+
+def _not_applicable(check: Check, claim: str, subject: str, advice: str, evidence: Mapping[str, Any]) -> Finding:
     return Finding(
         code=check.code,
         verdict="not applicable",
-        claim=f"The {RATE[check]} is defined for {present} group(s) only; a gap needs two.",
-        subject=case.model.name,
+        claim=claim,
+        subject=subject,
         meaning=MEANING[check],
-        advice="Give rows of more groups with such labels.",
-        evidence={"groups without rows": absent},
+        advice=advice,
+        evidence=evidence,
     )
 
 
-def _against_rest(selected: Masks, present: Mapping[str, Masks], counted: Masks, level: float) -> Iterable[Gap]:
-    """Each group against all other counted rows; empty for two groups, where it is the pair itself."""
-    if len(present) == 2:
-        return
-    each = 1 - (1 - level) / len(present)
-    for name, inside in present.items():
-        others = counted & ~inside
-        counts = {
-            name: (int((selected & inside).sum()), int(inside.sum())),
-            "the rest": (int((selected & others).sum()), int(others.sum())),
-        }
-        yield from pairwise_gaps(counts, each)
-
-
-def _no_columns(case: Case) -> Finding:
-    return Finding(
-        code=DRIVERS.code,
-        verdict="not applicable",
-        claim="The rows are texts, whose words are not the same parts in every row; a gap has no drivers among them.",
-        subject=case.model.name,
-        meaning=MEANING[DRIVERS],
-        advice="Give a table of properties of the texts to find which of them drive the gap.",
-    )
-
-
-def _drivers(decided: Case, group: Any, pair: Gap, remove: Removal, level: float, rows: int, budget: int) -> Finding:
+def _drivers(decided: Case, group: Any, found: GroupRates, remove: Removal, settings: _Settings) -> Finding:
+    name = decided.model.name
     if decided.rows.text is not None:
-        return _no_columns(decided)
-    upper, lower = (_sample_group(decided, group, name, rows) for name in (pair.upper, pair.lower))
-    sample = decided.take(np.concatenate([upper, lower]))
-    first = np.arange(len(sample)) < len(upper)
-    value, stderr, base = _gap_shapley(sample, first, remove, budget)
-    gap = float(sample.output[first].mean() - sample.output[~first].mean())
-    residual = gap - base - float(value.sum())
-    if not abs(residual) < 1e-6:
-        raise NumericalError(f"contributions miss the gap by {residual:.2g}; they add up to it in exact arithmetic.")
-    names, order = decided.features.names, np.argsort(-np.abs(value), kind="stable")
-    top, most = int(order[0]), float(value[order[0]])
-    half = float(scipy_stats.norm.ppf(1 - (1 - level) / 2 / len(value)) * stderr[top])
+        claim = "The rows are texts, whose words are not the same parts in every row; a gap has no drivers among them."
+        advice = "Give a table of properties of the texts to find which of them drive the gap."
+        return _not_applicable(DRIVERS, claim, name, advice, {})
+    if len(found.counts) < 2:
+        return _undefined(DRIVERS, found, name)
+    pair = found.gaps(settings.level)[0]
+    if pair.low <= 0:
+        return _no_gap(pair, settings.level, name)
+    masks = tuple(np.asarray(group == one) for one in (pair.upper, pair.lower))
+    parts = decompose_gap(decided, (masks[0], masks[1]), remove, settings.rows, settings.budget)
+    return _contributions(decided, pair, parts, found, settings.level)
+
+
+def _no_gap(pair: Gap, level: float, subject: str) -> Finding:
+    claim = (
+        f"There is no gap to explain: the selection rates of groups {pair.upper} and {pair.lower} differ by "
+        f"{pair.value:.3f} [0, {pair.high:.3f}], which is not shown to differ from 0 at {level:.0%}."
+    )
+    evidence = {"upper": pair.upper, "lower": pair.lower, "gap of all rows": pair.value}
+    return _not_applicable(DRIVERS, claim, subject, "Nothing to do; more rows may show a gap.", evidence)
+
+
+def _contributions(decided: Case, pair: Gap, parts: Decomposition, found: GroupRates, level: float) -> Finding:
+    names, order = decided.features.names, np.argsort(-np.abs(parts.values), kind="stable")
+    top, most = int(order[0]), float(parts.values[order[0]])
+    half = float(scipy_stats.norm.ppf(1 - (1 - level) / 2 / len(names)) * parts.stderr[top])
+    upper, lower = parts.rows
     return Finding(
         code=DRIVERS.code,
         verdict="informative",
         claim=(
-            f"{names[top]} contributes {_signed(most, '+')} to the selection-rate gap of {_signed(gap)} between groups "
-            f"{pair.upper} and {pair.lower}, the largest of {len(names)} features ({len(upper)} + {len(lower)} sampled "
+            f"{names[top]} contributes {_signed(most, '+')} to the selection-rate gap of {_signed(parts.gap)} between "
+            f"groups {pair.upper} and {pair.lower}, the largest of {len(names)} features ({upper} + {lower} sampled "
             f"rows)."
         ),
         subject=decided.model.name,
         estimate=most,
-        interval=Interval(most - half, most + half, level, f"normal, {len(value)} features"),
+        interval=Interval(most - half, most + half, level, f"normal, {len(names)} features"),
         null=0.0,
-        n=len(sample),
+        n=upper + lower,
         meaning=MEANING[DRIVERS],
         advice=DRIVERS_ADVICE,
         evidence={
             "upper": pair.upper,
             "lower": pair.lower,
-            "sampled rows": {pair.upper: len(upper), pair.lower: len(lower)},
-            "all rows": {name: int((group == name).sum()) for name in (pair.upper, pair.lower)},
-            "gap of sampled rows": gap,
+            "sampled rows": {pair.upper: upper, pair.lower: lower},
+            "all rows": {name: found.counts[name][1] for name in (pair.upper, pair.lower)},
+            "gap of sampled rows": parts.gap,
             "gap of all rows": pair.value,
-            "baseline difference": base,
-            "columns": [_line(names[i], value[i], stderr[i]) for i in order[:20]],
-            "other columns": float(value[order[20:]].sum()),
+            "baseline difference": parts.base,
+            "columns": [_line(names[i], parts.values[i], parts.stderr[i]) for i in order[:MAX_LISTED]],
+            "other columns": float(parts.values[order[MAX_LISTED:]].sum()),
         },
     )
 
@@ -333,32 +386,3 @@ def _signed(value: float, sign: str = "") -> str:
 
 def _line(name: str, contribution: float, stderr: float) -> dict[str, Any]:
     return {"name": name, "contribution": float(contribution), "stderr": float(stderr)}
-
-
-def _sample_group(case: Case, group: Any, name: str, rows: int) -> Ints:
-    """Positions of at most ``rows`` rows of a group, drawn by id."""
-    inside = np.flatnonzero(group == name)
-    ordered = inside[np.argsort(np.array(case.rows.ids)[inside], kind="stable")]
-    return np.sort(case.seed.child("disparity", "rows", name).generator().permutation(ordered)[:rows])
-
-
-def _gap_shapley(sample: Case, first: Masks, remove: Removal, budget: int) -> tuple[Floats, Floats, float]:
-    """Shapley values (part,) of the gap between two halves of the rows, their standard errors, and the baseline gap.
-
-    The estimator is linear in v, so the values of the gap's own game are the mean values of one half minus those of
-    the other. Standard errors combine the sampling of rows (two samples) with the sampling of coalitions.
-    """
-    features = len(sample.features)
-    estimator = exact_shapley if is_enumerable(features, budget) else paired_leverage
-    design = estimator.design(features, budget, sample.seed.child("design", estimator.name))
-    table = sample.game(remove).table(design.masks)
-    each = estimator.estimate(design, table).values
-    mean = estimator.estimate(design, (table[first].mean(axis=0) - table[~first].mean(axis=0))[None])
-    spread = sum(_squared_error(each[half]) for half in (first, ~first))
-    base = float(np.asarray(mean.base)[0])
-    return mean.values[0], np.sqrt(spread + np.asarray(mean.stderr)[0] ** 2), base
-
-
-def _squared_error(each: Floats) -> Floats:
-    """Squared standard error of the mean over rows; NaN with one row."""
-    return np.asarray(each.var(axis=0, ddof=1) / len(each) if len(each) > 1 else np.full(each.shape[1], np.nan))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from assay.engine.comparison.criteria import (
     reference_method,
 )
 from assay.engine.declare import diagnostic
-from assay.nouns.catalogue import Check, find
+from assay.nouns.catalogue import Check, check_named, find
 from assay.nouns.results.finding import Finding, Verdict, judge
 from assay.nouns.results.result import AttackResult, Explanation
 
@@ -38,6 +39,9 @@ VERDICTS: dict[Word, Verdict] = {
 FACTS = 3
 """Facts that a verdict is reported with."""
 
+SECOND_REMOVAL = "EXP204"
+"""The check of the reference method's ranking under another removal."""
+
 SCORE_CHECKS = ("SCO101", "SCO102")
 """Checks of the scores themselves: a score that fails either is left out of every verdict."""
 
@@ -49,7 +53,15 @@ TRUST = Check(
 )
 
 
-@diagnostic(source="assay2026", checks=(TRUST,))
+AVAILABLE = Check(
+    "TRU002",
+    "Is there an explanation of this model that can be used?",
+    "Try other explanations (methods=…, --methods), another cut into features, or more rows; until one can be used, do "
+    "not explain this model.",
+)
+
+
+@diagnostic(source="assay2026", checks=(TRUST, AVAILABLE))
 def explanation_trust(
     case: Case,
     explanations: Mapping[str, Explanation],
@@ -70,9 +82,10 @@ def explanation_trust(
 
     Do not use: a check of faithfulness or randomisation fails; the problem is the explanation, not the model. Use: a
     check of the ranking (deletion or insertion) passes and no check fails; unexpected attributions then reflect the
-    model. Use with care: the same, but a check of stability, completeness, class sensitivity or robustness to attack
-    fails, or randomisation is undecided. Undecided: no check of the ranking passes; ``more`` is the number of further
-    rows that would decide if the estimates stayed the same. Scores that ``reliability``
+    model. Where the reference method has a check under another removal (EXP204), that one must pass. Use with care: the
+    same, but a check of stability, completeness, class sensitivity or robustness to attack fails, or randomisation is
+    undecided. Undecided: no check of the ranking passes; ``more`` is the number of further
+    rows that would decide in four of five samples. Scores that ``reliability``
     (findings of ``score_reliability``) shows to fail are left out, and named.
     """
     best = top or reference_method(scores, tuple(explanations))
@@ -95,6 +108,34 @@ def conclude(findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]
         _conclude(name, [f for f in findings if f.subject == name and f.code != TRUST.code], unreliable)
         for name in names
     ]
+
+
+def reject_tried(findings: Sequence[Finding], tried: Sequence[str]) -> list[Finding]:
+    """The findings in which failures of the explanations ``tried`` are "rejected"."""
+    return [replace(f, verdict="rejected") if f.verdict == "fail" and f.subject in tried else f for f in findings]
+
+
+def conclude_available(trust: Sequence[Finding], model: str) -> Finding:
+    """TRU002 from the verdicts on all explanations (TRU001)."""
+    usable = [f.subject for f in trust if f.verdict == "pass"]
+    careful = [f.subject for f in trust if f.verdict == "informative"]
+    open_ones = [f for f in trust if f.verdict == "undecided"]
+    more = min((f.more for f in open_ones if f.more is not None), default=None)
+    verdict: Verdict = "pass" if usable or careful else "undecided" if open_ones else "fail"
+    parts = [f"use {', '.join(usable)}"] * bool(usable) + [f"with care {', '.join(careful)}"] * bool(careful)
+    rest = "; ".join(parts) if parts else "none can be used" if not open_ones else "none is shown to be usable"
+    return Finding(
+        code=AVAILABLE.code,
+        verdict=verdict,
+        claim=f"Of {len(trust)} explanations: {rest}.",
+        subject=model,
+        n=max((f.n for f in trust), default=0),
+        meaning="An explanation can be used where its ranking of features is shown to be faithful to this model and no "
+        "check of faithfulness or randomisation fails.",
+        advice=advice_for(AVAILABLE, verdict),
+        evidence={"explanations": {f.subject: f.verdict for f in trust}},
+        more=more if verdict == "undecided" else None,
+    )
 
 
 def _judged(name: str, criterion: Check, scores: Scores, top: str, level: float) -> Finding:
@@ -129,9 +170,7 @@ def _claim(criterion: Check, estimate: float, rows: int, name: str, scores: Scor
         return f"normalised {criterion.score} score is undefined: {top}, the reference, does not beat a random ranking"
     if criterion.is_normalised and name == top:
         gain = np.nanmean(gains(name, criterion.score, scores))
-        return (
-            f"normalised {criterion.score} score 1 by definition (reference method; mean gain over random {gain:.3g})"
-        )
+        return f"{criterion.score} is {gain:.3g} better than of a random ranking (reference method: normalised score 1)"
     return criterion.claim.format(estimate=estimate, name=name, top=top).replace(" -", " −")
 
 
@@ -167,6 +206,9 @@ def _verdict(judged: Sequence[Finding]) -> tuple[Word, list[Finding]]:
     if decisive:
         return "do not use", decisive
     faithful = [f for f in judged if f.verdict == "pass" and _is_ranking(f)]
+    second = [f for f in judged if f.code == SECOND_REMOVAL]
+    if second:  # the reference method is not judged by the score whose unit it defines
+        faithful = [f for f in second if f.verdict == "pass"]
     sane = [f for f in judged if f.verdict == "pass" and _kind(f) == "sane"]
     undecided = [f for f in judged if f.verdict == "undecided" and _kind(f) in ("faithful", "sane")]
     if not faithful:
@@ -182,7 +224,7 @@ def _advice(word: Word, more: Sequence[int]) -> str:
         if not more:
             return "Score more rows."
         rows = "row" if min(more) == 1 else "rows"
-        return f"Score more rows: about {min(more):,} more {rows} would decide if the estimates stay the same."
+        return f"Score more rows: about {min(more):,} more {rows} would decide in four of five samples."
     if word == "do not use":
         return "Use another explanation: the problem is the explanation, not the model."
     return "If an attribution is unexpected, examine the model: the explanation is faithful to it."
@@ -194,8 +236,8 @@ def _score(finding: Finding) -> str:
 
 
 def _kind(finding: Finding) -> str:
-    criterion = criterion_named(finding.code)
-    return criterion.kind if criterion is not None else "other"
+    check = check_named(finding.code)
+    return check.kind if check is not None else "other"
 
 
 def _is_ranking(finding: Finding) -> bool:

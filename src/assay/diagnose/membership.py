@@ -37,8 +37,14 @@ ADVANTAGE = Check(
     _REMEDY,
     MAX_ADVANTAGE,
     "at most",
+    assumes=("DAT103",),
 )
-LOW_RATE = Check("PRV102", "How many training rows does the attack identify at a low false-positive rate?", _REMEDY)
+LOW_RATE = Check(
+    "PRV102",
+    "How many training rows does the attack identify at a low false-positive rate?",
+    _REMEDY,
+    assumes=("DAT103",),
+)
 GENERALISATION = Check(
     "PRV103",
     "How much better is the model on its training rows than on other rows?",
@@ -146,7 +152,8 @@ def membership(
 
     PRV103: accuracy inside − outside (a regression: squared error outside − inside, Welch's interval).
 
-    The two sides must be a random split of one population: a shift between them increases the advantage. A small
+    The two sides must be a random split of one population: a shift between them increases the advantage. In an audit
+    PRV101 and PRV102 are not applicable where a classifier separates the two sides (DAT103 fails). A small
     advantage does not show that no single row leaks; shadow-model attacks (LiRA) find more. Most tools choose
     τ on the rows they evaluate it on, which makes the advantage positive where there is no leak.
     """

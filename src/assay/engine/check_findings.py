@@ -9,12 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from assay.basics.stats import Basis
+from assay.basics.stats import Basis, Interval
 from assay.basics.types import Floats
 from assay.engine.comparison.criteria import values_reading
 from assay.nouns.catalogue import Check, find
 from assay.nouns.results.finding import Finding, Verdict, judge
 from assay.nouns.results.result import AttackResult, Certificate
+
+NEXT_STEPS: dict[Verdict, str] = {
+    "pass": "No action needed on this evidence.",
+    "undecided": "Test more rows: the interval contains the threshold.",
+    "informative": "No verdict: the number is for comparison.",
+    "not applicable": "Test other rows, on which the number is defined.",
+}
+"""What to do where a check did not fail."""
 
 
 def judged_finding(
@@ -26,7 +34,7 @@ def judged_finding(
     """
     assert check.direction != ""
     interval = basis.at(level)
-    verdict = judge(interval, threshold, check.direction)
+    verdict = judge(interval, threshold, check.direction, check.undecided_from)
     return Finding(
         code=check.code,
         verdict=verdict,
@@ -39,11 +47,31 @@ def judged_finding(
     )
 
 
+def counted_finding(
+    check: Check, estimate: float, threshold: float, advice: Mapping[str, str], **fields: Any
+) -> Finding:
+    """The finding of a check about a fact without sampling error: the estimate itself decides, without an interval.
+
+    Without a basis it takes no part in a correction for multiple testing; see ``judged_finding`` for the arguments.
+    """
+    assert check.direction != ""
+    verdict = judge(Interval(estimate, estimate, 1.0, "exact"), threshold, check.direction)
+    return Finding(
+        code=check.code,
+        verdict=verdict,
+        estimate=estimate,
+        threshold=threshold,
+        direction=check.direction,
+        advice=advice[verdict],
+        **fields,
+    )
+
+
 def advice_for(check: Check, verdict: Verdict) -> str:
-    """What to do at this verdict: the remedy of the check applies where it fails."""
-    if verdict == "pass":
-        return "No action needed on this evidence."
-    return f"Test more rows. If the check then fails: {check.remedy}" if verdict == "undecided" else check.remedy
+    """What to do at this verdict; only a failure gets the remedy of the check."""
+    if verdict in ("fail", "rejected"):
+        return check.remedy
+    return NEXT_STEPS.get(verdict, "")
 
 
 def attack_findings(subject: str, result: AttackResult, level: float) -> list[Finding]:
@@ -111,7 +139,7 @@ def _finding(check: Check, subject: str, result: Any, values: Floats, level: flo
 def _judge(check: Check, rows: int, interval: Any) -> Any:
     if not rows or check.threshold is None or not check.direction:
         return "not applicable"
-    return judge(interval, check.threshold, check.direction)
+    return judge(interval, check.threshold, check.direction, check.undecided_from)
 
 
 def results_by_subject(results: Sequence[tuple[str, Any]]) -> dict[str, Any]:

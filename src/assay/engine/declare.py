@@ -368,6 +368,7 @@ def _undefined(values: Floats, case: Case, what: str) -> tuple[Note, ...]:
     rows = np.flatnonzero(np.isnan(values).any(axis=1))
     if not len(rows):
         return ()
+    _ = case.prediction  # refuses NaN of the model itself
     ids = tuple(case.rows.ids[i] for i in rows)
     return (
         Note("undefined", f"{what} is undefined (NaN) for {len(rows)} of {len(values)} rows: {list_first(rows)}", ids),

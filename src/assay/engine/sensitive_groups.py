@@ -12,11 +12,18 @@ import narwhals as nw
 import numpy as np
 
 from assay.basics.errors import InputError
+from assay.engine.fairness.ranges import cut_into_ranges
 from assay.nouns.inputs.frames import is_frame, list_first, open_frame
 from assay.nouns.inputs.rows import to_numpy
 
 MAX_NUMBERS = 20
 """Most distinct numbers or dates of a column whose values are compared as groups."""
+
+RANGES = 4
+"""Ranges into which an audit cuts numbers or dates of more distinct values."""
+
+MISSING = "(missing)"
+"""The group of the rows without one, in an audit."""
 
 MAX_GROUPS = 100
 """Most groups that are compared; the number of pairs grows with its square."""
@@ -41,6 +48,8 @@ def column_values(data: Any, what: str = "values") -> list[Any]:
         values = values[:, 0]
     if values.ndim != 1:
         raise InputError(f"{what} have shape {values.shape}; one value a row is needed.")
+    if values.dtype.kind in "mM":
+        values = values.astype(f"{values.dtype.kind}8[us]")  # of nanoseconds numpy makes numbers
     return list(values.tolist())
 
 
@@ -79,38 +88,50 @@ def sensitive_columns(groups: Any) -> dict[str, list[Any]]:
     return {"": column_values(groups, "groups")}
 
 
-def group_names(values: Sequence[Any], rows: int, column: str = "") -> Any:
+def group_names(values: Sequence[Any], rows: int, column: str = "", ranges: int = 0) -> Any:
     """The group of each row as text (row,).
 
     Raises ``InputError`` where a group is missing, where there is only one, and for numbers or dates of many distinct
-    values: every row would be a group.
+    values, of which every row would be a group; with ``ranges`` these are cut into so many named ranges.
     """
-    names = complete_groups(values, rows, column)
+    names = complete_groups(values, rows, column, ranges=ranges)
     if len(set(names.tolist())) < 2:
-        raise InputError(f"all {rows} rows are in group {names[0]!r}{_of(column)}; a gap needs at least two groups.")
+        raise InputError(
+            f"all {rows} rows are in group {str(names[0])!r}{_of(column)}; a gap needs at least two groups."
+        )
     return names
 
 
-def complete_groups(values: Sequence[Any], rows: int, column: str = "") -> Any:
-    """``group_names`` that also accepts a single group."""
+def complete_groups(values: Sequence[Any], rows: int, column: str = "", *, ranges: int = 0, missing: str = "") -> Any:
+    """``group_names`` that also accepts a single group, and with ``missing`` names the group of rows without one."""
     of = _of(column)
     if len(values) != rows:
         raise InputError(f"{len(values)} group labels{of} for {rows} rows. Give one label per row.")
-    missing = missing_rows(values)
-    if missing:
+    without = missing_rows(values)
+    if without and not missing:
         raise InputError(
-            f"the group is missing in row(s) {list_first(missing)}{of}. Leave these rows out, or give them a group."
+            f"the group is missing in row(s) {list_first(without)}{of}. Leave these rows out, or give them a group."
         )
-    names = np.array([_name(value) for value in values])
-    distinct = len(set(names.tolist()))
+    gaps = set(without)
+    known = [value for row, value in enumerate(values) if row not in gaps] if gaps else values
+    names = iter(_names(known, of, ranges))
+    return np.array([missing if row in gaps else next(names) for row in range(rows)])
+
+
+def _names(values: Sequence[Any], of: str, ranges: int) -> Sequence[str]:
+    names = [_name(value) for value in values]
+    distinct = len(set(names))
     continuous = [
         value for value in values if isinstance(value, _CONTINUOUS) and not isinstance(value, bool | np.bool_)
     ]
     if continuous and distinct > MAX_NUMBERS:
+        cut = cut_into_ranges(values, ranges) if ranges else []
+        if cut:
+            return cut
         raise InputError(
             f"the groups{of} are numbers or dates with {distinct} distinct values; at most {MAX_NUMBERS} are "
-            f"compared as "
-            f"groups. Divide the range by edges of your choice: {_advice(continuous)}."
+            f"compared as groups. Divide the range by edges of your choice: {_advice(continuous)}; or give "
+            f"ranges={RANGES}."
         )
     if distinct > MAX_GROUPS:
         raise InputError(

@@ -25,7 +25,7 @@ ROUNDING = 1e-6
             0.05,
             "at most",
             claim="{estimate:.1%} of the change in output is unexplained",
-            reads="relative",
+            over="change",
         ),
     ),
 )
@@ -35,7 +35,8 @@ def completeness(explanation: Explanation, case: Case) -> Estimate:
     |Σφ − (f(x) − base)| in units of the target, 0 is best. extra["relative"] is the gap divided by |f(x) − base|,
     undefined where that change is at most a millionth of the target's size, which is rounding. Undefined where the
     explanation has no base value (gradients, RISE): such values need not add up. Needs no model evaluations. A complete
-    explanation need not be faithful: shuffled values are still complete.
+    explanation need not be faithful: shuffled values are still complete. extra["change"] is |f(x) − base|, 0 where that
+    is rounding. EXP101 is pooled, Σ|gap| / Σ|change|, so that rows whose output barely changes do not dominate it.
 
     quantus.Completeness differs: it tests exact equality of floating-point numbers, after normalising the values.
 
@@ -46,5 +47,7 @@ def completeness(explanation: Explanation, case: Case) -> Estimate:
     """
     gap, change = np.abs(explanation.residual), np.abs(explanation.output - explanation.base)
     size = np.maximum(np.abs(explanation.output), np.abs(explanation.base))
-    relative = np.divide(gap, change, out=np.full(gap.shape, np.nan), where=change > ROUNDING * size)
-    return Estimate(gap, extra={"relative": relative})
+    changes = change > ROUNDING * size
+    relative = np.divide(gap, change, out=np.full(gap.shape, np.nan), where=changes)
+    rounded = np.where(changes | np.isnan(gap), change, 0.0)
+    return Estimate(gap, extra={"relative": relative, "change": rounded})

@@ -3,15 +3,14 @@
 
 import numpy as np
 
-from assay.basics.types import PerRow
 from assay.cases.case import Case
 from assay.cases.default_removal import DEFAULT
 from assay.cases.removals import Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.removal.ordered_removal import perturbation_curve
+from assay.engine.removal.ordered_removal import perturbation_curve, with_curve
 from assay.nouns.catalogue import Check
-from assay.nouns.results.result import Explanation
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(
@@ -32,7 +31,7 @@ from assay.nouns.results.result import Explanation
         ),
     ),
 )
-def deletion(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> PerRow:
+def deletion(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> Estimate:
     """Area under the target as features are removed, highest attribution first.
 
     In units of the target: the trapezium rule over the share of features removed, from none to all. ``steps`` is the
@@ -42,10 +41,12 @@ def deletion(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT,
     quantus.PixelFlipping differs: by default it returns the curve, starts after the first removal, and removes single
     elements.
 
+    ``extra["curve"]`` (row, point) is the target at ``extra["removed"]``, the share of the row's features removed.
+
     >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0))            # v = 4, 1, 0
     >>> deletion(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([1.5])
     """
     removed, value = perturbation_curve(explanation, case, remove, steps)
-    return np.asarray(np.trapezoid(value, removed, axis=1))
+    return with_curve(np.trapezoid(value, removed, axis=1), removed, value)

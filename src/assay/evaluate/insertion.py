@@ -3,15 +3,14 @@
 
 import numpy as np
 
-from assay.basics.types import PerRow
 from assay.cases.case import Case
 from assay.cases.default_removal import DEFAULT
 from assay.cases.removals import Removal
 from assay.engine.cost import curve
 from assay.engine.declare import scorer
-from assay.engine.removal.ordered_removal import perturbation_curve
+from assay.engine.removal.ordered_removal import perturbation_curve, with_curve
 from assay.nouns.catalogue import Check
-from assay.nouns.results.result import Explanation
+from assay.nouns.results.result import Estimate, Explanation
 
 
 @scorer(
@@ -32,7 +31,7 @@ from assay.nouns.results.result import Explanation
         ),
     ),
 )
-def insertion(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> PerRow:
+def insertion(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT, steps: int = 0) -> Estimate:
     """Area under the target as features are inserted, highest attribution first, starting with all features removed.
 
     In units of the target: the trapezium rule over the share of features inserted, from none to all. ``steps`` is the
@@ -42,10 +41,12 @@ def insertion(explanation: Explanation, case: Case, *, remove: Removal = DEFAULT
 
     The paper starts from a blurred image, remove=Blur(…), and averages probabilities; many ports start from zeros.
 
+    ``extra["insertion curve"]`` (row, point) is the target at ``extra["inserted"]``, the share of features inserted.
+
     >>> from assay import Constant, examples, explain
     >>> case = examples.additive((3.0, 1.0))            # v = 0, 3, 4
     >>> insertion(explain.integrated_gradients(case), case, remove=Constant(0.0)).values.round(3)
     array([2.5])
     """
     inserted, value = perturbation_curve(explanation, case, remove, steps, insert=True)
-    return np.asarray(np.trapezoid(value, inserted, axis=1))
+    return with_curve(np.trapezoid(value, inserted, axis=1), inserted, value, insert=True)

@@ -9,7 +9,7 @@ from assay.basics.errors import InputError
 from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.engine.declare import explainer
-from assay.engine.surrogates.boxes import Box, unbounded_box
+from assay.engine.surrogates.boxes import Box, tree_boxes
 from assay.engine.surrogates.surrogates import SurrogateSettings, explain_by_rules, surrogate_cost
 from assay.nouns.results.result import Estimate
 
@@ -54,14 +54,4 @@ def _fit_tree(x: Floats, y: Floats, weight: Floats, *, depth: int, least: int) -
     from sklearn.tree import DecisionTreeRegressor
 
     tree = DecisionTreeRegressor(max_depth=depth, min_samples_leaf=least, random_state=0).fit(x, y, weight).tree_
-    return _leaves(tree, 0, unbounded_box(x.shape[1]))
-
-
-def _leaves(tree: Any, node: int, box: Box) -> list[Box]:
-    left, right = int(tree.children_left[node]), int(tree.children_right[node])
-    if left < 0:
-        return [Box(box.low, box.high, float(tree.value[node, 0, 0]))]
-    column, cut = int(tree.feature[node]), float(tree.threshold[node])
-    low, high = box.low.copy(), box.high.copy()
-    high[column], low[column] = min(high[column], cut), max(low[column], cut)
-    return [*_leaves(tree, left, Box(box.low, high, 0.0)), *_leaves(tree, right, Box(low, box.high, 0.0))]
+    return list(tree_boxes(tree, x.shape[1]).values())

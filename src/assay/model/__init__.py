@@ -5,7 +5,6 @@ from assay.model.adapters.boosters import catboost as catboost
 from assay.model.adapters.boosters import lightgbm as lightgbm
 from assay.model.adapters.boosters import xgboost as xgboost
 from assay.model.adapters.function import function as function
-from assay.model.adapters.selected_outputs import region_mean as region_mean
 from assay.model.adapters.sklearn import sklearn as sklearn
 from assay.model.adapters.text import Tokens as Tokens
 from assay.model.adapters.text import text as text
@@ -15,6 +14,7 @@ from assay.model.adapters.transformers import transformers as transformers
 from assay.model.adapters.wrap import wrap as wrap
 from assay.model.model import Meter as Meter
 from assay.model.model import Model as Model
+from assay.model.nets.selected_outputs import region_mean as region_mean
 from assay.model.texts.raw_text import text_function as text_function
 from assay.model.texts.raw_text import text_pipeline as text_pipeline
 from assay.model.transformations.fast_forward import fast as fast

@@ -13,6 +13,7 @@ from assay.basics.errors import CapabilityError
 from assay.basics.fingerprint import digest
 from assay.basics.types import Array
 from assay.model.model import LayerGradient, Model
+from assay.model.texts.padding import keep_padding
 from assay.nouns.inputs.rows import Rows
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def attention_model(model: Model) -> Model:
     def forward(rows: Rows) -> Array:
         recorded: list[Array] = []
         with record_attention(recorded, rows):
-            model.forward(rows)
+            model.forward(keep_padding(model, rows))
         return stack_matrices(recorded, model.name, rows)
 
     return replace(
@@ -80,7 +81,7 @@ class _AttentionAccess:
         with pt.enable_grad():
             rows = replace(rows, x=rows.x.detach().requires_grad_(True))  # otherwise autograd records no graph
             with record_attention(recorded, rows):
-                total = read(self.model.forward(rows)).sum()
+                total = read(self.model.forward(keep_padding(self.model, rows))).sum()
             matrices = stack_matrices(recorded, self.model.name, rows)
             gradients = pt.autograd.grad(total, recorded, materialize_grads=True)
         return LayerGradient(stack_matrices(gradients, self.model.name, rows), matrices.detach())

@@ -122,8 +122,9 @@ class ChannelAxes(TorchFunctionMode):
         axis = 1 if name in SECOND else x.ndim - 1
         if self.input_axis is None and x in self.places and name != "embedding":
             self.input_axis = self._input_axis(self.places[x], axis)
+        own = axis if name in SECOND else out.ndim - 1  # ids that are embedded have an axis less
         elsewhere = self.axis(x) if x.ndim == out.ndim else None
-        self.set_axis(out, axis if elsewhere is None or name in RECURRENT else elsewhere)
+        self.set_axis(out, own if elsewhere is None or name in RECURRENT else elsewhere)
 
     def _input_axis(self, places: torch.Tensor, axis: int) -> int | None:
         """The one axis of the input that varies along an axis of a tensor that rearranges it."""

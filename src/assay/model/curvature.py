@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from assay.basics.types import Array
+from assay.model.pass_locks import kernel_settings
 
 
 def differentiable_gradient(total: Callable[[Array], Array], x: Array, count: Callable[[], None]) -> Array:
@@ -25,7 +26,7 @@ def hessian_vector_product(total: Callable[[Array], Array], x: Array, along: Arr
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
+    with torch.enable_grad(), kernel_settings(sdpa_kernel(SDPBackend.MATH)):  # fused attention has no second derivative
         x = x.detach().requires_grad_(True)
         gradient = torch.autograd.grad(total(x), x, create_graph=True, materialize_grads=True)[0]
         if not gradient.requires_grad:

@@ -19,9 +19,13 @@ LayerHook = Callable[["pt.Tensor"], "pt.Tensor | None"]
 """A function of a layer's output; a tensor that it returns replaces the output."""
 
 
+CARRIED = "assay at "
+"""How the names of rows begin that a model cut at a layer carries along; the caller's further inputs have others."""
+
+
 def carried_name(layer: str) -> str:
     """The name under which the rows of a model cut at ``layer`` carry the rows of the model before the cut."""
-    return f"assay at {layer or 'the net'}"
+    return f"{CARRIED}{layer or 'the net'}"
 
 
 def submodule(net: pt.nn.Module, layer: str) -> pt.nn.Module:

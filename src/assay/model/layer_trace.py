@@ -10,10 +10,15 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from assay.basics.errors import CapabilityError
 
 if TYPE_CHECKING:
     import torch as pt
+
+    from assay.model.model import Model
+    from assay.nouns.inputs.rows import Rows
 
 PASS_THROUGH = ("Dropout", "Identity", "Flatten")
 """Kinds of layers that return what they receive."""
@@ -40,6 +45,13 @@ class LayerCall:
         """Whether the output consists of maps: channels, and so many axes of positions, more than one in all."""
         others = [length for axis, length in enumerate(self.shape) if axis != (self.channel_axis or 0)]
         return len(others) == positions and prod(others) > 1
+
+
+WITHOUT_CHANNELS = (
+    "Rows of a net that adds the axis of channels itself need one for maps: pass x[:, None], and "
+    "preprocess=lambda x: x[:, 0]"
+)
+"""What to do where a net's maps have one axis more than its rows without channels."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,25 @@ def trace_layers(net: pt.nn.Module, run: Callable[[], Any], x: pt.Tensor) -> Lay
     return LayerTrace(kept, channels.input_axis)
 
 
+def find_channel_axis(model: Model, rows: Rows, layer: str) -> int | None:
+    """The axis of the rows of ``layer`` that holds the channels; ``None`` where the net's operations do not tell.
+
+    One pass of one row, which is not counted, finds those of all layers.
+    """
+    import torch
+
+    if model.net is None or model.layer_access is None or not isinstance(rows.x, torch.Tensor) or not len(rows):
+        return None
+    key = (model.fingerprint, "channel axes", model.input_layer, rows.shape)
+    if key not in model.meter.heads:
+        one = rows.take(np.array([0]))
+        plain = replace(model, forward=getattr(model.forward, "plain", model.forward))  # a converted net has no layers
+        trace = trace_layers(model.net, lambda: plain.values(one), one.x)
+        model.meter.heads[key] = {call.layer: call.channel_axis for call in trace.calls}
+    axes: dict[str, int | None] = model.meter.heads[key]
+    return axes.get(layer)
+
+
 def _row_axis(shape: tuple[int, ...], rows: int) -> int | None:
     """The axis of the rows: the first, or the only one of their number."""
     axes = [axis for axis, length in enumerate(shape) if length == rows]
@@ -120,10 +151,10 @@ def last_maps_layer(calls: list[LayerCall], name: str, positions: int = 2) -> st
     maps = [one for one in calls if one.has_maps(positions) and not one.passes_through]
     if not maps:
         axes = {1: "channel, position", 2: "channel, height, width", 3: "channel, depth, height, width"}[positions]
-        raise CapabilityError(
-            f"no layer of {name} gives maps ({axes}) with more than one position. Name a layer that does with layer=…, "
-            f"or explain the input itself (integrated_gradients, occlusion)."
-        )
+        advice = "Name a layer that does with layer=…, or explain the input itself (integrated_gradients, occlusion)"
+        if any(one.has_maps(positions + 1) and not one.passes_through for one in calls):
+            advice = WITHOUT_CHANNELS
+        raise CapabilityError(f"no layer of {name} gives maps ({axes}) with more than one position. {advice}.")
     return ([one for one in maps if one.channel_axis is not None] or maps)[-1].layer
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from assay.basics.errors import CapabilityError
 from assay.basics.types import Array, Ints
+from assay.model.autograd_errors import derivative_of
 from assay.model.curvature import differentiable_gradient, hessian_vector_product
 from assay.model.layer_slices import ROWS
 from assay.model.pass_locks import PassLock
@@ -218,7 +219,8 @@ class Model:
         """Gradient of ``read(outputs)`` by the activations of ``layer``, and their derivative along ``along``."""
         if self.layer_access is None:
             raise CapabilityError(f"{self.name} has no layers to read; a torch net is needed.")
-        return self.layer_access.layer_gradient(read, rows, layer, along)
+        with derivative_of(self.name):
+            return self.layer_access.layer_gradient(read, rows, layer, along)
 
     def with_net(self, net: Any, fingerprint: str, name: str) -> Model:
         """The same model with another torch module (randomised or retrained weights)."""
@@ -274,7 +276,7 @@ class Model:
         for_gradients = getattr(self.forward, "for_gradients", None)  # a torch net's own forward pass
         net = self.forward if for_gradients is None else for_gradients(rows)
         total = self._total(read, rows, net)
-        with torch.enable_grad(), getattr(net, "accelerate", nullcontext)():
+        with torch.enable_grad(), derivative_of(self.name), getattr(net, "accelerate", nullcontext)():
             x = rows.x.detach().requires_grad_(True)
             return torch.autograd.grad(total(x), x, materialize_grads=True)[0]
 
@@ -282,7 +284,8 @@ class Model:
         """Hessian-vector product H · d of each row: H is that of ``read(outputs)`` by ``rows.x``, d is ``along``."""
         if not self.differentiable:
             raise CapabilityError(f"second derivatives need a torch net; {self.name} is none.")
-        return hessian_vector_product(self._total(read, rows, self.forward), rows.x, along)
+        with derivative_of(self.name):
+            return hessian_vector_product(self._total(read, rows, self.forward), rows.x, along)
 
     def _total(
         self, read: Callable[[Array], Array], rows: Rows, forward: Callable[[Rows], Array]
@@ -313,7 +316,8 @@ class Model:
         """
         if self.layer_access is None:
             raise CapabilityError(f"backward rules need a torch net; {self.name} is none.")
-        return self.layer_access.backward(read_rows, rows, make_rules, start)
+        with derivative_of(self.name):
+            return self.layer_access.backward(read_rows, rows, make_rules, start)
 
     def __repr__(self) -> str:
         classes = f", {len(self.classes)} classes" if self.classes else ""

@@ -21,7 +21,7 @@ INTERNAL = frozenset(
     training _parameters _buffers _non_persistent_buffers_set _modules _is_full_backward_hook _backward_pre_hooks
     _backward_hooks _forward_hooks _forward_hooks_with_kwargs _forward_hooks_always_called _forward_pre_hooks
     _forward_pre_hooks_with_kwargs _state_dict_hooks _state_dict_pre_hooks _load_state_dict_pre_hooks
-    _load_state_dict_post_hooks _flat_weights _flat_weight_refs _compiled_call_impl _is_hf_initialized
+    _load_state_dict_post_hooks _flat_weights _flat_weight_refs _compiled_call_impl _is_torch_compile _is_hf_initialized
     warnings_issued name_or_path _trainer _fabric _device generation_config kernel_config loss_type hf_device_map
     _use_kernels _weight_conversions _tp_plan _ep_plan _pp_plan _fsdp_plan all_tied_weights_keys _keep_in_fp32_modules
     _keep_in_fp32_modules_strict _no_split_modules _skip_keys_device_placement _keys_to_ignore_on_save

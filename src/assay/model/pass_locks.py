@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import count
 from threading import RLock
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
@@ -38,6 +38,19 @@ class PassLock:
 
     def __reduce__(self) -> tuple[type[PassLock], tuple[()]]:
         return PassLock, ()
+
+
+_KERNELS = RLock()
+
+
+@contextmanager
+def kernel_settings(context: AbstractContextManager[Any]) -> Iterator[None]:
+    """A context of torch that changes settings of the whole process, for one thread of all at a time.
+
+    Without turns, a thread would restore what another thread, with another model, has set meanwhile.
+    """
+    with _KERNELS, context:
+        yield
 
 
 def under_lock(method: Callable[Concatenate[Owner, P], T]) -> Callable[Concatenate[Owner, P], T]:

@@ -18,6 +18,7 @@ Direction = Literal["at most", "at least", ""]
 Kind = Literal["faithful", "sane", "other"]
 
 FAMILIES = {
+    "PER": "performance",
     "TRU": "whether an explanation may be used",
     "EXP": "completeness and faithfulness of explanations",
     "SAN": "sanity of explanations",
@@ -41,14 +42,20 @@ class Check:
 
     ``code`` is three letters (the family) and three digits, and is never used again for another question. ``question``
     ends with a question mark; ``remedy`` says what to do when the check fails. An estimate passes on the ``direction``
-    side of ``threshold``; a check without a threshold informs and never fails.
+    side of ``threshold``; a check without a threshold informs and never fails. Where ``undecided_from`` is given, the
+    check must be shown to pass: an interval that contains the threshold fails, and is undecided only if it also reaches
+    this value.
+
+    ``origin`` says where the threshold comes from, such as a law. ``assumes`` holds the codes of checks that must not
+    fail: in an audit where one of them does, this check is not applicable.
 
     How a finding is read off a result, where the function returns no findings: ``claim`` is a template with ``name``,
     ``estimate`` and ``top`` (the reference method). ``reads`` names the field or extra that is averaged over rows
-    instead of the values; ``bounds`` are its least and greatest possible value. Where ``is_normalised`` holds, a score
-    is normalised between the random explanation (0) and the reference method (1). ``kind`` says what a failure means:
-    an explanation that is not ``faithful`` or not ``sane`` gets the verdict "do not use". ``method`` (verb.name) is
-    filled in by the decorator.
+    instead of the values; ``bounds`` are its least and greatest possible value. Where ``over`` names an extra, the mean
+    of what is read is divided by the mean of that extra over the same rows (a ratio of sums). Where ``is_normalised``
+    holds, a score is normalised between the random explanation (0) and the reference method (1). ``kind`` says what a
+    failure means: an explanation that is not ``faithful`` or not ``sane`` gets the verdict "do not use". ``method``
+    (verb.name) is filled in by the decorator.
     """
 
     code: str
@@ -56,9 +63,13 @@ class Check:
     remedy: str
     threshold: float | None = None
     direction: Direction = ""
+    undecided_from: float | None = None
+    origin: str = "default"
+    assumes: tuple[str, ...] = ()
     claim: str = ""
     reads: str = ""
     bounds: tuple[float, float] | None = None
+    over: str = ""
     is_normalised: bool = False
     kind: Kind = "other"
     method: str = ""

@@ -19,6 +19,7 @@ from assay.cases.case import Case
 from assay.cases.new_case import case as ask
 from assay.engine.audit_inputs import AuditInputs
 from assay.engine.declare import repairer
+from assay.engine.fairness.groups import names_in
 from assay.engine.retraining.labelled_rows import losses, true_labels
 from assay.model.adapters.wrap import wrap
 from assay.model.model import Model
@@ -30,7 +31,7 @@ from assay.nouns.inputs.target import predicted_class
 from assay.nouns.results.finding import Finding
 from assay.nouns.results.result import Note
 
-LEAKS, GAPS, SHORTCUTS = ("PRV101", "PRV102"), ("FAI101", "FAI102", "FAI103"), ("SHC201", "SHC202")
+LEAKS, GAPS, SHORTCUTS = ("PRV101", "PRV102"), ("FAI101", "FAI102", "FAI103", "FAI104"), ("SHC201", "SHC202")
 """Checks that a refit may fix: membership leaks, gaps between groups, shortcuts."""
 
 
@@ -108,7 +109,7 @@ def _proposals(inputs: AuditInputs, failed: Sequence[Finding]) -> list[Mapping[s
     columns: list[str] = []
     if is_frame(inputs.x):
         known = open_frame(inputs.x).columns
-        unequal = {finding.subject for finding in failed if finding.code in GAPS}
+        unequal = {name for finding in failed if finding.code in GAPS for name in names_in(finding.subject)}
         columns += [name for name in inputs.groups if name in known and name in unequal]
     harmful = [finding for finding in failed if finding.code in SHORTCUTS]
     columns += [str(finding.evidence["column"]) for finding in harmful if "column" in finding.evidence]

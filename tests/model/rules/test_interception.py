@@ -261,3 +261,13 @@ def test_an_intercepted_pass_gives_the_outputs_of_the_net() -> None:
         seen = net(x)
     assert_allclose(seen.detach().numpy(), net(x).detach().numpy(), atol=1e-12)
     assert len(np.unique([name for name, _ in rules.operations])) > 3
+
+
+def test_a_method_that_passes_on_to_its_own_name_in_c_is_followed_as_one_operation() -> None:
+    linear, head = nn.Linear(4, 24), nn.Linear(24, 2)
+    plain = nn.Sequential(linear, nn.ReLU(), head).double()
+    turned = nn.Sequential(linear, nn.ReLU(), nn.Unflatten(1, (2, 3, 4)), nn.Flatten(), head).double()
+    x = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for method in (explain.deep_lift, explain.lrp):
+        expected, found = (method(assay.case(assay.wrap(net, output="logits"), x, label=0)) for net in (plain, turned))
+        assert_allclose(found.values, expected.values, atol=1e-12)

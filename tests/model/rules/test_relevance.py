@@ -30,6 +30,7 @@ def written(h: torch.Tensor) -> torch.Tensor:
 
 
 CONSTANT = torch.tensor([0.3, -1.0, 2.0, 0.5], dtype=torch.float64)
+TENSOR = torch.linspace(-1, 1, 64, dtype=torch.float64).reshape(4, 4, 4).sin()
 MIDDLES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "a number added": lambda h: h + 0.7,
     "a number less": lambda h: 0.7 - h,
@@ -48,6 +49,9 @@ MIDDLES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "clamped from above 0": lambda h: h.clamp(min=0.2),
     "a maximum with a constant": lambda h: torch.maximum(h, CONSTANT),
     "softmax": lambda h: torch.softmax(h, -1),
+    "log softmax": lambda h: torch.log_softmax(h, -1),
+    "a bilinear map": lambda h: torch.nn.functional.bilinear(h, h, TENSOR, CONSTANT),
+    "a bilinear map of a constant": lambda h: torch.nn.functional.bilinear(h, CONSTANT.expand_as(h), TENSOR, CONSTANT),
     "masked softmax": lambda h: torch.softmax(h.masked_fill(h < 0, -torch.inf), -1) + h,
 }
 

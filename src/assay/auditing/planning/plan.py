@@ -10,6 +10,7 @@ from typing import Any
 
 from assay.auditing import settings_grid
 from assay.auditing.planning.scope import AuditScope
+from assay.auditing.planning.views import VIEW, view_background, view_case, why_not_viewed
 from assay.basics.errors import CapabilityError, InputError, MissingExtra
 from assay.engine.audit_inputs import INPUTS
 from assay.engine.capabilities import holds_words, require_capabilities
@@ -27,6 +28,9 @@ RUNNER_UP = "the runner-up"
 
 CERTIFIED_METHODS = ("integrated_gradients", "shapley")
 """Explanations whose top features are certified: the first that the case can have."""
+
+CERTIFIED_BY = {"shapley_error": ("shapley",)}
+"""Explanations that a certificate is about, where these are others."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,20 @@ def _weight(cost: Cost) -> int:
     return cost.forwards + 2 * cost.backwards
 
 
+def describe_plan(plan: Plan) -> str:
+    """The plan in a sentence: how many steps, and their exact cost."""
+    exact, most = plan.cost, plan.at_most
+    more = (
+        f", plus at most {most.forwards:,} and {most.backwards:,} for steps whose size depends on the data"
+        if most.forwards or most.backwards
+        else ""
+    )
+    return (
+        f"{len(plan.steps)} steps: {exact.forwards:,} model evaluations and {exact.backwards:,} gradient evaluations"
+        f"{more}; cached evaluations are not repeated"
+    )
+
+
 Selection = Callable[[str], bool]
 """Whether a check code is selected."""
 
@@ -113,8 +131,11 @@ def make_plan(scope: AuditScope, diagnoses: Sequence[Step] = (), is_selected: Se
     for name, given in profile.attacks.items():
         layout.attack(name, given, explained)
     for name, given in profile.certificates.items():
-        for subject in [name for name in CERTIFIED_METHODS if name in explained][:1] if classifier else []:
+        certified = CERTIFIED_BY.get(name, CERTIFIED_METHODS)
+        for subject in [one for one in certified if one in explained][:1] if classifier else []:
             layout.add("certify", name, subject, given)
+    for name, given in profile.views.items() if is_selected("") else ():
+        layout.view(name, given)
     chosen = tuple(step for step in diagnoses if any(map(is_selected, step.codes)))
     clean = Cost(2 * len(case) * case.model.passes_per_row)
     return Plan(clean, (*layout.steps, *chosen), tuple(layout.skipped))
@@ -134,6 +155,8 @@ class _Layout:
         if codes and not any(map(self.is_selected, codes)):
             return
         options = fill_options(method, given, scope)
+        if subject == VIEW and "background" in options:
+            options["background"] = view_background(name, scope)
         if scope.case.rows.text is not None and "background" in _unfilled(method, options):
             reason = "it fills absent features from background rows, which texts do not have"
             self.leave_out(f"{verb}.{name}", reason, "a table or images")
@@ -141,16 +164,25 @@ class _Layout:
         unfilled = _unfilled(method, options)
         if unfilled:
             raise InputError(_unfilled_message(method, unfilled))
-        again = _cost_of_explaining(subject, scope) if subject and subject != RUNNER_UP else None
+        again = _cost_of_explaining(subject, scope) if subject not in ("", RUNNER_UP, VIEW) else None
+        case = view_case(name, scope) if subject == VIEW else scope.case
         try:
-            require_capabilities(method, scope.case)
-            cost = cost_of(method, scope.case, options, again)
+            require_capabilities(method, case)
+            cost = cost_of(method, case, options, again)
         except (CapabilityError, MissingExtra) as error:
             self.leave_out(f"{verb}.{name}", str(error), "a model or data with this property")
             return
         if subject == RUNNER_UP:
             cost = cost_of_explaining_again(scope.case, cost)
         self.steps.append(Step(verb, name, subject, options, cost))
+
+    def view(self, name: str, given: Mapping[str, Any]) -> None:
+        """An explanation that is shown and not judged, or why it is left out."""
+        reason, enable = why_not_viewed(name, self.scope)
+        if reason:
+            self.leave_out(f"explain.{name} of {VIEW}", reason, enable)
+        else:
+            self.add("explain", name, VIEW, given)
 
     def explain_runner_up(self, name: str) -> None:
         """The explanation of the runner-up class, where it is not the mirror image of the first."""
@@ -189,6 +221,18 @@ class _Layout:
             return
         options = {name: fill_options(find("evaluate", name), given, scope) for name, given in deciding.items()}
         self.add("diagnose", "score_reliability", best, {**scope.profile.reliability, "scores": options})
+        self.test_reference(best, options)
+
+    def test_reference(self, best: str, options: Mapping[str, Mapping[str, Any]]) -> None:
+        """Whether the reference method ranks better than chance under a removal that it was not computed with."""
+        others = [remove for remove in settings_grid.removals(self.scope).values() if remove is not self.scope.remove]
+        ordered = next((name for name in ("deletion", "insertion") if name in options), "")
+        if not others or not ordered:
+            lacking = "a second way to fill removed features" if ordered else "deletion or insertion"
+            self.leave_out("diagnose.second_removal", f"it needs {lacking}", lacking)
+            return
+        given = {name: value for name, value in options[ordered].items() if name != "remove"}
+        self.add("diagnose", "second_removal", best, {"second": others[0], "score": ordered, "options": given})
 
     def vary_settings(self, explained: Sequence[str]) -> None:
         """The ranking of the explanations under other settings of the score, where it is requested."""

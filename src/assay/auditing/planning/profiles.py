@@ -34,7 +34,7 @@ def by_depth(quick: Any, standard: Any, deep: Any) -> ByDepth:
     return ByDepth(quick, standard, deep)
 
 
-NOT_QUICK = ByDepth(False, True, True)
+NOT_QUICK, DEEP = ByDepth(False, True, True), ByDepth(False, False, True)
 
 TABLE: dict[str, Any] = {
     "rows": by_depth(60, 100, 400),
@@ -64,10 +64,30 @@ TABLE: dict[str, Any] = {
     "evaluate.sparseness": {},
     "evaluate.familiarity": {"included": NOT_QUICK, "steps": 5},
     "attack.top_k": {"steps": 20},
+    "attack.pgd": {"included": NOT_QUICK, "steps": 20},
     "certify.soft_stability": {"draws": 100, "radius": 2},
+    "certify.shapley_error": {"included": DEEP, "budget": 4096},
     "diagnose.disparity": {"rows": by_depth(50, 100, 500), "budget": by_depth(256, 512, 4096)},
     "diagnose.shortcut": {"rows": by_depth(200, 400, 4000)},
-    "re-explained": ("saliency", "input_x_gradient", "integrated_gradients", "expected_gradients", "smooth_grad"),
+    "view.permutation_importance": {"included": NOT_QUICK},
+    "view.partial_dependence": {"included": NOT_QUICK},
+    "view.ale": {"included": NOT_QUICK},
+    "view.ice": {"included": DEEP},
+    "view.tree_interactions": {"included": NOT_QUICK},
+    "view.interactions": {"included": DEEP, "budget": 1024},
+    "view.surrogate_rules": {"included": NOT_QUICK},
+    "view.surrogate_tree": {"included": DEEP},
+    "view.qii": {"included": DEEP, "budget": 512},
+    "view.reason_codes": {"included": NOT_QUICK, "budget": 256},
+    "view.sage": {"included": DEEP, "budget": 512},
+    "re-explained": (
+        "saliency",
+        "input_x_gradient",
+        "integrated_gradients",
+        "expected_gradients",
+        "smooth_grad",
+        "tree_shapley",
+    ),
     "attacked": ("saliency", "integrated_gradients"),
     "budget": by_depth(256, 512, 4096),
 }
@@ -95,6 +115,8 @@ IMAGE: dict[str, Any] = {
     "evaluate.max_sensitivity": {"draws": 2},
     "evaluate.sparseness": {},
     "attack.top_k": {"steps": by_depth(5, 9, 33)},
+    "attack.pgd": {"included": NOT_QUICK, "steps": by_depth(5, 9, 33)},
+    "view.influential_units": {"included": NOT_QUICK, "top": 5},
     "certify.mus": {"q": 16, "smoothing": 0.25},
     "certify.soft_stability": {"draws": 60, "radius": 4},
     "re-explained": ("saliency", "input_x_gradient", "integrated_gradients", "smooth_grad"),
@@ -104,7 +126,7 @@ IMAGE: dict[str, Any] = {
 """Images."""
 
 TEXT: dict[str, Any] = {
-    "rows": by_depth(32, 64, 200),
+    "rows": by_depth(32, 40, 200),
     "background": 1,
     "settings_grid": by_depth(False, False, True),
     "reliability": {"included": NOT_QUICK, "draws": 2, "randoms": 4},
@@ -123,7 +145,7 @@ TEXT: dict[str, Any] = {
     "evaluate.parameter_randomisation": {},
     "evaluate.runner_up_logit": {},
     "evaluate.sparseness": {},
-    "evaluate.familiarity": {"included": NOT_QUICK, "steps": 5},
+    "evaluate.familiarity": {"included": DEEP, "steps": 5},
     "attack.top_k": {"steps": by_depth(5, 9, 33)},
     "certify.soft_stability": {"draws": by_depth(60, 100, 400), "radius": 2},
     "diagnose.disparity": {"rows": by_depth(20, 50, 200), "budget": by_depth(128, 256, 2048)},
@@ -145,7 +167,7 @@ class Profile:
     scores of weight randomisation, by the scores of stability, and by attacks. ``budget`` is that of the Shapley
     values of repaired models. ``diagnoses`` maps a diagnosis to its options. ``reliability`` are the options with
     which the scores themselves are tested; empty where they are not. ``settings_grid`` says whether the explanations
-    are also ranked under other settings of the score.
+    are also ranked under other settings of the score. ``views`` are explanations that are shown and not judged.
     """
 
     rows: int
@@ -161,6 +183,7 @@ class Profile:
     budget: int = 512
     reliability: Options = field(default_factory=dict)
     settings_grid: bool = False
+    views: Mapping[str, Options] = field(default_factory=dict)
 
 
 def profile_of(kind: str, depth: str) -> Profile:
@@ -189,6 +212,7 @@ def profile_of(kind: str, depth: str) -> Profile:
         budget=data["budget"],
         reliability=data["reliability"] or {},
         settings_grid=data["settings_grid"],
+        views=methods("view"),
     )
 
 

@@ -3,21 +3,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from assay.auditing.planning.profiles import Profile, enlarge_for_small_images, reduce_for_wide_table
+from assay.basics.errors import InputError
+from assay.basics.seed import Seed
 from assay.basics.types import Ints
 from assay.cases.case import Case
 from assay.cases.new_case import case
 from assay.cases.read_inputs import texts
 from assay.cases.removals import Blur, Marginal, Removal
+from assay.cases.sibling_targets import link_sibling_cases
 from assay.engine.removal.text_removal import text_removal
+from assay.engine.retraining.labelled_rows import true_labels
 from assay.engine.search.ball import Ball
+from assay.engine.sensitive_groups import column_values
+from assay.model.model import Model
+from assay.model.nets.net_outputs import refuse_assumed
 from assay.nouns.inputs.features import grid
-from assay.nouns.inputs.rows import count_rows
+from assay.nouns.inputs.rows import count_rows, to_floats
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,9 @@ class AuditScope:
     ``chosen`` are the positions, among all rows given, of the rows explained; ``limits`` say on the page what was cut.
     ``references`` are the explainers that do not depend on the model. ``reference`` are training rows against which the
     typicality of others is measured. ``start`` is where paths to the rows begin, ``None`` for each method's own start.
+    ``truth`` are the true labels of the rows explained, as class positions or values, ``None`` where they are unknown.
+    ``label`` is the class explained, ``rival`` the case of each row's second class where it is explained too; both
+    cases read the same passes.
     """
 
     case: Case
@@ -39,6 +50,67 @@ class AuditScope:
     limits: tuple[str, ...] = field(default=())
     reference: Any = None
     start: Any = None
+    truth: Any = None
+    label: Any = "predicted"
+    rival: Case | None = None
+
+
+def explained_label(whole: Case, label: Any) -> Any:
+    """The class that is explained: the one given, else each row's predicted class.
+
+    Raises ``InputError`` for a class that does not exist, or a label of a regression; nothing is evaluated.
+    """
+    if label is None or label in ("predicted", "default"):
+        return "predicted"
+    if not whole.model.classes:
+        raise InputError(f"label={label!r} needs a model with named classes; {whole.model.name} has none.")
+    return whole.model.classes[int(true_labels(whole.model, [label], 1, np.empty((0, 0)))[0])]
+
+
+def with_rival(scope: AuditScope) -> AuditScope:
+    """The scope with the case of each row's runner-up class; the games of both cases share every pass."""
+    rival = scope.case.with_target(label="runner_up")
+    link_sibling_cases(scope.case, [scope.case, rival])
+    return replace(scope, rival=rival)
+
+
+def whole_case(
+    model: Model, x: Any, labels: Any, ids: Sequence[Any] | None, seed: int, target: str | None = None
+) -> Case:
+    """The case of all rows; one number a row of a net is a regression's value where the labels are no two classes.
+
+    Raises ``InputError`` where there are no labels to tell, and for models of several labels that do not exclude each
+    other.
+    """
+    whole = case(model, x, target=target, label=None, ids=ids, seed=Seed(seed))
+    if whole.model.kind.assumed:
+        if labels is None:
+            refuse_assumed(model)
+        if len({str(value) for value in np.asarray(labels, dtype=object).ravel().tolist()}) > 2:
+            whole = case(model, x, label=None, ids=ids, seed=Seed(seed), target="value")
+    if not whole.model.kind.exclusive:
+        raise InputError(
+            f"{model.name} predicts {len(model.classes) or 'several'} labels that do not exclude each other; audit one "
+            f"of them at a time: assay.model.one_output(model, name)."
+        )
+    if whole.model.output_names and np.ndim(labels) == 2 and np.shape(labels)[1] > 1:
+        raise InputError(
+            f"{model.name} predicts {len(model.output_names)} targets ({', '.join(model.output_names[:8])}), and the "
+            f"labels have {np.shape(labels)[1]} columns; audit one target at a time: "
+            f"assay.model.one_output(model, name), with its column of labels."
+        )
+    return whole
+
+
+def true_labels_of(whole: Case, labels: Any, chosen: Ints) -> Any:
+    """The true labels of some rows as class positions or values; ``None`` where they are unknown.
+
+    Nothing is evaluated: labels that only outputs could explain are unknown here.
+    """
+    if labels is None or not (whole.model.classes or whole.model.gives == "values"):
+        return None
+    given = column_values(labels, "labels")
+    return true_labels(whole.model, [given[i] for i in chosen], len(chosen), np.empty((0, 0)))
 
 
 def make_scope(
@@ -135,6 +207,23 @@ def _image_scope(explained: Case, profile: Profile, chosen: Ints, limits: tuple[
     )
 
 
+RADIUS, FEW_VALUES, SPREAD_ROWS = 0.1, 10, 1000
+"""The default radius in standard deviations of a column, the most values of a column that stays, and the rows that
+standard deviations are computed from."""
+
+
+def _table_ball(explained: Case, source: Any) -> Ball | None:
+    """The default ball of a table of numbers, scaled by column; ``None`` where no column moves, or rows have gaps."""
+    if len(explained.rows.shape) != 1 or explained.rows.whole:
+        return None
+    values = to_floats(explained.rows.convert(source))[:SPREAD_ROWS]
+    if not np.isfinite(values).all() or not np.isfinite(to_floats(explained.rows.x)).all():
+        return None
+    moved = [len(np.unique(column)) > FEW_VALUES for column in values.T]
+    scale = tuple(float(one) if move else 0.0 for one, move in zip(values.std(axis=0), moved))
+    return Ball("linf", RADIUS, scale=scale) if any(scale) else None
+
+
 def _table_scope(
     explained: Case, profile: Profile, x: Any, train: Any, background: Any, chosen: Ints, limits: tuple[str, ...]
 ) -> AuditScope:
@@ -151,12 +240,19 @@ def _table_scope(
     table = explained.rows.table
     frame = explained.rows.in_callers_form(rows)
     numbers = table is None or not table.coded.any()
+    ball = _table_ball(explained, source) if numbers and explained.rows.layout is None else None
+    if ball is not None:
+        moved = int(np.count_nonzero(ball.scale))
+        texts.append(
+            f"Stability and attacks move {moved} of {len(ball.scale)} columns by at most {RADIUS:g} of their standard "
+            f"deviation; columns of at most {FEW_VALUES} distinct values stay."
+        )
     return AuditScope(
         case=explained,
         profile=profile,
         remove=Marginal(frame),
         background=frame,
-        ball=None,
+        ball=ball,
         references=("random", "constant", *(["input_itself"] if numbers else [])),
         chosen=chosen,
         limits=tuple(texts),

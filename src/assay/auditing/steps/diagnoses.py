@@ -17,7 +17,7 @@ from assay.basics.fingerprint import digest
 from assay.cases.removals import content_fingerprint
 from assay.engine.audit_inputs import AuditInputs, call_on_inputs, not_run_reason
 from assay.engine.retraining.labelled_rows import true_labels
-from assay.engine.sensitive_groups import complete_groups, sensitive_columns
+from assay.engine.sensitive_groups import MISSING, RANGES, complete_groups, sensitive_columns
 from assay.nouns.catalogue import Cost, Method, find, known
 from assay.nouns.inputs.frames import is_frame
 from assay.nouns.records.record import NotRun
@@ -139,6 +139,8 @@ def groups_of(x: Any, sensitive: Sequence[str] | Mapping[str, Any]) -> dict[str,
 
 
 def _named_groups(columns: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The groups as text; missing ones, and numbers or dates of many distinct values, raise ``InputError``."""
-    given = sensitive_columns(columns)
-    return {name: complete_groups(values, len(values), name).tolist() for name, values in given.items()}
+    """The groups as text; numbers or dates of many distinct values are cut into ranges, missing ones are a group."""
+    return {
+        name: complete_groups(values, len(values), name, ranges=RANGES, missing=MISSING).tolist()
+        for name, values in sensitive_columns(columns).items()
+    }

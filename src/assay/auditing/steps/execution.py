@@ -13,6 +13,7 @@ import numpy as np
 from assay.auditing import settings_grid
 from assay.auditing.planning.plan import RUNNER_UP, Plan, Step
 from assay.auditing.planning.scope import AuditScope
+from assay.auditing.planning.views import VIEW, view_case, view_dependencies
 from assay.auditing.steps.model_key import model_key
 from assay.auditing.steps.result_store import ResultStore
 from assay.basics.errors import AssayError, CapabilityError, MissingExtra
@@ -53,6 +54,7 @@ class AuditResults:
     reliability: list[Finding] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     grid: SettingsGrid | None = None
+    views: dict[str, Explanation] = field(default_factory=dict)
 
     def put(self, step: Step, outcome: Any) -> None:
         """Store an outcome under its step."""
@@ -60,6 +62,8 @@ class AuditResults:
             self.refusals.append(outcome)
         elif step.method == settings_grid.NAME:
             self.grid = outcome
+        elif step.subject == VIEW:
+            self.views[step.method] = outcome
         elif step.verb == "explain":
             (self.rivals if step.subject == RUNNER_UP else self.explanations)[step.method] = outcome
         elif step.verb == "evaluate":
@@ -100,9 +104,11 @@ def run_step(step: Step, scope: AuditScope, results: AuditResults, store: Result
         _run_settings_grid(step, scope, results, store)
         return
     subject = results.explanations.get(step.subject)
-    if step.subject not in ("", RUNNER_UP) and subject is None:
+    if step.subject not in ("", RUNNER_UP, VIEW) and subject is None:
         return  # its explanation was refused, and the refusal is reported
     depends = {"case": dependencies_of(scope.case), "options": step.options, "of": _fingerprint(subject)}
+    if step.subject == VIEW:
+        depends |= view_dependencies(scope)
 
     def make() -> Any:
         try:
@@ -111,7 +117,8 @@ def run_step(step: Step, scope: AuditScope, results: AuditResults, store: Result
             return Refusal(step.key, step.verb, str(error), type(error).__name__)
 
     case = scope.case
-    outcome = store.once(step.key, depends, make, case.game(scope.remove), case.explanation_cache)
+    rivals = () if scope.rival is None else (scope.rival.game(scope.remove),)
+    outcome = store.once(step.key, depends, make, case.game(scope.remove), case.explanation_cache, *rivals)
     if isinstance(outcome, Explanation):  # a stored result holds options that are data as fingerprints only
         options = {**outcome.provenance.options, **step.options}
         outcome = replace(outcome, provenance=replace(outcome.provenance, options=options))
@@ -137,6 +144,11 @@ def _run_settings_grid(step: Step, scope: AuditScope, results: AuditResults, sto
 
 def _call(step: Step, scope: AuditScope, subject: Explanation | None) -> Any:
     method, case = find(step.verb, step.method), scope.case
+    if step.subject == VIEW:
+        return method.call(view_case(step.method, scope), **step.options)
+    if step.subject == RUNNER_UP and scope.rival is not None:
+        case.model.meter.cached += len(case) * case.model.passes_per_row  # its output is read from the rows' own
+        return method.call(scope.rival, **step.options)
     if step.verb == "explain":
         return method.call(case.with_target(label="runner_up") if step.subject == RUNNER_UP else case, **step.options)
     if step.verb == "attack":
@@ -178,6 +190,8 @@ def refused_checks(refusals: Sequence[Refusal], steps: Sequence[Step]) -> list[F
     findings = []
     for refusal in refusals:
         step = next(step for step in steps if step.key == refusal.method)
+        if step.subject == VIEW:
+            continue  # a view answers no check; the page names it among what is not possible
         lacks = refusal.kind in (CapabilityError.__name__, MissingExtra.__name__)
         for code in step.codes or (RUN.code,):
             findings.append(

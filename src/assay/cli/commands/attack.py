@@ -51,6 +51,8 @@ def attack(
     attacked: list[Any] = []
     if "explanation" in signature(chosen.body).parameters:
         attacked.append(explanation_of(request, case, explanation, of, of_option))
-    found = chosen.call(*attacked, case, ball_of(ball), **request.options(chosen))
+    options = request.options(chosen)
+    with request.progress(chosen, case, options):
+        found = chosen.call(*attacked, case, ball_of(ball), **options)
     print_result(found, request.format, save)
     return 0

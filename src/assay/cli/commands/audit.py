@@ -4,16 +4,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from assay.basics.errors import InputError
+from assay.cli.audit_flags import (
+    NO_DATA_FLAGS,
+    NO_DEPTH_FLAGS,
+    NO_MODEL_FLAGS,
+    DataFlags,
+    DepthFlags,
+    ModelFlags,
+    command_text,
+)
 
 if TYPE_CHECKING:
     from assay.auditing.audit import PreparedAudit
     from assay.auditing.config import Config
+    from assay.auditing.run import Run
     from assay.model.model import Model
 
 
@@ -21,36 +33,13 @@ def audit(
     model: str = "",
     /,
     *,
-    data: Path | None = None,
-    target: str = "",
-    train: Path | None = None,
-    background: Path | None = None,
-    architecture: str = "",
-    recipe: str = "",
-    output: str = "",
-    classes: tuple[str, ...] = (),
-    trust: tuple[str, ...] = (),
-    unsafe_pickle: bool = False,
-    sensitive: tuple[str, ...] = (),
-    favourable: str = "",
-    suspects: tuple[str, ...] = (),
-    ids: str = "",
-    text: str = "",
-    profile: Literal["", "quick", "standard", "deep"] = "",
-    methods: tuple[str, ...] = (),
-    scores: tuple[str, ...] = (),
-    settings_grid: bool | None = None,
-    select: tuple[str, ...] = (),
-    ignore: tuple[str, ...] = (),
-    level: float | None = None,
-    seed: int | None = None,
-    store: Path | None = None,
+    files: ModelFlags = NO_MODEL_FLAGS,
+    rows: DataFlags = NO_DATA_FLAGS,
+    depth: DepthFlags = NO_DEPTH_FLAGS,
     resume: bool = False,
-    out: Path | None = None,
     config: Path | None = None,
+    title: str = "",
     format: Literal["text", "json", "html", "md", "junit"] = "text",
-    fail_on: Literal["", "fail", "undecided", "never"] = "",
-    require: tuple[str, ...] = (),
     dry_run: bool = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"])] = False,
 ) -> int:
@@ -63,116 +52,36 @@ def audit(
     ----------
     model
         A model file, or FILE.py:FUNCTION that returns the trained model (the file is run: give code you trust).
-    data
-        File of rows the model was not trained on: .csv, .parquet, .feather, .jsonl, .npy or .npz.
-    target
-        Column of the data (and of --train) that holds the true labels.
-    train
-        File of rows the model was trained on; enables the checks of membership, shortcuts and the train/test split.
-    background
-        File of background rows, which replace removed features; by default the training rows.
-    architecture
-        FILE.py:FUNCTION that returns the untrained net whose weights the model file holds.
-    recipe
-        FILE.py:FUNCTION that returns an assay.Recipe, how the model was trained; enables repairs of failed checks.
-    output
-        What the model's scores are: logits, margin, probabilities or values.
-    classes
-        Names of the classes, in the order of the outputs.
-    trust
-        A further type that a skops file may name.
-    unsafe_pickle
-        Allow pickles, whose code is run. Only for files you trust.
-    sensitive
-        Columns whose groups are compared; those that the model does not use are removed from its rows.
-    favourable
-        The favourable class; by default the last one.
-    suspects
-        Columns that should not affect decisions.
-    ids
-        Column of row ids; it is not given to the model.
-    text
-        Column of texts, for a model that reads text; by default the only such column.
-    profile
-        quick, standard (the default) or deep.
-    methods
-        Explainers to use instead of the profile's, such as shapley or tree_shapley.
-    scores
-        Scores to use instead of the profile's, such as deletion or morf.
-    settings_grid
-        Also rank the explanations under other removals, targets, steps and signs; by default in profile deep.
-    select
-        Beginnings of check codes, such as SAN or SAN1: only these checks run.
-    ignore
-        Beginnings of check codes that are left out.
-    level
-        Joint confidence level of all verdicts; 0.95 by default.
-    seed
-        Seed of all random draws; 0 by default.
-    store
-        Folder that stores finished steps; .assay/store by default.
     resume
         Continue from the store, as by default, and fail where the store is empty.
-    out
-        Folder for results and page; audit by default.
     config
         The file to read instead of assay.toml.
+    title
+        Title of the page; by default the name of the model.
     format
         What is printed: text, json, html, md or junit.
-    fail_on
-        The mildest verdict that fails: fail (the default), undecided or never.
-    require
-        Beginnings of check codes that must have run.
     dry_run
         Print the planned steps and model evaluations, and stop.
     quiet
         Print no progress.
     """
-    from assay.auditing.config import load_config
-    from assay.cli.options import split
+    from assay.auditing.config import find_config_file, load_config
 
-    given: dict[str, dict[str, Any]] = {
-        "model": {
-            "file": model,
-            "architecture": architecture,
-            "recipe": recipe,
-            "output": output,
-            "classes": split(classes),
-            "trust": split(trust),
-            "unsafe_pickle": unsafe_pickle or None,
-        },
-        "data": {
-            "test": _text(data),
-            "train": _text(train),
-            "background": _text(background),
-            "target": target,
-            "ids": ids,
-            "text": text,
-            "sensitive": split(sensitive),
-            "favourable": favourable,
-            "suspects": split(suspects),
-        },
-        "audit": {
-            "profile": profile,
-            "methods": split(methods),
-            "scores": split(scores),
-            "settings_grid": settings_grid,
-            "select": split(select),
-            "ignore": split(ignore),
-            "level": level,
-            "seed": seed,
-            "store": _text(store),
-            "out": _text(out),
-            "fail_on": fail_on,
-            "require": split(require),
-        },
-    }
+    given = {"model": {"file": model, **files.settings()}, "data": rows.settings(), **depth.settings()}
     settings = load_config(config, given)
-    return run_audit(settings, format=format, resume=resume, dry_run=dry_run, quiet=quiet)
+    origins = dict.fromkeys(settings.thresholds, "assay.toml") | dict.fromkeys(given["thresholds"], "--threshold")
+    repeated = command_text(model, (files, rows, depth), title, config or find_config_file())
+    texts = AuditTexts(title, origins, repeated)
+    return run_audit(settings, format=format, resume=resume, dry_run=dry_run, quiet=quiet, texts=texts)
 
 
-def _text(path: Path | None) -> str:
-    return "" if path is None else str(path)
+@dataclass(frozen=True)
+class AuditTexts:
+    """The title of the page, the origins of the thresholds by code, and the command that repeats the audit."""
+
+    title: str = ""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    reproduce: str = ""
 
 
 def run_audit(
@@ -182,13 +91,12 @@ def run_audit(
     resume: bool,
     dry_run: bool,
     quiet: bool,
+    texts: AuditTexts,
 ) -> int:
     """Run the audit of a configuration; returns the gate's exit code."""
     from assay.auditing.gate import evaluate_gate
-    from assay.auditing.steps.execution import no_progress
-    from assay.cli.output_formats import format_run
-    from assay.cli.printing import print_header, print_plan, print_summary
-    from assay.cli.progress import ProgressLine
+    from assay.cli.output_formats import format_run, print_format
+    from assay.cli.printing import print_plan, print_summary
 
     store = Path(config.audit.store)
     if resume and not any(store.rglob("*.assay")):
@@ -199,26 +107,48 @@ def run_audit(
     if dry_run:
         print_plan(prepared.plan)
         return 0
-    if not quiet:
-        print_header(prepared)
-    run = prepared.run(
-        level=config.audit.level, waivers=config.waivers, store=store, progress=no_progress if quiet else ProgressLine()
-    )
+    run = run_prepared(prepared, config, quiet=quiet, texts=texts)
     out = Path(config.audit.out)
     run.save(out)
     gate = evaluate_gate(run, fail_on=config.audit.fail_on, require=config.audit.require, ignore=config.audit.ignore)
     if format == "text":
         print_summary(run, gate, out)
     else:
-        sys.stdout.write(format_run(run, format))
+        print_format(format_run(run, format), format)
     return gate.exit
+
+
+def run_prepared(
+    prepared: PreparedAudit,
+    config: Config,
+    *,
+    quiet: bool,
+    texts: AuditTexts,
+) -> Run:
+    """Run a prepared audit with the settings of a configuration, and report its progress."""
+    from assay.auditing.steps.execution import no_progress
+    from assay.cli.printing import print_header
+    from assay.cli.progress import meter_progress
+
+    if not quiet:
+        print_header(prepared)
+    with meter_progress(prepared.inputs.model.meter, "", quiet=quiet) as progress:
+        return prepared.run(
+            level=config.audit.level,
+            thresholds=config.thresholds,
+            threshold_origins=texts.origins,
+            reproduce=texts.reproduce,
+            waivers=config.waivers,
+            title=texts.title,
+            store=Path(config.audit.store),
+            progress=no_progress if quiet else progress,
+        )
 
 
 def prepare_from_config(config: Config) -> PreparedAudit:
     """The planned audit with its cost; reads the files and does not evaluate the model."""
     from assay.auditing.audit import prepare
     from assay.cli.read_rows import DataFiles
-    from assay.model.files.user_code import load_recipe
 
     data, file = config.data, config.model.file
     if not file or not data.test:
@@ -237,25 +167,41 @@ def prepare_from_config(config: Config) -> PreparedAudit:
     excluded = [*unused, *([data.ids] if data.ids else [])]
     train = files.read(Path(data.train), data.target).without(excluded) if data.train else None
     other = files.read(Path(data.background)).without([*excluded, data.target]) if data.background else None
+    background = None if other is None else other.model_rows(model, data.text)
     return prepare(
         model,
         table.without(unused).model_rows(model, data.text),
         table.labels,
         train=None if train is None else (train.model_rows(model, data.text), train.labels),
-        background=None if other is None else other.model_rows(model, data.text),
+        background=background,
         sensitive=groups,
-        favourable=data.favourable,
-        suspects=data.suspects,
-        recipe=load_recipe(config.model.recipe) if config.model.recipe else None,
         ids=table.ids,
-        profile=config.audit.profile,
-        methods=config.audit.methods,
-        scores=config.audit.scores,
-        settings_grid=config.audit.settings_grid,
-        select=config.audit.select,
-        ignore=config.audit.ignore,
-        seed=config.audit.seed,
+        **_audit_arguments(config, background),
     )
+
+
+def _audit_arguments(config: Config, background: Any) -> dict[str, Any]:
+    """The arguments of an audit that are no rows."""
+    from assay.cli.audit_flags import method_options
+    from assay.cli.options import ball as ball_of
+    from assay.model.files.user_code import load_recipe
+
+    data, audit = config.data, config.audit
+    return {
+        "favourable": data.favourable,
+        "suspects": data.suspects,
+        "recipe": load_recipe(config.model.recipe) if config.model.recipe else None,
+        "ball": ball_of(audit.ball) if audit.ball else None,
+        "target": audit.ask or None,
+        "label": audit.label or None,
+        "profile": audit.profile,
+        "methods": method_options("explain", audit.methods, config.methods, background),
+        "scores": method_options("evaluate", audit.scores, config.scores, background),
+        "settings_grid": audit.settings_grid,
+        "select": audit.select,
+        "ignore": audit.ignore,
+        "seed": audit.seed,
+    }
 
 
 def _require_labels(config: Config) -> None:

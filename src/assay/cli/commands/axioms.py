@@ -6,10 +6,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from assay.axioms.table import AxiomTable
+    from assay.axioms.table import AxiomCell, AxiomTable
 
 SHORT = {
     "completeness": "adds up",
@@ -39,6 +41,7 @@ def axioms(
     measure: bool = False,
     json: bool = False,
     out: Path | None = None,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"])] = False,
 ) -> int:
     """Show which axioms each explanation method keeps: ✓ kept, ✗ size violated, ? undecided, – not applicable.
 
@@ -57,11 +60,13 @@ def axioms(
         Write JSON instead of a table.
     out
         Write the JSON to this file.
+    quiet
+        Print no progress.
     """
-    from assay.axioms.table import load_table, measure_table
+    from assay.axioms.table import load_table
 
     if measure:
-        table = measure_table(method or ([why[0]] if why is not None else None))
+        table = _measure(method or ([why[0]] if why is not None else []), quiet)
     else:
         table = load_table().select(method) if method else load_table()
     if out is not None:
@@ -73,6 +78,22 @@ def axioms(
     elif out is None:
         _print_table(table)
     return 0
+
+
+def _measure(names: Sequence[str], quiet: bool) -> AxiomTable:
+    """Measure the methods named, or all, one after another."""
+    from assay.axioms.table import AxiomTable, measure_table
+    from assay.cli.catalogue import methods
+    from assay.cli.progress import ProgressLine
+
+    every = list(names) or [one.name for one in methods() if one.verb == "explain"]
+    cells: list[AxiomCell] = []
+    with ProgressLine(unit="methods", quiet=quiet) as progress:
+        progress.planned, progress.done = len(every), lambda: len(cells) // len(SHORT)
+        for name in every:
+            progress.label = name
+            cells += measure_table([name]).cells
+    return AxiomTable(tuple(cells))
 
 
 def _print_table(table: AxiomTable) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from assay.nouns.comparisons.benchmark_table import BenchmarkTable
@@ -23,6 +25,7 @@ def benchmark(
     seed: int = 0,
     json: bool = False,
     out: Path | None = None,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"])] = False,
 ) -> int:
     """Evaluate explanation methods on models whose ground-truth explanation is known.
 
@@ -45,8 +48,12 @@ def benchmark(
         Write JSON instead of a table.
     out
         Write the table to this file, as a page (.html), JSON (.json) or Markdown (.md).
+    quiet
+        Print no progress.
     """
     from assay.basics.errors import InputError
+    from assay.cli.progress import ProgressLine
+    from assay.planted.suite import BENCHMARKS
     from assay.planted.suite import benchmark as run
 
     if out is not None and out.suffix not in (".html", ".json", ".md"):
@@ -55,7 +62,16 @@ def benchmark(
         )
     if out is not None and not out.absolute().parent.is_dir():
         raise InputError(f"the folder {out.absolute().parent} does not exist. Make it first.")
-    table = run(only=only, methods=method, quick=quick, seed=seed, progress=_print_progress)
+    count = len(only) or sum(bool(one.quick) or not quick for one in BENCHMARKS.values())
+    with ProgressLine(planned=count, unit="benchmarks", quiet=quiet) as progress:
+        started: list[str] = []
+        progress.done = lambda: max(len(started) - 1, 0)
+
+        def begin(name: str) -> None:
+            started.append(name)
+            progress.label = name
+
+        table = run(only=only, methods=method, quick=quick, seed=seed, progress=begin)
     if out is not None:
         out.write_text(_format(table, out.suffix), encoding="utf-8")
     if json:
@@ -71,11 +87,6 @@ def _format(table: BenchmarkTable, ending: str) -> str:
 
         return render_benchmark(table)
     return table.to_json() if ending == ".json" else table.to_markdown()
-
-
-def _print_progress(name: str) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"{name} …\n")
 
 
 def _print_table(table: BenchmarkTable) -> None:

@@ -49,6 +49,8 @@ def certify(
     case = request.case(loaded, request.table())
     explained = explanation_of(request, case, explanation, of, of_option)
     whole = "explanation" in signature(chosen.body).parameters
-    found = chosen.call(*((explained, case) if whole else (case, explained.top(share))), **request.options(chosen))
+    options = request.options(chosen)
+    with request.progress(chosen, case, options):
+        found = chosen.call(*((explained, case) if whole else (case, explained.top(share))), **options)
     print_result(found, request.format, save)
     return 0

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from assay.basics.archives import open_archive
 from assay.basics.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from assay.auditing.config import Config
     from assay.auditing.run import Run
     from assay.nouns.comparisons.audit_comparison import Comparison
+    from assay.nouns.results.finding import Finding
 
 
 def compare(
@@ -101,16 +104,16 @@ def compare(
     """
     from assay.auditing.compare import compare as compare_runs
     from assay.auditing.config import load_config
+    from assay.cli.audit_flags import path_text
     from assay.cli.commands.audit import report_nothing_selected
     from assay.cli.options import split
-    from assay.cli.output_formats import load_run
 
     options: dict[str, dict[str, Any]] = {
         "model": {"architecture": architecture, "output": output, "unsafe_pickle": unsafe_pickle or None},
         "data": {
-            "test": _text(data),
-            "train": _text(train),
-            "background": _text(background),
+            "test": path_text(data),
+            "train": path_text(train),
+            "background": path_text(background),
             "target": target,
             "ids": ids,
             "text": text,
@@ -121,20 +124,22 @@ def compare(
             "select": split(select),
             "ignore": split(ignore),
             "seed": seed,
-            "store": _text(store),
+            "store": path_text(store),
         },
     }
     if not _both_models(before, after):
         _refuse_model_options(options)
-        runs = [load_run(Path(source)) for source in (before, after)]
+        runs, notes = _load_runs(before, after), tuple[str, ...]()
     else:
         settings = load_config(config, options)
         audits = [_prepare_audit(settings, source, (before, after)) for source in (before, after)]
         empty = [one for one in audits if not any(step.verb != "explain" for step in one.plan.steps)]
         if empty:
             return report_nothing_selected(empty[0])
-        runs = [_run(settings, one, source, quiet) for one, source in zip(audits, (before, after))]
-    comparison = compare_runs(*runs, level=level)
+        whole = [_run(settings, one, source, quiet) for one, source in zip(audits, (before, after))]
+        runs, notes = restrict_to_common(whole, audits, (before, after))
+    found = compare_runs(*runs, level=level)
+    comparison = replace(found, notes=(*notes, *found.notes))
     _write(format_comparison(comparison, format), format, out)
     return 1 if comparison.worse else 0
 
@@ -151,6 +156,12 @@ def _both_models(before: str, after: str) -> bool:
     return not audits
 
 
+def _load_runs(*sources: str) -> list[Run]:
+    from assay.cli.output_formats import load_run
+
+    return [load_run(Path(source)) for source in sources]
+
+
 def _is_audit(source: str) -> bool:
     """Whether a path is an audit: a folder, a file with a record, or a path without suffix that does not exist."""
     from assay.model.files.user_code import is_code
@@ -159,7 +170,7 @@ def _is_audit(source: str) -> bool:
     if is_code(source):
         return False
     if path.is_file() and path.suffix != ".assay" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as pack:
+        with open_archive(path) as pack:
             return "result.json" in pack.namelist()
     return path.is_dir() or path.suffix == ".assay" or (not path.suffix and not path.exists())
 
@@ -191,14 +202,44 @@ def _prepare_audit(settings: Config, source: str, both: tuple[str, str]) -> Prep
 
 def _run(settings: Config, audit: PreparedAudit, title: str, quiet: bool) -> Run:
     """Run the audit, with the name of the model as its title."""
-    from assay.auditing.steps.execution import no_progress
-    from assay.cli.printing import print_header
-    from assay.cli.progress import ProgressLine
+    from assay.cli.commands.audit import AuditTexts, run_prepared
 
-    if not quiet:
-        print_header(audit)
-    progress = no_progress if quiet else ProgressLine()
-    return audit.run(level=settings.audit.level, title=title, store=Path(settings.audit.store), progress=progress)
+    texts = AuditTexts(title, dict.fromkeys(settings.thresholds, "assay.toml"))
+    return run_prepared(audit, settings, quiet=quiet, texts=texts)
+
+
+def restrict_to_common(
+    runs: Sequence[Run], audits: Sequence[PreparedAudit], names: tuple[str, str]
+) -> tuple[list[Run], tuple[str, ...]]:
+    """The runs of two models on the same rows with the checks that were planned for both, and what is left out.
+
+    Models of different kinds can have different explanations and attacks: what only one of them can have is neither
+    gone nor new. Rows of the same file are the same rows, in whatever form each model takes them.
+    """
+    planned = [{(code, step.subject) for step in one.plan.steps for code in step.codes} for one in audits]
+    explained = [{step.method for step in one.plan.steps if step.verb == "explain"} for one in audits]
+    own = explained[0] ^ explained[1]
+    one_sided = planned[0] ^ planned[1]
+    subjects = explained[0] | explained[1]
+    same = {name: text for name, text in runs[0].record.about.items() if name in ("data", "data fingerprint")}
+
+    def is_common(finding: Finding) -> bool:
+        subject = finding.subject if finding.subject in subjects else ""
+        return subject not in own and (finding.code, subject) not in one_sided
+
+    kept = [
+        replace(run, record=replace(run.record, findings=tuple(filter(is_common, run.record.findings)), about=about))
+        for run, about in ((run, {**run.record.about, **same}) for run in runs)
+    ]
+    notes = []
+    for name, mine, codes in zip(names, explained, planned):
+        methods = sorted(mine & own)
+        only = sorted({code for code, subject in codes & one_sided if subject not in own})
+        left_out = [*(["explanations " + ", ".join(methods)] if methods else [])]
+        left_out += ["checks " + ", ".join(only)] if only else []
+        if left_out:
+            notes.append(f"Left out, since only {name} has them: {'; '.join(left_out)}.")
+    return kept, tuple(notes)
 
 
 def format_comparison(comparison: Comparison, format: str) -> str:
@@ -221,16 +262,14 @@ def format_comparison(comparison: Comparison, format: str) -> str:
 
 
 def _write(text: str, format: str, out: Path | None) -> None:
+    from assay.cli.output_formats import print_format
+
     if out is None:
-        sys.stdout.write(text)
+        print_format(text, format)
         return
     from assay.auditing.run import write_atomically
 
     sys.stdout.write(f"{format}: {write_atomically(out, text)}\n")
-
-
-def _text(path: Path | None) -> str:
-    return "" if path is None else str(path)
 
 
 def _without_basis(data: object) -> object:

@@ -10,14 +10,14 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay.basics.errors import InputError
+from assay.basics.errors import AssayError, InputError
 from assay.cli.request import Request
 
 if TYPE_CHECKING:
     from assay.cli.read_rows import DataTable
     from assay.engine.audit_inputs import AuditInputs
     from assay.model.model import Model
-    from assay.nouns.catalogue import Method
+    from assay.nouns.catalogue import Cost, Method
 
 
 def diagnose(
@@ -71,6 +71,7 @@ def diagnose(
     """
     from assay.cli.options import split
     from assay.cli.printing import print_findings
+    from assay.cli.progress import meter_progress
     from assay.cli.request import method_of
     from assay.engine.audit_inputs import INPUTS, call_on_inputs
     from assay.nouns.records.jsonable import to_jsonable
@@ -89,7 +90,8 @@ def diagnose(
         raise InputError(f"diagnose {method} needs {INPUTS[absent].description}: {INPUTS[absent].flag}.")
     if "explanation" in chosen.needs:
         inputs = _explained(inputs, request, flags)
-    findings = call_on_inputs(chosen, inputs)
+    with meter_progress(loaded.meter, f"diagnose.{chosen.name}", _planned_cost(chosen, inputs), request.quiet):
+        findings = call_on_inputs(chosen, inputs)
     if request.format == "json":
         plain = [to_jsonable(replace(finding, basis=None)) for finding in findings]
         sys.stdout.write(dumps(plain, indent=1, allow_nan=False) + "\n")
@@ -176,6 +178,14 @@ def _missing(method: Method, inputs: AuditInputs, flags: _Flags) -> str:
         if not is_given:
             return name
     return ""
+
+
+def _planned_cost(method: Method, inputs: AuditInputs) -> Cost | None:
+    """The most that the diagnosis can cost; ``None`` where it is unknown, or the diagnosis is refused."""
+    try:
+        return None if method.audit_cost is None else method.audit_cost(inputs)
+    except AssayError:  # the diagnosis itself raises it
+        return None
 
 
 def _explained(inputs: AuditInputs, request: Request, flags: _Flags) -> AuditInputs:

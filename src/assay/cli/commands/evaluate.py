@@ -58,6 +58,7 @@ def evaluate(
     elif recipe:
         raise InputError(f"evaluate {method} does not train; leave out --recipe.")
     judged = explanation_of(request, case, explanation, of, of_option)
-    found = chosen.call(judged, case, **options)
+    with request.progress(chosen, case, options):
+        found = chosen.call(judged, case, **options)
     print_result(found, request.format, save)
     return 0

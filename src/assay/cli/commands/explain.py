@@ -26,6 +26,8 @@ def explain(model: str, method: str, /, *, request: Request, save: Path | None =
     chosen = method_of("explain", method)
     loaded, request = request.open(model)
     case = request.case(loaded, request.table())
-    found = chosen.call(case, **request.options(chosen))
+    options = request.options(chosen)
+    with request.progress(chosen, case, options):
+        found = chosen.call(case, **options)
     print_result(found, request.format, save)
     return 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.basics.errors import InputError
+from assay.cli.printable import printable
 
 if TYPE_CHECKING:
     from assay.cli.read_rows import DataTable
@@ -137,7 +138,7 @@ def _is_text_or_integer(value: Any) -> bool:
 
 def _plain(text: str) -> str:
     """A name from the data for a comment: one line, without control characters, at most 60 characters."""
-    return "".join(c if c.isprintable() else "?" for c in str(text))[:60]
+    return printable(str(text))[:60]
 
 
 def _comment(text: str, width: int = 110) -> list[str]:

@@ -18,6 +18,8 @@ def listing(
 ) -> int:
     """List methods (all, or those of one verb), checks, profiles, formats, or the supported kinds of model.
 
+    A terminal gets a table; a pipe or a file gets one line an entry, with tabs between the cells and no headings.
+
     Parameters
     ----------
     kind
@@ -34,23 +36,11 @@ def listing(
     if json or format == "json":
         sys.stdout.write(dumps(rows, indent=1) + "\n")
         return 0
-    from rich.table import Table
+    from assay.cli.printing import print_listing
 
-    from assay.cli.printing import terminal
-
-    table = Table(box=None, pad_edge=False)
-    columns = COLUMNS.get(kind, {"method": "method", "needs": "needs", "meaning": "meaning"})
-    for heading in columns.values():
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        cells = row | {"method": f"{row.get('verb')}.{row.get('name')}"}
-        table.add_row(*(_cell(cells[name]) for name in columns))
-    terminal().print(table)
+    named = rows if kind in TABLES else [row | {"method": f"{row['verb']}.{row['name']}"} for row in rows]
+    print_listing(COLUMNS.get(kind, {"method": "method", "needs": "needs", "meaning": "meaning"}), named)
     return 0
-
-
-def _cell(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _methods(kind: str) -> list[dict[str, Any]]:

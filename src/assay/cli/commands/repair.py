@@ -41,7 +41,9 @@ def repair(model: str, method: str, /, *, request: Request, recipe: str = "") ->
         if table.labels is None:
             raise InputError(f"repair {method} is measured on held-out rows with their labels: --target COLUMN.")
         options |= {"recipe": recipe_of(chosen, recipe), "held_out": (request.model_rows(table), table.labels)}
-    _print(chosen.call(case, **options), request.format)
+    with request.progress(chosen, case, options):
+        found = chosen.call(case, **options)
+    _print(found, request.format)
     return 0
 
 

@@ -22,11 +22,11 @@ def report(
     out
         File to write; without it the text is printed.
     """
-    from assay.cli.output_formats import format_run, load_run
+    from assay.cli.output_formats import format_run, load_run, print_format
 
     text = format_run(load_run(run), format)
     if out is None:
-        sys.stdout.write(text)
+        print_format(text, format)
         return 0
     from assay.auditing.run import write_atomically
 

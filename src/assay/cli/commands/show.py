@@ -57,38 +57,39 @@ def _print_json(checks: tuple[Check, ...], findings: list[Finding]) -> None:
 
 
 def _print_text(checks: tuple[Check, ...], findings: list[Finding], run: Path | None) -> None:
-    from assay.cli.printing import format_finding, printable, terminal
+    from assay.cli.evidence_text import describe_finding
+    from assay.cli.printing import format_finding, terminal
 
     console = terminal()
+    found = {finding.code for finding in findings}
     for check in checks:
-        console.print(
-            f"{check.code}  ({check.family})\n  {check.question}\n  when it fails: {check.remedy}", soft_wrap=True
-        )
-        if check.threshold is not None:
+        console.print(f"{check.code}  ({check.family})\n  {check.question}", soft_wrap=True)
+        if check.code not in found:
+            console.print(f"  when it fails: {check.remedy}", soft_wrap=True)
+        if check.threshold is not None and check.code not in found:
             console.print(f"  passes: {check.direction} {check.threshold:g}")
         if check.method:
             console.print(f"  method: assay show {check.method}")
-    if run is not None and not findings:
-        console.print(f"{run} has no finding of this check.", soft_wrap=True)
+        if run is not None and check.code not in found:
+            console.print(f"  {run} has no finding of this check.", soft_wrap=True)
     for finding in findings:
         console.print(format_finding(finding), soft_wrap=True)
-        for name, value in (("meaning", finding.meaning), ("advice", finding.advice)):
-            if value:
-                console.print(printable(f"  {name}: {value}"), soft_wrap=True)
-        for name, value in finding.evidence.items():
-            console.print(printable(f"  {name}: {str(value)[:200]}"), soft_wrap=True)
+        for line in describe_finding(finding, min(console.width, 110) - 4 if console.is_terminal else None):
+            console.print(line, soft_wrap=True)
 
 
 def _show_saved(path: Path, format: str) -> int:
     from assay.auditing.run import Run
     from assay.cli.output_formats import format_run
+    from assay.cli.printable import printable_lines
     from assay.cli.printing import print_result
     from assay.nouns.records.record import Record
     from assay.nouns.records.store import load
 
     saved = load(path)
     if isinstance(saved, Record):
-        sys.stdout.write(format_run(Run(saved), "json") if format == "json" else f"{Run(saved)!r}\n")
+        text = format_run(Run(saved), "json") if format == "json" else f"{printable_lines(repr(Run(saved)))}\n"
+        sys.stdout.write(text)
     else:
         print_result(saved, "json" if format == "json" else "text")
     return 0
@@ -133,21 +134,23 @@ def _print_method(method: Method) -> None:
     from assay.cli.printing import terminal
 
     console = terminal()
-    console.print(f"{method.verb}.{method.name}  ({method.source}, {method.status})\n")
-    console.print(method.doc)
-    console.print("\noptions:" if method.options else "\nno options")
+    console.print(
+        f"{method.verb}.{method.name}  ({method.source}, {method.status})\n", soft_wrap=not console.is_terminal
+    )
+    console.print(method.doc, soft_wrap=not console.is_terminal)
+    console.print("\noptions:" if method.options else "\nno options", soft_wrap=not console.is_terminal)
     for name, option in method.options.items():
         kind, default = kind_of(option.annotation), _default(option)
         form = flag_of(method, name) or ("" if kind in ("int", "float") else FORMS.get(kind, ""))
         hint = f"  ({form})" if form else ""
-        console.print(f"  {name}: {kind}{f' = {default}' if default else ''}{hint}")
+        console.print(f"  {name}: {kind}{f' = {default}' if default else ''}{hint}", soft_wrap=not console.is_terminal)
     if method.needs:
-        console.print(f"needs: {', '.join(sorted(method.needs))}")
+        console.print(f"needs: {', '.join(sorted(method.needs))}", soft_wrap=not console.is_terminal)
     if method.optional:
-        console.print(f"also reads: {', '.join(sorted(method.optional))}")
+        console.print(f"also reads: {', '.join(sorted(method.optional))}", soft_wrap=not console.is_terminal)
     for check in method.checks:
-        console.print(f"check {check.code}: {check.question}")
+        console.print(f"check {check.code}: {check.question}", soft_wrap=not console.is_terminal)
     if method.answers:
-        console.print(f"repairs failures of: {', '.join(sorted(method.answers))}")
+        console.print(f"repairs failures of: {', '.join(sorted(method.answers))}", soft_wrap=not console.is_terminal)
     if method.claims:
-        console.print(f"claims, tested: {', '.join(sorted(method.claims))}")
+        console.print(f"claims, tested: {', '.join(sorted(method.claims))}", soft_wrap=not console.is_terminal)

@@ -42,13 +42,15 @@ class Design:
 class Estimator:
     """A design of (parts, budget, seed) and the estimate from values (row, mask).
 
-    ``allows_absent_parts``: the estimate can be restricted to the parts that a row has.
+    ``allows_absent_parts``: the estimate can be restricted to the parts that a row has. ``has_base``: its base is the
+    game without parts, or an estimate of it.
     """
 
     name: str
     design: Callable[[int, int, Seed], Design]
     estimate: Callable[[Design, Floats], Estimate]
     allows_absent_parts: bool = False
+    has_base: bool = True
 
 
 def is_enumerable(parts: int, budget: int) -> bool:
@@ -75,11 +77,17 @@ def estimate_rows(case: Case, estimator: Estimator, design: Design, values: Floa
 
 
 def _over_present(estimator: Estimator, design: Design, values: Floats, present: Masks) -> Estimate:
-    """The estimate over the parts each row has; absent parts (of superpixels) get exactly 0."""
+    """The estimate over the parts each row has; absent parts (of superpixels) get exactly 0.
+
+    The game of a row without parts is one number: the base of estimators that have one.
+    """
     filled, stderr, base = np.zeros(present.shape), np.zeros(present.shape), np.full(len(values), np.nan)
     extra: dict[str, Floats] = {}
     for pattern in np.unique(present, axis=0):
         rows = np.flatnonzero((present == pattern).all(axis=1))
+        if not pattern.any():
+            base[rows] = values[rows, 0] if estimator.has_base else np.nan
+            continue
         some = estimator.estimate(replace(design, masks=design.masks[:, pattern]), values[rows])
         filled[np.ix_(rows, np.flatnonzero(pattern))] = some.values
         stderr[np.ix_(rows, np.flatnonzero(pattern))] = some.stderr
@@ -172,4 +180,4 @@ def bernoulli(share: float) -> Estimator:
         count = design.masks.sum(axis=0)
         return Estimate(mean + level, np.sqrt(variance / np.where(count > 1, count - 1, np.nan)))
 
-    return Estimator(f"bernoulli {share:g}", design, estimate, allows_absent_parts=True)
+    return Estimator(f"bernoulli {share:g}", design, estimate, allows_absent_parts=True, has_base=False)

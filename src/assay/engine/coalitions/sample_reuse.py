@@ -57,7 +57,7 @@ def _mean_differences(design: Design, values: Floats) -> Estimate:
     return Estimate(mean, np.sqrt(np.maximum(variance, 0.0) * left / pairs))
 
 
-sample_reuse = Estimator("complements", _complements, _mean_differences, allows_absent_parts=True)
+sample_reuse = Estimator("complements", _complements, _mean_differences, allows_absent_parts=True, has_base=False)
 
 
 def banzhaf_estimator(parts: int, budget: int) -> Estimator:

@@ -31,9 +31,8 @@ GROWTH = 1.4
 
 
 def is_applicable(pairs: PairRegression) -> bool:
-    """Whether third-order fits are defined: at least three parts, distinct pairs, residual degrees of freedom."""
-    parts = pairs.half.shape[1]
-    if parts < 3 or pairs.degrees_of_freedom < 2 or pairs.is_exhausted.all():
+    """Whether third-order fits are defined: distinct pairs, two residual degrees of freedom, a sampled size."""
+    if pairs.degrees_of_freedom < 2 or pairs.is_exhausted.all():
         return False
     return len(np.unique(as_bytes(np.concatenate([pairs.half, ~pairs.half])))) == 2 * len(pairs.half)
 

@@ -64,7 +64,8 @@ class Reading:
     """What a criterion reads off a score: the estimate, what its interval is made from, and its rows.
 
     The mean of the defined ``rows`` (row,) is the estimate; the reference method's gain is taken as known there.
-    ``undefined`` counts the rows left out.
+    ``undefined`` counts the rows left out since their score, or their gain, is undefined. Where the reference method
+    gains nothing there is no unit: the estimate and all ``rows`` are NaN, but rows with a gain are not left out.
     """
 
     estimate: float
@@ -74,7 +75,7 @@ class Reading:
 
     @property
     def n(self) -> int:
-        """Number of rows behind the estimate."""
+        """Number of rows with a defined score, or gain."""
         return len(self.rows) - self.undefined
 
 
@@ -83,11 +84,27 @@ def reading(criterion: Check, name: str, scores: Scores, top: str) -> Reading:
 
     A normalised score is (mean gain of ``name`` over random) / (mean gain of ``top`` over random). The reference
     method itself has 1 by definition (−1 where its gain is a loss), with the interval of its own gain. Where its gain
-    cannot be distinguished from 0, the intervals of other explainers are unbounded.
+    cannot be distinguished from 0, the intervals of other explainers are unbounded. A criterion ``over`` an extra is a
+    ratio of means over the same rows, with Fieller's interval.
     """
     if criterion.is_normalised:
         return _normalised(criterion, name, scores, top)
-    return values_reading(criterion, _field(criterion, scores[name, criterion.score]))
+    score = scores[name, criterion.score]
+    if criterion.over:
+        return _pooled(_field(criterion, score), score.extra[criterion.over])
+    return values_reading(criterion, _field(criterion, score))
+
+
+def _pooled(part: Floats, whole: Floats) -> Reading:
+    """Σ part / Σ whole over the rows where both are defined; undefined on every row where Σ whole is 0."""
+    both = ~np.isnan(part) & ~np.isnan(whole)
+    size = _mean(whole[both])
+    if not size > 0:
+        empty = np.empty(0)
+        return Reading(float("nan"), Basis("ratio", {"part": empty, "whole": empty}), part * np.nan, len(part))
+    rows = np.where(both, part / size, np.nan)
+    basis = Basis("ratio", {"part": part[both], "whole": whole[both]})
+    return Reading(_mean(part[both]) / size, basis, rows, int((~both).sum()))
 
 
 def _field(criterion: Check, score: Score) -> Floats:
@@ -123,10 +140,13 @@ def normalised_scores(score: str, scores: Scores, top: str) -> dict[str, float]:
 def _normalised(criterion: Check, name: str, scores: Scores, top: str) -> Reading:
     gain = gains(name, criterion.score, scores)
     if name == top or (top, criterion.score) not in scores:
-        size = abs(_mean(_defined(gain)))
-        rows = gain / size if size > 0 else np.full(len(gain), np.nan)
-        known = _defined(rows)
-        return Reading(_mean(known), Basis("student", {"values": known}), rows, len(rows) - len(known))
+        known = _defined(gain)
+        size = abs(_mean(known))
+        if not size > 0:  # the rows have gains, but no unit to express them in
+            rows = np.full(len(gain), np.nan)
+            return Reading(float("nan"), Basis("ratio", {"part": known, "whole": known}), rows, len(gain) - len(known))
+        basis = Basis("student", {"values": known / size})
+        return Reading(_mean(known / size), basis, gain / size, len(gain) - len(known))
     reference = gains(top, criterion.score, scores)
     both = ~np.isnan(gain) & ~np.isnan(reference)
     length = _mean(reference[both])

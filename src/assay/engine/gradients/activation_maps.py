@@ -14,9 +14,16 @@ from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.cases.model_checks import check_function
 from assay.engine.cost import CostFunction, Given
-from assay.model.layer_trace import LayerCall, LayerTrace, last_hidden_layer, last_maps_layer, trace_layers
+from assay.model.layer_trace import (
+    WITHOUT_CHANNELS,
+    LayerCall,
+    LayerTrace,
+    last_hidden_layer,
+    last_maps_layer,
+    trace_layers,
+)
 from assay.nouns.catalogue import Cost
-from assay.nouns.inputs.features import units
+from assay.nouns.inputs.features import default_unit_axis
 from assay.nouns.inputs.frames import list_first
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate, Note
@@ -79,9 +86,11 @@ class _MapsPlace:
         array, positions = to_floats(values), _positions(case.rows.shape, self.input_axis)
         if array.ndim != len(positions) + 2:
             wanted = {1: "channel, position", 2: "channel, height, width", 3: "channel, depth, height, width"}
+            more = array.ndim == len(positions) + 3
+            advice = WITHOUT_CHANNELS if more else "layer=None takes the last layer that gives them"
             raise CapabilityError(
                 f"layer {self.layer!r} gives shape {array.shape}; maps (row, {wanted[len(positions)]}) are needed. "
-                f"layer=None takes the last layer that gives them."
+                f"{advice}."
             )
         last = array.ndim - 1
         axis = self.channel_axis if given is None else {"first": 1, "last": last}[given]
@@ -222,8 +231,8 @@ def count_units(case: Case, layer: str | None, *, maps: bool) -> int:
     found = [call for call in calls if layer in (call.layer, call.layer.partition("#")[0])]
     if not found:
         raise CapabilityError(f"layer {layer!r} of {name} was not reached by the forward pass, or gives no tensor.")
-    axis = found[-1].channel_axis if maps else None
-    return len(units(found[-1].shape)) if axis is None else found[-1].shape[axis]
+    axis, shape = found[-1].channel_axis, found[-1].shape
+    return shape[default_unit_axis(len(shape)) if axis is None else axis]
 
 
 def _unmetered(case: Case) -> Case:

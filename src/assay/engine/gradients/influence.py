@@ -12,7 +12,6 @@ from assay.basics.types import Array, Floats
 from assay.cases.case import GRADIENT_COPIES, Case
 from assay.engine.gradients.distributions import Distribution, Node
 from assay.model.model import LayerGradient
-from assay.nouns.inputs.features import units
 from assay.nouns.inputs.rows import concatenate, to_double, to_floats
 from assay.nouns.results.result import Estimate
 
@@ -37,7 +36,7 @@ def influence(
         term = node.weight * (gradient if derivative is None or not along else gradient * to_double(derivative))
         total = total + term
         if sampled:  # Welford's update: equal draws leave exactly 0
-            features = features or (case.features if layer is None else units(term.shape[1:]))
+            features = features or (case.features if layer is None else case.unit_features(layer, term.shape[1:]))
             each = features.pool(to_floats(term)) * over.draws
             seen += 1
             step = each - mean
@@ -47,7 +46,8 @@ def influence(
     base: Floats | None = over.base(case) if along and power == 1 and not case.live else None
     if layer is None:
         return Estimate(total, stderr, base)
-    return Estimate(total, stderr, base, features=units(total.shape[1:]), x=case.from_layer(layer).rows.x)
+    inner = case.from_layer(layer, case.unit_features(layer, total.shape[1:]))
+    return Estimate(total, stderr, base, features=inner.features, x=inner.rows.x)
 
 
 def gradients_at_nodes(

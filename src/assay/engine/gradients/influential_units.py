@@ -11,16 +11,17 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.stats import bootstrap
-from assay.basics.types import Array, Floats, Ints
+from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
 from assay.cases.removals import Constant
 from assay.engine.cost import Given
 from assay.engine.gradients.activation_maps import count_units
 from assay.engine.gradients.distributions import Distribution
 from assay.engine.gradients.influence import influence
+from assay.model.layer_trace import find_channel_axis
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.rows import to_floats
-from assay.nouns.inputs.target import Gives, Target, select_label
+from assay.nouns.inputs.target import unit
 from assay.nouns.results.result import Note
 
 
@@ -51,11 +52,11 @@ def ablate_units(inside: Case, output: Floats, first: Ints) -> tuple[dict[str, F
 
 def unit_regions(case: Case, layer: str, over: Distribution, units: Ints) -> Floats:
     """The influence of the input on each of the given units of a layer: (unit, row, *shape)."""
-    lower_layers = case.model.up_to_layer(layer)
+    lower_layers, axis = case.model.up_to_layer(layer), find_channel_axis(case.model, case.rows, layer)
     found = []
-    for unit in units:
-        label = np.full(len(case), unit, dtype=np.int64)
-        unit_case = replace(case, model=lower_layers, target=_unit_target(layer, int(unit)), label=label)
+    for index in units:
+        label, target = np.full(len(case), index, dtype=np.int64), unit(layer, int(index)).with_unit_axis(axis)
+        unit_case = replace(case, model=lower_layers, target=target, label=label)
         found.append(to_floats(influence(unit_case, over, along=False).values))
     return np.stack(found)
 
@@ -82,17 +83,6 @@ def _leading_masks(first: Ints, units: int) -> Any:
     for count in range(1, len(masks)):
         masks[count:, first[count - 1]] = True
     return masks
-
-
-def _unit_target(layer: str, index: int) -> Target:
-    """A unit's activation, averaged over positions: the channel is the first axis of maps, else the unit the last."""
-
-    def read(outputs: Array, label: Array, gives: Gives) -> Array:
-        if outputs.ndim == 4:
-            return select_label(outputs.mean(axis=(2, 3)), label)
-        return select_label(outputs.reshape(len(outputs), -1, outputs.shape[-1]).mean(axis=1), label)
-
-    return Target(f"unit {index} of {layer}", read, f"activation of unit {index} of layer {layer}", layer=layer)
 
 
 def _mean_shares(values: Floats, none: Floats, output: Floats, seed: Seed) -> Floats:

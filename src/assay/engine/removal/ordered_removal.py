@@ -10,7 +10,7 @@ from assay.basics.types import Floats, Ints, PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Removal
 from assay.engine.coalitions.masks import present_parts
-from assay.nouns.results.result import Explanation
+from assay.nouns.results.result import Estimate, Explanation
 
 
 def removal_ranks(explanation: Explanation, case: Case) -> Ints:
@@ -45,6 +45,15 @@ def perturbation_curve(
     points = max(map(len, curves))
     counts = np.stack([np.pad(curve, (0, points - len(curve)), mode="edge") for curve in curves])
     return counts / np.maximum(available, 1)[:, None], _evaluate(explanation, case, remove, counts, insert, lowest)
+
+
+def with_curve(values: PerRow, share: Floats, value: Floats, *, insert: bool = False) -> Estimate:
+    """A score with the perturbation curve that it summarises in ``extra``: share and target, both (row, point).
+
+    They are named "removed" and "curve", for an insertion curve "inserted" and "insertion curve".
+    """
+    names = ("inserted", "insertion curve") if insert else ("removed", "curve")
+    return Estimate(values, extra=dict(zip(names, (share, value))))
 
 
 def perturbation_points(

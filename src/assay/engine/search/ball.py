@@ -22,13 +22,15 @@ class Ball:
     """The perturbation radius: all inputs within ``radius`` of a row in ``norm``, and between ``low`` and ``high``.
 
     Units are those of the rows, before the model's ``preprocess``. ``low`` and ``high`` are the bounds of valid input
-    values (0 and 255 for photographs); infinite by default.
+    values (0 and 255 for photographs); infinite by default. ``scale`` has one number ≥ 0 a column of a table (its
+    standard deviation): the norm is that of the perturbation divided by it, and a column with 0 does not move.
     """
 
     norm: Literal["linf", "l2"]
     radius: float
     low: float = -np.inf
     high: float = np.inf
+    scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.norm not in ("linf", "l2"):
@@ -39,6 +41,8 @@ class Ball:
                 f"a ball needs a finite radius > 0 and low < high; got radius={self.radius!r}, "
                 f"{self.low!r} … {self.high!r}."
             )
+        if self.scale and (not all(0 <= one < np.inf for one in self.scale) or not any(self.scale)):
+            raise InputError("scale holds one finite number ≥ 0 a column, and not only zeros.")
 
     def project(self, x: Array, centre: Array) -> Array:
         """Project ``x`` onto the norm's ball around ``centre``, then clip it to the bounds.
@@ -48,7 +52,12 @@ class Ball:
         """
         xp = array_namespace(x)
         move = x - centre
-        if self.norm == "linf":
+        if self.scale:
+            move = xp.where(self._scales(move) > 0, move, xp.zeros_like(move))
+        if self.norm == "linf" and self.scale:
+            largest = self.radius * self._scales(move)
+            move = xp.where(move > largest, largest, xp.where(move < -largest, -largest, move))
+        elif self.norm == "linf":
             move = xp.clip(move, -self.radius, self.radius)
         else:
             length = self.length(move)
@@ -63,6 +72,8 @@ class Ball:
     def check_bounds(self, centre: Array) -> None:
         """Raise ``InputError`` naming the rows outside the bounds: they are not in the units of the ball."""
         values = to_floats(centre).reshape(len(centre), -1)
+        if self.scale and len(self.scale) != values.shape[1]:
+            raise InputError(f"scale has {len(self.scale)} numbers for {values.shape[1]} columns; give one a column.")
         outside = np.flatnonzero((values < self.low).any(axis=1) | (values > self.high).any(axis=1))
         if len(outside):
             raise InputError(
@@ -74,16 +85,22 @@ class Ball:
     def length(self, move: Array) -> Array:
         """The norm (row,) of each row's perturbation."""
         xp = array_namespace(move)
+        if self.scale:
+            scales = self._scales(move)
+            safe = xp.where(scales > 0, scales, xp.ones_like(scales))
+            move = xp.where(scales > 0, move / safe, xp.where(move == 0, xp.zeros_like(move), xp.inf))
         flat = xp.reshape(move, (move.shape[0], -1))
         return xp.max(xp.abs(flat), axis=1) if self.norm == "linf" else xp.sqrt(xp.sum(flat * flat, axis=1))
 
     def steepest(self, slope: Array) -> Array:
         """The direction of steepest ascent for this gradient: the perturbation of norm 1 that increases it most."""
         xp = array_namespace(slope)
+        scales = self._scales(slope) if self.scale else 1.0
         if self.norm == "linf":
-            return xp.sign(slope)
-        length = self.length(slope)
-        return slope / _wide(xp.where(length > 0, length, xp.ones_like(length)), slope)
+            return xp.sign(slope) * scales
+        move = slope * scales * scales
+        length = self.length(move)
+        return move / _wide(xp.where(length > 0, length, xp.ones_like(length)), move)
 
     def draw(self, rows: Rows, seed: Seed, *, edge: bool = False) -> Array:
         """One random point of the ball around each row: uniform, or on its surface with ``edge``.
@@ -98,12 +115,19 @@ class Ball:
         return self.project(x + move, x)
 
     def _sample(self, shape: tuple[int, ...], generator: np.random.Generator, edge: bool) -> Floats:
+        scales = np.array(self.scale) if self.scale else 1.0
         if self.norm == "linf":
-            return self.radius * (generator.choice([-1.0, 1.0], shape) if edge else generator.uniform(-1, 1, shape))
-        direction = generator.standard_normal(shape)
-        size = int(np.prod(shape))
+            move = generator.choice([-1.0, 1.0], shape) if edge else generator.uniform(-1, 1, shape)
+            return np.asarray(self.radius * move * scales)
+        direction = generator.standard_normal(shape) * (scales != 0)
+        size = int(np.count_nonzero(direction))
         share = 1.0 if edge else generator.random() ** (1 / size)
-        return np.asarray(self.radius * share * direction / np.linalg.norm(direction))
+        return np.asarray(self.radius * share * direction / np.linalg.norm(direction) * scales)
+
+    def _scales(self, like: Array) -> Array:
+        """The scale of each column in the form of ``like``."""
+        xp, values = array_namespace(like), np.array(self.scale)
+        return xp.asarray(values, dtype=like.dtype, device=like.device) if is_torch_array(like) else values
 
 
 def _wide(per_row: Array, like: Array) -> Array:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -129,6 +130,26 @@ def _describe_bounds(name: str, low: float, high: float, gaps: bool) -> str:
 def unbounded_box(columns: int, value: float = 0.0) -> Box:
     """The box without conditions."""
     return Box(np.full(columns, -np.inf), np.full(columns, np.inf), value)
+
+
+def tree_boxes(tree: Any, columns: int, *, inner: bool = False) -> dict[int, Box]:
+    """The box of each leaf of a scikit-learn ``tree_`` by the leaf's number, with its value, left before right.
+
+    With ``inner`` also the box of each inner node, before those of its children; the root has no conditions.
+    """
+    boxes, pending = dict[int, Box](), [(0, unbounded_box(columns))]
+    while pending:
+        node, box = pending.pop()
+        left, right = int(tree.children_left[node]), int(tree.children_right[node])
+        if left < 0 or inner:
+            boxes[node] = Box(box.low, box.high, float(tree.value[node, 0, 0]))
+        if left < 0:
+            continue
+        column, cut = int(tree.feature[node]), float(tree.threshold[node])
+        low, high = box.low.copy(), box.high.copy()
+        high[column], low[column] = min(high[column], cut), max(low[column], cut)
+        pending += [(right, Box(low, box.high, 0.0)), (left, Box(box.low, high, 0.0))]
+    return boxes
 
 
 def first_match(rules: Sequence[Box], encoded: Floats) -> Ints:

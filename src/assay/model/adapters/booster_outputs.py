@@ -18,6 +18,7 @@ from assay.model.adapters.estimator_outputs import (
     LastPredict,
     decision_threshold,
     numbered,
+    refuse_one_class,
 )
 from assay.model.adapters.function import class_names
 from assay.nouns.inputs.output_kind import Link, OutputKind
@@ -112,6 +113,8 @@ def _classifier(
     if output not in (None, "margin", "probabilities"):
         raise InputError(f"output={output!r}; {type(booster).__name__} gives 'margin' or 'probabilities'.")
     labels = _multilabel_count(booster, library, objective)
+    if not labels:
+        refuse_one_class(booster, getattr(booster, "classes_", None))
     scale = _scale(booster) if library == "lightgbm" else 1.0
     one_vs_all = objective in ("multiclassova", "MultiClassOneVsAll")
     own_two = objective.startswith("PythonUserDefined") and len(getattr(booster, "classes_", ())) == 2  # CatBoost's
@@ -213,11 +216,15 @@ def _value_names(booster: Any, library: str, objective: str, given: Sequence[str
     if library == "catboost":
         return numbered("output", _catboost_dimension(booster, objective))
     if library == "xgboost":
-        alpha = getattr(booster, "quantile_alpha", None)
-        if objective == "reg:quantileerror" and isinstance(alpha, list | tuple | np.ndarray) and len(alpha) > 1:
-            return tuple(f"quantile {float(level):g}" for level in alpha)
-        return numbered("output", _targets(booster))
+        return xgboost_quantiles(booster.get_booster()) or numbered("output", _targets(booster))
     return ()
+
+
+def xgboost_quantiles(booster: Any) -> tuple[str, ...]:
+    """Names of the quantiles that an XGBoost ``Booster`` gives; empty for one, and for other objectives."""
+    objective = json.loads(booster.save_config())["learner"]["objective"]
+    levels = re.findall(r"[\d.eE+-]+", objective.get("quantile_loss_param", {}).get("quantile_alpha", ""))
+    return tuple(f"quantile {float(level):g}" for level in levels) if len(levels) > 1 else ()
 
 
 def _catboost_dimension(booster: Any, objective: str) -> int:

@@ -270,7 +270,10 @@ def _catboost_frame(given: Any, names: list[str], coded: set[int], texts: set[in
     if not is_frame and not coded | texts:
         return given
     pandas = need("pandas", extra="trees")
-    columns = [frame[name] for name in frame.columns] if is_frame else list(np.asarray(given).T)
+    further = (
+        is_frame and len(frame.columns) > len(names) and set(names) <= set(frame.columns)
+    )  # which CatBoost ignores
+    columns = [frame[name] for name in (names if further else frame.columns)] if is_frame else list(np.asarray(given).T)
     if len(columns) != len(names):
         raise InputError(f"{len(columns)} columns for a model of {len(names)}: {names[:8]}.")
     converted: dict[str, Any] = {}

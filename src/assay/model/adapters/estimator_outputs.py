@@ -32,6 +32,9 @@ LOG_ODDS = (
 DECISION = "the decision of predict, 1 or 0"
 """Name of the score of a classifier that gives nothing else."""
 
+DECISIONS = "decisions"
+"""The ``output=`` that explains what ``predict`` decides."""
+
 ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
 """The threshold of scores that decide for a label where they are above 0."""
 
@@ -100,6 +103,15 @@ class Decisions:
             return None
         chosen = (found[:, None] == np.asarray(self.classes)[None, :]).astype(np.float64)
         return chosen if chosen.shape == (len(found), len(self.classes)) and (chosen.sum(axis=1) == 1).all() else None
+
+
+def refuse_one_class(estimator: Any, classes: Any) -> None:
+    """Raise ``InputError`` for a classifier that was trained on one class, which its outputs cannot show."""
+    if classes is not None and len(classes) == 1 and not isinstance(classes[0], np.ndarray | list):
+        raise InputError(
+            f"{type(estimator).__name__} was trained on rows of one class only ({classes[0]}), so that it predicts "
+            f"this class everywhere. Train it on rows of two classes."
+        )
 
 
 def last_step(estimator: Any) -> Any:
@@ -250,13 +262,22 @@ def output_names(last: Any, given: Sequence[str] | None) -> tuple[str, ...]:
     """Names of the targets of a regression of several targets; empty for one."""
     if given is not None:
         return tuple(map(str, given))
-    quantiles = getattr(last, "quantile_alpha", None)
-    if isinstance(quantiles, list | tuple | np.ndarray) and len(quantiles) > 1:
-        return tuple(f"quantile {float(q):g}" for q in quantiles)
-    count = int(getattr(last, "n_outputs_", None) or np.size(getattr(last, "intercept_", 0)) or 1)
+    return numbered("output", _target_count(last))
+
+
+def _target_count(last: Any) -> int:
+    """How many targets a regression has, from what it was fitted to."""
+    if hasattr(last, "regressor_"):  # of a transformed target
+        return _target_count(last_step(last.regressor_))
     if hasattr(last, "estimators_") and type(last).__name__ in ("MultiOutputRegressor", "RegressorChain"):
-        count = len(last.estimators_)
-    return numbered("output", count)
+        return len(last.estimators_)
+    if getattr(last, "n_outputs_", None):
+        return int(last.n_outputs_)
+    for name, axis in (("coef_", 0), ("dual_coef_", 1), ("_y", 1), ("y_train_", 1)):
+        fitted = np.shape(getattr(last, name, 0))
+        if len(fitted) == 2 and type(last).__name__ not in ("SVR", "NuSVR", "LinearSVR"):
+            return int(fitted[axis])
+    return int(np.size(getattr(last, "intercept_", 0)) or 1)
 
 
 def multilabel_outputs(estimator: Any, last: Any, given: Sequence[str] | None) -> EstimatorOutputs | None:
@@ -284,7 +305,15 @@ def multilabel_outputs(estimator: Any, last: Any, given: Sequence[str] | None) -
     kind = OutputKind("margin", link="none", exclusive=False, threshold=ABOVE_ZERO, of_score=True)
     if callable(getattr(estimator, "decision_function", None)):
         return EstimatorOutputs(estimator.decision_function, kind, names, decide=decide)
-    return EstimatorOutputs(decide, kind.but(threshold=0.5), names, score=DECISION, decide=decide)
+    return decided_labels(EstimatorOutputs(decide, kind, names, decide=decide))
+
+
+def decided_labels(outputs: EstimatorOutputs) -> EstimatorOutputs:
+    """What ``predict`` decides for each label, as 1 and 0, in place of other outputs."""
+    decide = outputs.decide
+    assert decide is not None
+    kind = OutputKind("margin", link="none", exclusive=False, threshold=0.5, of_score=True)
+    return EstimatorOutputs(decide, kind, outputs.classes, score=DECISION, decide=decide)
 
 
 def _is_multilabel(last: Any) -> bool:

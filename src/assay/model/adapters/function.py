@@ -114,6 +114,8 @@ def to_outputs(out: Any, rows: int) -> Floats:
     elif hasattr(out, "to_numpy"):
         out = out.to_numpy()
     try:
+        if out is None or np.iscomplexobj(out):
+            raise TypeError("real numbers are needed")
         out = to_floats(out)
     except (TypeError, ValueError) as error:
         raise InputError(

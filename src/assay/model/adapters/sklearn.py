@@ -17,9 +17,11 @@ from assay.basics.fingerprint import digest
 from assay.model.adapters.booster_outputs import RAW, booster_outputs, library_of
 from assay.model.adapters.estimator_outputs import (
     DECISION,
+    DECISIONS,
     Decisions,
     EstimatorForward,
     EstimatorOutputs,
+    decided_labels,
     decides,
     decision_threshold,
     has_margin_threshold,
@@ -28,6 +30,7 @@ from assay.model.adapters.estimator_outputs import (
     margin_scale,
     multilabel_outputs,
     output_names,
+    refuse_one_class,
     regression_kind,
 )
 from assay.model.adapters.function import class_names, prepare_rows
@@ -35,6 +38,12 @@ from assay.model.forests import forest_reader
 from assay.model.model import Model
 from assay.model.state_fingerprint import read_state
 from assay.nouns.inputs.output_kind import OutputKind
+
+OUTLIER_SCORES = {
+    "decision_function": "negative for outliers",
+    "score_samples": "the lower, the more unusual",
+}
+"""Scores of an outlier detector, and how they are read."""
 
 
 def sklearn(
@@ -50,11 +59,12 @@ def sklearn(
 
     ``output`` names a classifier's output: ``"probabilities"`` (the default where ``predict_proba`` exists) or
     ``"margin"`` (``decision_function``, or raw scores; the default of gradient-boosted classifiers, including those of
-    XGBoost, LightGBM and CatBoost at the end of a Pipeline). A decision threshold of the estimator
+    XGBoost, LightGBM and CatBoost at the end of a Pipeline); or ``"decisions"``, what ``predict`` decides as 1 and 0,
+    also where that does not follow from the others. A decision threshold of the estimator
     (``FixedThresholdClassifier``, ``TunedThresholdClassifierCV``, the margin of a support vector machine) is kept.
     Multilabel classifiers give one probability a label, named by the label; regressions of several targets one value a
-    target. Outlier detectors are explained on their ``decision_function``, negative for outliers. The estimator decides
-    which missing values it takes.
+    target. An outlier detector has several scores and no classes: ``"decision_function"`` or ``"score_samples"`` has to
+    be stated, else ``CapabilityError``. The estimator decides which missing values it takes.
     """
     last = last_step(estimator)
     require_fitted_predictor(last, estimator, "Wrap a function of rows instead.")
@@ -105,20 +115,19 @@ def _outputs(estimator: Any, last: Any, asked: str | None, classes: Sequence[str
     if library_of(last) in RAW:
         return booster_outputs(estimator, last, asked, classes)
     if is_outlier_detector(last):
-        _refuse_other(asked, ("values",), "an outlier detector")
-        score = "decision_function (negative for outliers)"
-        return EstimatorOutputs(estimator.decision_function, OutputKind("values"), score=score)
+        return _outlier_score(estimator, last, asked)
     if not is_classifier(last):
         _refuse_other(asked, ("values",), "a regressor")
         return EstimatorOutputs(estimator.predict, regression_kind(last), names=output_names(last, classes))
     found = multilabel_outputs(estimator, last, classes)
     if found is not None:
-        _refuse_other(asked, ("multilabel probabilities", "probabilities"), "a multilabel classifier")
-        return found
+        _refuse_other(asked, ("multilabel probabilities", "probabilities", DECISIONS), "a multilabel classifier")
+        return found if asked != DECISIONS else decided_labels(found)
+    refuse_one_class(last, getattr(estimator, "classes_", None))
     names = class_names(classes, getattr(estimator, "classes_", None))
     decide = Decisions(estimator, getattr(estimator, "classes_", ()))
     scores = _choose_scores(estimator, last, asked)
-    if scores == "decisions":
+    if scores == DECISIONS:
         return EstimatorOutputs(decide, OutputKind("margin", link="none"), names, score=DECISION, decide=decide)
     is_margin = scores == "margin"
     kind = OutputKind(
@@ -132,6 +141,20 @@ def _outputs(estimator: Any, last: Any, asked: str | None, classes: Sequence[str
     return EstimatorOutputs(_score_method(estimator, last, kind), kind, names, decide=decide)
 
 
+def _outlier_score(estimator: Any, last: Any, asked: str | None) -> EstimatorOutputs:
+    """The score asked for of an outlier detector, which has several and no classes."""
+    offered = {name: read for name in OUTLIER_SCORES if callable(read := getattr(estimator, name, None))}
+    if asked is None:
+        ways = " or ".join(f"output={name!r} ({OUTLIER_SCORES[name]})" for name in offered)
+        raise CapabilityError(
+            f"{type(last).__name__} is an outlier detector: it has no classes, and several scores. State the one to "
+            f"explain: {ways}; or wrap a function of rows with output='values'."
+        )
+    _refuse_other(asked, tuple(offered), "an outlier detector")
+    score = f"{asked} ({OUTLIER_SCORES[asked]})"
+    return EstimatorOutputs(offered[asked], OutputKind("values"), score=score)
+
+
 def _refuse_other(asked: str | None, offered: tuple[str, ...], what: str) -> None:
     if asked is not None and asked not in offered:
         raise InputError(f"output={asked!r}; {what} gives {' or '.join(map(repr, offered))}.")
@@ -142,8 +165,8 @@ def _choose_scores(estimator: Any, last: Any, asked: str | None) -> str:
     offered = [m for m in ("predict_proba", "decision_function") if callable(getattr(estimator, m, None))]
     if getattr(last, "multi_class", "") == "one_vs_one" and len(last.classes_) > 2:  # a Gaussian process: by votes
         offered = []
-    if not offered and asked is None and len(getattr(estimator, "classes_", ())):
-        return "decisions"
+    if asked == DECISIONS or (not offered and asked is None and len(getattr(estimator, "classes_", ()))):
+        return DECISIONS
     if not offered:
         raise CapabilityError(
             f"{type(last).__name__} gives neither probabilities nor decision scores. Leave out output=: its decisions "
@@ -153,7 +176,7 @@ def _choose_scores(estimator: Any, last: Any, asked: str | None) -> str:
     by_margin = boosted or offered == ["decision_function"] or has_margin_threshold(estimator)
     chosen = asked or ("margin" if by_margin else "probabilities")
     if chosen not in ("margin", "probabilities"):
-        raise InputError(f"output={chosen!r}; a classifier gives 'probabilities' or 'margin'.")
+        raise InputError(f"output={chosen!r}; a classifier gives 'probabilities', 'margin' or 'decisions'.")
     return chosen
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from assay.basics.errors import CapabilityError, InputError
+from assay.basics.errors import AssayError, CapabilityError, InputError
 from assay.basics.types import Array, Floats, Ints, Masks
 from assay.model.adapters.torch import torch as wrapped
 from assay.model.layer_slices import ROWS, carried_name, find_layer_call
@@ -31,6 +31,10 @@ Parts = Literal["words", "tokens"]
 
 PADDING_TOLERANCE = {"float64": 1e-6, "float32": 1e-5, "float16": 0.02, "bfloat16": 0.1}
 """Change of outputs, relative to the largest or to 1, that batches of other shapes may cause, by number type."""
+
+
+PASS_FAILURES = (RuntimeError, ValueError, IndexError, AssertionError)
+"""What a net raises that cannot evaluate tokens of some length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +163,22 @@ class Encoder:
                 f"longer ones. Mask the padding in the net, pad all texts to one length, or evaluate texts of one "
                 f"length at a time: assay.model.text(…, masked=False)."
             )
+        if change == 0 and (tokens.real is not None or "attention_mask" in tokens.carried):
+            layout = getattr(self.base.forward, "layout", None)
+            if layout is not None and self._evaluates_unpadded(alone):
+                layout.per_token = _inputs_per_token(alone, tokens)
+
+    def _evaluates_unpadded(self, alone: Tokens) -> bool:
+        """Whether the net can start from embeddings without padding; some nets pad the ids themselves."""
+        ids = self._to_tensor(alone.ids)
+        carried = {name: self._to_tensor(value) for name, value in alone.carried.items()}
+        try:
+            rows = Rows(self.embed(ids, carried), ("0",), {**carried, carried_name(ROWS): ids})
+            own, known = self.base.from_layer(self.embedding).values(rows), self.base.values(Rows(ids, ("0",), carried))
+        except (AssayError, *PASS_FAILURES):
+            return False
+        tolerance = PADDING_TOLERANCE.get(self.base.dtype, 1e-5)
+        return bool(np.allclose(to_floats(own), to_floats(known), rtol=tolerance, atol=tolerance))
 
     @property
     def mask_token(self) -> str | None:
@@ -251,7 +271,7 @@ def text_model(
 def padding_effect(base: Model, alone: Tokens, together: Tokens, row: int) -> float:
     """How far the output of a text alone differs from that of the same text padded among others, as row ``row``.
 
-    0 within float tolerance, infinite where the net cannot evaluate padded texts, and 0 where it cannot evaluate the
+    0 within float tolerance, infinite where the net cannot evaluate padded texts, and NaN where it cannot evaluate the
     text alone.
     """
 
@@ -263,18 +283,30 @@ def padding_effect(base: Model, alone: Tokens, together: Tokens, row: int) -> fl
         )
         return to_floats(base.values(rows))
 
-    failures = (RuntimeError, ValueError, IndexError, AssertionError)
     try:
         own = outputs(alone, np.array([0]))
-    except failures:
-        return 0.0
+    except PASS_FAILURES:
+        return float("nan")
     try:
         padded = outputs(together, np.array([row]))
-    except failures:
+    except PASS_FAILURES:
         return float("inf")
     change = float(np.abs(own - padded).max())
     tolerance = PADDING_TOLERANCE.get(base.dtype, 1e-5) * max(1.0, float(np.abs(own).max()))
     return change if change > tolerance else 0.0
+
+
+def _inputs_per_token(alone: Tokens, together: Tokens) -> frozenset[str] | None:
+    """The inputs of one value a token, by what differs between two lengths; ``None`` where others differ, too."""
+    names = set()
+    for name, value in together.carried.items():
+        own, other = np.shape(alone.carried[name])[1:], np.shape(value)[1:]
+        if own == other:
+            continue
+        if (own, other) != (alone.ids.shape[1:], together.ids.shape[1:]):
+            return None
+        names.add(name)
+    return frozenset(names)
 
 
 def _tensor(values: Any, device: str) -> Array:

@@ -9,12 +9,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from assay.basics.errors import CapabilityError, InputError
+from assay.basics.errors import AssayError, CapabilityError, InputError
 from assay.basics.fingerprint import digest
 from assay.basics.object_state import StateDigest
 from assay.basics.optional import need
 from assay.basics.types import Array, Ints
-from assay.model.adapters.net_passes import (
+from assay.model.input_forms import call_net
+from assay.model.layer_slices import NET_INPUT, ROWS, LayerHook, carried_name, find_layer_call, hook_layers
+from assay.model.model import BackwardResult, BackwardRules, LayerGradient, Meter, Model
+from assay.model.net_state import saved_extras
+from assay.model.nets.net_passes import (
     backward,
     chain_hooks,
     differentiable_recurrence,
@@ -22,12 +26,10 @@ from assay.model.adapters.net_passes import (
     read_layer,
     replacements,
 )
-from assay.model.adapters.private_net import private_net
-from assay.model.adapters.selected_outputs import check_scores, selector
-from assay.model.layer_slices import NET_INPUT, ROWS, LayerHook, carried_name, find_layer_call, hook_layers
-from assay.model.model import BackwardResult, BackwardRules, LayerGradient, Meter, Model
-from assay.model.net_state import saved_extras
+from assay.model.nets.private_net import private_net
+from assay.model.nets.selected_outputs import NamedScores, check_scores, selector
 from assay.model.state_fingerprint import read_state, state_fingerprint
+from assay.model.texts.padding import trim_common
 from assay.nouns.inputs.input_layout import InputLayout
 from assay.nouns.inputs.output_kind import Gives, OutputKind, check_gives
 from assay.nouns.inputs.rows import Rows
@@ -90,11 +92,14 @@ def torch(
 class _Layout:
     """Whether images have the memory format channels last, which is faster; unset by a net that cannot read it.
 
-    ``row_axes`` remembers the axis of a layer's output that is the row, where a pass has found it.
+    ``row_axes`` remembers the axis of a layer's output that is the row, where a pass has found it. ``per_token``
+    names the further inputs of one value a token, where the outputs were found not to depend on padding: tokens that
+    are padding in all rows of a pass are then left out.
     """
 
     channels_last: bool
     row_axes: dict[str, int] = field(default_factory=dict)
+    per_token: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +121,19 @@ class _Net:
 
     def __call__(self, rows: Rows) -> pt.Tensor:
         if self.until is None:
+            trimmed = self.trimmed(rows)
+            if trimmed is not rows:
+                try:
+                    return self.scores(self.run(trimmed), trimmed)
+                except (AssayError, RuntimeError, ValueError, IndexError):
+                    self.layout.per_token = None  # some nets pad to a multiple of their own: keep the padding
             return self.scores(self.run(rows), rows)
         return self.read_layer(rows, self.until)[0]
+
+    def trimmed(self, rows: Rows) -> Rows:
+        """The rows as they are passed: without common padding where they are embeddings of tokens."""
+        names = self.layout.per_token
+        return rows if names is None or len(self.since) != 1 else trim_common(rows, names | {carried_name(ROWS)})
 
     def run(self, rows: Rows, hooks: Mapping[str, LayerHook] | None = None) -> Any:
         """The module's return value; the outputs of layers go through ``hooks``."""
@@ -150,10 +166,10 @@ class _Net:
 
         positional, named = x if isinstance(x, tuple) else ((x,), {})
         if not self.layout.channels_last:
-            return self.module(*positional, **named, **carried)
+            return call_net(self.module, positional, named, carried)
         try:
             images = {name: _channels_last(part) for name, part in named.items()}
-            return self.module(*map(_channels_last, positional), **images, **carried)
+            return call_net(self.module, [*map(_channels_last, positional)], images, carried)
         except RuntimeError as error:
             if "view size is not compatible" not in str(error):
                 raise
@@ -232,7 +248,7 @@ class _Net:
             return tensor
 
         with pt.enable_grad(), saved_tensors_hooks(record, lambda tensor: tensor):
-            out = self(replace(row, x=row.x.detach().clone().requires_grad_(True)))
+            out = self(replace(row, x=row.x.detach().clone().requires_grad_(True), text=None))
         largest = max([_bytes(row.x), _bytes(out), *stored.values()])
         return 6 * largest, sum(stored.values())
 
@@ -277,8 +293,9 @@ def _bytes(tensor: pt.Tensor) -> int:
 
 def _fingerprint(net: _Net, gives: OutputKind) -> tuple[str, bool]:
     """The fingerprint of a net with the functions around it, and whether something of them cannot be read."""
-    module, around = _read_net(net.module), read_state(net.preprocess, net.output)
-    plain = net.preprocess is None and net.output is None and gives.key == "logits"
+    output = None if isinstance(net.output, NamedScores) else net.output  # what the kind says, too
+    module, around = _read_net(net.module), read_state(net.preprocess, output)
+    plain = net.preprocess is None and output is None and gives.key == "logits"
     whole = module.digest if plain else digest(module.digest, around.digest, gives.key)
     return whole, bool(module.unread or around.unread)
 

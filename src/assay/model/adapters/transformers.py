@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assay.basics.errors import CapabilityError, InputError
+from assay.basics.errors import AssayError, CapabilityError, InputError
 from assay.model.adapters.text import Parts, ReadPosition, check_tokens, padding_effect, text_model
 from assay.model.adapters.torch import torch as wrapped
 from assay.model.adapters.torch import with_scores
@@ -180,6 +180,21 @@ READ: dict[Any, ReadPosition] = {"cls": "first", "first": "first", "mean": "mean
 
 
 def _probe_net(base: Model, tokenize: HubTokenizer) -> _Probe:
+    """The net's scores for a short text; ``InputError`` where it cannot evaluate one."""
+    try:
+        return _probe_as_classifier_or_writer(base, tokenize)
+    except (AssayError, MemoryError):
+        raise
+    except Exception as error:
+        told = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{base.name} cannot evaluate a text of {PROBE} words with the inputs {', '.join(tokenize.carried_names)}: "
+            f"{type(error).__name__}: {told}. Check that net and tokenizer belong together; give a net that needs "
+            f"other inputs, or a fixed number of tokens, with assay.model.text."
+        ) from error
+
+
+def _probe_as_classifier_or_writer(base: Model, tokenize: HubTokenizer) -> _Probe:
     """The net's scores for a short text; an encoder-decoder that writes text gets the start of its decoder only."""
     config = getattr(base.net, "config", None)
     writes = bool(getattr(config, "is_encoder_decoder", False)) and "decoder_input_ids" in tokenize.inputs

@@ -11,9 +11,9 @@ from typing import Any
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.fingerprint import digest
 from assay.model.adapters.function import function
-from assay.model.adapters.private_net import is_exported_program
 from assay.model.model import Model
-from assay.nouns.inputs.output_kind import OUTPUTS
+from assay.model.nets.private_net import is_exported_program
+from assay.nouns.inputs.output_kind import MULTILABEL, OUTPUTS
 
 
 def wrap(
@@ -31,7 +31,8 @@ def wrap(
 
     ``output`` says what the outputs are: ``"logits"``, ``"margin"``, ``"probabilities"``, ``"values"``,
     ``"multilabel logits"`` or ``"multilabel probabilities"``. A plain function needs it; of an estimator it chooses
-    among what the estimator offers; of a torch net it is found from the last operation where not given. For a net it
+    among what the estimator offers, and ``"decisions"`` (of scikit-learn's classifiers) is what ``predict`` decides, as
+    1 and 0; of a torch net it is found from the last operation where not given. For a net it
     may also be a key, a position or a function that selects the scores in the return value (both together:
     ``assay.model.torch(net, output=…, gives=…)``). ``threshold`` is the probability from which the last of two classes
     is decided, where that is not the estimator's own rule. ``preprocess`` maps rows in the caller's units
@@ -44,12 +45,13 @@ def wrap(
     stated = output if isinstance(output, str) and output in OUTPUTS else None
     if kind == "torch":
         from assay.model.adapters.torch import torch
+        from assay.model.nets.selected_outputs import NamedScores
 
         model = torch(
             obj,
             classes=classes,
             preprocess=preprocess,
-            output=None if stated else output,
+            output=output if stated is None else NamedScores(stated.removeprefix(MULTILABEL)),
             gives=stated,
             threshold=threshold,
             device=device,
@@ -83,6 +85,13 @@ def _other_model(
         if takes_raw_text(obj):
             return text_pipeline(obj, classes=classes, preprocess=preprocess, output=output)
         return sklearn(obj, classes=classes, preprocess=preprocess, output=output)
+    if "transformers" in {one.__module__.partition(".")[0] for one in type(obj).__mro__}:
+        raise InputError(
+            f"{type(obj).__name__} joins a net and a tokenizer: assay.model.transformers(pipeline.model, "
+            f"pipeline.tokenizer)."
+        )
+    if isinstance(obj, type):
+        raise InputError(f"{obj.__name__} is a class; give an object of it, with its weights: {obj.__name__}(…).")
     if callable(obj):
         if output not in OUTPUTS:
             raise InputError(

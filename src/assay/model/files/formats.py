@@ -10,6 +10,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.basics.archives import open_archive
 from assay.basics.errors import InputError
 from assay.model.files.pickles import BROKEN_ZIP, decompress, is_pickle
 
@@ -76,7 +77,7 @@ def format_of(data: bytes) -> str:
 def _archive(data: bytes) -> str:
     """Format of a zip archive, from its members."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with open_archive(io.BytesIO(data), "the model file") as archive:
             names = archive.namelist()
             tails = {name.partition("/")[2] for name in names}
             if "data.pkl" in tails or "data.pkl" in names:

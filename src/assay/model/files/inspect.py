@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from assay.basics.archives import open_archive
 from assay.basics.errors import InputError, MissingExtra
 from assay.basics.optional import need
 from assay.model.files.formats import UNSAFE_FORMATS, read_model_file, safetensors_header
@@ -126,7 +127,7 @@ def _onnx_value(onnx: Any, item: Any) -> dict[str, Any]:
 
 
 def _skops(data: bytes) -> dict[str, Any]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    with open_archive(io.BytesIO(data), "the skops file") as archive:
         schema = json.loads(archive.read("schema.json"))
     found: dict[str, Any] = {
         "types": sorted(map(printable, _types(schema))),

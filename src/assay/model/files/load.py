@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from assay.basics.archives import open_archive
 from assay.basics.errors import InputError, Refused, Unreadable
 from assay.basics.optional import need
 from assay.model.adapters.wrap import wrap
@@ -131,7 +132,8 @@ def _skops(file: File, options: _LoadOptions) -> Model:
     reader = need("skops.io", extra="files")
     named: list[str] = []
     try:
-        named = reader.get_untrusted_types(data=file.data)
+        with open_archive(io.BytesIO(file.data), file.path.name):
+            named = reader.get_untrusted_types(data=file.data)
         untrusted = sorted(set(named) - set(TRUSTED) - set(options.trust))
         if untrusted:
             flags = " ".join(f"--trust {shlex.quote(printable(kind))}" for kind in untrusted)

@@ -15,6 +15,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from assay.basics.archives import open_archive
+
 MAX_UNPACKED_BYTES = 1 << 28
 """Maximum number of bytes decompressed from a file, against decompression bombs."""
 
@@ -188,7 +190,7 @@ def _pickles(data: bytes) -> list[bytes]:
     """The pickles in a file: the decompressed file itself, or the members of a zip."""
     if not data.startswith(b"PK\x03\x04"):
         return [decompress(data)]
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    with open_archive(io.BytesIO(data), "the model file") as archive:
         found = []
         for item in archive.infolist():
             with archive.open(item) as stream:

@@ -74,8 +74,9 @@ def parse_trees(estimator: Any) -> ParsedTrees:
     The sum is the raw score. A symmetric tree, with one split per level, becomes a binary tree. The code of a category
     is the position of its CatBoost hash among the hashes that the splits name; all other categories share one code.
     """
+    _refuse_features(estimator)
     model = model_json(estimator)
-    _refuse(model)
+    _refuse_statistics(model)
     features = _Features.of(model["features_info"], len(estimator.feature_names_))
     scale, base = model["scale_and_bias"]
     base = np.array(base, dtype=np.float64).reshape(-1)
@@ -102,17 +103,22 @@ def _gives(estimator: Any) -> Gives:
     return "values" if own is None or own() == "RawFormulaVal" else "margin"
 
 
-def _refuse(model: Any) -> None:
+def _refuse_features(estimator: Any) -> None:
+    """Raise ``CapabilityError`` for features that are no number and no category; CatBoost writes no JSON of these."""
+    found = {"texts": estimator.get_text_feature_indices(), "embeddings": estimator.get_embedding_feature_indices()}
+    if any(found.values()):
+        raise unreadable_trees(
+            f"this CatBoost model reads {' and '.join(name for name, places in found.items() if places)}",
+            "Train it on numeric and categorical columns",
+        )
+
+
+def _refuse_statistics(model: Any) -> None:
     """Raise ``CapabilityError`` where a split uses more than one number or one category."""
     if model["features_info"].get("ctrs") or model.get("ctr_data"):
         raise unreadable_trees(
             "this CatBoost model splits on category statistics (CTR), which depend on the order of the training rows",
             "Train with one_hot_max_size=255, or at least the number of categories of a column",
-        )
-    unsupported = [kind for kind in ("text_features", "embedding_features") if model["features_info"].get(kind)]
-    if unsupported:
-        raise unreadable_trees(
-            f"this CatBoost model reads {' and '.join(unsupported)}", "Train it on numeric and categorical columns"
         )
 
 

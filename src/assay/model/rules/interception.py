@@ -227,8 +227,15 @@ DUNDERS = {
 
 @cache
 def python_body(func: Any) -> Callable[..., Any] | None:
-    """The body of a function that torch writes in Python, without its checks for overrides; ``None`` for others."""
+    """The body of a function that torch writes in Python, without its checks for overrides; ``None`` for others.
+
+    ``None`` also for a method that only passes on to that of the same name in C (``Tensor.unflatten``), which torch
+    would again report as the method itself.
+    """
     scope = getattr(func, "__globals__", None)
+    names = func.__code__.co_names if isinstance(func, types.FunctionType) else ()
+    if "super" in names and func.__name__ in names:
+        return None
     if (
         not isinstance(func, types.FunctionType)
         or scope is None

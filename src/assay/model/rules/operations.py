@@ -312,6 +312,13 @@ FUSED: dict[str, Callable[..., torch.Tensor]] = {
 }  # fmt: skip
 """The product in each operation that adds a product to a tensor."""
 
+
+def bilinear(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """Σ a w b + bias."""
+    out = functional.bilinear(a, b, weight)
+    return out if bias is None else out + bias
+
+
 COMMON: dict[str, Callable[..., Any]] = {
     "layer_norm": lambda x, shape, weight=None, bias=None, eps=1e-5, *_, **__: layer_norm(x, shape, weight, bias, eps),
     "native_layer_norm": lambda x, shape, weight, bias, eps: (layer_norm(x, shape, weight, bias, eps), None, None),

@@ -49,7 +49,7 @@ DECOMPOSED = frozenset(
 """Operations that are decomposed into operations with rules."""
 
 RULES = ACTIVATIONS | HOMOGENEOUS | NORMALISERS | PRODUCTS | QUOTIENTS | CHOICES | DECOMPOSED | POOLS
-RULES |= {"softmax", "batch_norm"}
+RULES |= {"softmax", "log_softmax", "batch_norm"}
 
 
 Pairs = list[tuple[torch.Tensor, torch.Tensor]]
@@ -178,8 +178,11 @@ class RelevanceRules:
             return self._complex(name, func, args, kwargs, len(tracked))
         if name == "batch_norm":
             return self._batch_norm(*args, **kwargs)
-        if name == "softmax":
-            return self._softmax(func, args, kwargs)
+        if name in ("softmax", "log_softmax"):
+            return self._softmax(name, func, args, kwargs)
+        if name == "bilinear" and any(one is not None for one in (*args[3:], kwargs.get("bias"))):
+            with self.mode:
+                return operations.bilinear(*args, **kwargs)
         scaled = name in ("mul", "multiply") or (name in QUOTIENTS and tracked == [0])
         if scaled and len(tracked) == 1:
             return func(*args, **kwargs)
@@ -302,16 +305,18 @@ class RelevanceRules:
         half: torch.Tensor = (func(*holding(0), **kwargs) + func(*holding(1), **kwargs)) / 2
         return half
 
-    def _softmax(self, func: Callable[..., Any], args: Args, kwargs: Kwargs) -> torch.Tensor:
-        """Propagate through the linear part J x, and absorb the rest; or treat the softmax as a constant."""
+    def _softmax(self, name: str, func: Callable[..., Any], args: Args, kwargs: Kwargs) -> torch.Tensor:
+        """Propagate through the linear part J x, and absorb the rest; or treat the (log of the) sum as a constant."""
         with torch.no_grad():
             value: torch.Tensor = func(*args, **kwargs)
-        if self.composite.softmax == "constant":
+        constant, x = self.composite.softmax == "constant", args[0]
+        if constant and name == "softmax":
             return value
-        x = args[0]
         dim = kwargs.get("dim", args[1] if len(args) > 1 else -1)
-        finite = torch.where(value == 0, 0, x)  # masked scores are −∞
-        carrier = value * (finite - (value * finite).sum(dim, keepdim=True))
+        share = value if name == "softmax" else value.exp()
+        finite = torch.where(share == 0, 0, x)  # masked scores are −∞
+        mean = (share * finite).sum(dim, keepdim=True)
+        carrier = share * (finite - mean) if name == "softmax" else x if constant else x - mean
         out = operations.with_gradient_of(carrier, value)
         self._absorb_constant(out, (value - carrier).detach())
         return out

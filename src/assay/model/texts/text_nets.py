@@ -11,12 +11,13 @@ import numpy as np
 
 from assay.basics.errors import CapabilityError
 from assay.basics.fingerprint import digest
-from assay.basics.types import Array, Ints, Masks
-from assay.model.adapters.net_passes import chain_hooks
+from assay.basics.types import Array, Ints
 from assay.model.adapters.torch import _Net
 from assay.model.layer_slices import LayerHook, carried_name
 from assay.model.model import BackwardResult, BackwardRules, LayerGradient, Model
-from assay.nouns.inputs.rows import Rows, Text
+from assay.model.nets.net_passes import chain_hooks
+from assay.model.texts.padding import real_tokens, trim, trim_values
+from assay.nouns.inputs.rows import Rows
 
 if TYPE_CHECKING:
     import torch as pt
@@ -69,7 +70,7 @@ class UnpaddedNet:
     def __call__(self, rows: Rows) -> pt.Tensor:
         """The outputs (row, out)."""
         groups = _groups(rows)
-        return _join([(group, _spread(self.net(_trim(rows, group, places)), rows, places)) for group, places in groups])
+        return _join([(group, _spread(self.net(trim(rows, group, places)), rows, places)) for group, places in groups])
 
     def layer_gradient(
         self, read: Callable[[Array], Array], rows: Rows, layer: str, along: Array | None
@@ -77,8 +78,8 @@ class UnpaddedNet:
         """The gradient of ``read(outputs)`` at a layer, and the layer's derivative along ``along``."""
         found = []
         for group, places in _groups(rows):
-            own = _trim(rows, group, places)
-            direction = None if along is None else _trim_values(along, rows, group, places)
+            own = trim(rows, group, places)
+            direction = None if along is None else trim_values(along, rows, group, places)
             one = self.net.layer_gradient(_reader(read, group, len(rows)), own, layer, direction)
             parts = (one.gradient, one.activation, one.directional_derivative)
             found.append((group, [None if part is None else _spread(part, rows, places) for part in parts]))
@@ -97,8 +98,8 @@ class UnpaddedNet:
         """A forward pass and a backward pass by rules for each length."""
         values, absorbed, begun, repeated = [], [], [], 0
         for group, places in _groups(rows):
-            own = _trim(rows, group, places)
-            origin = None if start is None else _trim_values(start, rows, group, places)
+            own = trim(rows, group, places)
+            origin = None if start is None else trim_values(start, rows, group, places)
             one = self.net.backward(lambda which, group=group: read_rows(group[which]), own, make_rules, origin)
             values.append((group, _spread(one.values, rows, places)))
             absorbed.append((group, one.absorbed_relevance))
@@ -142,7 +143,7 @@ def without_padding(model: Model) -> Model:
 
 def _groups(rows: Rows) -> list[tuple[Ints, Ints]]:
     """The rows that have padding at the same positions (row,), and the positions without padding (token,)."""
-    real = _real(rows)
+    real = real_tokens(rows)
     if real is None:
         return [(np.arange(len(rows)), np.arange(0))]
     patterns, numbers = np.unique(real, axis=0, return_inverse=True)
@@ -150,30 +151,9 @@ def _groups(rows: Rows) -> list[tuple[Ints, Ints]]:
     return [(np.flatnonzero(numbers == i), np.flatnonzero(pattern)) for i, pattern in enumerate(patterns)]
 
 
-def _real(rows: Rows) -> Masks | None:
-    return None if rows.text is None else rows.text.real
-
-
-def _trim(rows: Rows, group: Ints, places: Ints) -> Rows:
-    """The rows of a group without their padding."""
-    some = rows.take(group)
-    if rows.text is None:
-        return some
-    carried = {name: _trim_values(array, rows, group, places) for name, array in rows.carried.items()}
-    text = Text(some.text.words if some.text is not None else (), np.ones((len(group), len(places)), dtype=bool))
-    return replace(some, x=_trim_values(rows.x, rows, group, places), carried=carried, text=text)
-
-
-def _trim_values(array: Array, rows: Rows, group: Ints, places: Ints) -> Array:
-    """The entries of a group's rows; those of padding are left out where the array has one entry a token."""
-    real = _real(rows)
-    own = array[group]
-    return own[:, places] if real is not None and own.ndim >= 2 and own.shape[1] == real.shape[1] else own
-
-
 def _spread(values: Array, rows: Rows, places: Ints) -> Array:
     """Values of tokens (row, token, …) with zeros at padding; other values unchanged."""
-    real = _real(rows)
+    real = real_tokens(rows)
     if real is None or values.ndim < 3 or values.shape[1] != len(places) or len(places) == real.shape[1]:
         return values
     spread = values.new_zeros((len(values), real.shape[1], *values.shape[2:]))

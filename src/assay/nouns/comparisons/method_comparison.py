@@ -12,6 +12,7 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.stats import Interval
 from assay.basics.types import Floats
+from assay.nouns.records.plottable import Plottable
 from assay.nouns.records.saveable import Saveable
 from assay.nouns.results.result import Note
 
@@ -136,7 +137,7 @@ class Scored:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class MethodComparison(Saveable):
+class MethodComparison(Saveable, Plottable):
     """Methods compared by scores on the same rows. ``references`` maps the roles "random", "oracle" … to methods.
 
     For each score, the probability that any verdict on a pair is wrong is at most 1 − ``level``; there is no adjustment

@@ -130,17 +130,25 @@ def elements(shape: Sequence[int], names: Sequence[str] | None = None) -> Featur
     return Features(np.arange(size).reshape(tuple(shape)), _named(names, size))
 
 
-def units(shape: Sequence[int]) -> Features:
-    """The units of a layer: channels of a map (channel, height, width), else positions along the last axis.
+def default_unit_axis(dimensions: int) -> int:
+    """The axis of a layer's units where its operations do not tell: the first of a map with three axes, else the last.
+
+    >>> default_unit_axis(3), default_unit_axis(2)
+    (0, 1)
+    """
+    return 0 if dimensions == 3 else dimensions - 1
+
+
+def units(shape: Sequence[int], axis: int | None = None) -> Features:
+    """The units of a layer, positions along ``axis`` of its rows' shape; ``None`` takes ``default_unit_axis``.
 
     >>> units((2, 8, 8)).names, units((5, 3)).names
     (('channel 0', 'channel 1'), ('unit 0', 'unit 1', 'unit 2'))
     """
-    if len(shape) == 3:
-        index = np.broadcast_to(np.arange(shape[0])[:, None, None], tuple(shape))
-        return Features(index.copy(), tuple(f"channel {i}" for i in range(shape[0])))
-    index = np.broadcast_to(np.arange(shape[-1]), tuple(shape))
-    return Features(index.copy(), tuple(f"unit {i}" for i in range(shape[-1])))
+    axis = default_unit_axis(len(shape)) if axis is None else axis
+    kind = "channel" if len(shape) == 3 or axis < len(shape) - 1 else "unit"
+    along = np.arange(shape[axis]).reshape([-1 if one == axis else 1 for one in range(len(shape))])
+    return Features(np.broadcast_to(along, tuple(shape)).copy(), tuple(f"{kind} {i}" for i in range(shape[axis])))
 
 
 def columns(names: Sequence[str]) -> Features:

@@ -126,7 +126,8 @@ class Table:
     """The encoding of a frame's columns as numbers: numeric columns unchanged, all others as codes of their levels.
 
     Decoding gives a frame of the caller's library and column types; integer columns whose values were replaced by
-    fractions (a mean, say) come back as floats.
+    fractions (a mean, say) come back as floats. ``unread`` are columns of the caller's frame that the model does not
+    read: they are left out here, and in other frames.
     """
 
     names: tuple[str, ...]
@@ -135,6 +136,7 @@ class Table:
     levels: tuple[Levels | None, ...]
     labels: Any = None
     array_type: Any = None
+    unread: frozenset[str] = frozenset()
 
     @staticmethod
     def of(frame: Any) -> Table:
@@ -179,7 +181,7 @@ class Table:
         """
         frame = _frame_of_array(frame) if self.is_of_array and isinstance(frame, np.ndarray) else frame
         wrapped, empty = open_frame(with_text_names(frame)), open_frame(self.native)
-        check_columns(wrapped.columns, self.names)
+        check_columns([name for name in wrapped.columns if name not in self.unread], self.names)
         columns = {name: dense_column(wrapped[name]) for name in self.names}
         missing = {name: is_missing(column) for name, column in columns.items()}
         if not gaps:

@@ -178,8 +178,14 @@ def _of_type(name: str, values: Sequence[Any], like: nw.Series[Any]) -> nw.Serie
         arrow = library.to_native_namespace()
         kind = native.type
         if arrow.types.is_dictionary(kind):
-            coded = arrow.array(list(values), kind.value_type).dictionary_encode()
-            return nw.from_native(arrow.chunked_array([coded.cast(kind)]), series_only=True).alias(name)
+            levels = list(native.chunk(0).dictionary.to_pylist()) if native.num_chunks else []
+            levels = list(dict.fromkeys([*levels, *(value for value in values if not missing_kind(value))]))
+            place = {level: i for i, level in enumerate(levels)}  # in the caller's order, which codes depend on
+            codes = [None if missing_kind(value) else place[value] for value in values]
+            coded = arrow.DictionaryArray.from_arrays(
+                arrow.array(codes, kind.index_type), arrow.array(levels, kind.value_type), ordered=kind.ordered
+            )
+            return nw.from_native(arrow.chunked_array([coded]), series_only=True).alias(name)
         return nw.from_native(arrow.chunked_array([arrow.array(list(values), kind)]), series_only=True).alias(name)
     text = nw.String if isinstance(like.dtype, nw.Categorical | nw.Enum) else None
     return nw.new_series(name, list(values), text, backend=library).cast(like.dtype)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -53,8 +54,8 @@ class Rows:
     random streams. ``table`` is the encoding of a data frame, ``None`` for arrays; ``text`` holds the words of rows
     that were texts. With ``gaps`` numbers may be missing (NaN), for models that accept missing values. ``layout`` says
     how a row is split into several inputs of a net; ``whole`` that the caller gave whole numbers; ``sparse`` the class
-    of the caller's sparse matrix, in which the model gets them. ``try_missing`` says of rows with missing values
-    whether the model takes them, where these rows have none and that is not known.
+    of the caller's sparse matrix, in which the model gets them. ``try_missing`` says of other rows why the model does
+    not take their missing values (empty if it does), where these rows have none and that is not known.
     """
 
     x: Array
@@ -66,7 +67,7 @@ class Rows:
     layout: InputLayout | None = None
     whole: bool = False
     sparse: Any = None
-    try_missing: Callable[[Rows], bool] | None = field(default=None, repr=False)
+    try_missing: Callable[[Rows], str] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -122,16 +123,17 @@ class Rows:
             raise InputError(f"the other rows have shape {tuple(array.shape)}; at least one row is needed.")
         if tuple(array.shape[1:]) != self.shape:
             raise InputError(f"other rows have shape {tuple(array.shape[1:])}; the rows explained have {self.shape}.")
-        refuse_missing(array, "the other rows", missing=self.gaps or self._takes_gaps(array))
+        why = None if self.gaps else self._gaps_refused(array)
+        with refusal_reason(why):
+            refuse_missing(array, "the other rows", missing=why is None)
         return array
 
-    def _takes_gaps(self, array: Array) -> bool:
-        """Whether the model takes the missing values of other rows, tried on up to three of them."""
+    def _gaps_refused(self, array: Array) -> str | None:
+        """Why the missing values of other rows are refused; ``None`` if the model takes them, empty if not tried."""
         if self.try_missing is None:
-            return False
+            return ""
         other = Rows(array, tuple(map(str, range(len(array)))), {}, self.table, None, True, self.layout, self.whole)
-        few = np.flatnonzero(other.missing_cells.reshape(len(array), -1).any(axis=1))[:3]
-        return len(few) == 0 or self.try_missing(replace(other.take(few), sparse=self.sparse))
+        return self.try_missing(replace(other, sparse=self.sparse)) or None
 
     def in_callers_form(self, x: Array) -> Any:
         """Other rows ``x`` as a frame like the caller's, where these rows were one; else unchanged."""
@@ -142,7 +144,11 @@ class Rows:
         if self.gaps or self.try_missing is None:
             return table.encode(data, gaps=self.gaps)
         trial = table.encode(data, gaps=True, new_categories=False)
-        return trial if self._takes_gaps(trial) else table.encode(data, gaps=False)
+        why = self._gaps_refused(trial)
+        if why is None:
+            return trial
+        with refusal_reason(why):
+            return table.encode(data, gaps=False)
 
     def _to_array(self, data: Any) -> Array:
         """The data as an array; the columns of a frame are matched by name."""
@@ -201,6 +207,12 @@ def dense_array(x: Any) -> Array:
     except (TypeError, ValueError) as error:
         if isinstance(x, np.ndarray):
             return x  # of texts: refused, or read as a table, where it is known what for
+        listed = list(x)[:1] if isinstance(x, list | tuple) else []
+        if isinstance(x, Mapping) or hasattr(x, "iloc") or any(isinstance(row, Mapping) for row in listed):
+            raise InputError(
+                f"the rows are no matrix of numbers, but a {type(x).__name__} of cells by name; give a data frame, "
+                f"which pandas.DataFrame(rows) makes of it. One row of a frame is frame.iloc[[0]], not frame.iloc[0]."
+            ) from error
         raise InputError(
             f"the rows are no matrix of numbers ({error}). Give rows of equal length; several inputs of a net are a "
             f"tuple "
@@ -243,6 +255,17 @@ def to_double(array: Array) -> Array:
 def concatenate(arrays: Sequence[Array]) -> Array:
     """The arrays concatenated along the rows; a single array is returned unchanged."""
     return arrays[0] if len(arrays) == 1 else array_namespace(arrays[0]).concat(arrays)
+
+
+@contextmanager
+def refusal_reason(why: str | None) -> Iterator[None]:
+    """Add to an ``InputError`` about missing values what the model itself says of them, where it was asked."""
+    try:
+        yield
+    except InputError as error:
+        if not why:
+            raise
+        raise InputError(f"{error} The model was tried with the missing values: {why}.") from error
 
 
 def refuse_missing(array: Array, what: str, *, missing: bool = False) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from assay.basics.errors import CapabilityError, InputError
-from assay.basics.types import Array, Ints
+from assay.basics.types import Array, Floats, Ints
+from assay.nouns.inputs.features import default_unit_axis
 from assay.nouns.inputs.output_kind import Gives, OutputKind
 from assay.nouns.inputs.rows import to_floats
 
@@ -34,7 +35,8 @@ __all__ = [
 
 NOT_DECIDED = (
     "the model's predict does not follow from these outputs, so that they do not show its decisions. Give assay.wrap "
-    "another output (output='margin' for support vector machines), or the model's own threshold (threshold=)."
+    "another output (output='margin' for support vector machines, output='decisions' for what predict itself says), or "
+    "the model's own threshold (threshold=)."
 )
 
 
@@ -44,7 +46,8 @@ class Target:
 
     ``read(outputs, label, gives)`` takes outputs (row, *out) in any namespace and one label per row, and returns
     one number per row. ``smooth`` says whether it has a useful gradient. With ``layer`` the outputs are that
-    layer's activations instead of the model's outputs. ``rival`` is the class that the label is compared with,
+    layer's activations instead of the model's outputs; ``is_unit`` says that the target is one unit of it, along
+    ``unit_axis`` of its rows' shape (``None``: unknown). ``rival`` is the class that the label is compared with,
     a name until a case resolves its position.
     """
 
@@ -55,6 +58,18 @@ class Target:
     layer: str | None = None
     label: int | None = None
     rival: int | str | None = None
+    is_unit: bool = False
+    unit_axis: int | None = None
+
+    def with_unit_axis(self, axis: int | None) -> Target:
+        """The target of the same unit along this axis of the layer's rows; other targets are unchanged."""
+        if not self.is_unit or axis is None or self.layer is None or self.label is None:
+            return self
+        return _unit(self.layer, self.label, axis)
+
+    def by_label(self, outputs: Floats) -> Floats:
+        """The outputs with what labels count on axis 1: the units, or the outputs as they are."""
+        return np.moveaxis(outputs, _output_axis(outputs, self.unit_axis), 1) if self.is_unit else outputs
 
     def label_is_truth(self, gives: Gives) -> bool:
         """Whether the label is the true value of a regression, not a class."""
@@ -226,11 +241,19 @@ def _value(outputs: Array, label: Array, gives: Gives) -> Array:
 
 
 def unit(layer: str, index: int) -> Target:
-    """Activation of one unit of a layer; for a channel of a map, the mean over positions."""
+    """Activation of one unit of a layer; for a channel of a map, the mean over positions.
 
+    Channels are on the axis that the net's operations tell; where they do not, on the first of a map with three axes
+    (channel, height, width), else on the last.
+    """
+    return _unit(layer, index, None)
+
+
+def _unit(layer: str, index: int, axis: int | None) -> Target:
     def read(outputs: Array, label: Array, gives: Gives) -> Array:
         xp = array_namespace(outputs)
-        return select_label(xp.mean(xp.reshape(outputs, (*outputs.shape[:2], -1)), axis=2), label)
+        channels = xp.moveaxis(outputs, _output_axis(outputs, axis), 1)
+        return select_label(xp.mean(xp.reshape(channels, (*channels.shape[:2], -1)), axis=2), label)
 
     return Target(
         f"unit {index} of {layer}",
@@ -238,7 +261,14 @@ def unit(layer: str, index: int) -> Target:
         f"activation of unit {index} of layer {layer}",
         layer=layer,
         label=index,
+        is_unit=True,
+        unit_axis=axis,
     )
+
+
+def _output_axis(outputs: Array, axis: int | None) -> int:
+    """The axis of outputs (row, *shape) for an axis of ``shape``."""
+    return 1 + (default_unit_axis(outputs.ndim - 1) if axis is None else axis)
 
 
 def contrast(rival: int | str, name: str | int | None = None) -> Target:

@@ -49,14 +49,20 @@ def to_jsonable(anything: Any) -> Any:
 
 
 def simple_fields(noun: Any) -> dict[str, Any] | None:
-    """A dataclass of numbers and text (``Constant(0.0)``, ``Blur(10.0)``) as its kind and fields; else ``None``."""
+    """A dataclass of numbers and text, or tuples of them (``Constant(0.0)``), as its kind and fields; else ``None``."""
     if not is_dataclass(noun) or isinstance(noun, type):
         return None
     values = {item.name: getattr(noun, item.name) for item in fields(noun) if item.init}
     values = {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
-    if not all(value is None or isinstance(value, bool | int | float | str) for value in values.values()):
+    if not all(_is_simple(value) for value in values.values()):
         return None
     return {"kind": type(noun).__name__} | values
+
+
+def _is_simple(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_simple, value))
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def describe(thing: Any) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from assay.basics.errors import InputError
+from assay.nouns.comparisons.agreement import Agreement
 from assay.nouns.comparisons.method_comparison import MethodComparison
 from assay.nouns.comparisons.settings_grid import SettingsGrid
 from assay.nouns.results.finding import Finding
@@ -123,7 +124,9 @@ class Record:
     ``level`` is the confidence that holds for all verdicts of pass and fail together. ``predictions`` and ``truth``
     name each explained row's predicted and true class. ``axioms`` holds the verdicts of the measured table for the
     explainers of the audit, by method and axiom. ``comparison`` ranks the explanations, score by score;
-    ``settings_grid`` holds how the ranking by one score changes under other settings. ``times`` holds what differs
+    ``settings_grid`` holds how the ranking by one score changes under other settings. ``views``
+    are explanations of the model that are shown and not judged, by method; ``agreement`` compares the explanations of
+    the rows pair by pair. ``times`` holds what differs
     when the same audit is run twice.
     """
 
@@ -150,6 +153,8 @@ class Record:
     axioms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     comparison: MethodComparison | None = None
     settings_grid: SettingsGrid | None = None
+    views: Mapping[str, Explanation] = field(default_factory=dict)
+    agreement: Agreement | None = None
     level: float = 0.95
     reproduce: str = ""
     times: Mapping[str, str] = field(default_factory=dict)

@@ -20,7 +20,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as read_arrays
 from safetensors.numpy import save as write_arrays
 
-from assay.basics.errors import InputError
+from assay.basics.archives import open_archive
+from assay.basics.errors import InputError, Refused
 from assay.basics.fingerprint import digest
 from assay.basics.seed import Seed
 from assay.basics.stats import Basis, Interval
@@ -129,12 +130,14 @@ def load(path: str | Path) -> Any:
     if not place.is_file():
         raise InputError(f"there is no file {place}.")
     try:
-        with zipfile.ZipFile(place) as pack:
+        with open_archive(place) as pack:
             document, arrays = json.loads(pack.read(JSON_MEMBER)), read_arrays(pack.read(ARRAYS_MEMBER))
         found = document["schema"]
         if found == SCHEMA:
             unpacked = {name: _unpacked(value, arrays) for name, value in document["fields"].items()}
             return KINDS[document["type"]](**unpacked)
+    except Refused:
+        raise
     except DAMAGE as error:
         raise InputError(
             f"{place} is not a result saved by assay, or it is damaged ({type(error).__name__})."

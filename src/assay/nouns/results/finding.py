@@ -9,14 +9,17 @@ from typing import Any, Literal
 
 from assay.basics.stats import Basis, Interval
 
-Verdict = Literal["pass", "fail", "undecided", "informative", "not applicable", "not run", "error"]
+Verdict = Literal["pass", "fail", "rejected", "undecided", "informative", "not applicable", "not run", "error"]
+"""The outcome of a check. "rejected" is a failure of an explanation that an audit tried without being asked for it: it
+is reported, and is no failure of the model."""
 
 
 @dataclass(frozen=True)
 class Finding:
     """One check's outcome: an estimate, the interval that decides the verdict, and the threshold.
 
-    ``direction`` is the passing side of ``threshold``. ``evidence`` is small JSON-able data for the page.
+    ``direction`` is the passing side of ``threshold``; ``threshold_origin`` says where that comes from.
+    ``evidence`` is small JSON-able data for the page.
     ``basis`` recomputes the interval at any level; where many checks are judged together, ``interval`` is at the
     level of the verdict and ``alone`` is the interval of this check alone. ``more`` estimates how many further rows
     would decide an undecided check.
@@ -37,6 +40,7 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     basis: Basis | None = field(default=None, compare=False, repr=False)
     alone: Interval | None = None
+    threshold_origin: str = ""
     more: int | None = None
 
     def of(self, subject: str) -> Finding:
@@ -46,14 +50,21 @@ class Finding:
 
 
 def judge(
-    interval: Interval, threshold: float, direction: Literal["at most", "at least"]
+    interval: Interval,
+    threshold: float,
+    direction: Literal["at most", "at least"],
+    undecided_from: float | None = None,
 ) -> Literal["pass", "fail", "undecided"]:
     """The verdict: pass if the whole interval is on the passing side of ``threshold``, fail if none of it is.
 
-    Otherwise undecided. The threshold itself passes; an interval with a NaN limit is undecided.
+    Otherwise undecided; with ``undecided_from`` only where the interval reaches that value on the passing side, and
+    else fail. The threshold itself passes; an interval with a NaN limit is undecided.
     """
+    sign = 1 if direction == "at most" else -1
     low, high = (interval.low, interval.high) if direction == "at most" else (-interval.high, -interval.low)
-    limit = threshold if direction == "at most" else -threshold
+    limit = sign * threshold
     if low <= limit and high <= limit:
         return "pass"
+    if undecided_from is not None and high > limit and low > sign * undecided_from:
+        return "fail"
     return "fail" if low > limit and high > limit else "undecided"

@@ -12,11 +12,12 @@ from scipy.stats import t
 
 from assay.basics.errors import InputError
 from assay.basics.types import Floats, Masks
+from assay.nouns.records.plottable import Plottable
 from assay.nouns.records.saveable import Saveable
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class GlobalExplanation(Saveable):
+class GlobalExplanation(Saveable, Plottable):
     """One number per feature over many rows: a mean, or the gap between the means of two groups.
 
     ``stderr`` (part,) combines two errors: that of the rows, as a sample of their population, and that of the values

@@ -14,6 +14,7 @@ from assay.basics.seed import Seed
 from assay.basics.stats import Interval, skewness_corrected_interval
 from assay.basics.types import Floats, Masks, PerPart, PerRow, RowMasks
 from assay.nouns.inputs.features import Features
+from assay.nouns.records.plottable import Plottable
 from assay.nouns.records.saveable import Saveable
 from assay.nouns.results.global_explanation import GlobalExplanation, mean_over
 from assay.nouns.results.part_labels import describe_top, to_shap_explanation, word_column
@@ -108,7 +109,7 @@ class Result(Saveable):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Explanation(Result):
+class Explanation(Result, Plottable):
     """How much each feature of each row matters to the target.
 
     ``values`` (row, part) in units of the target unless the method's page says otherwise; ``stderr`` (row, part)
@@ -230,7 +231,7 @@ class Explanation(Result):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Score(Result):
+class Score(Result, Plottable):
     """One number per row that evaluates an explanation; NaN where undefined, with a note that says why."""
 
     values: PerRow
@@ -292,7 +293,7 @@ class AttackResult(Result):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Certificate(Result):
+class Certificate(Result, Plottable):
     """Certified bounds, with their theorem and assumptions; or an abstention with the reason.
 
     ``bounds`` maps each certified quantity to one value a row (NaN where abstained); attribute access reads it:

@@ -16,7 +16,7 @@ from assay.report.audit.summary import TRUST
 from assay.report.drawing.formatting import format_number, join_names
 from assay.report.drawing.svg import Axis
 
-ORDER: tuple[Verdict, ...] = ("pass", "informative", "undecided", "fail")
+ORDER: tuple[Verdict, ...] = ("pass", "informative", "undecided", "rejected", "fail")
 """Verdicts on explanations, best first."""
 
 NORMALISED_SCORES = {"EXP201": "deletion", "EXP202": "insertion"}

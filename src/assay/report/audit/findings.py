@@ -84,7 +84,7 @@ def list_findings(record: Record) -> FindingList:
 def _line(record: Record, finding: Finding) -> FindingView:
     more = ""
     if finding.verdict == "undecided" and finding.more is not None:
-        more = f"About {format_count(finding.more, 'more row')} would decide it if the estimate stays the same."
+        more = f"About {format_count(finding.more, 'more row')} would decide it in four of five samples."
     claim, waiver = shorten(finding.claim, MAX_CLAIM), waiver_state(record, finding)
     return FindingView(finding, claim, draw_strip(finding), finding_numbers(finding), waiver, more, Markup(""))
 

@@ -17,7 +17,7 @@ from assay.report.drawing.image_maps import SIZES, MapPair, draw_map_pair, encod
 MAX_ROWS = 6
 """Rows of a gallery that are drawn."""
 
-BUDGET = 80_000
+BUDGET = 70_000
 """Characters of the images of all galleries together."""
 
 
@@ -99,6 +99,18 @@ def draw_galleries(record: Record) -> Galleries:
         if drawn.size <= BUDGET:
             break
     return drawn
+
+
+def some_cards(galleries: Galleries, most: int) -> tuple[tuple[str, Card], ...]:
+    """Up to ``most`` different rows with the name of their gallery, in turn from each, wrong decisions first."""
+    ordered = sorted(galleries.views, key=lambda view: not view.gallery.name.startswith("wrong"))
+    queues = [[(view.gallery.name, card) for card in view.cards if not card.repeated_from] for view in ordered]
+    found: list[tuple[str, Card]] = []
+    while any(queues) and len(found) < most:
+        for queue in queues:
+            if queue and len(found) < most:
+                found.append(queue.pop(0))
+    return tuple(found)
 
 
 def _views(record: Record, explanation: Explanation, most: int, sizes: tuple[int, int]) -> tuple[GalleryView, ...]:

@@ -18,12 +18,14 @@ from assay.nouns.results.finding import Finding
 from assay.nouns.results.result import AttackResult, Certificate, Explanation
 from assay.report.audit.explanation_verdicts import explanation_verdicts
 from assay.report.audit.findings import list_findings
-from assay.report.audit.galleries import draw_galleries
+from assay.report.audit.galleries import draw_galleries, some_cards
 from assay.report.audit.glossary import glossary
+from assay.report.audit.performance import performance
 from assay.report.audit.score_matrix import score_matrix
 from assay.report.audit.settings_grid import summarise_grid
 from assay.report.audit.summary import summary
 from assay.report.audit.tiles import describe_scope, next_command, tiles
+from assay.report.audit.views import agreement_table, draw_views
 from assay.report.audit.waivers import day_of, waiver_coverages
 from assay.report.drawing import colours
 from assay.report.drawing.bars import MAX_BARS, Chart, local_chart, mean_chart, reason_chart
@@ -52,23 +54,35 @@ MAX_ROWS = 3
 OPEN = ("error", "fail", "undecided", "not run")
 """Verdicts whose findings are unfolded when the page is opened."""
 
-IN_REPRODUCE = ("profile", "seed")
-"""What an audit records about itself that is printed under Reproduce and not at the top; so are fingerprints."""
+IDENTITY = ("model", "data", "explained output")
+"""What an audit records about itself that is printed at the top; the rest is printed under Reproduce."""
+
+NOT_POSSIBLE = "a model or data with this property"
+"""What is said to enable a step that this model and these data cannot have."""
 
 SECTIONS = {
+    "performance": "Performance",
     "findings": "Findings",
-    "scores": "Scores of explanations",
-    "explanations": "Explanations",
+    "explanations": "Explanation",
     "reasons": "Reason tables",
-    "attacks": "Attacks and certificates",
     "repairs": "Repairs",
     "waivers": "Waivers",
+    "not-run": "Not checked",
+    "views": "Views of the model",
+    "scores": "Scores of explanations",
+    "methods": "All explanations",
+    "attacks": "Attacks and certificates",
     "limits": "Limits",
-    "not-run": "Not run",
     "reproduce": "Reproduce",
     "glossary": "Glossary",
 }
 """Sections in their order, by id; one without content is left out."""
+
+FOLDED = ("views", "scores", "methods", "attacks", "limits", "reproduce", "glossary")
+"""Sections that are folded: long tables, settings and hashes."""
+
+CARDS = 6
+"""Example rows that are shown before anything is unfolded."""
 
 UNSEEN = dict.fromkeys(
     [*(c for c in range(0x20) if c not in (0x09, 0x0A, 0x0D)), 0x7F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)],
@@ -81,9 +95,12 @@ def render(record: Record) -> str:
     """The page of a record."""
     view = _view(record)
     has_content = {
+        "performance": view["performance"].metrics,
         "findings": record.findings,
         "scores": record.scores or record.explanations,
         "explanations": view["images"].views or view["charts"].mean,
+        "views": view["views"].shown or view["views"].left_out,
+        "methods": view["images"].views or view["charts"].mean,
         "reasons": record.reasons,
         "attacks": record.attack_results or record.certificates,
         "repairs": record.repairs,
@@ -107,6 +124,11 @@ def _view(record: Record) -> dict[str, Any]:
         "summary": summary(record),
         "command": next_command(record),
         "verdicts": explanation_verdicts(record),
+        "performance": performance(record),
+        "cards": (cards := some_cards(galleries, CARDS)),
+        "shown": {card.anchor for _, card in cards},
+        "views": draw_views(record),
+        "agreement": agreement_table(record),
         "tiles": tiles(record),
         "scope": describe_scope(record),
         "finding_list": list_findings(record),
@@ -126,6 +148,7 @@ def _view(record: Record) -> dict[str, Any]:
         "settings": {n: text for n, text in record.about.items() if _is_in_reproduce(n)},
         "waivers": waiver_coverages(record),
         "day": day_of(record),
+        "missing": _missing(record),
         "notes": _notes(record),
     }
 
@@ -145,23 +168,34 @@ def environment() -> Environment:
         "format_count": format_count, "method_label": method_label, "method_name": method_name,
         "draw_strip": draw_strip, "finding_numbers": finding_numbers, "shorten": shorten,
         "rounding_title": rounding_title,
-        "VERDICTS": VERDICTS, "OPEN": OPEN, "COST_LABELS": COST_LABELS, "MAX_BARS": MAX_BARS, "colours": colours,
+        "VERDICTS": VERDICTS, "OPEN": OPEN, "FOLDED": FOLDED, "COST_LABELS": COST_LABELS, "MAX_BARS": MAX_BARS,
+        "colours": colours,
     }  # fmt: skip
     environment.globals.update(functions)
     return environment
 
 
 def _is_in_reproduce(name: str) -> bool:
-    return name in IN_REPRODUCE or "fingerprint" in name
+    return name not in IDENTITY and name != "versions"
 
 
 def _identity(record: Record) -> dict[str, str]:
-    """What was audited and when: the lines under the title."""
-    lines = {n: text for n, text in record.about.items() if n != "versions" and not _is_in_reproduce(n)}
+    """What was audited and when, on one line under the title."""
+    lines = {name: record.about[name] for name in IDENTITY if name in record.about}
     explained = next((len(e.ids) for e in record.explanations.values()), 0)
     if explained:
-        lines.setdefault("rows explained", f"{explained:,}")
+        lines["rows explained"] = f"{explained:,}"
     return lines | {"date": record.times["when"]} if "when" in record.times else lines
+
+
+def _missing(record: Record) -> list[tuple[str, str]]:
+    """What would enable checks of the model that were not made, and which methods need it."""
+    needed: dict[str, list[str]] = {}
+    for item in record.not_run:
+        verb, _, name = item.what.partition(".")
+        if verb in ("diagnose", "attack", "certify", "repair") and item.enable != NOT_POSSIBLE:
+            needed.setdefault(item.enable, []).append(method_name(name))
+    return [(enable, join_names(list(dict.fromkeys(names))[:6])) for enable, names in needed.items()]
 
 
 def _gallery_rows(record: Record) -> tuple[int, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The summary at the top: which explanations can be used, which model checks failed, and counts. No overall score."""
+"""The summary at the top: faults, undecided checks, what was not checked, explanations to use. No overall score."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from assay.nouns.results.finding import Finding, Verdict
 from assay.report.audit.waivers import is_waived
 from assay.report.drawing.formatting import VERDICTS, format_count, join_names, method_name
 
-TRUST = "TRU"
-"""Prefix of the codes of verdicts on an explanation as a whole."""
+TRUST = "TRU001"
+"""The code of the verdict on an explanation as a whole."""
 
 SCORES = "SCO"
 """Prefix of the codes of checks of the scores themselves."""
@@ -53,7 +53,7 @@ class Summary:
 
 def summary(record: Record) -> Summary:
     """Headline, one sentence for each verdict, counts, and the advice of the most urgent finding."""
-    trust = [f for f in record.findings if f.code.startswith(TRUST)]
+    trust = explanation_findings(record)
     model = model_findings(record)
     failed = [f for f in worst_first(record) if f in model and f.verdict == "fail"]
     waived = [f for f in failed if is_waived(record, f)]
@@ -61,12 +61,12 @@ def summary(record: Record) -> Summary:
     first = most_urgent(record)
     return Summary(
         tone=VERDICTS[unwaived[0].verdict].tone if unwaived else "skipped",
-        headline=f"{_explanations_headline(trust)}; {_model_headline(model, len(failed), len(waived))}.",
+        headline=headline(record),
         statements=(
-            *_advice(trust),
-            *_first_few("fail", [f"Failed: {_cite(f)}" for f in failed if f not in waived]),
+            *_first_few("fail", [_cite(f) for f in failed if f not in waived]),
             *_first_few("info", [f"Waived: {_cite(f)}" for f in waived]),
             *_first_few("undecided", [f"Undecided: {_cite(f)}" for f in model if f.verdict == "undecided"]),
+            *_advice(trust),
         ),
         counts=_counts(record),
         next_step=f"{first.advice.rstrip('.')} ({first.code}, {first.subject})."
@@ -76,9 +76,17 @@ def summary(record: Record) -> Summary:
 
 
 def model_findings(record: Record) -> list[Finding]:
-    """The findings about the model and its data, without those about explanations and scores."""
-    others = (TRUST, SCORES)
-    return [f for f in record.findings if not f.code.startswith(others) and f.subject not in record.explanations]
+    """The findings about the model and its data, without those about single explanations and about scores."""
+    return [f for f in record.findings if not f.code.startswith(SCORES) and not _is_of_explanation(record, f)]
+
+
+def explanation_findings(record: Record) -> list[Finding]:
+    """The verdict on each explanation."""
+    return [f for f in record.findings if f.code == TRUST]
+
+
+def _is_of_explanation(record: Record, finding: Finding) -> bool:
+    return finding.code == TRUST or finding.subject in record.explanations
 
 
 def not_run(record: Record) -> int:
@@ -101,17 +109,18 @@ def excess(finding: Finding) -> float:
 
 
 def worst_first(record: Record) -> list[Finding]:
-    """Findings by verdict; within a verdict unwaived ones first, then by the size of the excess.
+    """Findings by verdict; within a verdict unwaived ones first, whether the model predicts at all, then by the excess.
 
     Findings about the model precede verdicts on explanations, and those precede single checks of explanations. Of
     equal findings the one that needs the fewest further rows comes first.
     """
     ranks = list(VERDICTS)
 
-    def key(finding: Finding) -> tuple[int, bool, int, float, float, str, str]:
-        kind = 1 if finding.code.startswith(TRUST) else 2 if finding.subject in record.explanations else 0
+    def key(finding: Finding) -> tuple[int, bool, int, bool, float, float, str, str]:
+        kind = 1 if finding.code == TRUST else 2 if finding.subject in record.explanations else 0
         waived, more = is_waived(record, finding), math.inf if finding.more is None else finding.more
-        return ranks.index(finding.verdict), waived, kind, -excess(finding), more, finding.code, finding.subject
+        other = finding.code not in NO_SKILL
+        return ranks.index(finding.verdict), waived, kind, other, -excess(finding), more, finding.code, finding.subject
 
     return sorted(record.findings, key=key)
 
@@ -122,28 +131,79 @@ def most_urgent(record: Record) -> Finding | None:
     return next((f for f in bad if f.advice), bad[0] if bad else None)
 
 
-def _explanations_headline(trust: Sequence[Finding]) -> str:
-    if not trust:
-        return "No explanation was judged"
-    usable = sum(f.verdict == "pass" for f in trust)
-    undecided = sum(f.verdict == "undecided" for f in trust)
-    noun = "explanation" if len(trust) == 1 else "explanations"
-    return f"{usable} of {len(trust)} {noun} can be used" + (f" ({undecided} undecided)" if undecided else "")
+NO_SKILL = ("PER101", "PER102")
+"""Checks whose failure makes every other statement about the model moot."""
 
 
-def _model_headline(model: Sequence[Finding], failed: int, waived: int) -> str:
-    judged = sum(f.verdict in ("fail", "pass", "undecided", "informative") for f in model)
-    if not judged:
-        return "the model itself was not checked"
-    undecided = sum(f.verdict == "undecided" for f in model)
-    text = f"{failed} of {format_count(judged, 'model check')} failed"
-    return text + (f" ({waived} waived)" if waived else "") + (f", {undecided} undecided" if undecided else "")
+def headline(record: Record) -> str:
+    """Faults by family, then undecided checks, then families of checks without a verdict."""
+    model = [*model_findings(record), *(f for f in explanation_findings(record) if f.verdict == "fail")]
+    failed = [f for f in model if f.verdict in ("fail", "error") and not is_waived(record, f)]
+    waived = [f for f in model if f.verdict in ("fail", "error") and is_waived(record, f)]
+    undecided = [f for f in model if f.verdict == "undecided"]
+    decided = [f for f in model if f.verdict in ("pass", "fail")]
+    if not failed and not decided and not undecided:
+        return "No check of the model was made."
+    parts = [_faults(failed, len(decided), bool(waived))]
+    parts += [f"waived: {_families(waived)}"] * bool(waived)
+    parts += [f"undecided: {_families(undecided)}"] * bool(undecided)
+    unchecked = [name for name in MODEL_FAMILIES if not any(f.code.startswith(name) and _has_answer(f) for f in model)]
+    parts += [f"not checked: {join_names([FAMILY_NAMES[name] for name in unchecked])}"] * bool(unchecked)
+    return f"{'; '.join(parts)}."
+
+
+FAMILY_NAMES = {
+    "PER": "performance",
+    "FAI": "fairness",
+    "PRV": "privacy",
+    "SHC": "shortcuts",
+    "DAT": "data",
+    "ATK": "attacks",
+    "CER": "certificates",
+    "SHF": "shift of explanations",
+    "TRU": "explanations",
+    "RUN": "the audit itself",
+}
+"""The families of checks about the model and its data, as the headline names them."""
+
+MODEL_FAMILIES = ("PER", "FAI", "PRV", "SHC", "DAT")
+"""Families that every audit should answer; the headline names those that it did not."""
+
+
+def _has_answer(finding: Finding) -> bool:
+    return finding.verdict not in ("not run", "not applicable", "error")
+
+
+def _faults(failed: Sequence[Finding], decided: int, waived: bool) -> str:
+    if any(f.code in NO_SKILL and f.verdict == "fail" for f in failed):
+        others = [f for f in failed if f.code not in NO_SKILL]
+        more = f"; {_number_of_faults(len(others))} more: {_families(others)}" if others else ""
+        return f"The model is not shown to predict better than a constant{more}"
+    if failed:
+        return f"{_number_of_faults(len(failed)).capitalize()}: {_families(failed)}"
+    return f"No {'further ' if waived else ''}fault found in {format_count(decided, 'decided check')}"
+
+
+def _number_of_faults(count: int) -> str:
+    return format_count(count, "fault")
+
+
+def _families(findings: Sequence[Finding]) -> str:
+    """The families of findings with the codes of each, in the order of ``FAMILY_NAMES``."""
+    names = [*FAMILY_NAMES, *sorted({f.code[:3] for f in findings} - set(FAMILY_NAMES))]
+    texts = []
+    for name in names:
+        codes = dict.fromkeys(f.code for f in findings if f.code.startswith(name))
+        if codes:
+            texts.append(f"{FAMILY_NAMES.get(name, name)} ({', '.join(codes)})")
+    return join_names(texts)
 
 
 def _advice(trust: Sequence[Finding]) -> list[Statement]:
     forms: dict[Verdict, str] = {
-        "pass": "Use {}.",
+        "pass": "Explanations to use: {}.",
         "informative": "Use {} with care.",
+        "rejected": "Do not use {}.",
         "fail": "Do not use {}.",
         "undecided": "Undecided: {}{}.",
     }
@@ -154,7 +214,7 @@ def _advice(trust: Sequence[Finding]) -> list[Statement]:
         which = "one of them" if len(names) > 1 else "it"
         needed = f"; about {format_count(min(more), 'more row')} would decide {which}" if more else ""
         if names:
-            text = join_names(names, "or" if verdict == "fail" else "and")
+            text = join_names(names, "or" if verdict in ("fail", "rejected") else "and")
             statements.append(Statement(VERDICTS[verdict].tone, form.format(text, needed)))
     rest = [method_name(f.subject) for f in trust if f.verdict not in forms]
     return [*statements, Statement("skipped", f"Not judged: {join_names(rest)}.")] if rest else statements

@@ -31,15 +31,15 @@ def tiles(record: Record) -> tuple[Tile, ...]:
 
 def _explanations(record: Record) -> Tile:
     trust = [f for f in record.findings if f.code.startswith(TRUST)]
-    failed = sum(f.verdict == "fail" for f in trust)
+    usable = sum(f.verdict in ("pass", "informative") for f in trust)
     care = sum(f.verdict == "informative" for f in trust)
     undecided = sum(f.verdict == "undecided" for f in trust)
     if not trust:
-        return Tile("skipped", "–", "", "explanations failed", "no explanation was judged", "scores")
+        return Tile("skipped", "–", "", "explanations can be used", "no explanation was judged", "scores")
     notes = [f"{care} with care"] * bool(care) + [f"{undecided} undecided"] * bool(undecided)
-    note = ", ".join(notes) or ("do not use" if failed else "all can be used")
-    tone = "fail" if failed else "undecided" if care or undecided else "pass"
-    return Tile(tone, str(failed), f"of {len(trust)}", "explanations failed", note, "scores")
+    note = ", ".join(notes) or ("the others are rejected" if usable < len(trust) else "all are faithful")
+    tone = "pass" if usable else "undecided" if undecided else "fail"
+    return Tile(tone, str(usable), f"of {len(trust)}", "explanations can be used", note, "scores")
 
 
 def _attacks(record: Record) -> Tile:
@@ -86,7 +86,7 @@ def describe_scope(record: Record) -> str:
     total = len(record.findings) - sum(f.verdict == "not run" for f in record.findings) + missing
     errors = sum(f.verdict == "error" for f in record.findings)
     inapplicable = sum(f.verdict == "not applicable" for f in record.findings)
-    parts = [f"{missing} not run (see Not run)"] * bool(missing)
+    parts = [f"{missing} not run (see Not checked)"] * bool(missing)
     parts += [f"{inapplicable} not applicable"] * bool(inapplicable) + [format_count(errors, "error")] * bool(errors)
     first = f"{ran} of {format_count(total, 'check')} ran" + (f"; {', '.join(parts)}." if parts else ".")
     corrected = record.cost.get("checks judged together", 0)

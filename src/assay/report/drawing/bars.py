@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from assay.basics.types import Floats
 from assay.nouns.records.record import Reasons
 from assay.nouns.results.result import Explanation
 from assay.report.drawing.formatting import ROUNDING, decimals_for, format_number, format_signed
@@ -66,10 +67,11 @@ class _Bar:
 
 def _rest(count: int, total: float) -> _Bar:
     """The sum over the features that have no bar of their own."""
-    return _Bar(_other_features(count), "", total, total, total, rest=True)
+    return _Bar(other_features(count), "", total, total, total, rest=True)
 
 
-def _other_features(count: int) -> str:
+def other_features(count: int) -> str:
+    """The name of the features without a bar of their own."""
     return f"{count:,} other feature{'' if count == 1 else 's'}"
 
 
@@ -104,7 +106,7 @@ def paired_chart(explanation: Explanation, rival: Explanation | None, row: int) 
     bars = [(explanation.features.names[i], cells[i], [i]) for i in order[:MAX_GALLERY_BARS]]
     if len(order) > MAX_GALLERY_BARS:
         rest = list(order[MAX_GALLERY_BARS:])
-        bars.append((_other_features(len(rest)), "", rest))
+        bars.append((other_features(len(rest)), "", rest))
     sides = [[float(v[parts].sum()) for _, _, parts in bars] for v in (values, other) if v is not None]
     axis = Axis.of([0.0, *(v for side in sides for v in side)], 0.02)
     decimals = decimals_for(*(v for side in sides for v in side))
@@ -126,14 +128,23 @@ def format_residual(residual: float, base: float, output: float) -> Markup:
     return Markup("{}").format(format_number(residual))
 
 
-def mean_chart(explanation: Explanation) -> Chart:
-    """Mean absolute attribution of each feature over the rows, with its 95 % interval over rows."""
-    sizes = np.abs(explanation.values)
+def mean_sizes(values: Floats) -> tuple[Floats, Floats]:
+    """Mean |value| (part,) of ``values`` (row, part) over rows, and half of its 95 % interval; NaN is left out.
+
+    The half is 0 where fewer than two rows have a value.
+    """
+    sizes = np.abs(values)
     known = ~np.isnan(sizes)
     count = known.sum(axis=0)
     mean = np.divide(np.nansum(sizes, axis=0), count, out=np.full(sizes.shape[1], np.nan), where=count > 0)
     spread = np.nansum((sizes - mean) ** 2, axis=0)
     half = Z * np.sqrt(np.divide(spread, count * (count - 1), out=np.zeros(len(mean)), where=count > 1))
+    return mean, half
+
+
+def mean_chart(explanation: Explanation) -> Chart:
+    """Mean absolute attribution of each feature over the rows, with its 95 % interval over rows."""
+    mean, half = mean_sizes(explanation.values)
     order = np.argsort(-mean, kind="stable")
     bars = [
         _Bar(explanation.features.names[i], "", mean[i], max(0.0, mean[i] - half[i]), mean[i] + half[i])

@@ -28,6 +28,7 @@ VERDICTS: dict[Verdict, VerdictLabel] = {
     "error": VerdictLabel("error", "error", "errors"),
     "fail": VerdictLabel("fail", "fail", "failed"),
     "undecided": VerdictLabel("undecided", "undecided", "undecided"),
+    "rejected": VerdictLabel("info", "rejected", "rejected"),
     "not run": VerdictLabel("skipped", "not run", "not run"),
     "pass": VerdictLabel("pass", "pass", "passed"),
     "informative": VerdictLabel("info", "informative", "informative"),
@@ -54,6 +55,7 @@ ADVICE: dict[Verdict, str] = {
     "informative": "with care",
     "undecided": "undecided",
     "fail": "do not use",
+    "rejected": "do not use",
 }
 """The label of the verdict on an explanation."""
 
@@ -143,8 +145,15 @@ def finding_numbers(finding: Finding) -> tuple[str, str, str]:
     if finding.threshold is not None and finding.direction:
         sign = "≤" if finding.direction == "at most" else "≥"
         digits = decimals_for(finding.threshold) if finding.threshold else decimals
-        need = f"needs {sign} {format_number(finding.threshold, digits)}"
-    return format_number(finding.estimate, decimals), format_interval(low, high, decimals), need
+        origin = f" ({truncate(finding.threshold_origin)})" if finding.threshold_origin else ""
+        need = f"needs {sign} {format_number(finding.threshold, digits)}{origin}"
+    bounds = "" if interval is None else format_interval(low, high, decimals)
+    return format_number(finding.estimate, decimals), bounds, need
+
+
+def has_numbers(finding: Finding) -> bool:
+    """Whether a finding has an estimate that is printed: with an interval, or a fact that is compared exactly."""
+    return finding.interval is not None or (finding.threshold is not None and math.isfinite(finding.estimate))
 
 
 def join_names(names: Sequence[str], last: str = "and") -> str:

@@ -101,7 +101,13 @@ def _image_view(
 
 
 def encode_image(image: Floats, most: int) -> tuple[str, bool]:
-    """An image (channel, height, width) as a data URI, and whether its value range was stretched.
+    """An image (channel, height, width) as a data URI, and whether its value range was stretched."""
+    pixels, is_stretched = stretched_pixels(image, most)
+    return data_uri(encode_png(*palette(pixels, COLOURS))), is_stretched
+
+
+def stretched_pixels(image: Floats, most: int) -> tuple[Bytes, bool]:
+    """An image (channel, height, width) as pixels (height, width, 3), and whether its value range was stretched.
 
     Values in 0 … 1 and 0 … 255 are displayed as they are; any other range is mapped from its minimum … maximum.
     """
@@ -113,9 +119,7 @@ def encode_image(image: Floats, most: int) -> tuple[str, bool]:
         image = image * 255
     small = downsample(np.moveaxis(image, 0, -1), most)
     bytes_: Bytes = np.round(small).clip(0, 255).astype(np.uint8)
-    if bytes_.shape[-1] == 1:
-        bytes_ = np.repeat(bytes_, 3, axis=-1)
-    return data_uri(encode_png(*palette(bytes_, COLOURS))), is_stretched
+    return np.repeat(bytes_, 3, axis=-1) if bytes_.shape[-1] == 1 else bytes_, is_stretched
 
 
 def attribution_map(explanation: Explanation, row: int) -> Floats:

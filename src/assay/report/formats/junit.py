@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding
 from assay.report.audit.waivers import waiver_state
-from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count
+from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count, has_numbers
 
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -63,7 +63,7 @@ def _outcome(record: Record, finding: Finding) -> tuple[str, str]:
 
 
 def _details(finding: Finding) -> str:
-    numbers = " ".join(filter(None, finding_numbers(finding))) if finding.interval is not None else ""
+    numbers = " ".join(filter(None, finding_numbers(finding))) if has_numbers(finding) else ""
     return "\n".join(filter(None, (finding.claim, numbers, finding.meaning, finding.advice)))
 
 

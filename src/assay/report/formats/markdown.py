@@ -14,7 +14,7 @@ from assay.report.audit.tiles import describe_scope
 from assay.report.audit.waivers import waiver_state
 from assay.report.comparison import summary as comparison_summary
 from assay.report.comparison.page import change_numbers, describe_pairing, drift_numbers
-from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count
+from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count, has_numbers
 
 MAX_LENGTH = 65_000
 """Characters of a comment; GitHub's limit is 65,536."""
@@ -116,7 +116,7 @@ def _drift_table(drifts: Sequence[Drift]) -> list[str]:
 
 def _line(record: Record, finding: Finding) -> str:
     waiver = waiver_state(record, finding)
-    estimate, bounds, need = finding_numbers(finding) if finding.interval is not None else ("", "", "")
+    estimate, bounds, need = finding_numbers(finding) if has_numbers(finding) else ("", "", "")
     claim = escape_markdown(finding.claim, MAX_CLAIM)
     claim += f"<br>{escape_markdown(waiver.text, MAX_CLAIM)}" if waiver else ""
     is_waived = waiver is not None and waiver.state == "waived"

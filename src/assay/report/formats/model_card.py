@@ -11,7 +11,7 @@ from assay.nouns.results.finding import Finding
 from assay.report.audit.summary import TRUST, not_run, summary, worst_first
 from assay.report.audit.tiles import describe_scope
 from assay.report.audit.waivers import waiver_state
-from assay.report.drawing.formatting import finding_numbers
+from assay.report.drawing.formatting import finding_numbers, has_numbers
 from assay.report.drawing.image_maps import has_images
 from assay.report.formats.markdown import escape_markdown
 
@@ -79,7 +79,7 @@ def _body(record: Record) -> list[str]:
 
 
 def _finding(record: Record, finding: Finding) -> str:
-    estimate, bounds, need = finding_numbers(finding) if finding.interval is not None else ("", "", "")
+    estimate, bounds, need = finding_numbers(finding) if has_numbers(finding) else ("", "", "")
     numbers = " ".join(filter(None, (estimate, bounds, need)))
     waiver = waiver_state(record, finding)
     claim = f"**{finding.verdict}** {escape_markdown(finding.code, 40)} {escape_markdown(finding.claim, 400)}"

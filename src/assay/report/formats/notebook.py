@@ -11,7 +11,7 @@ from assay.report.audit.summary import summary, worst_first
 from assay.report.audit.tiles import describe_scope, tiles
 from assay.report.audit.waivers import waiver_state
 from assay.report.drawing.colours import FAIL, PASS, UNDECIDED
-from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count, shorten
+from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count, has_numbers, shorten
 
 MAX_FINDINGS = 12
 
@@ -49,7 +49,7 @@ def notebook_cell(record: Record) -> str:
 
 def _line(record: Record, finding: Finding) -> Markup:
     tone, waiver = VERDICTS[finding.verdict].tone, waiver_state(record, finding)
-    estimate, bounds, need = finding_numbers(finding) if finding.interval is not None else ("", "", "")
+    estimate, bounds, need = finding_numbers(finding) if has_numbers(finding) else ("", "", "")
     return Markup(
         '<tr><td style="text-align:left;white-space:nowrap;border-left:4px solid {}">{} {}</td><td><code>{}</code></td>'
         '<td style="text-align:left">{}{}</td><td style="white-space:nowrap">{} {}</td><td>{}</td></tr>'

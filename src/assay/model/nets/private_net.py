@@ -51,7 +51,7 @@ def private_net(net: Any) -> tuple[pt.nn.Module, str, tuple[Note, ...]]:
     least, most = _exported_rows(private) if is_exported else (1, None)
     if least == 1 and most is None:
         return private, name, notes
-    from assay.model.adapters.fixed_batch import FixedBatch
+    from assay.model.nets.fixed_batch import FixedBatch
 
     if least > 2 or most is not None:  # torch exports for two rows or more where any number will do
         rows = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"

@@ -16,6 +16,7 @@ from assay.basics.errors import CapabilityError
 from assay.basics.types import Array, Ints
 from assay.model.layer_slices import LayerHook
 from assay.model.model import BackwardResult, BackwardRules, LayerGradient
+from assay.model.pass_locks import kernel_settings
 from assay.nouns.inputs.rows import Rows
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def differentiable_recurrence(module: pt.nn.Module, x: pt.Tensor) -> AbstractCon
     if not recurrent or not pt.is_grad_enabled():
         return nullcontext()
     now = pt.backends.cudnn
-    return now.flags(enabled=False, benchmark=now.benchmark, deterministic=now.deterministic)
+    off = now.flags(enabled=False, benchmark=now.benchmark, deterministic=now.deterministic)
+    return kernel_settings(off)
 
 
 def read_layer(net: OpenNet, rows: Rows, layer: str) -> tuple[pt.Tensor, Any]:
@@ -85,10 +87,10 @@ def layer_gradient(net: OpenNet, read: Read, rows: Rows, layer: str, along: Arra
 
     with pt.enable_grad(), ExitStack() as stack:
         if along is not None:  # fused attention has no directional derivative
+            stack.enter_context(kernel_settings(sdpa_kernel(SDPBackend.MATH)))
             stack.enter_context(warnings.catch_warnings())  # torch's forward mode scripts its decompositions
             warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
             stack.enter_context(forward_ad.dual_level())
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             dual = forward_ad.make_dual(rows.x.detach(), along)  # type: ignore[no-untyped-call]  # torch gives it no types
             rows = replace(rows, x=dual)
         total = read(net.scores(net.run(rows, {layer: start_graph}), rows)).sum()

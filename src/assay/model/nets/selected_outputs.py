@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from assay.basics.errors import CapabilityError, InputError
 from assay.nouns.inputs.rows import to_numpy
@@ -38,6 +41,16 @@ class Selector:
         return out[entry]
 
 
+@dataclass(frozen=True)
+class NamedScores(Selector):
+    """The entry named as the kind of outputs (``output="logits"``), where a net returns several entries; else all."""
+
+    def __call__(self, out: Any) -> Any:
+        """The entry of this name, else the whole return value."""
+        is_entry = (isinstance(out, Mapping) and self.entry in out) or hasattr(out, str(self.entry))
+        return super().__call__(out) if is_entry and not hasattr(out, "shape") else out
+
+
 def selector(output: Any) -> Callable[[Any], Any] | None:
     """The function that selects the scores: a function, a key or a position as given by the caller."""
     if output is None or callable(output):
@@ -53,6 +66,12 @@ def check_scores(out: Any, rows: int) -> pt.Tensor:
 
     if isinstance(out, Mapping) and not hasattr(out, "logits") and len(out) == 1:
         out = next(iter(out.values()))
+    is_list = isinstance(out, list) and not any(isinstance(one, pt.Tensor) for one in out)
+    if is_list or isinstance(out, np.ndarray):
+        raise CapabilityError(
+            f"the net returns {type(out).__name__}, not a tensor. Return a tensor, or convert it: "
+            f"output=torch.as_tensor (no gradient passes through it then: removal methods only)."
+        )
     if not isinstance(out, pt.Tensor):
         named = f" with {list(out)[:8]}" if isinstance(out, Mapping) else ""
         raise CapabilityError(
@@ -63,6 +82,8 @@ def check_scores(out: Any, rows: int) -> pt.Tensor:
         out = out.reshape(1, -1)
     if out.ndim == 1:
         out = out[:, None]
+    if out.ndim > 2 and len(out) == rows and max(out.shape[1:]) == prod(out.shape[1:]):  # the other axes have length 1
+        out = out.reshape(rows, -1)
     if out.ndim != 2 or len(out) != rows:
         raise CapabilityError(
             f"the net returns shape {tuple(out.shape)} for {rows} rows; one row of scores per input is needed. Select "

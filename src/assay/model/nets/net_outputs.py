@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
-from assay.basics.errors import CapabilityError, InputError
-from assay.model.adapters.selected_outputs import RegionMean
+from assay.basics.errors import AssayError, CapabilityError, InputError
 from assay.model.model import Model
+from assay.model.nets.selected_outputs import RegionMean
 from assay.nouns.inputs.input_layout import InputLayout
 from assay.nouns.inputs.output_kind import OutputKind
 from assay.nouns.inputs.rows import Rows
@@ -30,6 +33,9 @@ UNBOUNDED = frozenset(
 
 PROBABILITIES = frozenset({"_softmax", "softmax", "_safe_softmax", "sigmoid"})
 """Operations that make probabilities."""
+
+MASKS = frozenset({"native_dropout", "_fused_dropout", "bernoulli"})
+"""Operations that draw which numbers are kept, with a share as their second argument."""
 
 ROWS_COMPARED = 64
 """The most rows on which outputs are looked at where the last operation says nothing."""
@@ -65,14 +71,16 @@ def find_head(model: Model, rows: Rows) -> Head:
         few = replace(few, x=in_net_type(few.x, model))
     try:
         operation, out = _traced(model, few)
-    except (RuntimeError, IndexError, TypeError) as error:
-        if rows.layout is not None or not rows.whole:
+    except Exception as error:
+        if rows.layout is not None or not rows.whole or isinstance(error, AssayError):
             raise
         few = replace(given, layout=InputLayout(None, (rows.shape,), ("whole",), single=True))
         try:
             operation, out = _traced(model, few)
-        except (RuntimeError, IndexError, TypeError):
-            raise error from None
+        except AssayError:
+            raise
+        except Exception as other:
+            raise error from other
     bounded, sums = _ranges(out)
     if bounded and operation not in UNBOUNDED and operation not in PROBABILITIES:
         more = rows.take(_first(rows, min(ROWS_COMPARED, model.batch)))
@@ -110,30 +118,72 @@ def _first(rows: Rows, count: int) -> Any:
 
 
 def _traced(model: Model, rows: Rows) -> tuple[str, Any]:
-    """The name of the last operation that computes, and the outputs."""
+    """The name of the last operation that computed the outputs, and the outputs."""
     import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
 
-    class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch gives it no types
-        """Keeps the name of the last operation that is not only a change of shape."""
+    passing = SHAPE_ONLY | (AVERAGING if isinstance(getattr(model.forward, "output", None), RegionMean) else set())
+    order = count()
+    written: dict[int, tuple[int, str]] = {}  # by memory: the number and name of the last operation that wrote there
 
-        last = ""
-        passing = SHAPE_ONLY | (AVERAGING if isinstance(getattr(model.forward, "output", None), RegionMean) else set())
-
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            name = func.overloadpacket.__name__
-            name = name.rstrip("_") or name  # in place
-            if name not in self.passing:
-                self.last = name
-            return func(*args, **(kwargs or {}))
+    def record(name: str, args: Any, out: Any) -> None:
+        made = next(order), name
+        if name in passing:
+            given = args if name in ("cat", "stack") else args[1:2] if name == "copy" else args[:1]
+            made = max((written[one] for one in _memories(given) if one in written), default=(-1, ""))
+        written.update(dict.fromkeys(_memories(out), made))
 
     with torch.no_grad():
         try:
-            with Recorder() as recorder:  # type: ignore[no-untyped-call]  # torch gives it no types
+            with _watch(record):
                 out = model.forward(rows)
         except NotImplementedError:  # scripted and exported programs do not show their operations
             return "", model.forward(rows)
-    return recorder.last, out
+    return next((written[one][1] for one in _memories(out) if one in written), ""), out
+
+
+def draws_masks(model: Model, rows: Rows) -> bool:
+    """Whether a torch net applies dropout in a pass of these rows, which a comparison of few outputs may miss."""
+    if model.namespace != "torch":
+        return False
+    import torch
+
+    drawn: list[bool] = []
+
+    def record(name: str, args: Any, out: Any) -> None:
+        share = args[1] if len(args) > 1 and isinstance(args[1], float) else 0.0
+        drawn.append(name in MASKS and 0 < share < 1)
+
+    with torch.no_grad(), suppress(NotImplementedError), _watch(record):
+        model.forward(rows)
+    return any(drawn)
+
+
+def _watch(record: Callable[[str, Any, Any], None]) -> Any:
+    """Context in which ``record(name, arguments, result)`` gets every operation of torch."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch gives it no types
+        """Runs every operation as it is."""
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            out = func(*args, **(kwargs or {}))
+            name = func.overloadpacket.__name__
+            record(name.rstrip("_") or name, args, out)  # in place
+            return out
+
+    return Watch()  # type: ignore[no-untyped-call]  # torch gives it no types
+
+
+def _memories(tree: Any) -> Iterator[int]:
+    """Where the numbers of the tensors in nested arguments lie; the views of a tensor lie at one place."""
+    import torch
+
+    if isinstance(tree, torch.Tensor):
+        with suppress(RuntimeError, NotImplementedError):  # sparse tensors have several places
+            yield tree.untyped_storage().data_ptr()
+    elif isinstance(tree, list | tuple):
+        for one in tree:
+            yield from _memories(one)
 
 
 def outputs_of(head: Head, model: Model, target: str | None) -> OutputKind:

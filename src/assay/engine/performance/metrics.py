@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics of predictions with their intervals, each with that of a constant prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from assay.basics.seed import Seed
+from assay.basics.stats import (
+    Interval,
+    auc,
+    auc_interval,
+    bounded_mean_interval,
+    fieller_interval,
+    largest_balanced_rate_interval,
+    skewness_corrected_interval,
+    wilson,
+)
+from assay.basics.types import Floats, Ints
+from assay.engine.performance.labelled_outputs import LabelledOutputs
+
+DRAWS = 1000
+"""Bootstrap draws of the average precision."""
+
+MAX_RESAMPLED = 4_000_000
+"""Numbers that are resampled at a time."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric, its interval, and its value for a constant prediction; NaN where it is undefined."""
+
+    name: str
+    value: float
+    interval: Interval
+    constant: float
+    better: str
+
+    def as_evidence(self) -> dict[str, Any]:
+        """The metric as a line of a table."""
+        return {
+            "value": self.value,
+            "low": self.interval.low,
+            "high": self.interval.high,
+            "constant prediction": self.constant,
+            "better": self.better,
+        }
+
+
+def classification_metrics(found: LabelledOutputs, level: float, seed: Seed) -> list[Metric]:
+    """Accuracy, balanced accuracy, AUC and average precision; log loss and Brier score where there are probabilities.
+
+    Of several classes the AUC and the average precision are means over classes, each against the rest; classes without
+    a row, or with all rows, are left out of such means.
+    """
+    rows, labels = len(found.labels), found.labels
+    hits = int(found.correct.sum())
+    present = np.unique(labels)
+    metrics = [
+        Metric(
+            "accuracy",
+            hits / rows,
+            wilson(hits, rows, level),
+            float((labels == found.most_frequent).mean()),
+            "higher",
+        ),
+        _balanced_accuracy(found, present, level),
+        _auc(found, level),
+        _average_precision(found, level, seed),
+    ]
+    if found.probabilities is None:
+        return metrics
+    return [*metrics, _log_loss(found, level), _brier_score(found, level)]
+
+
+def _balanced_accuracy(found: LabelledOutputs, present: Ints, level: float) -> Metric:
+    trials = np.array([int((found.labels == one).sum()) for one in present])
+    hits = np.array([int((found.correct & (found.labels == one)).sum()) for one in present])
+    interval = largest_balanced_rate_interval(hits[None], trials, level)
+    return Metric("balanced accuracy", float((hits / trials).mean()), interval, 1 / len(present), "higher")
+
+
+def _auc(found: LabelledOutputs, level: float) -> Metric:
+    """The AUC of the last of two classes; of several classes the mean over classes against the rest."""
+    if found.scores.shape[1] == 2:
+        inside, outside = found.scores[found.labels == 0, 1], found.scores[found.labels == 1, 1]
+        if not len(inside) or not len(outside):
+            return _undefined("AUC", level)
+        area = auc(inside, outside)
+        return Metric("AUC", area, auc_interval(area, len(outside), len(inside), level), 0.5, "higher")
+    values = auc_pseudo_values(found)
+    if not len(values):
+        return _undefined("AUC", level)
+    return Metric("AUC", float(values.mean()), bounded_mean_interval(values, 0.0, 1.0, level), 0.5, "higher")
+
+
+def auc_pseudo_values(found: LabelledOutputs) -> Floats:
+    """One number a row whose mean is the mean AUC over classes, and whose spread is that of the estimate.
+
+    DeLong's components: for each class the share of the other group against which a row is ranked in the right order,
+    weighted by the inverse of its group's share. Empty where no class has rows inside and outside.
+    """
+    columns = []
+    for place in range(found.scores.shape[1]):
+        inside = found.labels == place
+        count, rest = int(inside.sum()), int((~inside).sum())
+        if not count or not rest:
+            continue
+        own = found.scores[:, place]
+        area = auc(own[~inside], own[inside])
+        right = np.where(inside, _share_below(own, own[~inside]), 1 - _share_below(own, own[inside]))
+        weight = np.where(inside, len(own) / count, len(own) / rest)
+        columns.append(area + weight * (right - area))
+    return np.mean(columns, axis=0) if columns else np.empty(0)
+
+
+def _share_below(values: Floats, others: Floats) -> Floats:
+    """The share of ``others`` below each value, ties counted half."""
+    ordered = np.sort(others)
+    low, high = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    return np.asarray((low + high) / (2 * len(ordered)))
+
+
+def _average_precision(found: LabelledOutputs, level: float, seed: Seed) -> Metric:
+    """The mean over the positive classes: the last of two, or each of several against the rest."""
+    two = found.scores.shape[1] == 2
+    places = [place for place in ([1] if two else range(found.scores.shape[1])) if (found.labels == place).sum() > 0]
+    if not places or (two and (found.labels == 1).all()):
+        return _undefined("average precision", level)
+    ones = np.ones((1, len(found.labels)))
+    sorted_classes = [_sorted_hits(found.scores[:, place], found.labels == place) for place in places]
+
+    def statistic(counts: Floats) -> Floats:
+        found = np.array([weighted_average_precision(*one, counts) for one in sorted_classes])
+        known = np.isfinite(found).sum(axis=0)
+        total = np.where(np.isfinite(found), found, 0.0).sum(axis=0)
+        return np.divide(total, known, out=np.full(len(counts), np.nan), where=known > 0)
+
+    drawn = _resampled(statistic, len(found.labels), seed.child("average precision"))
+    drawn = drawn[np.isfinite(drawn)]
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(drawn, tails) if len(drawn) else (np.nan, np.nan)
+    constant = float(np.mean([(found.labels == place).mean() for place in places]))
+    interval = Interval(float(low), float(high), level, "bootstrap percentiles")
+    return Metric("average precision", float(statistic(ones)[0]), interval, constant, "higher")
+
+
+def _sorted_hits(scores: Floats, positive: Any) -> tuple[Ints, Floats, Ints]:
+    """The order of the rows by falling score, whether each is positive, and the last place of each distinct score."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    return order, np.asarray(positive, dtype=np.float64)[order], ends
+
+
+def weighted_average_precision(order: Ints, positive: Floats, ends: Ints, counts: Floats) -> Floats:
+    """Σ (recall − previous recall) · precision over the distinct scores, with each row counted ``counts`` (draw, row).
+
+    NaN for a draw without a positive row.
+    """
+    ordered = counts[:, order]
+    everything = np.cumsum(ordered, axis=1)[:, ends]
+    hits = np.cumsum(ordered * positive, axis=1)[:, ends]
+    precision = np.divide(hits, everything, out=np.zeros_like(hits), where=everything > 0)
+    total = hits[:, -1]
+    gained = np.diff(hits, axis=1, prepend=0.0)
+    return np.divide((gained * precision).sum(axis=1), total, out=np.full(len(counts), np.nan), where=total > 0)
+
+
+def _resampled(statistic: Callable[[Floats], Floats], rows: int, seed: Seed) -> Floats:
+    """The statistic of bootstrap samples, each given as the number of times that every row was drawn."""
+    generator = seed.generator()
+    block = max(1, MAX_RESAMPLED // rows)
+    even = np.full(rows, 1 / rows)
+    return np.concatenate(
+        [
+            statistic(generator.multinomial(rows, even, size=min(block, DRAWS - done)).astype(np.float64))
+            for done in range(0, DRAWS, block)
+        ]
+    )
+
+
+def _log_loss(found: LabelledOutputs, level: float) -> Metric:
+    """Mean −log p of the true class; infinite where a probability of 0 was wrong, and then without an interval."""
+    assert found.probabilities is not None
+    with np.errstate(divide="ignore"):
+        values = -np.log(found.probabilities[np.arange(len(found.labels)), found.labels])
+        constant = float(-np.log(found.shares[found.labels]).mean())
+    finite = bool(np.isfinite(values).all())
+    interval = skewness_corrected_interval(values, level) if finite else Interval(np.nan, np.nan, level, "undefined")
+    return Metric("log loss", float(values.mean()), interval, constant, "lower")
+
+
+def _brier_score(found: LabelledOutputs, level: float) -> Metric:
+    """Mean Σ over classes (p − [class is true])², 0 … 2."""
+    assert found.probabilities is not None
+    true = np.eye(found.scores.shape[1])[found.labels]
+    values = ((found.probabilities - true) ** 2).sum(axis=1)
+    constant = float(((found.shares - true) ** 2).sum(axis=1).mean())
+    return Metric("Brier score", float(values.mean()), skewness_corrected_interval(values, level), constant, "lower")
+
+
+def class_metrics(found: LabelledOutputs, level: float) -> dict[str, dict[str, Any]]:
+    """Rows, recall and precision of each class with Wilson's intervals; NaN for a class without rows or decisions."""
+    table: dict[str, dict[str, Any]] = {}
+    for place, name in enumerate(_names(found)):
+        true, decided = found.labels == place, found.predicted == place
+        hits = int((true & decided).sum())
+        line: dict[str, Any] = {"rows": int(true.sum()), "decisions": int(decided.sum())}
+        for metric, trials in (("recall", int(true.sum())), ("precision", int(decided.sum()))):
+            limits = wilson(hits, trials, level)
+            line |= {
+                metric: hits / trials if trials else float("nan"),
+                f"{metric} low": limits.low if trials else float("nan"),
+                f"{metric} high": limits.high if trials else float("nan"),
+            }
+        table[name] = line
+    return table
+
+
+def confusion_matrix(found: LabelledOutputs) -> dict[str, dict[str, int]]:
+    """Counts of rows by true class (outer) and decided class (inner)."""
+    names = _names(found)
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(counts, (found.labels, found.predicted), 1)
+    return {
+        f"true {name}": {f"decided {other}": int(counts[i, j]) for j, other in enumerate(names)}
+        for i, name in enumerate(names)
+    }
+
+
+def _names(found: LabelledOutputs) -> Sequence[str]:
+    return found.classes or tuple(str(i) for i in range(found.scores.shape[1]))
+
+
+def regression_metrics(found: LabelledOutputs, level: float, constant: Floats) -> list[Metric]:
+    """R², RMSE and MAE of one value a row, with those of the ``constant`` prediction (row,)."""
+    residuals = found.outputs[:, 0] - found.labels
+    squares, others = residuals**2, (constant - found.labels) ** 2
+    ratio = fieller_interval(others - squares, others, level)
+    spread = float(others.mean())
+    squared = skewness_corrected_interval(squares, level)
+    roots = Interval(float(np.sqrt(max(squared.low, 0.0))), float(np.sqrt(max(squared.high, 0.0))), level, "root")
+    return [
+        Metric("R²", 1 - float(squares.mean()) / spread if spread > 0 else float("nan"), ratio, 0.0, "higher"),
+        Metric("RMSE", float(np.sqrt(squares.mean())), roots, float(np.sqrt(spread)), "lower"),
+        Metric(
+            "MAE",
+            float(np.abs(residuals).mean()),
+            skewness_corrected_interval(np.abs(residuals), level),
+            float(np.abs(constant - found.labels).mean()),
+            "lower",
+        ),
+    ]
+
+
+def _undefined(name: str, level: float) -> Metric:
+    return Metric(name, float("nan"), Interval(np.nan, np.nan, level, "undefined"), float("nan"), "higher")

@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which method for which goal, kind of model and data, and camp: one table, read by ``assay choose`` and the docs."""
+
+from __future__ import annotations
+
+from assay.nouns.choosing.choice import EVERY_DATA, Choice, Goal, Kind
+
+TABLE: tuple[Kind, ...] = ("table",)
+RECORDS: tuple[Kind, ...] = ("table", "text")
+NUMBERS: tuple[Kind, ...] = ("table", "image")
+WORDS: tuple[Kind, ...] = ("text", "language-model")
+NET: tuple[Kind, ...] = ("net",)
+
+WHY_NONE: dict[Goal, str] = {
+    "select-features": "Explanations of single rows, averaged, are no selection: a feature can move many outputs and "
+    "improve none.",
+    "act": "What would change an outcome is a question about one row; for a policy, compare groups.",
+    "debug": "A fault shows in answers; no part of a model is a list of its faults.",
+    "trust": "Reading a model's own parts does not show that they may be relied on; that takes a test.",
+}
+"""Why some cells of the table are empty, by goal."""
+
+BACKGROUND = "--background FILE"
+OF = "--background FILE --of shapley"
+
+CHOICES: tuple[Choice, ...] = (
+    # understand
+    Choice(
+        "explain.tree_shapley",
+        ("understand",),
+        "exact for trees, without model evaluations, with the columns' interactions shared out fairly",
+        TABLE,
+        ("trees",),
+        flags=BACKGROUND,
+    ),
+    Choice(
+        "explain.integrated_gradients",
+        ("understand",),
+        "complete to rounding with few passes; the residual says when it is not",
+        EVERY_DATA,
+        NET,
+    ),
+    Choice(
+        "explain.grad_cam",
+        ("understand",),
+        "a map of the place in a picture that the last convolution responds to, for one backward pass",
+        ("image",),
+        NET,
+    ),
+    Choice(
+        "explain.attn_lrp",
+        ("understand",),
+        "relevance through attention and feed-forward layers for one backward pass, conserved up to what is absorbed",
+        WORDS,
+        NET,
+    ),
+    Choice(
+        "explain.raw_attention",
+        ("understand",),
+        "the attention weights themselves: what the net reads from, which need not be what it uses",
+        ("language-model",),
+        NET,
+        is_intrinsic=True,
+    ),
+    Choice(
+        "explain.attention_rollout",
+        ("understand",),
+        "attention weights followed through all layers to the read position",
+        ("language-model",),
+        NET,
+        is_intrinsic=True,
+    ),
+    Choice(
+        "explain.shapley",
+        ("understand",),
+        "the difference from the background, shared out; exact for up to eleven features, else with standard errors",
+        TABLE,
+        flags=BACKGROUND,
+    ),
+    Choice(
+        "explain.shapley",
+        ("understand",),
+        "works for every model, with standard errors; words are deleted, patches of a picture blurred",
+        WORDS,
+    ),
+    Choice(
+        "explain.rise",
+        ("understand",),
+        "random masks show where a picture matters, for any model of pictures",
+        ("image",),
+    ),
+    Choice(
+        "explain.occlusion",
+        ("understand",),
+        "the loss when one feature alone is removed: cheap, and simple to say",
+        EVERY_DATA,
+    ),
+    Choice(
+        "explain.surrogate_tree",
+        ("understand",),
+        "a tree that predicts the model; at a held-out R² above 0.95, use the tree instead of the model",
+        TABLE,
+        scope="global",
+        is_intrinsic=True,
+        flags=BACKGROUND,
+    ),
+    Choice(
+        "explain.surrogate_rules",
+        ("understand",),
+        "a short list of rules with its fidelity; where it is faithful, the rules can replace the model",
+        TABLE,
+        scope="global",
+        is_intrinsic=True,
+        flags=BACKGROUND,
+    ),
+    Choice(
+        "explain.tree_interactions",
+        ("understand",),
+        "which pairs of columns act together, exact for trees",
+        TABLE,
+        ("trees",),
+        scope="global",
+    ),
+    Choice(
+        "explain.ale",
+        ("understand",),
+        "the effect of each column along its values, fair to correlated columns",
+        TABLE,
+        scope="global",
+        flags=BACKGROUND,
+    ),
+    Choice(
+        "explain.partial_dependence",
+        ("understand",),
+        "the mean output as one column changes: the picture that most readers know",
+        TABLE,
+        scope="global",
+        flags=BACKGROUND,
+    ),
+    Choice(
+        "explain.influential_units",
+        ("understand",),
+        "which units of a layer carry the answer, and what they respond to",
+        NUMBERS,
+        NET,
+        scope="global",
+    ),
+    # trust
+    Choice(
+        "diagnose.performance",
+        ("trust",),
+        "first ask whether the model is better than always giving the most frequent answer",
+        EVERY_DATA,
+        scope="global",
+        flags="--target COLUMN",
+    ),
+    Choice(
+        "evaluate.deletion",
+        ("trust",),
+        "does the output fall when the features ranked highest are removed; compare with --of random",
+        TABLE,
+        flags=OF,
+    ),
+    Choice(
+        "evaluate.deletion",
+        ("trust",),
+        "does the output fall when the features ranked highest are removed; compare with --of random",
+        ("image", "text", "language-model"),
+        flags="--of occlusion",
+    ),
+    Choice(
+        "evaluate.parameter_randomisation",
+        ("trust",),
+        "an explanation that survives the randomisation of the weights does not depend on the model",
+        NUMBERS,
+        NET,
+        flags="--of integrated_gradients",
+    ),
+    Choice(
+        "certify.soft_stability",
+        ("trust",),
+        "how often the prediction stays when further features are shown: a guarantee, not an attempt",
+        TABLE,
+        flags=OF,
+    ),
+    Choice(
+        "certify.soft_stability",
+        ("trust",),
+        "how often the prediction stays when further words or patches are shown: a guarantee, not an attempt",
+        ("image", "text", "language-model"),
+        flags="--of occlusion",
+    ),
+    Choice(
+        "attack.top_k",
+        ("trust",),
+        "can a change too small to notice replace the features ranked highest",
+        NUMBERS,
+        NET,
+        flags="--of integrated_gradients --ball linf:0.03",
+    ),
+    Choice(
+        "attack.pgd",
+        ("trust",),
+        "how small a change turns the prediction",
+        NUMBERS,
+        NET,
+        flags="--ball linf:0.03",
+    ),
+    Choice(
+        "diagnose.membership",
+        ("trust",),
+        "does the model give away which rows it was trained on",
+        EVERY_DATA,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
+        "diagnose.disparity",
+        ("trust",),
+        "gaps between groups, and the columns that make them",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN --sensitive GROUP",
+    ),
+    # select features
+    Choice(
+        "explain.sage",
+        ("select-features",),
+        "the share of each column in the reduction of the loss: redundant columns share, harmful ones are negative",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN --ask loss --background FILE",
+    ),
+    Choice(
+        "explain.permutation_importance",
+        ("select-features",),
+        "the increase of the loss when a column is replaced: cheap; redundant columns hide each other",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN --ask loss --background FILE",
+    ),
+    Choice(
+        "diagnose.shortcut",
+        ("select-features",),
+        "columns that the model relies on though they do not help on held-out rows",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
+        "explain.surrogate_tree",
+        ("select-features",),
+        "columns that a small tree with a high held-out R² leaves out are not needed to predict the model",
+        TABLE,
+        scope="global",
+        is_intrinsic=True,
+        flags=BACKGROUND,
+    ),
+    # act
+    Choice(
+        "explain.reason_codes",
+        ("act",),
+        "the reasons of an adverse decision with intervals, against rows that got the outcome",
+        TABLE,
+        flags=BACKGROUND,
+    ),
+    Choice(
+        "evaluate.decision_flip",
+        ("act",),
+        "how many features must go until the decision changes",
+        TABLE,
+        flags=OF,
+    ),
+    Choice(
+        "evaluate.decision_flip",
+        ("act",),
+        "how many words or patches must go until the decision changes",
+        ("image", "text", "language-model"),
+        flags="--of occlusion",
+    ),
+    Choice(
+        "explain.ice",
+        ("act",),
+        "the output of this row as one column changes: which change would have helped",
+        TABLE,
+        flags=BACKGROUND,
+    ),
+    Choice(
+        "certify.mus",
+        ("act",),
+        "features that suffice for the prediction, whatever else is added up to a radius",
+        TABLE,
+        flags=OF,
+    ),
+    Choice(
+        "diagnose.disparity",
+        ("act",),
+        "gaps between groups, and the columns that make them: what to change in a policy, not for a row",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN --sensitive GROUP",
+    ),
+    # debug
+    Choice(
+        "diagnose.weak_segments",
+        ("debug",),
+        "rows of one or two columns where the model is worse, found on one half and tested on the other",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN",
+    ),
+    Choice(
+        "diagnose.drift",
+        ("debug",),
+        "columns whose values differ between training and test rows",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
+        "diagnose.data",
+        ("debug",),
+        "rows copied across the split, columns that give the label away, rare classes",
+        RECORDS,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
+        "evaluate.runner_up_logit",
+        ("debug",),
+        "does the explanation show why this class and not the second",
+        ("image", "language-model"),
+        flags="--of occlusion",
+    ),
+    Choice(
+        "explain.shapley",
+        ("debug",),
+        "the rows that the model gets wrong, explained for the loss: which features caused the error",
+        TABLE,
+        flags="--target COLUMN --ask loss --background FILE",
+    ),
+    Choice(
+        "explain.tree_shapley",
+        ("debug",),
+        "which columns pushed the score of a wrong row, exact for trees",
+        TABLE,
+        ("trees",),
+        flags=BACKGROUND,
+    ),
+    Choice(
+        "explain.integrated_gradients",
+        ("debug",),
+        "which part of a wrong row pushed its score; compare the predicted class with --label runner_up",
+        EVERY_DATA,
+        NET,
+    ),
+    Choice(
+        "explain.occlusion",
+        ("debug",),
+        "what a wrong answer rests on: remove one feature at a time and see when it turns right",
+        EVERY_DATA,
+    ),
+    Choice(
+        "diagnose.shortcut",
+        ("debug",),
+        "columns that the model relies on though they do not help on held-out rows",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
+        "explain.influential_units",
+        ("debug",),
+        "which units of a layer carry a wrong answer, and what they respond to",
+        NUMBERS,
+        NET,
+        scope="global",
+    ),
+    Choice(
+        "diagnose.membership",
+        ("debug",),
+        "does the model remember its training rows instead of a rule",
+        EVERY_DATA,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+)
+"""Which method for which goal; within a goal, the first that suits comes first."""
