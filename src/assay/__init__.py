@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from assay.nouns.records.plottable import Plottable
+from assay.nouns.renamed import FORMER_NAMES, present_name
 
 if TYPE_CHECKING:
     from assay import attack, certify, diagnose, evaluate, examples, explain, model, repair
@@ -100,6 +101,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f"assay.{_PLACES[name]}"), name)
         globals()[name] = value
         return value
+    if name in FORMER_NAMES["assay"]:
+        return __getattr__(present_name("assay", name, FORMER_NAMES["assay"][name]))
     raise AttributeError(f"module 'assay' has no attribute {name!r}")
 
 

@@ -52,7 +52,7 @@ def result(folder):
 
 
 def test_a_demonstration_that_is_stopped_resumes_with_the_same_result(assay, demo, monkeypatch):
-    import assay.cli.progress as progress
+    import assay.cli.terminal.progress as progress
 
     whole = assay("demo credit -q --out whole --store store-of-whole")
     assert whole.code == 0, whole.err

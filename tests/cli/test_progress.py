@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from assay.cli.progress import ProgressLine, meter_progress
+from assay.cli.terminal.progress import ProgressLine, meter_progress
 from assay.model.model import Meter
 from assay.nouns.catalogue import Cost
 
@@ -153,9 +153,9 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_long_command_reports_on_standard_error_alone(assay, project, monkeypatch, command):
     (project / "slow.py").write_text(SLOW)
-    monkeypatch.setattr("assay.cli.progress.FIRST", 0.0)
-    monkeypatch.setattr("assay.cli.progress.TERMINAL_EVERY", 0.0005)
-    monkeypatch.setattr("assay.cli.progress.PLAIN_EVERY", 0.0)
+    monkeypatch.setattr("assay.cli.terminal.progress.FIRST", 0.0)
+    monkeypatch.setattr("assay.cli.terminal.progress.TERMINAL_EVERY", 0.0005)
+    monkeypatch.setattr("assay.cli.terminal.progress.PLAIN_EVERY", 0.0)
     loud = assay(COMMANDS[command])
     assert " s  " in loud.err or "/s" in loud.err
     quiet = assay(f"{COMMANDS[command]} -q")
@@ -166,5 +166,5 @@ def test_every_long_command_reports_on_standard_error_alone(assay, project, monk
 
 
 def test_progress_does_not_enter_json(assay, monkeypatch):
-    monkeypatch.setattr("assay.cli.progress.FIRST", 0.0)
+    monkeypatch.setattr("assay.cli.terminal.progress.FIRST", 0.0)
     json.loads(assay("explain mine.py:build occlusion --data plain.csv --target y --rows 4 --format json").out)

@@ -9,7 +9,7 @@ import pytest
 
 from assay.auditing.run import Run
 from assay.basics.stats import Interval
-from assay.cli.evidence_text import CELL, MAX_COLUMNS, MAX_ROWS, describe_finding, evidence_lines
+from assay.cli.terminal.evidence_text import CELL, MAX_COLUMNS, MAX_ROWS, describe_finding, evidence_lines
 from assay.nouns.results.finding import Finding
 
 FINDING = Finding(

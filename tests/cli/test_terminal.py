@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from assay.cli.main import run_command
-from assay.cli.printable import printable
-from assay.cli.standard_streams import TolerantStream
+from assay.cli.terminal.printable import printable
+from assay.cli.terminal.standard_streams import TolerantStream
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07\u202egnp\u2066\r\x9b31m"
 """Clears the screen, sets the title of the window, turns the direction of text around, and goes to the line's start."""

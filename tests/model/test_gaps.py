@@ -126,7 +126,12 @@ def assert_as_the_library(
 )
 def test_rows_with_gaps_get_the_library_s_own_predictions(model: str, frame: str) -> None:
     x = FRAMES[frame]()
-    estimator = MODELS[model]().fit(x[:TRAIN], Y[:TRAIN])
+    try:
+        estimator = MODELS[model]().fit(x[:TRAIN], Y[:TRAIN])
+    except ValueError as error:
+        if (model, frame) != ("xgboost", "polars Categorical"):  # which XGBoost 3.4 refuses
+            raise
+        pytest.skip(f"the library itself refuses such a frame: {error}"[:120])
     assert_as_the_library(estimator, x[TRAIN : TRAIN + 15], x[:15])
     if model != "pipeline":
         case = assay.case(assay.wrap(estimator), x[TRAIN : TRAIN + 15], label=1)

@@ -36,6 +36,7 @@ from assay.nouns.inputs.features import Features, units
 from assay.nouns.inputs.frames import format_number
 from assay.nouns.inputs.rows import Rows, concatenate, to_double, to_floats
 from assay.nouns.inputs.target import Target, predicted_class, target_named
+from assay.nouns.renamed import WithFormerNames
 from assay.nouns.results.result import Note
 
 GRADIENT_COPIES = 1
@@ -43,7 +44,7 @@ GRADIENT_COPIES = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class Case(WithFormerNames):
     """A model, rows, the target of its outputs, and how the rows are cut into features.
 
     Every number any method gets comes from here: ``value`` and ``gradient`` move data to the model's device, split

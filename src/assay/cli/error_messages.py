@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from assay.cli.exit_codes import INTERNAL, UNREADABLE
-from assay.cli.printable import printable
+from assay.cli.terminal.printable import printable
 
 STORE = ".assay/store"
 """Default folder of the result store, which caches finished steps."""

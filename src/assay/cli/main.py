@@ -16,7 +16,7 @@ from assay.cli.error_messages import (
     report_unexpected_error,
 )
 from assay.cli.exit_codes import INTERNAL, INTERRUPTED, USAGE, describe_exit_codes
-from assay.cli.standard_streams import tolerate_closed_streams
+from assay.cli.terminal.standard_streams import tolerate_closed_streams
 
 COMMANDS = {
     "audit": ("audit", "Audit a model on data; write the results and an HTML report."),

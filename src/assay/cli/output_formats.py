@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from assay.basics.errors import InputError, Unreadable
-from assay.cli.printable import printable_markup
+from assay.cli.terminal.printable import printable_markup
 
 if TYPE_CHECKING:
     from assay.auditing.run import Run

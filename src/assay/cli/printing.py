@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.console import Console
 from rich.text import Text
 
-from assay.cli.printable import printable as printable
-from assay.cli.printable import printable_lines
+from assay.cli.terminal.printable import printable as printable
+from assay.cli.terminal.printable import printable_lines
 
 if TYPE_CHECKING:
     from assay.auditing.audit import PreparedAudit

@@ -151,7 +151,7 @@ class Request:
 
     def progress(self, method: Method, case: Case, options: Mapping[str, Any], again: Cost | None = None) -> Any:
         """The progress of one call of a method, as a context; ``again`` is the cost of its explanation."""
-        from assay.cli.progress import meter_progress
+        from assay.cli.terminal.progress import meter_progress
 
         name = f"{method.verb}.{method.name}"
         return meter_progress(case.model.meter, name, planned_cost(method, case, options, again), self.quiet)

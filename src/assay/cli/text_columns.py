@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from assay.cli.printable import printable
+from assay.cli.terminal.printable import printable
 
 if TYPE_CHECKING:
     from assay.model.model import Model

@@ -23,6 +23,7 @@ from assay.model.transformations.randomise_weights import layer_names as layer_n
 from assay.model.transformations.randomise_weights import randomise_weights as randomise_weights
 from assay.model.transformations.smooth import smooth as smooth
 from assay.model.transformations.softplus_surrogate import softplus_surrogate as softplus_surrogate
+from assay.nouns.renamed import FORMER_NAMES, present_name
 
 __all__ = [
     "Meter",
@@ -48,3 +49,10 @@ __all__ = [
     "wrap",
     "xgboost",
 ]
+
+
+def __getattr__(name: str) -> object:
+    former = FORMER_NAMES["assay.model"]
+    if name in former:
+        return globals()[present_name("assay.model", name, former[name])]
+    raise AttributeError(f"module 'assay.model' has no attribute {name!r}")

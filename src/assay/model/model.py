@@ -19,6 +19,7 @@ from assay.model.layer_slices import ROWS
 from assay.model.pass_locks import PassLock
 from assay.nouns.inputs.output_kind import Gives, OutputKind
 from assay.nouns.inputs.rows import Rows
+from assay.nouns.renamed import WithFormerNames
 from assay.nouns.results.result import Note
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class LayerAccess(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class Model(WithFormerNames):
     """A function from rows to outputs, with its metadata.
 
     ``forward(rows)`` gives outputs (row, out) in the model's namespace. A torch model is ``differentiable`` when

@@ -128,7 +128,7 @@ def run_prepared(
     """Run a prepared audit with the settings of a configuration, and report its progress."""
     from assay.auditing.steps.execution import no_progress
     from assay.cli.printing import print_header
-    from assay.cli.progress import meter_progress
+    from assay.cli.terminal.progress import meter_progress
 
     if not quiet:
         print_header(prepared)

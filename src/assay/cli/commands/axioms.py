@@ -84,7 +84,7 @@ def _measure(names: Sequence[str], quiet: bool) -> AxiomTable:
     """Measure the methods named, or all, one after another."""
     from assay.axioms.table import AxiomTable, measure_table
     from assay.cli.catalogue import methods
-    from assay.cli.progress import ProgressLine
+    from assay.cli.terminal.progress import ProgressLine
 
     every = list(names) or [one.name for one in methods() if one.verb == "explain"]
     cells: list[AxiomCell] = []

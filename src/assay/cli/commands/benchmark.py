@@ -52,7 +52,7 @@ def benchmark(
         Print no progress.
     """
     from assay.basics.errors import InputError
-    from assay.cli.progress import ProgressLine
+    from assay.cli.terminal.progress import ProgressLine
     from assay.planted.suite import BENCHMARKS
     from assay.planted.suite import benchmark as run
 

@@ -47,7 +47,7 @@ def demo(
     from assay.auditing.gate import evaluate_gate
     from assay.auditing.steps.execution import no_progress
     from assay.cli.printing import print_summary
-    from assay.cli.progress import ProgressLine, meter_progress
+    from assay.cli.terminal.progress import ProgressLine, meter_progress
 
     folder = out or Path("demo") / which
     with ProgressLine(label="train or load the example model", quiet=quiet):

@@ -71,8 +71,8 @@ def diagnose(
     """
     from assay.cli.options import split
     from assay.cli.printing import print_findings
-    from assay.cli.progress import meter_progress
     from assay.cli.request import method_of
+    from assay.cli.terminal.progress import meter_progress
     from assay.engine.audit_inputs import INPUTS, call_on_inputs
     from assay.nouns.records.jsonable import to_jsonable
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.basics.errors import InputError
-from assay.cli.printable import printable
+from assay.cli.terminal.printable import printable
 
 if TYPE_CHECKING:
     from assay.cli.read_rows import DataTable

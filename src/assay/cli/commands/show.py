@@ -57,8 +57,8 @@ def _print_json(checks: tuple[Check, ...], findings: list[Finding]) -> None:
 
 
 def _print_text(checks: tuple[Check, ...], findings: list[Finding], run: Path | None) -> None:
-    from assay.cli.evidence_text import describe_finding
     from assay.cli.printing import format_finding, terminal
+    from assay.cli.terminal.evidence_text import describe_finding
 
     console = terminal()
     found = {finding.code for finding in findings}
@@ -81,8 +81,8 @@ def _print_text(checks: tuple[Check, ...], findings: list[Finding], run: Path | 
 def _show_saved(path: Path, format: str) -> int:
     from assay.auditing.run import Run
     from assay.cli.output_formats import format_run
-    from assay.cli.printable import printable_lines
     from assay.cli.printing import print_result
+    from assay.cli.terminal.printable import printable_lines
     from assay.nouns.records.record import Record
     from assay.nouns.records.store import load
 

@@ -25,11 +25,12 @@ from assay.model.files.user_code import call_user_function, is_code
 from assay.model.model import Model
 from assay.nouns.inputs.output_kind import OUTPUTS
 
-TRUSTED_VERSION = "sklearn 1.9, list 2"
+TRUSTED_VERSION = "sklearn 1.9, list 3"
 TRUSTED = (
     "numpy.dtype",
     "scipy._lib.array_api_compat.numpy._aliases.asarray",
     "scipy.interpolate._bsplines.BSpline",
+    "scipy.interpolate._bsplines._BSpline",
     "sklearn._loss.loss.HalfTweedieLossIdentity",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",

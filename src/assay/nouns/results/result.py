@@ -16,6 +16,7 @@ from assay.basics.types import Floats, Masks, PerPart, PerRow, RowMasks
 from assay.nouns.inputs.features import Features
 from assay.nouns.records.plottable import Plottable
 from assay.nouns.records.saveable import Saveable
+from assay.nouns.renamed import WithFormerNames
 from assay.nouns.results.global_explanation import GlobalExplanation, mean_over
 from assay.nouns.results.part_labels import describe_top, to_shap_explanation, word_column
 
@@ -77,7 +78,7 @@ def frozen(array: Any, kind: Any = np.float64) -> Any:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Result(Saveable):
+class Result(Saveable, WithFormerNames):
     """Read-only numpy arrays, notes and provenance."""
 
     provenance: Provenance

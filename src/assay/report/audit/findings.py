@@ -19,7 +19,7 @@ from assay.report.drawing.svg import draw_strip
 MAX_FINDINGS = 100
 """Findings of one verdict that are listed."""
 
-BUDGET = 250_000
+BUDGET = 100_000
 """Characters of all findings; a finding beyond it keeps its line and loses its details."""
 
 LINE = 500

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from assay.cli.printable import printable
+from assay.cli.terminal.printable import printable
 
 if TYPE_CHECKING:
     from assay.model.model import Meter

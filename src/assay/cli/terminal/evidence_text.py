@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from assay.cli.printable import printable
+from assay.cli.terminal.printable import printable
 
 if TYPE_CHECKING:
     from assay.nouns.results.finding import Finding
