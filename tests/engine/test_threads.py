@@ -106,7 +106,9 @@ EXECUTORS = {"threads": threads, "joblib": joblib_threads, "asyncio": coroutines
 
 
 @pytest.mark.parametrize("shared", ["one case", "one model"])
-@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize(
+    "executor", ["threads", *(pytest.param(one, marks=pytest.mark.judge) for one in ("joblib", "asyncio"))]
+)
 @pytest.mark.parametrize("kind", MODELS)
 def test_methods_that_run_together_give_what_they_give_alone(kind: str, executor: str, shared: str) -> None:
     make, methods = MODELS[kind]

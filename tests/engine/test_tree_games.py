@@ -197,7 +197,7 @@ def test_a_path_of_many_players_is_computed_exactly(depth, by):
             assert_allclose(pairs[pair], value, rtol=1e-11, atol=1e-300)
 
 
-@pytest.mark.parametrize("depth", [40, 70, 200])
+@pytest.mark.parametrize("depth", [40, 110, pytest.param(200, marks=pytest.mark.judge)])
 @pytest.mark.parametrize("by", ["cover", "background"])
 def test_deep_trees_add_up(depth, by):
     forest, generator = trees.chain(depth, depth, values="all"), np.random.default_rng(1)

@@ -68,7 +68,12 @@ def pairs() -> list[Any]:
     """Methods with the subjects on which they run."""
     found = [(m, s) for m in subjects.methods("explain") for s in CASES if (m.name, s) not in SLOW]
     found += [(m, s) for m in subjects.methods("evaluate") for s in SCORED]
-    return [pytest.param(m, s, id=f"{m.name}-{s}") for m, s in found if supports(m, s)]
+    offered = [(m, s) for m, s in found if supports(m, s)]
+    first = {(m.verb, m.name): s for m, s in reversed(offered)}  # the others: make judge
+    marks = {True: (), False: (pytest.mark.judge,)}
+    return [
+        pytest.param(m, s, id=f"{m.name}-{s}", marks=marks[s in (first[m.verb, m.name], "textual")]) for m, s in offered
+    ]
 
 
 def values(method: Method, case: Any) -> Any:
