@@ -7,6 +7,7 @@ import contextlib
 import copy
 import inspect
 import types
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,8 @@ def _copied(net: pt.nn.Module) -> pt.nn.Module:
             return memo[id(tensor)]
 
     try:
-        with Copying(), pt.no_grad():  # copies of scripted weights would be computed tensors
+        with Copying(), pt.no_grad(), warnings.catch_warnings():  # copies of scripted weights would be computed tensors
+            warnings.simplefilter("ignore", FutureWarning)  # torch's own, about its graphs
             return copy.deepcopy(net)
     except Exception as error:
         raise CapabilityError(
