@@ -51,7 +51,7 @@ from assay.report.drawing.svg import draw_attack, draw_coverage, draw_strip
 MAX_ROWS = 3
 """Rows of a table that are drawn one by one."""
 
-OPEN = ("error", "fail", "undecided", "not run")
+OPEN = ("error", "fail")
 """Verdicts whose findings are unfolded when the page is opened."""
 
 IDENTITY = ("model", "data", "explained output")
@@ -78,7 +78,7 @@ SECTIONS = {
 }
 """Sections in their order, by id; one without content is left out."""
 
-FOLDED = ("views", "scores", "methods", "attacks", "limits", "reproduce", "glossary")
+FOLDED = ("repairs", "views", "scores", "methods", "attacks", "limits", "reproduce", "glossary")
 """Sections that are folded: long tables, settings and hashes."""
 
 CARDS = 6
