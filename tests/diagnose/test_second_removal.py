@@ -70,3 +70,10 @@ def test_an_audit_judges_its_reference_under_another_removal():
     assert run["EXP204"].subject == "shapley"
     assert run["EXP204"].verdict == "pass"
     assert "EXP204" in next(f for f in run.all("TRU001") if f.subject == "shapley").evidence["facts"]
+
+
+def test_rankings_that_score_the_same_count_half():
+    equal = assay.case(assay.wrap(lambda x: x.sum(axis=1), output="values"), np.ones((30, 4)))
+    same = explain.shapley(equal, remove=assay.Constant(0.0))
+    (tied,) = diagnose.second_removal(equal, same, second=SECOND)
+    assert (tied.estimate, tied.n) == (0.5, 30)
