@@ -19,7 +19,7 @@ from assay import diagnose
 from assay.auditing.joint_verdicts import count_judged, judge_jointly
 from assay.basics.errors import InputError
 from assay.basics.stats import Basis, clopper_pearson
-from assay.diagnose.data import _duplicates
+from assay.diagnose.data import _duplicates, _judged_duplicates
 from assay.engine.retraining.split_statistics import classify_side, split_data
 from assay.nouns.inputs.features import Features, integer_map
 from assay.nouns.records.store import Bundle, load, save
@@ -321,3 +321,11 @@ def test_bad_options_are_refused_by_name(option: dict[str, float]) -> None:
     name, value = next(iter(option.items()))
     with pytest.raises(InputError, match=f"{name}={value}"):
         halves(x, y, **option)
+
+
+def test_a_few_valued_table_without_a_copy_passes_as_a_fact() -> None:
+    found = _judged_duplicates(np.zeros(300, dtype=bool), 0, 700, True, [str(i) for i in range(300)], "m", 0.95, 0.02)
+    assert (found.verdict, found.estimate, found.interval, found.basis) == ("pass", 0.0, None, None)
+    some = np.arange(300) < 30
+    more = _judged_duplicates(some, 70, 700, True, [str(i) for i in range(300)], "m", 0.95, 0.02)
+    assert more.basis is not None  # a rate that chance may explain has an interval

@@ -164,7 +164,8 @@ def _judged_duplicates(
 ) -> Finding:
     """The finding from which rows occur among the ``train`` training rows, of which ``within`` occur more than once.
 
-    A count of these files has no sampling error; only where rows coincide by chance the rate has an interval.
+    A count of these files has no sampling error; only where rows coincide by chance, and more often than ``copies``,
+    the rate has an interval.
     """
     hits, trials = int(found.sum()), len(found)
     rate, share = within / train, hits / trials
@@ -187,7 +188,7 @@ def _judged_duplicates(
             "requested threshold": copies,
         },
     }
-    if few:
+    if few and share > copies:  # a share up to what was asked for is a fact, and passes
         basis = Basis("rate", {"hits": np.array(hits), "trials": np.array(trials)})
         return judged_finding(DUPLICATES, basis, level, limit, ADVICE[DUPLICATES], estimate=share, **about)
     return counted_finding(DUPLICATES, share, limit, ADVICE[DUPLICATES], **about)
