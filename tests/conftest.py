@@ -18,3 +18,11 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture
+def exact_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model counts as one of trees: its games share single values between requests."""
+    from assay.model.model import Model
+
+    monkeypatch.setattr(Model, "rows_exact", True)

@@ -117,7 +117,7 @@ def test_a_game_remembers_across_processes_what_it_was_asked(tmp_path: Path) -> 
     def explained(case: assay.Case) -> Any:
         result_store = ResultStore(tmp_path, case.model.meter)
         game = case.game(zero)
-        return result_store.once("explain", DEPENDS, lambda: explain.shapley(case, remove=zero), game)
+        return result_store.once("explain", DEPENDS, lambda: explain.shapley(case, remove=zero), game.cache)
 
     first, again = plain(), plain()
     one, two = explained(first), explained(again)

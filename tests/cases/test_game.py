@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import gaussian_filter
+from sklearn.ensemble import RandomForestRegressor
 from tests.cases import nets
 
 import assay
@@ -213,13 +214,31 @@ def test_each_mask_costs_the_model_once() -> None:
     assert game.cost == 7
 
 
-def test_after_one_enumeration_every_method_of_the_game_is_free() -> None:
-    case = asked()
-    first = explain.shapley(case)
+def trees() -> assay.Case:
+    """A model whose outputs do not depend on the batch."""
+    x = np.random.default_rng(2).normal(size=(80, 4))
+    return assay.case(assay.wrap(RandomForestRegressor(5, random_state=0).fit(x, bent(x))), X)
+
+
+def test_after_one_enumeration_of_trees_every_method_of_the_game_is_free() -> None:
+    case = trees()
+    first = explain.shapley(case, remove=Marginal(BACKGROUND))
     before = case.model.meter.forwards
-    evaluate.deletion(first, case)
-    explain.shapley(case)
+    evaluate.deletion(first, case, remove=Marginal(BACKGROUND))
+    explain.shapley(case, remove=Marginal(BACKGROUND))
     assert case.model.meter.forwards == before
+
+
+@pytest.mark.parametrize(("make", "shares"), [(trees, True), (asked, False)])
+def test_single_values_are_shared_only_where_no_output_depends_on_the_batch(make: Any, shares: bool) -> None:
+    case = make()
+    game = case.game(Constant(0.0))
+    game.table(MASKS[:8])
+    before = case.model.meter.forwards
+    game.table(MASKS[2:9])
+    game.table(MASKS[:8])
+    assert case.model.rows_exact is shares
+    assert case.model.meter.forwards - before == (3 if shares else 3 * 7)
 
 
 def test_equal_removals_share_a_game_and_others_do_not() -> None:
@@ -240,10 +259,10 @@ def test_a_changed_case_does_not_reuse_cached_values() -> None:
 def test_the_cache_is_bounded_and_dropping_values_changes_no_result() -> None:
     case = asked()
     whole = case.game(Constant(0.0))
-    small = Game(case, whole.remove, whole.filling, cache_size=5)
-    assert_array_equal(small.table(MASKS), whole.table(MASKS))
-    assert list(small.cache) == list(whole.cache)[-5:]
-    assert_array_equal(small.table(MASKS), whole.table(MASKS))
+    small = Game(case, whole.remove, whole.filling, cache_size=len(case) * len(MASKS))
+    for masks in (MASKS, MASKS[1:], MASKS[:-1], MASKS):
+        assert_array_equal(small.table(masks), whole.table(masks))
+    assert len(small.cache) <= len(case) * len(MASKS) < len(whole.cache)
 
 
 def test_class_probabilities_under_removal_average_the_probabilities() -> None:

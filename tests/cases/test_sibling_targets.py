@@ -54,13 +54,15 @@ def test_scores_of_other_targets_are_free_where_the_order_is_the_same() -> None:
     assert all(not evaluate.deletion(explanation, one, steps=8).provenance.cost for one in others)
 
 
-def test_a_pair_that_differs_in_masks_asks_only_what_is_new() -> None:
+def test_a_pair_that_asks_the_same_masks_costs_one_target() -> None:
     case = small()
     one, other = with_sibling_targets(case, ("logit", "probability"))
     one.game(Constant(0.0)).table(all_masks(5)[:10])
     before = case.model.meter.forwards
+    other.game(Constant(0.0)).table(all_masks(5)[:10])
+    assert case.model.meter.forwards == before
     other.game(Constant(0.0)).table(all_masks(5)[:12])
-    assert case.model.meter.forwards - before == 2 * 3
+    assert case.model.meter.forwards - before == 12 * 3
 
 
 def test_cached_values_of_the_case_go_to_its_own_target_only() -> None:

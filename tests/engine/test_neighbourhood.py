@@ -180,19 +180,6 @@ def test_the_cache_is_bounded_and_drops_the_oldest() -> None:
     assert explanation_cache.size == 0
 
 
-def test_several_results_are_computed_at_once_and_the_cost_is_shared() -> None:
-    explanation_cache = ExplanationCache(Meter())
-    explanation_cache.get("b", lambda: np.ones(1))
-
-    def make(missing: list[int]) -> list[Any]:
-        explanation_cache.meter.count(forwards=7)
-        return [np.full(1, 10.0 * place) for place in missing]
-
-    assert [float(one[0]) for one in explanation_cache.get_many("abc", make)] == [0.0, 1.0, 20.0]
-    assert [float(one[0]) for one in explanation_cache.get_many("abc", make)] == [0.0, 1.0, 20.0]
-    assert (explanation_cache.meter.forwards, explanation_cache.meter.cached) == (7, 7)
-
-
 def test_cheap_results_are_cached_while_there_is_room_and_never_displace_others() -> None:
     explanation_cache = ExplanationCache(Meter(), most=10)
     explanation_cache.get("answer", lambda: np.ones(10))

@@ -114,8 +114,11 @@ def matrix(net: torch.nn.Module, x: Any, draws: int, methods: int = len(METHODS)
 
 
 def planned(rows: int, methods: int, draws: int) -> Counted:
-    """Evaluations with sharing: originals twice (pixels, patches), masks and neighbours once, paths per method."""
-    clean, masks, nets = 2, 100 + 49, LAYERS
+    """Evaluations with sharing: originals twice (pixels, patches), masks and neighbours once, paths per method.
+
+    The masks of the patches include the empty input.
+    """
+    clean, masks, nets = 2, 100 + 49 + 1, LAYERS
     paths = 28 + 49 + len(LEVELS)
     predictions = rows * (clean + masks + nets + draws + methods * paths)
     return Counted(rows * methods * (2 + draws + LAYERS), predictions)

@@ -27,7 +27,7 @@ def test_on_additive_models_it_mirrors_deletion_about_the_middle() -> None:
     assert_allclose(both, case.output)
 
 
-def test_it_evaluates_the_coalitions_of_deletion_of_the_lowest_first() -> None:
+def test_it_evaluates_the_coalitions_of_deletion_of_the_lowest_first(exact_rows: None) -> None:
     case = curved()
     e = explain.saliency(case, signed=True)
     evaluate.insertion(e, case, remove=ZERO)

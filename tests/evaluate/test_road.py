@@ -66,7 +66,7 @@ def test_q19_a_patch_is_taken_from_all_channels() -> None:
     assert changed.sum() == 12
 
 
-def test_any_curve_can_use_its_filling_and_shares_the_evaluations() -> None:
+def test_any_curve_can_use_its_filling_and_shares_the_evaluations(exact_rows: None) -> None:
     case = digits(2)
     e = explain.saliency(case)
     assert evaluate.deletion(e, case, remove=NoisyLinear()).provenance.cost == {"forwards": 128}

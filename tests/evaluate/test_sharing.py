@@ -20,20 +20,20 @@ def _setting() -> tuple[Case, Explanation]:
     return case, explain.saliency(case)
 
 
-def test_one_deletion_curve_serves_comprehensiveness() -> None:
+def test_one_deletion_curve_serves_comprehensiveness(exact_rows: None) -> None:
     case, e = _setting()
     assert evaluate.deletion(e, case, remove=ZERO).provenance.cost == {"forwards": 20}
     assert evaluate.comprehensiveness(e, case, remove=ZERO).provenance.cost == {}
     assert evaluate.deletion(e, case, remove=ZERO).provenance.cost == {}
 
 
-def test_one_insertion_curve_serves_sufficiency() -> None:
+def test_one_insertion_curve_serves_sufficiency(exact_rows: None) -> None:
     case, e = _setting()
     evaluate.insertion(e, case, remove=ZERO)
     assert evaluate.sufficiency(e, case, remove=ZERO).provenance.cost == {}
 
 
-def test_insertion_after_deletion_does_not_evaluate_the_ends_again() -> None:
+def test_insertion_after_deletion_does_not_evaluate_the_ends_again(exact_rows: None) -> None:
     case, e = _setting()
     evaluate.deletion(e, case, remove=ZERO)
     assert evaluate.insertion(e, case, remove=ZERO).provenance.cost == {"forwards": 19}
@@ -47,14 +47,14 @@ def test_random_subsets_are_evaluated_once_for_all_methods(score: Callable[..., 
     assert score(second, case, draws=30).provenance.cost == {}
 
 
-def test_fewer_random_subsets_are_among_the_more() -> None:
+def test_fewer_random_subsets_are_among_the_more(exact_rows: None) -> None:
     case = digits(2)
     e = explain.saliency(case)
     evaluate.infidelity(e, case, draws=40, remove=ZERO)
     assert evaluate.infidelity(e, case, draws=25, remove=ZERO).provenance.cost == {}
 
 
-def test_after_exact_shapley_values_no_removal_score_costs_anything() -> None:
+def test_after_exact_shapley_values_no_removal_score_costs_anything(exact_rows: None) -> None:
     case = curved()
     e = explain.shapley(case, remove=ZERO)
     for score in (

@@ -1,4 +1,4 @@
-"""Methods that use the same game evaluate a coalition once."""
+"""Methods that use the same game evaluate a coalition once, where a row has the same output in every batch."""
 
 from collections.abc import Callable
 
@@ -30,11 +30,11 @@ def after_listing(case: Case, remove: Removal) -> dict[str, int]:
     return costs
 
 
-def test_after_one_full_enumeration_everything_is_free(tissue: Callable[..., Case]) -> None:
+def test_after_one_full_enumeration_everything_is_free(tissue: Callable[..., Case], exact_rows: None) -> None:
     assert set(after_listing(tissue(rows=2), Constant(0.0)).values()) == {0}
 
 
-def test_with_a_background_too(forest: tuple[object, object]) -> None:
+def test_with_a_background_too(exact_rows: None) -> None:
     case, _ = examples.random_game(6)
     assert set(after_listing(case, Marginal([[0.0] * 6, [0.5] * 6])).values()) == {0}
 

@@ -115,7 +115,7 @@ def compute_grid(
     case = scope.case
     (own,) = link_sibling_cases(case, [case.with_target()])
     if len(options["targets"]) == 1 and "removals" in options:
-        own.game(scope.remove).import_entries(case.game(scope.remove).export_entries())
+        own.game(scope.remove).cache.import_entries(case.game(scope.remove).cache.export_entries())
     seed = case.seed.child("audit", NAME)
     return settings_grid(named, own, score, **options, draws=DRAWS, seed=seed)
 

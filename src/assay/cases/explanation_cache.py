@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -43,23 +43,16 @@ class ExplanationCache:
 
     def get(self, key: Hashable, compute: Callable[[], Floats]) -> Floats:
         """The answer under ``key``, computed if it is not there; read only."""
-        return self.get_many([key], lambda _: [compute()])[0]
-
-    def get_many(self, keys: Sequence[Hashable], compute: Callable[[list[int]], Sequence[Floats]]) -> list[Floats]:
-        """The answers under ``keys``, read only; ``compute`` gives all that are missing at once, by their positions."""
-        names = [_portable(key) or key for key in keys]
-        found = {place: self.entries[name] for place, name in enumerate(names) if name in self.entries}
-        self.meter.cached += sum(cost for _, cost in found.values())
-        missing = [place for place in range(len(names)) if place not in found]
-        if missing:
-            before = self.meter.requested
-            answers = compute(missing)
-            each, rest = divmod(self.meter.requested - before, len(missing))
-            for place, answer in zip(missing, answers, strict=True):
-                answer.flags.writeable = False
-                found[place] = answer, each + (rest if place == missing[0] else 0)
-                self._store(names[place], *found[place])
-        return [found[place][0] for place in range(len(names))]
+        name = _portable(key) or key
+        if name in self.entries:
+            answer, cost = self.entries[name]
+            self.meter.cached += cost
+            return answer
+        before = self.meter.requested
+        answer = compute()
+        answer.flags.writeable = False
+        self._store(name, answer, self.meter.requested - before)
+        return answer
 
     def get_recomputable(self, key: Hashable, size: int, compute: Callable[[], Any]) -> Any:
         """Something of about ``size`` numbers that may be computed again each time."""

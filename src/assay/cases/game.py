@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -27,7 +27,7 @@ from assay.basics.types import (
     Queries,
     Which,
 )
-from assay.cases.answer_cache import AnswerCache
+from assay.cases.answer_cache import AnswerCache, BatchCache, QueryCache
 from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.output_kind import OutputKind
 from assay.nouns.inputs.rows import to_floats
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from assay.cases.removals import Removal
 
 CACHE_SIZE = 2_000_000
-"""Values that a game caches before it drops the oldest (about 40 bytes each, and the masks)."""
+"""Values that a game caches before it drops the oldest batches (about 40 bytes each at most)."""
 
 
 MASK_BYTES = 2**26
@@ -84,8 +84,10 @@ class GameCase(Protocol):
 class Game:
     """v(S): the target with all features outside S removed, averaged over the removal's fillings.
 
-    Values are cached by row and mask, so a mask that is evaluated twice, by any method, costs nothing the second time.
-    With all features present the value is the target at the row itself. At most ``cache_size`` values are cached.
+    Values are cached, so a request that is made twice, by any method, costs nothing the second time. No value depends
+    on what was requested before: requests share single values only if a row's output is the same in every batch
+    (``Model.rows_exact``); of other models whole batches are found again. At most ``cache_size`` values are cached.
+    With all features present the value is the target at the row itself.
     ``pooled`` games read the target from the mean of the model's outputs (class probabilities, or values) over the
     fillings, not the mean of the target: a loss is then that of the mean prediction, as in SAGE.
     """
@@ -99,7 +101,9 @@ class Game:
     @cached_property
     def cache(self) -> AnswerCache:
         """The cached values."""
-        return AnswerCache(len(self.case), self.cache_size)
+        if self.case.model.rows_exact:
+            return QueryCache(len(self.case), self.cache_size)
+        return BatchCache(self.cache_size)
 
     def __call__(self, which: Which, keep: Queries) -> PerQuery:
         """v for each query: row ``which`` (query,) with features ``keep`` (query, part) present."""
@@ -169,26 +173,18 @@ class Game:
         return (places[block] for block in self._blocks(len(places)))
 
     def _batch_values(self, which: Ints, masks: Masks, packed: np.ndarray, place: Ints) -> Floats:
-        """Values of one batch of different queries, from the cache or evaluated."""
+        """Values of one batch of different queries, from the cache or evaluated; sibling targets cache theirs, too."""
         named = packed[place]
-        keys = self.cache.number_packed_masks(named) * self.cache.rows + which
-        found = self.cache.find(keys)
-        known, missing = np.flatnonzero(found >= 0), np.flatnonzero(found < 0)
-        self.case.model.meter.cached += len(known) * self.remove.fills * self.case.model.passes_per_row
-        values = np.empty(len(keys))
-        values[known] = self.cache.values[found[known]]
+        values, missing = self.cache.find(which, named)
+        known = len(which) - len(missing)
+        self.case.model.meter.cached += known * self.remove.fills * self.case.model.passes_per_row
         if len(missing):
-            values[missing] = self._evaluate_and_share(which[missing], masks[place[missing]], named[missing])
-            self.cache.add(keys[missing], values[missing])
+            games = [self, *(one.game(self.remove, pooled=self.pooled) for one in self.case.sibling_targets)]
+            found = self._evaluate(which[missing], masks[place[missing]])
+            for game, theirs in zip(games, found, strict=True):
+                game.cache.add(which[missing], named[missing], theirs)
+            values[missing] = found[0]
         return values
-
-    def _evaluate_and_share(self, which: Ints, keep: Masks, named: np.ndarray) -> Floats:
-        """Values of queries, which also go to the caches of sibling targets."""
-        others = [one.game(self.remove, pooled=self.pooled) for one in self.case.sibling_targets]
-        found = self._evaluate(which, keep)
-        for other, theirs in zip(others, found[1:]):
-            other.import_entries({"rows": which, "masks": named, "values": theirs})
-        return np.asarray(found[0])
 
     def paths(self, keep: Paths) -> PerStep:
         """v (row, step) of masks (row, step, part) that differ between rows."""
@@ -239,27 +235,6 @@ class Game:
     def cost(self) -> int:
         """Forward passes of one mask that is not cached."""
         return self.remove.fills
-
-    @property
-    def stored_count(self) -> int:
-        """Number of cached values."""
-        return len(self.cache)
-
-    def export_entries(self, since: int = 0) -> dict[str, np.ndarray]:
-        """The cached values after the first ``since``, oldest first: rows, packed masks and values."""
-        cached = slice(self.cache.dropped + since, self.cache.count)
-        keys = self.cache.keys[cached]
-        numbers, places = np.unique(keys // self.cache.rows, return_inverse=True)
-        packed = b"".join(self.cache.masks[number] for number in numbers.tolist())
-        masks = np.frombuffer(packed, dtype=np.uint8).reshape(len(numbers), -1 if len(numbers) else 0)
-        return {"rows": keys % self.cache.rows, "masks": masks[places], "values": self.cache.values[cached].copy()}
-
-    def import_entries(self, entries: Mapping[str, np.ndarray]) -> None:
-        """Add values of this game from another process to the cache."""
-        keys = self.cache.number_packed_masks(np.asarray(entries["masks"])) * self.cache.rows + entries["rows"]
-        fresh = np.sort(np.unique(keys, return_index=True)[1])
-        fresh = fresh[self.cache.find(keys[fresh]) < 0]
-        self.cache.add(keys[fresh], np.asarray(entries["values"], dtype=np.float64)[fresh])
 
     def _evaluate(self, which: Ints, keep: Masks) -> Floats:
         """Values (case, query) of this case and of its sibling targets, from the same passes."""

@@ -29,7 +29,7 @@ def with_sibling_targets(case: Case, targets: Sequence[str | Target]) -> tuple[C
     cases = link_sibling_cases(case, [case.with_target(target) for target in resolved])
     for one in cases:
         for game in case._games.values() if one.target is case.target else ():
-            one.game(game.remove, pooled=game.pooled).import_entries(game.export_entries())
+            one.game(game.remove, pooled=game.pooled).cache.import_entries(game.cache.export_entries())
     return cases
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 MAX_INPUT_BYTES = 1 << 26
-"""Bytes of the inputs of one pass (64 MiB) of a model that is no torch net, with the copies made of them."""
+"""Bytes of the rows of one pass (64 MiB) of a model that is no torch net, with their outputs and copies of both."""
 
 INPUT_COPIES = 4
 """Copies of a filled row during a pass: the row, its mask and filling, and the input in the model's own form."""
@@ -194,6 +194,14 @@ class Model(WithFormerNames):
         """What the outputs are, with the link, the threshold, and whether classes exclude each other."""
         return OutputKind.of(self.gives)
 
+    @property
+    def rows_exact(self) -> bool:
+        """Whether a row's outputs have the same bytes in every batch: so of trees that can be parsed."""
+        try:
+            return self.forest is not None and self.forest() is not None
+        except CapabilityError:
+            return False
+
     def up_to_layer(self, layer: str) -> Model:
         """The model up to ``layer``: its outputs are that layer's activations."""
         return self._cut(layer)[0]
@@ -239,11 +247,13 @@ class Model(WithFormerNames):
 
         ``copies`` is how many times the pass stores each row's activations: 0 without a gradient, 1 with one, more for
         rules that store several. The bytes of a row are measured once for each shape, by a pass of one row that is not
-        counted. Rows of a model that is no torch net take at most ``MAX_INPUT_BYTES`` with the copies made of them.
+        counted. Rows of a model that is no torch net take at most ``MAX_INPUT_BYTES`` with the copies made of them and of
+        their outputs.
         """
         most = max(1, self.batch // max(1, copies))
         if self.namespace != "torch":
-            return max(1, min(most, MAX_INPUT_BYTES // max(1, INPUT_COPIES * _input_bytes(rows))))
+            each = INPUT_COPIES * (_input_bytes(rows) + 8 * len(self.classes or self.output_names))
+            return max(1, min(most, MAX_INPUT_BYTES // max(1, each)))
         if self.memory is None or self.layer_access is None:
             return most
         key = (self.fingerprint, rows.shape)

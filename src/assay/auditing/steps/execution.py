@@ -117,8 +117,8 @@ def run_step(step: Step, scope: AuditScope, results: AuditResults, store: Result
             return Refusal(step.key, step.verb, str(error), type(error).__name__)
 
     case = scope.case
-    rivals = () if scope.rival is None else (scope.rival.game(scope.remove),)
-    outcome = store.once(step.key, depends, make, case.game(scope.remove), case.explanation_cache, *rivals)
+    rivals = () if scope.rival is None else (scope.rival.game(scope.remove).cache,)
+    outcome = store.once(step.key, depends, make, case.game(scope.remove).cache, case.explanation_cache, *rivals)
     if isinstance(outcome, Explanation):  # a stored result holds options that are data as fingerprints only
         options = {**outcome.provenance.options, **step.options}
         outcome = replace(outcome, provenance=replace(outcome.provenance, options=options))
@@ -139,7 +139,7 @@ def _run_settings_grid(step: Step, scope: AuditScope, results: AuditResults, sto
         except AssayError as error:
             return Refusal(step.key, step.verb, str(error), type(error).__name__)
 
-    results.put(step, store.once(step.key, depends, make, case.game(scope.remove)))
+    results.put(step, store.once(step.key, depends, make, case.game(scope.remove).cache))
 
 
 def _call(step: Step, scope: AuditScope, subject: Explanation | None) -> Any:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,19 +14,27 @@ from filelock import FileLock
 
 from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
+from assay.cases.answer_cache import AnswerCache
 from assay.cases.explanation_cache import ExplanationCache
-from assay.cases.game import Game
 from assay.engine.declare import versions
 from assay.model.model import Meter
 from assay.nouns.records.jsonable import to_jsonable
 from assay.nouns.records.store import Bundle, load, save
 
-Cache = Game | ExplanationCache
+Cache = AnswerCache | ExplanationCache
 """What a case has cached."""
 
 
 COST_KINDS = ("model evaluations requested", "model evaluations", "gradient evaluations")
 """What is counted: rows requested, rows through the model (the others were cached), and rows backwards."""
+
+
+@functools.cache
+def package_digest() -> str:
+    """A digest of the package's source, so that a changed method finds no outcome of its earlier form."""
+    root = Path(__file__).parents[2]
+    files = sorted(root.rglob("*.py"))
+    return digest(*(part for file in files for part in (file.relative_to(root).as_posix(), file.read_bytes())))
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,8 @@ class ResultStore:
 
     def once(self, name: str, depends: Mapping[str, Any], make: Callable[[], Any], *caches: Cache) -> Any:
         """The outcome of this step: from the folder where it is there, else computed and stored with its caches."""
-        fingerprint = digest(name, str(to_jsonable({**depends, "versions": dict(versions())})))
+        made_by = {"versions": dict(versions()), "source": package_digest()}
+        fingerprint = digest(name, str(to_jsonable({**depends, **made_by})))
         if fingerprint not in self.entries:
             self.entries[fingerprint] = (
                 self._compute(make) if self.folder is None else self._find(fingerprint, make, caches)
