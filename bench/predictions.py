@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 import assay
@@ -73,6 +73,52 @@ def weak_segment(seed: int, planted: bool) -> Finding:
     return diagnose.weak_segments(assay.case(model, table, seed=seed), y)[0]
 
 
+def learnt_flips(seed: int, planted: bool) -> Finding:
+    """Boosted trees trained on rows whose labels are the wrong way round in a segment of 8 %, where planted.
+
+    Labels follow a logistic law of one column, so that honest models err at the border between the classes. 2,000 rows
+    test the flips; 500, 2,000 or 20,000 test the honest models.
+    """
+    rows, generator = 2000 if planted else (500, 2000, 20_000)[seed % 3], np.random.default_rng([seed, 20])
+    table = _frame(seed, 3000 + rows)[["x0", "x2", "x3", "job"]]
+    chance = 1 / (1 + np.exp(-4 * table["x0"].to_numpy()))
+    y = (generator.random(len(table)) < chance).astype(int)
+    weak = ((table["x2"] > 0.47) & (table["job"] == "job 1")).to_numpy()
+    taught = np.where(weak & planted, 1 - y, y)
+    x = table.assign(job=table["job"].astype("category"))
+    boosted = HistGradientBoostingClassifier(max_iter=60, categorical_features=[3], random_state=seed)
+    model = assay.wrap(boosted.fit(x[:3000], taught[:3000]))
+    return diagnose.weak_segments(assay.case(model, x[3000:], seed=seed), y[3000:])[0]
+
+
+def class_weights(seed: int, planted: bool) -> Finding:
+    """Logistic regression with balanced weights, whose decisions for the rare class are mostly wrong.
+
+    Nothing but the threshold is unusual. Where planted, half of the decisions about 8 % of the rows are turned round.
+    """
+    rows, generator = 4000, np.random.default_rng([seed, 21])
+    table = _frame(seed, 3000 + rows)
+    x = table[["x0", "x2", "x3"]].assign(clerk=(table["job"] == "job 1") * 1.0).to_numpy()
+    y = (generator.random(len(x)) < 1 / (1 + np.exp(3.5 - 1.5 * x[:, 0] - x[:, 2]))).astype(int)
+    fitted = LogisticRegression(class_weight="balanced").fit(x[:3000], y[:3000])
+    weak = planted & (x[:, 1] > 0.47) & (x[:, 3] == 1) & (generator.random(len(x)) < 0.5)
+    own = fitted.predict(x)
+    labels = np.where(weak, np.where(own == y, 1 - y, y), y)
+    case = assay.case(assay.wrap(fitted), x[3000:], names=["x0", "x2", "x3", "clerk"], seed=seed)
+    return diagnose.weak_segments(case, labels[3000:])[0]
+
+
+def four_fifths(seed: int, planted: bool) -> Finding:
+    """Selection rates of 2 % and 6 % where planted, else of 4 % and 5 %: just four fifths; 4,000 rows a group."""
+    generator, rates = np.random.default_rng([seed, 22]), (0.02, 0.06) if planted else (0.04, 0.05)
+    group = np.repeat(["north", "south"], 4000)
+    chosen = generator.random(8000) < np.repeat(rates, 4000)
+    model = assay.wrap(lambda x: 2.0 * np.asarray(x)[:, 0] - 1, output="margin", classes=("no", "yes"))
+    case = assay.case(model, np.stack([chosen, generator.random(8000)], axis=1), seed=seed)
+    found = diagnose.disparity(case, group, favourable="yes", remove=assay.Constant(0.0), rows=2)
+    return _finding(found, "FAI104")
+
+
 def wide_residuals(seed: int, planted: bool) -> Finding:
     """Residuals of 8 % of 2,000 rows are 2.5 times as large where planted."""
     table = _frame(seed, 2000)
@@ -115,6 +161,9 @@ FAULTS = {
         Fault(shuffled_labels),
         Fault(extreme_probabilities),
         Fault(weak_segment, "job is job 1"),
+        Fault(learnt_flips, "job is job 1"),
+        Fault(class_weights, "clerk"),
+        Fault(four_fifths, "in group north and"),
         Fault(wide_residuals, "job is job 1"),
         Fault(drifted_number, "`x3`"),
         Fault(drifted_level, "`job`"),

@@ -22,6 +22,8 @@ NEEDS = {
     "image": "images (channel, height, width)",
     "maps": "signals, images or volumes",
     "numbers": "numeric inputs",
+    "complete": "rows without missing values",
+    "shift": "inputs that a linear, convolutional or batch-norm layer reads first",
     "table": "a table",
     "trees": "a model of trees",
     "loss": "a case with target loss",
@@ -174,6 +176,44 @@ def axioms() -> str:
     return "\n".join(parts) + "\n"
 
 
+def framework() -> str:
+    """The framework properties of every explanation method, and the published ones, with reasons for differences."""
+    from assay.axioms.framework import (
+        COLUMN_MEANINGS,
+        COLUMNS,
+        FOUND_SYMBOLS,
+        PUBLISHED,
+        PUBLISHED_SYMBOLS,
+        framework_data,
+    )
+
+    data, heads = framework_data(), " | ".join(COLUMNS)
+    parts = [
+        "# Framework properties\n",
+        "An explanation of the framework of Leino et al. has a *quantity* to explain, a *distribution of interest*, "
+        "and a place: the input or an *internal* layer. Five properties of methods follow.\n",
+        "| property | asks |\n|---|---|",
+        *(f"| {name} | {meaning} |" for name, meaning in COLUMN_MEANINGS.items()),
+        "\n## Published and found\n",
+        f"Published: Datta, Fredrikson, Leino, Lu, Sen and Wang, tutorial at AAAI 2021. Found: the first three from "
+        f"the options of our method, the last two from the measured [table of axioms](axioms.md).\n\n"
+        f"| method | | {heads} |\n|---|---{'|---' * len(COLUMNS)}|",
+    ]
+    for line in PUBLISHED:
+        found = data[line.method]["found"].values()
+        parts.append(f"| {line.name} | published | {' | '.join(line.symbols)} |")
+        parts.append(f"| [{line.method}](../methods/explain/{line.method}.md) | found | {' | '.join(found)} |")
+    for heading, marks in (("Published", PUBLISHED_SYMBOLS), ("Found", FOUND_SYMBOLS)):
+        parts.append(f"\n{heading}: " + "; ".join(f"{mark} {text}" for mark, text in marks.items()) + ".")
+    parts.append("\n## Why they differ\n\n| method | property | reason |\n|---|---|---|")
+    for line in PUBLISHED:
+        parts += [f"| {line.name} | {column} | {reason} |" for column, reason in line.reasons.items()]
+    parts.append(f"\n## All methods\n\n| method | {heads} |\n|---{'|---' * len(COLUMNS)}|")
+    for name, entry in data.items():
+        parts.append(f"| [{name}](../methods/explain/{name}.md) | {' | '.join(entry['found'].values())} |")
+    return "\n".join(parts) + "\n"
+
+
 def checks_page() -> str:
     """Every check of the catalogue, by family."""
     from assay.auditing.check_catalogue import all_checks
@@ -317,6 +357,7 @@ def write(folder: Path) -> None:
     pages |= {"reference/bibliography.md": bibliography(), "reference/face.md": face()}
     pages |= {f"reference/{name}": text for name, text in command_line()}
     pages["reference/axioms.md"] = axioms()
+    pages["reference/framework.md"] = framework()
     pages["reference/checks.md"] = checks_page()
     pages["reference/reach.md"] = reach()
     choosing = folder / "choosing.md"

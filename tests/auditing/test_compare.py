@@ -16,7 +16,7 @@ import assay
 from assay.auditing.compare import to_html
 from assay.auditing.run import Run
 from assay.basics.errors import InputError
-from assay.basics.stats import Basis, student_interval
+from assay.basics.stats import Basis, Interval, student_interval
 from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding
 
@@ -128,6 +128,43 @@ def test_the_distance_of_two_rates_covers_their_difference() -> None:
         assert change.interval is not None
         covered += 0.3 in change.interval
     assert covered >= 380
+
+
+def shifted(run: Run, relative: float) -> Run:
+    """The same audit with every score, explanation and estimate moved up by this share of its size."""
+    record = run.record
+    scores = {key: replace(one, values=one.values * (1 + relative) + relative) for key, one in record.scores.items()}
+    explanations = {
+        name: replace(one, values=one.values + relative * np.abs(one.values).max() * np.arange(one.values.shape[1]))
+        for name, one in record.explanations.items()
+    }
+    return Run(replace(record, scores=scores, explanations=explanations))
+
+
+@pytest.mark.parametrize(("relative", "is_equal"), [(1e-16, True), (1e-11, True), (1e-3, False)])
+def test_differences_below_rounding_are_no_change_and_no_drift(honest: Run, relative: float, is_equal: bool) -> None:
+    forth = assay.compare(honest, shifted(honest, relative))
+    back = assay.compare(shifted(honest, relative), honest)
+    both = [*forth.changes, *back.changes]
+    moved = [change for change in both if change.status in ("better", "worse")]
+    assert (not moved) == is_equal
+    assert any(change.paired for change in both)
+    if is_equal:
+        assert all(change.change == 0 for change in both if change.paired)
+        assert not any(drift.drifted for drift in [*forth.drifts, *back.drifts])
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.0, 1e-16), (1e-16, 0.0), (3.0, 3.0 + 1e-12), (0.2, 0.2 + 1e-15)])
+def test_estimates_without_width_that_differ_by_rounding_are_equal(before: float, after: float) -> None:
+    def run_of(value: float) -> Run:
+        exact = Interval(value, value, 0.95, "exact")
+        finding = Finding("EXP101", "pass", "", "shapley", value, exact, 0.01, "at most", n=80)
+        return Run(replace(EMPTY, findings=(finding,)))
+
+    (change,) = assay.compare(run_of(before), run_of(after)).changes
+    assert (change.status, change.change) == ("no change shown", 0.0)
+    (change,) = assay.compare(run_of(before), run_of(before + 0.001)).changes
+    assert change.status == "worse"
 
 
 def test_runs_are_found_in_their_folders(honest: Run, tmp_path: Path) -> None:

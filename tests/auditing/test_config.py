@@ -70,7 +70,7 @@ def test_all_errors_are_listed_at_once(folder):
         "audit.profile: found 'fast'; needed: 'quick', 'standard' or 'deep'",
         "audit.level: found 2.0; needed: less than 1",
         "audit.seed: found 'x'; needed: integer",
-        "extra: there is no such section; there are model, data, audit, thresholds, methods, scores, accept",
+        "extra: there is no such section; there are model, data, audit, thresholds, methods, scores, options, accept",
         "accept[1].owner: missing",
         "accept[1].until: found 7; needed: a day like 2027-01-31",
     ):

@@ -24,6 +24,7 @@ Y = (X[:, 0] - X[:, 1] > 0).astype(int)
 MODEL = RandomForestClassifier(5, max_depth=3, random_state=0).fit(X[:80], Y[:80])
 NAMES = {
     "permutation_importance", "partial_dependence", "ale", "tree_interactions", "surrogate_rules", "reason_codes",
+    "local_slopes",
 }  # fmt: skip
 
 
@@ -91,8 +92,8 @@ def test_the_page_draws_the_views_and_prints_the_rules(run):
 def test_views_beyond_the_space_of_the_page_are_named(run, monkeypatch):
     monkeypatch.setattr("assay.report.audit.views.BUDGET", 10)
     found = draw_views(run.record)
-    assert {view.method for view in found.shown} == {"surrogate_rules", "reason_codes"}
-    assert set(found.left_out) == NAMES - {"surrogate_rules", "reason_codes"}
+    assert {view.method for view in found.shown} == {"surrogate_rules", "reason_codes", "local_slopes"}
+    assert set(found.left_out) == NAMES - {"surrogate_rules", "reason_codes", "local_slopes"}
     assert "Left out to limit the size" in render(replace(run.record))
 
 
@@ -110,3 +111,26 @@ def test_the_page_says_how_far_the_explanations_agree():
         MODEL, X[80:], Y[80:], profile="quick", methods=["shapley"], scores=["deletion"], select=["TRU"]
     )
     assert alone.record.agreement is None
+
+
+def test_the_page_says_up_to_where_a_tangent_describes_the_model(run):
+    view = run.record.views["local_slopes"]
+    assert len(view.ids) == ROWS
+    page = render(run.record).split('<section id="views"')[1].split("</section>")[0]
+    assert view.description[0] in page
+    assert all(f"{radius:>12}  " in page for radius in ("0.1 sd", "0.3 sd", "1 sd"))
+    assert view.extra["slopes"].shape == (3, ROWS, 4)
+
+
+def test_local_slopes_of_coded_columns_or_without_a_ball_are_left_out_with_the_reason():
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    frame = pd.DataFrame({"a": X[:, 0], "b": np.where(X[:, 1] > 0, "x", "y")})
+    columns = make_column_transformer((OneHotEncoder(), ["b"]), remainder="passthrough")
+    coded = make_pipeline(columns, RandomForestClassifier(3, random_state=0)).fit(frame, Y)
+    plan = prepare(coded, frame, Y, profile="standard").plan
+    assert "local_slopes" not in {step.method for step in plan.steps}
+    assert [item.enable for item in plan.skipped if "local_slopes" in item.what] == ["ball=assay.Ball('linf', …)"]

@@ -64,6 +64,15 @@ def test_the_gap_of_one_set_of_rates_is_newcombes() -> None:
     assert_allclose([found.low, found.high], [right.low, right.high])
 
 
+def test_what_is_expected_of_each_set_is_subtracted_before_the_largest_is_taken() -> None:
+    wrong, inside = np.repeat([1.0, 0.0, 1.0, 0.0], [9, 21, 20, 150]), np.zeros((200, 2), dtype=bool)
+    inside[:30, 0], inside[100:140, 1] = True, True
+    each = [largest_mean_gap_interval(wrong, inside[:, [place]], 0.95) for place in (0, 1)]  # 0.9 for both together
+    found = largest_mean_gap_interval(wrong, inside, 0.9, expected=np.array([0.3, -0.2]))
+    assert_allclose(found.low, max(each[0].low - 0.3, each[1].low + 0.2))
+    assert_allclose(found.high, max(each[0].high - 0.3, each[1].high + 0.2))
+
+
 def test_the_gap_of_means_combines_the_limits_of_both_and_is_wider_for_more_sets() -> None:
     generator = np.random.default_rng(1)
     values, inside = generator.exponential(size=120), np.arange(120) < 40

@@ -42,10 +42,13 @@ def test_the_file_gives_options_and_the_command_line_comes_before_it(assay, proj
         ("--methods lime --option lime.budget=many", "'many' is not a whole number"),
         ("--methods lime --option lime=3", "write METHOD.NAME=VALUE, such as lime.budget=1024"),
         ("--methods lime --option lime.budget", "write METHOD.NAME=VALUE, such as lime.budget=1024"),
-        ("--methods lime --option lim.budget=3", "'lim' is no explanation and no score; did you mean lime?"),
-        ("--option lime.budget=3", "name it: --methods lime"),
+        ("--methods lime --option lim.budget=3", "'lim' is no method of an audit; did you mean"),
+        ("--option disparity.combin=no", "diagnose.disparity has no option 'combin'; did you mean 'combine'?"),
+        ("--option lime.budgt=3", "explain.lime has no option 'budgt'; did you mean 'budget'?"),
+        ("--option rise.budget=3", "'rise', which this audit does not run"),
+        ("--methods shapley --option occlusion.remove=mean", "name it: --methods shapley,occlusion"),
         ("--methods shapley --option lime.budget=3", "name it: --methods shapley,lime"),
-        ("--option deletion.remove=mean", "name it: --scores deletion"),
+        ("--option deletion.remove=mean", "an audit gives all methods the same remove"),
         ("--methods occlusion --option occlusion.remove=mean", "an audit gives all methods the same remove"),
         ("--ball wide", "'wide' is not a ball"),
     ],
@@ -54,6 +57,22 @@ def test_a_wrong_option_is_a_usage_error(assay, words, message):
     done = assay(f"{AUDIT} {words}")
     assert done.code == 2
     assert message in " ".join(done.err.split())
+
+
+def test_an_option_reaches_a_method_of_the_profile_that_is_not_named(assay):
+    words = "--option lime.budget=24 --option deletion.steps=3 --option top_k.steps=2 --option performance.skill=0.25"
+    assert assay(f"{AUDIT.removesuffix('--select EXP')} {words}").code in (0, 1)
+    record = Run.load("audit").record
+    assert options_of("lime")["budget"] == 24
+    assert record.scores["lime", "deletion"].provenance.options["steps"] == 3
+    assert {f.threshold for f in record.findings if f.code == "PER101"} == {0.25}
+    assert "--option lime.budget=24" in record.reproduce
+
+
+def test_the_file_gives_options_of_methods_of_the_profile(assay, project):
+    (project / "assay.toml").write_text("[options.performance]\nskill = 0.25\n")
+    assert assay(AUDIT.replace("EXP", "PER")).code in (0, 1)
+    assert {f.threshold for f in Run.load("audit").record.findings if f.code == "PER101"} == {0.25}
 
 
 def test_a_wrong_option_in_the_file_is_a_usage_error(assay, project):

@@ -35,3 +35,15 @@ def test_an_unknown_method_is_a_usage_error(assay):
     done = assay("axioms --method grad")
     assert done.code == 2
     assert "no method 'grad'" in done.err
+
+
+def test_the_framework_is_shown_beside_what_is_published(assay, tmp_path):
+    out = assay("axioms --framework").out
+    assert "published" in out
+    assert "deconvolution, marginality: Deconvolution ignores" in out
+    found = json.loads(assay("axioms --framework --method lrp --json").out)
+    assert found["lrp"]["published"]["marginality"] == "✓*"
+    file = tmp_path / "framework.json"
+    assert assay(f"axioms --framework --method lrp --out {file}").code == 0
+    assert json.loads(file.read_text(encoding="utf-8")) == found
+    assert assay("axioms --framework --method nothing").code == 2

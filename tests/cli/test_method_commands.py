@@ -170,3 +170,28 @@ def test_a_method_that_does_not_exist_is_told_with_its_neighbour(assay):
     done = assay(f"explain mine.py:build shaply {ROWS}")
     assert done.code == 2
     assert "did you mean shapley" in done.err
+
+
+SURE = "mine.py:memorising"
+"""A model whose probabilities are 0 and 1."""
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_infinite_log_odds_are_told_with_a_target_that_is_finite(assay):
+    done = assay(f"explain {SURE} shapley {ROWS} --ask log_odds")
+    assert done.code == 0, done.err
+    assert "--ask probability" in done.out
+    assert "Warning" not in done.err
+    assert "nan" not in assay(f"explain {SURE} shapley {ROWS} --ask probability").out
+
+
+def test_the_loss_that_is_finite_is_the_one_that_the_refusal_names(assay):
+    background = "--data plain.csv --target y --background plain.csv"
+    refused = assay(f"explain {SURE} permutation_importance {background} --ask loss")
+    assert (refused.code, "--ask brier" in refused.err) == (3, True)
+    for method in ("permutation_importance", "sage"):
+        done = assay(f"explain {SURE} {method} {background} --ask brier")
+        assert done.code == 0, done.err
+        assert "nan" not in done.out
+    without = assay(f"explain {SURE} sage --data plain.csv --background plain.csv --ask brier")
+    assert "--ask brier needs the true labels" in without.err

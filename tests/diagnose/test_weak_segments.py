@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -20,7 +21,10 @@ from assay import diagnose
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.stats import largest_mean_gap_interval
 from assay.engine.performance import segments as segments_module
+from assay.engine.performance.expected_errors import expected_errors
+from assay.engine.performance.labelled_outputs import LabelledOutputs
 from assay.engine.performance.segments import least_rows, search_rows, worst_segments
+from assay.nouns.inputs.output_kind import OutputKind
 from assay.nouns.results.finding import Finding
 
 ROWS = 1500
@@ -76,10 +80,74 @@ def test_a_segment_of_two_columns_is_found_named_and_measured() -> None:
     inside = ((table["age"] > border) & (table["job"] == "clerk")).to_numpy()[measured]
     wrong = (y != np.where(table["score"] > 0, "yes", "no"))[measured]
     assert_allclose(worst["error"], wrong[inside].mean())
-    assert_allclose(finding.estimate, wrong[inside].mean() - wrong[~inside].mean())
+    rate = {up: (y[searched] == "yes")[(table["score"] > 0).to_numpy()[searched] == up].mean() for up in (True, False)}
+    expected = np.where(table["score"].to_numpy()[measured] > 0, 1 - rate[True], rate[False])  # two scores, two rates
+    excess = wrong - expected
+    assert_allclose(finding.estimate, excess[inside].mean() - excess[~inside].mean())
+    assert_allclose(worst["error of rows of the same score"], expected[inside].mean())
     assert worst["rows"] == inside.sum()
     assert len(searched) + len(measured) == ROWS
     assert_allclose([worst[name] for name in worst if "own" in name], [0.1, 0.1])  # the model does not expect it
+
+
+def borderline(seed: int, rows: int, sharpness: float = 1.0) -> tuple[pd.DataFrame, Any, Any]:
+    """Labels drawn from the very probabilities of the model: errors are at the border between the classes."""
+    table = frame(seed, rows)
+    chance = 1 / (1 + np.exp(-3 * table["score"].to_numpy()))
+    y = np.random.default_rng(seed + 700).random(rows) < chance
+    model = assay.wrap(lambda t: sharpness * 3 * np.asarray(t["score"]), output="margin", classes=("no", "yes"))
+    return table, np.where(y, "yes", "no"), model
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 5.0])
+def test_a_noisy_border_that_the_scores_show_is_a_fact_and_no_fault(sharpness: float) -> None:
+    table, y, model = borderline(0, 20_000, sharpness)
+    (finding,) = diagnose.weak_segments(assay.case(model, table), y)
+    assert finding.verdict == "pass"
+    worst = finding.evidence["most errors"][0]
+    assert "score" in worst["condition"]
+    assert worst["low"] > 0.15  # the plain difference of error rates would fail
+    assert f"Most errors: {worst['error']:.1%} where {worst['condition']}" in finding.claim
+
+
+def test_decisions_moved_by_class_weights_are_no_weak_segment() -> None:
+    table, y, _ = borderline(1, 10_000)
+    moved = assay.wrap(lambda t: 3 * np.asarray(t["score"]) + 3.0, output="margin", classes=("no", "yes"))
+    (finding,) = diagnose.weak_segments(assay.case(moved, table), y)
+    assert finding.verdict == "pass"
+    assert finding.evidence["most errors"][0]["low"] > 0.15
+
+
+def test_a_model_that_learnt_flipped_labels_in_a_segment_fails_there() -> None:
+    table, y, _ = borderline(2, 6000)
+    weak = ((table["age"] > table["age"].quantile(0.68)) & (table["job"] == "clerk")).to_numpy()
+    x = table.assign(clerk=table["job"] == "clerk")[["score", "age", "clerk"]].to_numpy(dtype=float)
+    taught = np.where(weak, y == "no", y == "yes")
+    forest = RandomForestClassifier(30, min_samples_leaf=5, random_state=0).fit(x[:3000], taught[:3000])
+    own = assay.case(assay.wrap(forest), x[3000:], names=["score", "age", "clerk"])
+    (finding,) = diagnose.weak_segments(own, (y == "yes")[3000:].astype(int))
+    assert finding.verdict == "fail"
+    assert "age > " in finding.claim
+    assert "clerk" in finding.claim.split("(")[0]
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "logits", "scores", "decisions"])
+def test_the_expected_error_is_that_of_rows_of_the_same_score(kind: str) -> None:
+    generator = np.random.default_rng(3)
+    logits = generator.normal(size=(6000, 3)) * 2
+    chance = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    y = (chance.cumsum(axis=1) < generator.random((6000, 1))).sum(axis=1)
+    given = {"probabilities": chance, "logits": logits, "scores": logits, "decisions": np.eye(3)[logits.argmax(axis=1)]}
+    names = {"scores": OutputKind("logits", link="none"), "decisions": OutputKind("probabilities")}
+    rows = LabelledOutputs(given[kind], y, names.get(kind, OutputKind(kind)), (), y)
+    assert (rows.probabilities is None) == (kind == "scores")
+    expected = expected_errors(rows, np.arange(3000))
+    true = 1 - chance.max(axis=1)
+    if kind == "decisions":
+        assert_allclose(expected, (y != logits.argmax(axis=1))[:3000].mean())
+    else:
+        assert abs(expected - true).mean() < (0.02 if kind != "scores" else 0.06)  # a lead leaves out the third class
+    assert abs(expected.mean() - true.mean()) < 0.02
 
 
 def test_rows_with_a_missing_number_are_a_segment() -> None:

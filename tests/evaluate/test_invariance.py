@@ -39,6 +39,7 @@ SCORES: Mapping[str, Mapping[str, Any]] = {
     "faithfulness_correlation": {"draws": 20},
     "faithfulness_estimate": {},
     "infidelity": {"draws": 20},
+    "input_invariance": {},
     "insertion": {"steps": 10},
     "irof": {"steps": 10},
     "label_randomisation": {"recipe": LEARNER},

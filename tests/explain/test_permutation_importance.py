@@ -44,6 +44,17 @@ def test_of_another_target_it_is_the_mean_change() -> None:
     assert_allclose(result.values, [[2.0, -2.0]])
 
 
+def test_the_brier_score_of_sure_decisions_is_twice_the_share_of_changed_ones() -> None:
+    model = function(
+        lambda x: np.stack([x[:, 0] <= 0, x[:, 0] > 0], axis=1) * 1.0, gives="probabilities", fingerprint="hard"
+    )
+    truth = (X[:, 0] > 0).astype(int)
+    found = explain.permutation_importance(assay.case(model, X).with_target("brier", truth), background=OTHERS)
+    other = (OTHERS[:, 0] > 0).mean()
+    assert_allclose(found.values[:, 0], 2 * np.where(truth == 1, 1 - other, other))
+    assert_allclose(found.values[:, 1:], 0.0)
+
+
 def test_an_infinite_loss_is_refused_with_its_rows() -> None:
     model = function(
         lambda x: np.stack([x[:, 0] > 0, x[:, 0] <= 0], axis=1) * 1.0, gives="probabilities", fingerprint="hard"

@@ -91,8 +91,21 @@ def test_sampled_it_comes_within_its_error_of_the_exact() -> None:
 
 def test_another_target_is_refused_with_advice() -> None:
     case = assay.case(function(lambda x: x[:, 0], fingerprint="first"), X)
-    with pytest.raises(CapabilityError, match=r"target \'loss\'; the case has \'value\'. Give case.with_target"):
+    with pytest.raises(CapabilityError, match="target 'loss' or 'brier'; the case has 'value'"):
         explain.sage(case, background=OTHERS)
+
+
+def test_the_brier_score_is_explained_where_the_loss_is_infinite() -> None:
+    model = function(
+        lambda x: np.stack([x[:, 0] > 0, x[:, 0] <= 0], axis=1) * 1.0, gives="probabilities", fingerprint="hard"
+    )
+    truth = (X[:, 0] > 0).astype(int)  # the model is sure and wrong at every row
+    found = explain.sage(assay.case(model, X, target="brier", label=truth), background=OTHERS)
+    share = (OTHERS[:, 0] > 0).mean()
+    assert_allclose(found.output, -2.0)
+    assert_allclose(found.base, -2 * np.where(truth == 1, share, 1 - share) ** 2)
+    assert_allclose(found.values[:, 0], found.output - found.base)
+    assert_allclose(found.values[:, 1:], 0.0, atol=1e-12)
 
 
 def test_an_infinite_loss_is_refused() -> None:

@@ -9,7 +9,10 @@ pytestmark = pytest.mark.judge
 
 
 def test_honest_models_are_rarely_failed() -> None:
-    assert sum(tally.failed for tally in audits.honest(40)) <= 5
+    tallies = audits.honest(40)
+    assert sum(tally.failed for tally in tallies) <= 5
+    without_signal = tallies[1]
+    assert without_signal.true["PER101"] >= 0.85 * without_signal.audits  # a true finding, which is not counted
 
 
 def test_planted_faults_are_caught() -> None:

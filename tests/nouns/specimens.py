@@ -101,4 +101,11 @@ def certificate() -> Certificate:
         assumptions=("masks are drawn as stated",),
         confidence=0.95,
         draws=64,
+        guarantee="exact",
+        unit="features",
+        certified="the model smoothed with λ = 1/4",
+        agreement=0.75,
+        histogram=np.array([0.5, 0.5]),
+        cap=2.0,
+        control={"incremental": np.zeros(2)},
     )

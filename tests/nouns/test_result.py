@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.nouns import specimens
 
 from assay.basics.errors import InputError, MissingExtra
-from assay.nouns.results.result import Note, Result
+from assay.nouns.results.result import Certificate, Note, Result
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,10 @@ def test_values_are_float64_and_inputs_keep_their_type() -> None:
 @pytest.mark.parametrize(
     "result", [specimens.explanation(), specimens.score(), specimens.attack_result(), specimens.certificate()]
 )
-def test_a_result_prints_at_most_six_lines(result: Result) -> None:
+def test_a_result_prints_at_most_six_lines_and_a_certificate_what_it_is_worth(result: Result) -> None:
     many = tuple(Note("n", f"note {i}") for i in range(9))
     object.__setattr__(result, "notes", many)
-    assert len(repr(result).splitlines()) <= 6
+    assert len(repr(result).splitlines()) <= (9 if isinstance(result, Certificate) else 6)
     assert result.method in repr(result)
 
 

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 
 from assay import unit
 from assay.basics.errors import CapabilityError, InputError
+from assay.nouns.inputs.output_kind import OutputKind
 from assay.nouns.inputs.target import TARGETS, target_named
 
 LOGITS = np.array([[1.0, -0.5, 2.0], [0.3, 0.2, -4.0]])
@@ -39,6 +40,7 @@ def slowly(name: str, p: list[float], scores: list[float], label: int, gives: st
         "probability": lambda: p[label],
         "decision": lambda: float(scores.index(max(scores)) == label),
         "loss": lambda: -math.log(p[label]),
+        "brier": lambda: math.fsum((v - (i == label)) ** 2 for i, v in enumerate(p)),
     }[name]()
 
 
@@ -49,7 +51,7 @@ def ask(name: str, outputs: Any, label: np.ndarray, gives: Any, library: str) ->
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
-@pytest.mark.parametrize("name", ["logit", "margin", "log_odds", "probability", "decision", "loss"])
+@pytest.mark.parametrize("name", ["logit", "margin", "log_odds", "probability", "decision", "loss", "brier"])
 @pytest.mark.parametrize("gives", ["logits", "margin"])
 def test_a_question_to_many_scores_is_its_definition(name: str, gives: str, library: str) -> None:
     slow = [slowly(name, softmax(row), list(row), k, gives) for row, k in zip(LOGITS, LABEL)]
@@ -57,14 +59,14 @@ def test_a_question_to_many_scores_is_its_definition(name: str, gives: str, libr
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
-@pytest.mark.parametrize("name", ["logit", "margin", "log_odds", "probability", "decision", "loss"])
+@pytest.mark.parametrize("name", ["logit", "margin", "log_odds", "probability", "decision", "loss", "brier"])
 def test_a_question_to_one_score_speaks_of_two_classes(name: str, library: str) -> None:
     slow = [slowly(name, [1 - sigmoid(s), sigmoid(s)], [-s, s], k, "logits") for s, k in zip(SINGLE[:, 0], SIDE)]
     assert_allclose(ask(name, SINGLE, SIDE, "logits", library), slow, rtol=1e-12)
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
-@pytest.mark.parametrize("name", ["margin", "log_odds", "probability", "decision", "loss"])
+@pytest.mark.parametrize("name", ["margin", "log_odds", "probability", "decision", "loss", "brier"])
 @pytest.mark.parametrize("columns", [3, 1])
 def test_a_question_to_probabilities_is_its_definition(name: str, columns: int, library: str) -> None:
     whole = np.array([softmax(row) for row in LOGITS]) if columns == 3 else np.array([[0.3, 0.7], [0.9, 0.1]])
@@ -105,6 +107,13 @@ def test_a_probability_of_nought_has_infinite_odds_and_no_warning() -> None:
     assert ask("log_odds", sure, np.array([0]), "probabilities", "numpy") == [np.inf]
     assert ask("log_odds", sure, np.array([1]), "probabilities", "numpy") == [-np.inf]
     assert ask("loss", sure, np.array([1]), "probabilities", "numpy") == [np.inf]
+    assert ask("brier", sure, np.array([1]), "probabilities", "numpy") == [2.0]
+
+
+@pytest.mark.parametrize("gives", ["values", OutputKind("logits", exclusive=False)])
+def test_a_brier_score_needs_classes_that_exclude_each_other(gives: Any) -> None:
+    with pytest.raises(CapabilityError, match="brier needs classes that exclude each other"):
+        ask("brier", LOGITS, LABEL, gives, "numpy")
 
 
 @pytest.mark.parametrize(

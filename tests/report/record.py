@@ -215,6 +215,13 @@ def credit() -> Record:
         assumptions=("features are removed by the given removal", "the smoothed model is used, not the base model"),
         confidence=1.0,
         draws=64,
+        guarantee="exact",
+        unit="features",
+        certified="the model smoothed with λ = 1/4",
+        agreement=0.75,
+        histogram=np.array([0.5, 0.5]),
+        cap=2.0,
+        control={"incremental": np.zeros(40)},
         meaning="How many features can be added or removed without a change of the predicted class.",
     )
     return Record(

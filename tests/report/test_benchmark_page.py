@@ -128,11 +128,11 @@ def test_rows_without_an_agreement_are_described() -> None:
 def test_dot_bar_chance_and_references_are_at_their_positions() -> None:
     axis = Axis(0.0, 1.0)
     drawn = draw_agreement(line("tag-1", "lime", "worse than chance", 0.3), axis, 0.5, [0.7])
-    assert 'class="strip fail"' in drawn
-    assert 'class="dot" cx="30.00%"' in drawn
-    assert 'class="interval" x1="28.00%" x2="32.00%"' in drawn
-    assert 'class="threshold" x1="50.00%"' in drawn
-    assert 'class="tick" x1="70.00%"' in drawn
+    assert 'class="strip fail thin"' in drawn
+    assert 'class="dot" cx="30%"' in drawn
+    assert 'class="interval" x1="28%" x2="32%"' in drawn
+    assert 'class="threshold" x1="50%"' in drawn
+    assert 'class="tick" x1="70%"' in drawn
     assert "0.30 [0.28, 0.32]" in drawn
     assert 'class="base"' in draw_agreement(line("tag-1", "random", "reference", 0.5), axis, 0.5, [])
 

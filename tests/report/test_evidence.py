@@ -37,7 +37,7 @@ def test_a_receiver_operating_characteristic_is_drawn_point_by_point() -> None:
     drawn = evidence_tables({"roc": [[0.0, 0.0], [0.5, 0.8], [1.0, 1.0]]})
     path = re.search(r'class="line" d="([^"]+)"', drawn)
     assert path
-    assert path[1] == "M30.0 156.0L105.0 36.0L180.0 6.0"  # 150 pixels a side from (30, 156), upwards
+    assert path[1] == "M30 156L105 36L180 6"  # 150 pixels a side from (30, 156), upwards
 
 
 def test_rates_given_as_two_lists_are_the_same_curve() -> None:

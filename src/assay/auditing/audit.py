@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import datetime
 import inspect
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,11 +11,13 @@ from typing import Any
 
 from assay import attack, certify, diagnose, evaluate, explain, repair
 from assay.auditing import settings_grid as grids
+from assay.auditing.clock import Clock
 from assay.auditing.joint_verdicts import check_thresholds, drop_disproved, judge_jointly, with_thresholds
 from assay.auditing.outcome import AuditOutcome
 from assay.auditing.planning.call_text import call_text
+from assay.auditing.planning.method_options import with_options
 from assay.auditing.planning.plan import RUNNER_UP, Plan, Selection, describe_plan, make_plan
-from assay.auditing.planning.profiles import MethodRequest, profile_of, with_declared_checks, with_requests
+from assay.auditing.planning.profiles import MethodRequest, Options, profile_of, with_declared_checks, with_requests
 from assay.auditing.planning.scope import (
     AuditScope,
     explained_label,
@@ -27,7 +27,13 @@ from assay.auditing.planning.scope import (
     with_rival,
 )
 from assay.auditing.run import Run
-from assay.auditing.steps.diagnoses import groups_of, plan_diagnoses, refuse_bad_inputs, run_diagnoses
+from assay.auditing.steps.diagnoses import (
+    audited_diagnoses,
+    groups_of,
+    plan_diagnoses,
+    refuse_bad_inputs,
+    run_diagnoses,
+)
 from assay.auditing.steps.execution import AuditResults, Progress, no_progress, refused_checks, run_steps
 from assay.auditing.steps.repairs import RepairedModel, plan_repairs, run_repairs
 from assay.auditing.steps.result_store import ResultStore
@@ -72,6 +78,7 @@ def audit(
     profile: str = "standard",
     methods: MethodRequest = (),
     scores: MethodRequest = (),
+    options: Mapping[str, Options] | None = None,
     settings_grid: bool | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
@@ -96,8 +103,9 @@ def audit(
     predicted one.
 
     ``profile`` is quick, standard or deep; ``methods`` and ``scores`` name other explanations and scores than the
-    profile's, or map their names to options. ``settings_grid`` asks for the ranking of the explanations under other
-    removals, targets, steps and signs (by default in profile deep), or leaves it out.
+    profile's, or map their names to options; ``options`` maps other methods of the profile to theirs, such as
+    {"disparity": {"combine": False}}. ``settings_grid`` asks for the ranking of the explanations under other removals,
+    targets, steps and signs (by default in profile deep), or leaves it out.
 
     ``select`` and ``ignore`` are beginnings of check codes (SAN, SAN1): steps that answer no selected check are left
     out. All verdicts of pass and fail hold together at ``level`` (Holm over the checks). ``thresholds`` maps codes of
@@ -129,6 +137,7 @@ def audit(
         profile=profile,
         methods=methods,
         scores=scores,
+        options=options,
         settings_grid=settings_grid,
         select=select,
         ignore=ignore,
@@ -187,7 +196,7 @@ class PreparedAudit:
         """
         if not 0 < level < 1:
             raise InputError(f"level={level}; the confidence of all verdicts together lies between 0 and 1.")
-        clock = _Clock()
+        clock = Clock()
         progress("plan", describe_plan(self.plan), 0.0)
         meter = self.inputs.model.meter
         before = meter.forwards, meter.backwards
@@ -225,6 +234,7 @@ def prepare(
     profile: str = "standard",
     methods: MethodRequest = (),
     scores: MethodRequest = (),
+    options: Mapping[str, Options] | None = None,
     settings_grid: bool | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
@@ -240,6 +250,7 @@ def prepare(
     wrapped = whole.model
     kind = "text" if wrapped.encode is not None else "image" if len(whole.rows.shape) == 3 else "table"
     depth = with_requests(with_declared_checks(profile_of(kind, profile)), methods, scores, settings_grid)
+    depth = with_options(depth, options or {}, [method.name for method in audited_diagnoses()])
     scope = make_scope(whole, depth, x, train[0] if train else None, background, ball)
     scope = replace(scope, label=explained_label(whole, label))
     inputs = AuditInputs(
@@ -275,19 +286,6 @@ def prepare(
     planned = replace(plan, skipped=(*plan.skipped, *skipped))
     arguments = {name: given[name] for name in _DEFAULTS if name in given}
     return PreparedAudit(planned, scope, inputs, profile, is_selected, tuple(methods), arguments)
-
-
-@dataclass
-class _Clock:
-    started: float = field(default_factory=time.monotonic)
-    day: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
-
-    def times(self, spent: Mapping[str, int]) -> dict[str, str]:
-        return {
-            "when": self.day.strftime("%Y-%m-%d %H:%M UTC"),
-            "took": f"{time.monotonic() - self.started:.0f} s",
-            **{name: f"{count:,}" for name, count in spent.items()},
-        }
 
 
 @dataclass

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from assay.nouns.results.result import Explanation
 DRAWS = 200
 """Pairs of explanations sampled within their standard errors, for the null distribution of the similarity."""
 
+ROUNDING = float(np.finfo(np.float32).eps)
+"""Differences up to this share of the compared numbers, or of the threshold, are rounding, and count as 0."""
+
 TOP = 0.2
 """Share of the features that count as top features."""
 
@@ -34,6 +39,8 @@ def compare(before: Run | str | Path, after: Run | str | Path, *, level: float =
     Checks that are means over rows are compared on paired rows (Student's interval of the differences) where both
     audits scored the same rows, and from their two intervals otherwise (Zou and Donner 2008), which assumes
     independent audits and is too wide where they share rows. All intervals of change hold jointly at ``level``.
+    Differences of up to 1.2e-7 of the compared numbers or of the check's threshold (the precision of float32) count as
+    0, in checks and in drift: the same model on another machine is neither better nor worse.
 
     Drift compares the explanations of rows that both audits explained, for the same class: rank correlation, overlap of
     the top fifth of the features, and cosine similarity. Sampled explanations vary between runs; the band is the null
@@ -92,7 +99,9 @@ def _change(key: tuple[str, str], pair: Pair, one: Record, two: Record, level: f
     if before is None or after is None:
         return Change(code, subject, "gone" if after is None else "new", before, after, math.nan, None, False, 0)
     rows = _paired_differences(before, one, two)
-    if rows is None:
+    if rows is None and _rounded(before.estimate, after.estimate, before.threshold or 0.0) == before.estimate:
+        change, interval = 0.0, _independent_interval(before, replace(after, estimate=before.estimate), level)
+    elif rows is None:
         change, interval = after.estimate - before.estimate, _independent_interval(before, after, level)
     else:
         change, interval = float(rows.mean()), student_interval(rows, level)
@@ -116,9 +125,16 @@ def _paired_differences(finding: Finding, one: Record, two: Record) -> Floats | 
     if _data_of(one) != _data_of(two):
         return None  # rows of other data may have the same ids
     names = [name for name in places[0] if name in places[1]]
-    rows = np.array([values[1][places[1][name]] - values[0][places[0][name]] for name in names])
+    first, second = (np.array([own[place[name]] for name in names]) for own, place in zip(values, places))
+    rows = _rounded(first, second, finding.threshold or 0.0) - first
     defined = rows[np.isfinite(rows)] if len(rows) else rows
     return defined if len(defined) > 1 else None
+
+
+def _rounded(before: Any, after: Any, scale: Any) -> Any:
+    """The numbers ``after``, those of ``before`` where they differ by rounding, relative to both and to ``scale``."""
+    size = np.maximum(np.maximum(np.abs(before), np.abs(after)), np.abs(scale))
+    return np.where(np.abs(after - before) <= ROUNDING * size, before, after)
 
 
 def _independent_interval(before: Finding, after: Finding, level: float) -> Interval | None:
@@ -180,12 +196,14 @@ def _drift(one: Explanation, two: Explanation, level: float) -> list[Drift]:
     noise = _standard_errors(one, a), _standard_errors(two, b)
     seed = Seed(one.provenance.seed.root).child("compare", one.method)
     drifts = []
+    first, second = one.values[a], two.values[b]
+    second = _rounded(first, second, np.abs(first).max(axis=1, keepdims=True, initial=0.0))
     for measure, similarity in SIMILARITIES.items():
-        values = similarity(one.values[a], two.values[b])
+        values = similarity(first, second)
         values = values[np.isfinite(values)]
         band = _null_band(one.values[a], noise, measure, seed, level)
         interval = student_interval(values, level)
-        drifted = bool(interval.high < band[0])
+        drifted = bool(interval.high < band[0] - ROUNDING)
         mean = float(values.mean()) if len(values) else math.nan
         drifts.append(Drift(one.method, measure, mean, interval, band, drifted, len(values), int((~same).sum())))
     return drifts

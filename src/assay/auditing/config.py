@@ -142,6 +142,10 @@ class Config(Section):
     scores: dict[StrictStr, Options] = Field(
         default_factory=dict, description="Options of scores named in audit.scores, in the same form."
     )
+    options: dict[StrictStr, Options] = Field(
+        default_factory=dict,
+        description="Options of other methods of the profile, by name: [options.disparity] combine = false.",
+    )
     accept: tuple[WaiverSection, ...] = Field(default=(), description="Waivers: failing checks that an owner accepts.")
 
     @property

@@ -14,6 +14,8 @@ SOURCES: dict[str, str] = {
     "Attribution-based Explanations. ICLR Workshop PAIR2Struct 2022.",
     "ancona2018": "Ancona, Ceolini, Öztireli and Gross: Towards Better Understanding of Gradient-based Attribution "
     "Methods for Deep Neural Networks. ICLR 2018.",
+    "andriushchenko2020": "Andriushchenko, Croce, Flammarion and Hein: Square Attack: A Query-Efficient Black-Box Adversarial "
+    "Attack via Random Search. ECCV 2020.",
     "apley2020": "Apley and Zhu: Visualizing the Effects of Predictor Variables in Black Box Supervised Learning "
     "Models. JRSS B 82, 2020.",
     "arras2022": "Arras, Osman and Samek: CLEVR-XAI: A Benchmark Dataset for the Ground Truth Evaluation of Neural "
@@ -50,6 +52,8 @@ SOURCES: dict[str, str] = {
     "covert2021": "Covert, Lundberg and Lee: Explaining by Removing: A Unified Framework for Model Explanation. JMLR "
     "22, 2021.",
     "craven1996": "Craven and Shavlik: Extracting Tree-Structured Representations of Trained Networks. NIPS 1996.",
+    "croce2020": "Croce and Hein: Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-"
+    "free Attacks. ICML 2020.",
     "dabkowski2017": "Dabkowski and Gal: Real Time Image Saliency for Black Box Classifiers. NIPS 2017.",
     "datta2016": "Datta, Sen and Zick: Algorithmic Transparency via Quantitative Input Influence. IEEE S&P 2016.",
     "deyoung2020": "DeYoung, Jain, Rajani, Lehman, Xiong, Socher and Wallace: ERASER: A Benchmark to Evaluate "
@@ -97,8 +101,10 @@ SOURCES: dict[str, str] = {
     "Avoidance. ACM TKDD 6, 2012.",
     "kindermans2019": "Kindermans, Hooker, Adebayo, Alber, Schütt, Dähne, Erhan and Kim: The (Un)reliability of "
     "Saliency Methods. Explainable AI, LNCS 11700, 2019.",
+    "kurakin2017": "Kurakin, Goodfellow and Bengio: Adversarial Examples in the Physical World. ICLR Workshop 2017.",
     "lapuschkin2019": "Lapuschkin, Wäldchen, Binder, Montavon, Samek and Müller: Unmasking Clever Hans Predictors and "
     "Assessing What Machines Really Learn. Nature Communications 10, 2019.",
+    "kantchelian2016": "Kantchelian, Tygar and Joseph: Evasion and Hardening of Tree Ensemble Classifiers. ICML 2016.",
     "leino2018": "Leino, Sen, Datta, Fredrikson and Li: Influence-Directed Explanations for Deep Convolutional "
     "Networks. ITC 2018.",
     "liu2021": "Liu, Khandagale, White and Neiswanger: Synthetic Benchmarks for Scientific Research in Explainable "
@@ -116,6 +122,8 @@ SOURCES: dict[str, str] = {
     "23, 2022.",
     "montavon2018": "Montavon, Samek and Müller: Methods for Interpreting and Understanding Deep Neural Networks. "
     "Digital Signal Processing 73, 2018.",
+    "moosavidezfooli2016": "Moosavi-Dezfooli, Fawzi and Frossard: DeepFool: A Simple and Accurate Method to Fool Deep Neural "
+    "Networks. CVPR 2016.",
     "musco2025": "Musco and Witter: Provably Accurate Shapley Value Estimation via Leverage Score Sampling. ICLR 2025.",
     "newcombe1998": "Newcombe: Interval Estimation for the Difference between Independent Proportions. Statistics in "
     "Medicine 17, 1998.",
@@ -126,6 +134,8 @@ SOURCES: dict[str, str] = {
     "owen1977": "Owen: Values of Games with a Priori Unions. Mathematical Economics and Game Theory, 1977.",
     "petsiuk2018": "Petsiuk, Das and Saenko: RISE: Randomized Input Sampling for Explanation of Black-box Models. "
     "BMVC 2018.",
+    "pintor2021": "Pintor, Roli, Brendel and Biggio: Fast Minimum-norm Adversarial Attacks through Adaptive Norm "
+    "Constraints. NeurIPS 2021.",
     "rao2022": "Rao, Böhle and Schiele: Towards Better Understanding Attribution Methods. CVPR 2022.",
     "ribeiro2016": "Ribeiro, Singh and Guestrin: “Why Should I Trust You?” Explaining the Predictions of Any "
     "Classifier. KDD 2016.",

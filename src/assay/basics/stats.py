@@ -254,7 +254,9 @@ def largest_balanced_rate_interval(hits: Ints, trials: Ints, level: float = 0.95
     lows, highs = [], []
     for column in hits:
         rates = np.asarray(column) / np.asarray(trials)
-        limits = [clopper_pearson(int(hit), int(trial), each) for hit, trial in zip(column, trials)]
+        pairs = [(int(hit), int(trial)) for hit, trial in zip(column, trials)]
+        known = {pair: clopper_pearson(*pair, each) for pair in set(pairs)}  # many small classes have equal counts
+        limits = [known[pair] for pair in pairs]
         lows.append(rates.mean() - np.linalg.norm(rates - [limit.low for limit in limits]) / len(rates))
         highs.append(rates.mean() + np.linalg.norm([limit.high for limit in limits] - rates) / len(rates))
     return Interval(float(max(lows)), float(max(highs)), level, f"mean of clopper-pearson, {len(hits)} column(s)")
@@ -330,12 +332,11 @@ def largest_rate_distance_interval(hits: Ints, trials: int, levels: Floats, leve
     return Interval(float(low), float(high), level, f"clopper-pearson, {len(hits)} rate(s)")
 
 
-def largest_mean_gap_interval(values: Floats, inside: Masks, level: float = 0.95) -> Interval:
-    """Interval for the largest of the differences mean inside − mean outside of several sets of rows.
+def largest_mean_gap_interval(values: Floats, inside: Masks, level: float = 0.95, expected: Any = 0.0) -> Interval:
+    """Interval for the largest of mean inside − mean outside − ``expected`` (set,) of several sets of rows.
 
-    ``values`` (row,), ``inside`` (row, set). The limits of both means (Wilson's where all values are 0 or 1, else
-    Student's for skewed rows) are combined as Newcombe does (Zou and Donner 2008), Bonferroni-corrected for the number
-    of sets; if all are correct, the largest difference lies between the largest limits.
+    ``values`` (row,), ``inside`` (row, set). Limits of both means (Wilson's of values 0 and 1, else Student's for
+    skewed rows) are combined as Newcombe does (Zou and Donner 2008), Bonferroni-corrected for the number of sets.
     """
     values, each = np.asarray(values, dtype=np.float64), 1 - (1 - level) / inside.shape[1]
     is_rate = bool(np.isin(values, (0.0, 1.0)).all())
@@ -345,7 +346,7 @@ def largest_mean_gap_interval(values: Floats, inside: Masks, level: float = 0.95
         return float(rows.mean()), limits
 
     gaps = [rate_difference_interval(*mean(values[one]), *mean(values[~one])) for one in inside.T]
-    low, high = (float(np.max([getattr(gap, side) for gap in gaps])) for side in ("low", "high"))
+    low, high = (float(np.max(np.array([getattr(gap, side) for gap in gaps]) - expected)) for side in ("low", "high"))
     return Interval(low, high, level, f"newcombe, {len(gaps)} set(s)")
 
 
@@ -395,5 +396,5 @@ smallest ratio between groups, (group,) each; smallest of the means of ``values`
 ``hits`` (column, class) of ``trials`` (class,); ``area`` under the ROC curve of ``count`` and ``other`` rows, or
 2 · area − 1; a distance ``observed`` with ``noise`` (draw,); largest distance of the rates of ``hits`` in ``trials``
 from ``levels``; mean of ``moved`` minus mean of ``noise``, with the standard error of ``rows`` and its degrees of
-freedom; largest difference of the mean of ``values`` ``inside`` (row, set) and outside; largest of ``distances``
-(column,)."""
+freedom; largest difference of the mean of ``values`` ``inside`` (row, set) and outside, less what is ``expected``
+(set,); largest of ``distances`` (column,)."""

@@ -2,24 +2,23 @@
 """Multiplicative smoothing (MuS): certified stability of feature attributions under added or removed features."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from scipy.stats import entropy
 
-from assay.basics.errors import CapabilityError, InputError, NumericalError
+from assay.basics.errors import InputError
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.default_removal import DEFAULT
-from assay.cases.game import Game
 from assay.cases.removals import Removal
 from assay.engine.coalitions.masks import check_masks, random_parts
+from assay.engine.coalitions.smoothed_scores import smoothed_scores
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
+from assay.model.transformations.frozen_masks import QuantisedMasks
 from assay.nouns.catalogue import Cost
-from assay.nouns.inputs.target import class_scores, predicted_class
 from assay.nouns.results.result import Note
 
 
@@ -37,6 +36,7 @@ def mus(
     q: int = 64,
     remove: Removal = DEFAULT,
     votes: bool = True,
+    protected: Any = None,
 ) -> dict[str, Any]:
     """Certified radii: how many features can be added to the explained ones, or removed, without a change of class.
 
@@ -48,24 +48,30 @@ def mus(
     nothing; NaN where g has different classes at the two.
 
     A vote is the class of the mean probabilities over the removal's fillings; of the mean scores where these are no log
-    odds, or the threshold is one of the score.
+    odds, or the threshold is one of the score. ``assay.model.multiplicative_smoothing`` with this case's seed is g as a
+    model, for removals with one filling; with several it averages over each removal's fillings separately.
 
-    ``extra`` holds what is needed to interpret the radii: ``agreement`` of g with the model (the cost of smoothing),
-    ``histogram`` and ``entropy`` of g's classes (a constant g certifies everything), the ``cap`` 1/(2λ), and
-    ``random_incremental``, the radius for random masks of equal size. The authors' code differs: it counts ties at
-    equality as certified.
+    ``protected`` features, a mask (part,) or (row, part), are in every mask (μ of the authors' code). The bound of λ
+    holds for the others. Where ``protected`` are the explained features themselves, g at them is one vote of the model,
+    so that every explanation of every row has the radius just below the cap: this is no evidence for the explanation.
+
+    To interpret the radii: ``agreement`` of g with the model is the cost of smoothing; ``histogram`` holds g's classes,
+    ``extra["entropy"]`` their entropy (a constant g certifies everything); ``cap`` is 1/(2λ); ``control`` holds the
+    radii for random masks of equal size. The authors' code differs: it counts ties at equality as certified.
     """
     chosen = check_masks(case, parts)
-    noise = Noise.draw(case, smoothing, q)
-    game = case.game(remove)
+    noise = QuantisedMasks.draw(len(case.features), smoothing, q, case.seed)
+    game, masks, kept = case.game(remove), noise.masks, _protected(case, protected)
+    other = random_parts(case, chosen.sum(axis=1))
+    is_explained = kept is not None and bool((kept == chosen).all())
     at_parts, at_all, at_other = (
-        noise.scores(game, masks, votes)
-        for masks in (chosen, np.ones_like(chosen), random_parts(case, chosen.sum(axis=1)))
+        smoothed_scores(game, np.arange(len(case)), keep, masks, votes, always)
+        for keep, always in ((chosen, kept), (np.ones_like(chosen), kept), (other, other if is_explained else kept))
     )
     smooth = at_all.argmax(axis=1)
     consistent = at_parts.argmax(axis=1) == smooth
-    incremental, decremental = (np.where(consistent, noise.radius(s, votes), np.nan) for s in (at_parts, at_all))
-    random = np.where(at_other.argmax(axis=1) == smooth, noise.radius(at_other, votes), np.nan)
+    incremental, decremental = (np.where(consistent, _radius(s, noise, votes), np.nan) for s in (at_parts, at_all))
+    random = np.where(at_other.argmax(axis=1) == smooth, _radius(at_other, noise, votes), np.nan)
     predicted = case.predicted(case.rows.x)
     histogram = np.bincount(smooth, minlength=at_all.shape[1]) / len(case)
     return {
@@ -80,77 +86,40 @@ def mus(
         ),
         "confidence": 1.0,
         "draws": q,
+        "guarantee": "exact",
+        "unit": "features that are added or removed",
+        "certified": f"the model smoothed with {noise.text}",
+        "agreement": float(np.mean(smooth == predicted)),
+        "histogram": histogram,
+        "cap": q / (2 * noise.keep_count),
+        "control": {"incremental": random},
         "extra": {
             "consistent": consistent.astype(float),
-            "agreement": (smooth == predicted).astype(float),
-            "histogram": histogram,
+            "agrees": (smooth == predicted).astype(float),
             "entropy": np.array([entropy(histogram)]),
-            "cap": np.array([q / (2 * noise.keep_count)]),
-            "random_incremental": random,
         },
-        "notes": (*_abstained(case, consistent), *_warnings(noise, histogram, predicted, incremental, random)),
+        "notes": (*_abstained(case, consistent), *_warnings(noise, histogram, predicted, incremental, random), *_vacuous(kept)),
     }
 
 
-@dataclass(frozen=True)
-class Noise:
-    """q masks over parts: mask j keeps part i where (v_i + j) mod q < keep_count.
+def _radius(scores: Floats, noise: QuantisedMasks, votes: bool) -> Floats:
+    """The largest integer r ≥ 0 (row,) with first − second − slack for rounding > 2 · keep_count · r."""
+    second, first = np.sort(scores, axis=1)[:, -2:].T
+    slack = 0.0 if votes else 1e-9 * noise.q
+    return np.maximum(0.0, np.ceil((first - second - slack) / (2 * noise.keep_count)) - 1.0)
 
-    The offsets v define the smoothed model: they are drawn once and used for all rows and masks.
-    """
 
-    offsets: Ints
-    q: int
-    keep_count: int
-
-    @classmethod
-    def draw(cls, case: Case, smoothing: float | Fraction, q: int) -> "Noise":
-        """Noise with offsets from the case's seed; ``InputError`` where λq is not an integer from 1 to q."""
-        count = Fraction(smoothing).limit_denominator(10**6) * q if 0 < smoothing <= 1 else Fraction(0)
-        if q < 2 or count.denominator != 1 or not 1 <= count <= q:
-            raise InputError(
-                f"smoothing · q = {float(smoothing):g} · {q} is not a whole number from 1 to q; give q ≥ 2 and "
-                f"smoothing = k/q with a whole number k, for example {min(max(1, round(count)), q)}/{q}."
-            )
-        return cls(case.seed.child("mus").generator().integers(q, size=len(case.features)), q, int(count))
-
-    @property
-    def masks(self) -> Masks:
-        """All q masks, (mask, part)."""
-        return (self.offsets[None, :] + np.arange(self.q)[:, None]) % self.q < self.keep_count
-
-    @property
-    def text(self) -> str:
-        """λ and q as text."""
-        return f"λ = {Fraction(self.keep_count, self.q)}, q = {self.q}"
-
-    def scores(self, game: Game, chosen: Masks, votes: bool) -> Floats:
-        """q · g (row, class) for the parts ``chosen`` (row, part): numbers of votes, or summed probabilities."""
-        rows, parts = chosen.shape
-        keep = (chosen[:, None, :] & self.masks).reshape(-1, parts)
-        which, model = np.repeat(np.arange(rows), self.q), game.case.model
-        if not votes and model.kind.link == "none":
-            raise CapabilityError(
-                f"certify.mus with votes=False averages probabilities; the scores of {model.name} are no log odds, so "
-                f"it has none. Use votes=True."
-            )
-        outputs, kind = game.decision_outputs(which, keep) if votes else (game.outputs(which, keep), model.kind)
-        classes = class_scores(outputs, kind).shape[1] if votes else outputs.shape[1]
-        if classes < 2:
-            raise CapabilityError(f"certify.mus needs scores of at least two classes; {model.name} gives one.")
-        if votes:
-            outputs = np.eye(classes)[predicted_class(outputs, kind)]
-        elif outputs.min() < 0 or outputs.max() > 1 + 1e-6:
-            raise NumericalError(
-                f"scores are between {outputs.min():g} and {outputs.max():g}; the theorem needs [0, 1]. Use votes=True."
-            )
-        return np.asarray(outputs.reshape(rows, self.q, -1).sum(axis=1))
-
-    def radius(self, scores: Floats, votes: bool) -> Floats:
-        """The largest integer r ≥ 0 (row,) with first − second − slack for rounding > 2 · keep_count · r."""
-        second, first = np.sort(scores, axis=1)[:, -2:].T
-        slack = 0.0 if votes else 1e-9 * self.q
-        return np.maximum(0.0, np.ceil((first - second - slack) / (2 * self.keep_count)) - 1.0)
+def _protected(case: Case, protected: Any) -> Masks | None:
+    """Masks (row, part) of the features that are in every mask."""
+    if protected is None:
+        return None
+    masks, shape = np.asarray(protected), (len(case), len(case.features))
+    if masks.dtype != bool or masks.shape not in (shape, shape[1:]):
+        raise InputError(
+            f"protected must be a boolean mask over the {shape[1]} features, or one for each of the {shape[0]} rows; "
+            f"got {masks.dtype} {masks.shape}."
+        )
+    return np.broadcast_to(masks, shape)
 
 
 def _abstained(case: Case, consistent: Masks) -> tuple[Note, ...]:
@@ -164,7 +133,17 @@ def _abstained(case: Case, consistent: Masks) -> tuple[Note, ...]:
     return (Note("inconsistent", text, rows),)
 
 
-def _warnings(noise: Noise, histogram: Floats, predicted: Ints, incremental: Floats, random: Floats) -> Iterator[Note]:
+def _vacuous(protected: Masks | None) -> tuple[Note, ...]:
+    if protected is None:
+        return ()
+    text = (
+        f"{int(protected.sum(axis=1).mean())} features a row are in every mask: the radius is that of the others, and "
+        f"where the explained features are protected it is no evidence for the explanation"
+    )
+    return (Note("protected", text),)
+
+
+def _warnings(noise: QuantisedMasks, histogram: Floats, predicted: Ints, incremental: Floats, random: Floats) -> Iterator[Note]:
     """Reasons why large radii may not be due to the explanation."""
     visible = noise.keep_count * len(noise.offsets) / noise.q
     if visible < 4:

@@ -44,7 +44,7 @@ def shapley_error(
 ) -> dict[str, Any]:
     """Upper bound on the largest difference between the explanation's values and the true Shapley values.
 
-    ``error`` (row,) bounds max_i |values_i − φ_i|, in units of the target. ``extra["lower"]`` and ``extra["upper"]``
+    ``control`` is the bound for the explanation's values in random order. ``error`` (row,) bounds max_i |values_i − φ_i|, in units of the target. ``extra["lower"]`` and ``extra["upper"]``
     (row, part) contain all φ of a row simultaneously with probability ≥ 1 − ``alpha``, for any game; each row has its
     own guarantee. φ is the mean marginal contribution of a part over random orders. The orders are independent of those
     of the explanation; ``budget`` is the number of coalitions a row. Each order is followed by its reverse, and the
@@ -75,7 +75,7 @@ def shapley_error(
         assert span is not None
         lower, upper = _limits(case, masks.reshape(-1, parts + 1, parts), values, span, alpha)
         basis = f"pairs of random orders, v in [{span[0]:g}, {span[1]:g}]"
-    error = np.maximum(explanation.values - lower, upper - explanation.values).max(axis=1)
+    error, control = (_largest(values, lower, upper) for values in (explanation.values, _shuffled(case, explanation)))
     undefined = np.isnan(error)
     return {
         "bounds": {"error": error},
@@ -89,8 +89,36 @@ def shapley_error(
         ),
         "confidence": 1.0 if exact else 1 - alpha,
         "draws": len(masks) if exact else len(masks) // (2 * (parts + 1)),
+        **_guarantee(case, exact=exact),
+        "control": {"error": control},
         "extra": {"lower": lower, "upper": upper},
         "notes": (*_undefined(case, undefined), *_different_removal(explanation, remove)),
+    }
+
+
+def _largest(values: Floats, lower: Floats, upper: Floats) -> Floats:
+    """The largest distance (row,) of the values from a point of the limits."""
+    return np.asarray(np.maximum(values - lower, upper - values).max(axis=1))
+
+
+def _shuffled(case: Case, explanation: Explanation) -> Floats:
+    """The values of each row in random order of its parts: a random explanation of equal size."""
+    values = np.array(explanation.values)
+    for row, (name, exists) in enumerate(zip(case.rows.ids, present_parts(case))):
+        own = np.flatnonzero(exists)
+        values[row, own] = values[row, case.seed.child("random parts", name).generator().permutation(own)]
+    return values
+
+
+def _guarantee(case: Case, *, exact: bool) -> dict[str, Any]:
+    classes = len(case.model.classes)
+    counts = np.bincount(case.predicted(case.rows.x), minlength=classes) if classes else np.empty(0)
+    return {
+        "guarantee": "exact" if exact else "probabilistic",
+        "unit": f"units of target {case.target.name!r}",
+        "certified": "the model itself",
+        "agreement": 1.0,
+        "histogram": counts / len(case),
     }
 
 
@@ -163,6 +191,8 @@ def _abstained(case: Case) -> dict[str, Any]:
         "assumptions": (),
         "confidence": 0.0,
         "draws": 0,
+        **_guarantee(case, exact=False),
+        "guarantee": "empirical",
         "extra": {"lower": nothing, "upper": nothing},
         "notes": (Note("unbounded", text, case.rows.ids),),
     }

@@ -2,6 +2,7 @@
 """Stability certification: lower confidence limits of soft stability rates."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -15,18 +16,18 @@ from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.default_removal import DEFAULT
 from assay.cases.removals import Removal
-from assay.engine.coalitions.masks import TOP_SHARE, check_masks, present_parts
+from assay.engine.coalitions.masks import TOP_SHARE, check_masks, present_parts, random_parts
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
 from assay.nouns.catalogue import Cost
 
 
 def _cost(case: Case, o: Given, again: Cost) -> Cost:
-    """The supersets of the top quarter of the parts, that quarter alone, and the class of each row."""
+    """Supersets of the top quarter of the parts and of a random quarter, both quarters, and the class of each row."""
     counts = present_parts(case).sum(axis=1)
     top = int(np.ceil(TOP_SHARE * len(case.features) - 1e-9))
     sets = sum(int(min(_count(max(int(parts) - top, 0), o.radius), o.draws)) for parts in counts)
-    return Cost((sets + len(case)) * o.remove.fills + len(case)) * case.model.passes_per_row
+    return Cost(2 * (sets + len(case)) * o.remove.fills + len(case)) * case.model.passes_per_row
 
 
 @certifier(source="jin2025", needs={"classes"}, claims={"enumerable"}, cost=_cost)
@@ -50,8 +51,8 @@ def soft_stability(
 
     The class is that of the mean probabilities over the removal's fillings; of the mean scores where these are no log
     odds, or the threshold is one of the score. The certificate holds for the model itself, without smoothing.
-    ``consistent``: the class at α is the class predicted
-    for the full row. All explanations of one case use the same random numbers, so their rates are comparable.
+    ``consistent``: the class at α is the class predicted for the full row. ``control`` holds the limit of random parts,
+    as many as are explained. All explanations of one case use the same random numbers, so their rates are comparable.
     """
     chosen = check_masks(case, parts)
     if radius < 1 or draws < 1 or not 0 < confidence < 1:
@@ -59,6 +60,47 @@ def soft_stability(
             f"radius={radius}, draws={draws}, confidence={confidence}; they must satisfy radius ≥ 1, draws ≥ 1 and "
             f"0 < confidence < 1."
         )
+    other = random_parts(case, chosen.sum(axis=1))
+    found, control = (_rates(case, remove, masks, radius, draws, confidence) for masks in (chosen, other))
+    predicted = case.predicted(case.rows.x)
+    return {
+        "bounds": {"rate_low": found.low},
+        "abstained": np.zeros(len(case), dtype=bool),
+        "theorem": f"Clopper–Pearson limits of the stability rate at radius {radius} (Jin et al. 2025)",
+        "assumptions": (
+            f"features are removed by {remove!r}, and the model is deterministic",
+            "sets of features are drawn uniformly; the confidence holds for each row separately",
+        ),
+        "confidence": confidence,
+        "draws": draws,
+        "guarantee": "exact" if found.exact.all() else "probabilistic",
+        "unit": f"share of the sets that add at most {radius} features",
+        "certified": "the model itself",
+        "agreement": 1.0,
+        "histogram": np.bincount(predicted, minlength=len(case.model.classes)) / len(case),
+        "cap": 1.0,
+        "control": {"rate_low": control.low},
+        "extra": {
+            "rate": found.rate,
+            "rate_high": found.high,
+            "exact": found.exact.astype(float),
+            "consistent": (found.centre == predicted).astype(float),
+        },
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """Stability rates (row,) with their limits, which of them are ``exact``, and the class (row,) at the parts alone."""
+
+    rate: Floats
+    low: Floats
+    high: Floats
+    exact: Masks
+    centre: Ints
+
+
+def _rates(case: Case, remove: Removal, chosen: Masks, radius: int, draws: int, confidence: float) -> Rates:
     free = present_parts(case) & ~chosen
     exact = np.array([_count(int(row.sum()), radius) <= draws for row in free])
     sets = [
@@ -76,23 +118,7 @@ def soft_stability(
     rate = hits / sizes
     limits = [clopper_pearson(int(hit), size, confidence) for hit, size in zip(hits, sizes.tolist())]
     low, high = np.array([limit.low for limit in limits]), np.array([limit.high for limit in limits])
-    return {
-        "bounds": {"rate_low": np.where(exact, rate, low)},
-        "abstained": np.zeros(len(case), dtype=bool),
-        "theorem": f"Clopper–Pearson limits of the stability rate at radius {radius} (Jin et al. 2025)",
-        "assumptions": (
-            f"features are removed by {remove!r}, and the model is deterministic",
-            "sets of features are drawn uniformly; the confidence holds for each row separately",
-        ),
-        "confidence": confidence,
-        "draws": draws,
-        "extra": {
-            "rate": rate,
-            "rate_high": np.where(exact, rate, high),
-            "exact": exact.astype(float),
-            "consistent": (centre == case.predicted(case.rows.x)).astype(float),
-        },
-    }
+    return Rates(rate, np.where(exact, rate, low), np.where(exact, rate, high), exact, centre)
 
 
 def _logs(free: int, radius: int) -> Floats:

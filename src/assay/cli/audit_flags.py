@@ -14,7 +14,11 @@ from cyclopts import Parameter
 from assay.basics.errors import InputError
 
 if TYPE_CHECKING:
+    from assay.auditing.config import Config
     from assay.nouns.catalogue import Verb
+
+SECTIONS = {"explain": "methods", "evaluate": "scores"}
+"""Sections of assay.toml with the options of explanations and scores; those of other methods are in ``options``."""
 
 SHARED = ("remove", "background", "comparison", "reference")
 """Options that an audit gives every method itself, so that their results can be compared."""
@@ -114,8 +118,8 @@ class DepthFlags:
     scores
         Scores to use instead of the profile's, such as deletion or morf.
     option
-        METHOD.NAME=VALUE, an option of a method named in --methods or --scores, such as lime.budget=1024; may be
-        repeated. See: assay show METHOD.
+        METHOD.NAME=VALUE, an option of a method of the audit, such as lime.budget=1024 or disparity.combine=false; may
+        be repeated. See: assay show METHOD.
     ask
         The target, a function of the outputs: logit, probability, margin, value, …; by default what suits the model.
     label
@@ -164,7 +168,7 @@ class DepthFlags:
     require: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """The sections ``audit``, ``thresholds``, ``methods`` and ``scores``."""
+        """The sections ``audit``, ``thresholds``, ``methods``, ``scores`` and ``options``."""
         from assay.cli.options import parse_thresholds, split
 
         lists = {name: getattr(self, name) for name in ("methods", "scores", "select", "ignore", "require")}
@@ -219,20 +223,22 @@ def _options_by_verb(words: Sequence[str]) -> dict[str, dict[str, dict[str, str]
     """METHOD.NAME=VALUE words as texts by section, method and option."""
     from assay.cli.catalogue import methods
 
-    found: dict[str, dict[str, dict[str, str]]] = {"methods": {}, "scores": {}}
-    names = {m.name: verb for verb in ("evaluate", "explain") for m in (methods() if words else ()) if m.verb == verb}
+    found: dict[str, dict[str, dict[str, str]]] = {"methods": {}, "scores": {}, "options": {}}
+    verbs = ("certify", "attack", "diagnose", "evaluate", "explain")
+    names = {m.name: verb for verb in verbs for m in (methods() if words else ()) if m.verb == verb}
     for word in words:
         place, equals, value = word.partition("=")
-        method, dot, option = place.removeprefix("explain.").removeprefix("evaluate.").partition(".")
+        verb, _, rest = place.partition(".")
+        method, dot, option = (rest if verb in verbs else place).partition(".")
         if not (equals and dot):
             raise InputError(f"--option {word}: write METHOD.NAME=VALUE, such as lime.budget=1024.")
         if method not in names:
             import difflib
 
             near = difflib.get_close_matches(method, names, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else "see: assay list explain, assay list evaluate."
-            raise InputError(f"--option {word}: {method!r} is no explanation and no score; {hint}")
-        found["methods" if names[method] == "explain" else "scores"].setdefault(method, {})[option] = value
+            hint = f"did you mean {' or '.join(near)}?" if near else "see: assay list."
+            raise InputError(f"--option {word}: {method!r} is no method of an audit; {hint}")
+        found[SECTIONS.get(names[method], "options")].setdefault(method, {})[option] = value
     return found
 
 
@@ -241,31 +247,53 @@ def method_options(
 ) -> tuple[str, ...] | dict[str, dict[str, Any]]:
     """The methods that an audit is asked for with their options, as ``assay.audit`` takes them.
 
-    ``InputError`` names an option of a method that is not named, and one that the audit gives itself.
+    ``InputError`` names an option of a method that is not named where others are, and one that the audit gives itself.
     """
-    from assay.cli.options import parsed
-    from assay.cli.request import method_of
-
     flag = "--methods" if verb == "explain" else "--scores"
     unnamed = [name for name in options if name not in named]
-    if unnamed:
+    if unnamed and named:
         raise InputError(
             f"options are given for {verb}.{unnamed[0]}, which is not among the methods asked for "
-            f"({', '.join(named) or 'those of the profile'}); name it: {flag} {','.join((*named, unnamed[0]))}."
+            f"({', '.join(named)}); name it: {flag} {','.join((*named, unnamed[0]))}."
         )
     if not options:
         return tuple(named)
-    found = {}
-    for name in named:
-        given, method = options.get(name, {}), method_of(verb, name)
-        own = [option for option in given if option in SHARED and option in method.options]
-        if own:
-            raise InputError(
-                f"{verb}.{name}: an audit gives all methods the same {own[0]}; leave it out, or give the rows that "
-                f"fill absent features with --background FILE."
-            )
-        found[name] = parsed(method, [f"{key}={_text(value)}" for key, value in given.items()], background)
+    return {name: _parsed_options(verb, name, options.get(name, {}), background) for name in named}
+
+
+def profile_options(config: Config, background: Any = None) -> dict[str, dict[str, Any]]:
+    """The options of methods that the profile chooses, as ``assay.audit`` takes them."""
+    from assay.cli.catalogue import methods
+
+    found = {
+        name: _parsed_options(verb, name, given, background)
+        for verb, named, options in (
+            ("explain", config.audit.methods, config.methods),
+            ("evaluate", config.audit.scores, config.scores),
+        )
+        for name, given in options.items()
+        if not named
+    }
+    for place, given in config.options.items():
+        verb, _, name = place.rpartition(".")
+        verbs = [one for one in ("diagnose", "attack", "certify", "explain", "evaluate") if verb in ("", one)]
+        method = next((m for m in methods() if m.name == name and m.verb in verbs), None)
+        found[place] = dict(given) if method is None else _parsed_options(method.verb, name, given, background)
     return found
+
+
+def _parsed_options(verb: Verb, name: str, given: Mapping[str, Any], background: Any) -> dict[str, Any]:
+    from assay.cli.options import parsed
+    from assay.cli.request import method_of
+
+    method = method_of(verb, name)
+    own = [option for option in given if option in SHARED and option in method.options]
+    if own:
+        raise InputError(
+            f"{verb}.{name}: an audit gives all methods the same {own[0]}; leave it out, or give the rows that "
+            f"fill absent features with --background FILE."
+        )
+    return parsed(method, [f"{key}={_text(value)}" for key, value in given.items()], background)
 
 
 def _text(value: Any) -> str:

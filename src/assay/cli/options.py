@@ -30,6 +30,7 @@ FORMS = {
     "Sequence[str]": "words with commas between them",
     "Removal": "constant:0, mean, blur:10, noisy_linear:0.01, or marginal (needs --background)",
     "Ball": "linf:0.03 or l2:1, with bounds linf:0.03:0:1",
+    "Ball | None": "linf:0.03 or l2:1, with bounds linf:0.03:0:1",
     "Any": "a number",
 }
 """How a value of each type is written."""
@@ -102,7 +103,7 @@ def _value(word: str, kind: str, text: str, background: Any) -> Any:
     try:
         if kind == "Removal":
             return removal(text, background)
-        return ball(text) if kind == "Ball" else PARSERS[kind](text)
+        return ball(text) if kind in ("Ball", "Ball | None") else PARSERS[kind](text)
     except (ValueError, ZeroDivisionError) as error:
         if isinstance(error, InputError):
             raise

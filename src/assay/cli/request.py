@@ -137,16 +137,17 @@ class Request:
     def case(self, model: Model, table: DataTable, label: Any = "") -> Case:
         """The case: the model, the rows, the target and the class."""
         from assay.cases.new_case import case
+        from assay.nouns.inputs.target import LOSSES
 
         chosen = self.label if label == "" else label
-        if self.ask == "loss" and label == "":
+        if self.ask in LOSSES and label == "":
             chosen = self._truth(table)
         return case(model, self.model_rows(table), target=self.ask or None, label=chosen, ids=table.ids, seed=self.seed)
 
     def _truth(self, table: DataTable) -> Any:
-        """The true labels of the rows, of which the target loss is a function."""
+        """The true labels of the rows, of which a loss is a function."""
         if table.labels is None:
-            raise InputError("--ask loss needs the true labels of the rows: --target COLUMN.")
+            raise InputError(f"--ask {self.ask} needs the true labels of the rows: --target COLUMN.")
         return table.labels
 
     def progress(self, method: Method, case: Case, options: Mapping[str, Any], again: Cost | None = None) -> Any:

@@ -31,6 +31,9 @@ from assay.nouns.results.finding import Finding
 MIN_SKILL, MAX_CALIBRATION_ERROR, MAX_COVERAGE_ERROR = 0.1, 0.1, 0.05
 """Default thresholds: 2 · AUC − 1, expected calibration error, distance of a quantile's coverage from its level."""
 
+CUT = "classes with fewer rows, not listed"
+"""Key of the evidence for the number of classes that the table of classes leaves out."""
+
 MAX_CLASSES = 20
 """Classes of which the confusion matrix is shown."""
 
@@ -155,8 +158,8 @@ def performance(
     distance between level and coverage; exact binomial intervals for all quantiles together; at most
     ``coverage_error``.
 
-    The evidence holds all metrics with intervals with those of the constant prediction, each class, the confusion
-    matrix, the reliability curve, or the residuals. scikit-learn's calibration_curve uses bins of equal width, whose
+    The evidence holds all metrics with intervals with those of the constant prediction, each class (of more than 100
+    classes those of the most rows), the confusion matrix of at most 20 classes, the reliability curve, or the residuals. scikit-learn's calibration_curve uses bins of equal width, whose
     rates are noise where few rows fall into a bin.
     """
     if not (0 < level < 1 and 0 <= skill < 1 and 0 <= calibration_error <= 1 and 0 <= coverage_error <= 1):
@@ -183,10 +186,13 @@ def _of_classes(case: Case, found: LabelledOutputs, level: float, least: float, 
     metrics = classification_metrics(found, level, case.seed.child("performance"))
     by_name = {metric.name: metric for metric in metrics}
     rows = len(found.labels)
-    tables = {
+    tables: dict[str, Any] = {
         "metrics": {metric.name: metric.as_evidence() for metric in metrics},
         "by class": class_metrics(found, level),
     }
+    left_out = found.scores.shape[1] - len(tables["by class"])
+    if left_out:
+        tables[CUT] = left_out
     if found.scores.shape[1] <= MAX_CLASSES:
         tables["confusion matrix"] = confusion_matrix(found)
     findings = [_skill_of_classes(case, found, by_name, level, least, tables)]

@@ -18,6 +18,7 @@ from assay.cases.removals import Removal
 from assay.engine.audit_inputs import AuditInputs, Call
 from assay.engine.check_findings import judged_finding
 from assay.engine.declare import diagnostic
+from assay.engine.performance.metrics import brier
 from assay.engine.retraining.labelled_rows import true_labels
 from assay.nouns.catalogue import Check, Cost, Method
 from assay.nouns.inputs.rows import to_floats
@@ -190,11 +191,6 @@ def _remove_each(case: Case, labels: Any, remove: Removal) -> _Removals:
         is_correct.append(predicted_class(without, model.kind.as_probabilities()) == true)
     columns = (np.stack(change, axis=1), np.stack(benefit, axis=1), np.stack(is_correct, axis=1))
     return _Removals(*columns, was_correct=predicted == true)
-
-
-def brier(chances: Floats, true: Ints) -> Floats:
-    """The Brier score (row,): squared distance of the probabilities (row, class) from the true class, 0 … 2."""
-    return np.asarray(((chances - np.eye(chances.shape[1])[true]) ** 2).sum(axis=1))
 
 
 def _all_but(case: Case, feature: int) -> Masks:

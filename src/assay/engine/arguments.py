@@ -30,8 +30,13 @@ def named_as_declared(method: Method, kwargs: Mapping[str, Any]) -> dict[str, An
 
 
 def choose_removals(method: Method, case: Case, given: dict[str, Any], options: dict[str, Any]) -> Note | None:
-    """Replace the default removal among the options by the one used for this case; returns a note on it."""
+    """Replace the default removal among the options by the one used for this case; returns a note on it.
+
+    A method that is given a ``neighbourhood`` removes nothing.
+    """
     note = None
+    if given.get("neighbourhood") is not None:
+        return None
     for name in method.options:
         if given[name] is DEFAULT:
             given[name], note = case.default_removal
@@ -42,7 +47,7 @@ def choose_removals(method: Method, case: Case, given: dict[str, Any], options: 
 def with_default_removal(method: Method, case: Case, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options with the default removal named as the one of this case, which parts and variants of it then share."""
     found = dict(options)
-    for name, parameter in method.options.items():
+    for name, parameter in method.options.items() if found.get("neighbourhood") is None else ():
         if found.get(name, parameter.default) is DEFAULT:
             found[name] = case.default_removal[0]
     return found

@@ -9,7 +9,9 @@ from assay.basics.errors import CapabilityError
 from assay.cases.case import Case
 from assay.model.attention import may_have_attention
 from assay.model.layer_trace import may_end_in_pooling
+from assay.model.transformations.shift_input import has_affine_layer
 from assay.nouns.catalogue import Method
+from assay.nouns.inputs.target import LOSSES
 
 NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "gradient": (
@@ -22,8 +24,9 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         "needs a classifier; {name} gives {gives}.",
     ),
     "loss": (
-        lambda case: case.target.name == "loss",
-        "needs target 'loss'; the case has {case.target.name!r}. Give case.with_target('loss', labels), one a row.",
+        lambda case: case.target.name in LOSSES,
+        "needs target 'loss' or 'brier'; the case has {case.target.name!r}. Give case.with_target('loss', labels), one "
+        "a row; on the command line --ask loss --target COLUMN.",
     ),
     "image": (
         lambda case: len(case.rows.shape) == 3,
@@ -42,6 +45,15 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         ),
         "needs numeric inputs; the rows explained have columns of text or categories, are raw texts, or hold ids, "
         "which can be carried along (carried=…) or explained at a layer (case.from_layer).",
+    ),
+    "shift": (
+        lambda case: case.rows.text is None and case.rows.layout is None and has_affine_layer(case.model.net),
+        "needs inputs that a linear, convolutional or batch-norm layer reads, so that its bias can subtract a shift; "
+        "the rows of {name} are texts or several inputs, or it has no such layer.",
+    ),
+    "complete": (
+        lambda case: not case.rows.gaps or not bool(case.rows.missing_cells.any()),
+        "needs rows without missing values; some rows explained have missing cells, around which there are no points.",
     ),
     "table": (
         lambda case: len(case.rows.shape) == 1 and not holds_words(case),

@@ -25,6 +25,12 @@ from assay.engine.argument_types import require_types
 from assay.engine.arguments import bind_arguments, choose_removals, named_as_declared
 from assay.engine.audit_inputs import INPUTS, AuditInputs, Call
 from assay.engine.capabilities import NEEDS, require_capabilities
+from assay.engine.infinite_targets import (
+    advice_on_infinite,
+    may_be_infinite,
+    nan_where_infinite,
+    without_warnings,
+)
 from assay.model.pass_locks import hold_locks
 from assay.nouns.catalogue import Check, Cost, Method, Verb, enter, owned
 from assay.nouns.inputs.features import Features
@@ -61,7 +67,7 @@ def explainer(
     ) -> Explanation:
         estimate = answer if isinstance(answer, Estimate) else Estimate(answer)
         features = case.features if estimate.features is None else estimate.features
-        values, dense = _pooled(features, to_floats(estimate.values), method)
+        values, dense = _pooled(features, nan_where_infinite(case, to_floats(estimate.values)), method)
         base = np.full(len(case), np.nan) if estimate.base is None else to_floats(estimate.base)
         return Explanation(
             provenance=provenance,
@@ -99,7 +105,7 @@ def scorer(
 
     def pack(method: Method, provenance: Provenance, case: Case, answer: Any, explanation: Explanation | None) -> Score:
         estimate = answer if isinstance(answer, Estimate) else Estimate(answer)
-        values = to_floats(estimate.values)
+        values = nan_where_infinite(case, to_floats(estimate.values))
         return Score(
             provenance=provenance,
             notes=(*case.notes, *estimate.notes, *_undefined(values[:, None], case, "the score")),
@@ -132,8 +138,12 @@ def attacker(
     claims: set[str] | None = None,
     cost: Callable[..., Cost] | None = None,
     checks: tuple[Check, ...] = (),
+    has_exact_cost: bool = True,
 ) -> Callable[[Callable[P, Any]], Declared[P, AttackResult]]:
-    """Declare an attack: body ([explanation,] case, ball, *, options) → the fields of a ``AttackResult`` by name."""
+    """Declare an attack: body ([explanation,] case, ball, *, options) → the fields of a ``AttackResult`` by name.
+
+    Where not ``has_exact_cost``, ``cost`` is the most it can be.
+    """
 
     def pack(
         method: Method, provenance: Provenance, case: Case, answer: Any, explanation: Explanation | None
@@ -145,7 +155,16 @@ def attacker(
             provenance=provenance, notes=notes, x=x, ids=case.rows.ids, meaning=method.meaning, **fields
         )
 
-    return _declare(pack, verb="attack", source=source, needs=needs, claims=claims, cost=cost, checks=checks)
+    return _declare(
+        pack,
+        verb="attack",
+        source=source,
+        needs=needs,
+        claims=claims,
+        cost=cost,
+        checks=checks,
+        has_exact_cost=has_exact_cost,
+    )
 
 
 def certifier(
@@ -274,10 +293,11 @@ def _declare(
                 require_types(method, given)
                 meter = case.model.meter
                 before = meter.forwards, meter.backwards
-                answer = body(*args, **cast(Any, options))
-                spent = {"forwards": meter.forwards - before[0], "backwards": meter.backwards - before[1]}
-                used = {name: given[name] for name in method.options}
-                result = pack(method, _provenance(method, case, used, spent), case, answer, explanation)
+                with without_warnings(case):
+                    answer = body(*args, **cast(Any, options))
+                    spent = {"forwards": meter.forwards - before[0], "backwards": meter.backwards - before[1]}
+                    used = {name: given[name] for name in method.options}
+                    result = pack(method, _provenance(method, case, used, spent), case, answer, explanation)
             return result if note is None or isinstance(result, list) else replace(result, notes=(*result.notes, note))
 
         method = Method(
@@ -370,9 +390,8 @@ def _undefined(values: Floats, case: Case, what: str) -> tuple[Note, ...]:
         return ()
     _ = case.prediction  # refuses NaN of the model itself
     ids = tuple(case.rows.ids[i] for i in rows)
-    return (
-        Note("undefined", f"{what} is undefined (NaN) for {len(rows)} of {len(values)} rows: {list_first(rows)}", ids),
-    )
+    text = f"{what} is undefined (NaN) for {len(rows)} of {len(values)} rows: {list_first(rows)}"
+    return (Note("undefined", f"{text}. {advice_on_infinite(case)}" if may_be_infinite(case) else text, ids),)
 
 
 def _readonly(array: Any) -> Any:

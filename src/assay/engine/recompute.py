@@ -31,15 +31,21 @@ def recompute(explanation: Explanation, case: Case) -> Explanation:
     option cannot be recomputed: ``InputError``. Plain ones (``Constant(0.0)``, ``Blur(10.0)``) are stored whole; the
     default background is among the rows of the result, unless these are codes of texts.
     """
-    method = find("explain", explanation.provenance.method)
+    options = restored_options(explanation, case)
+    return cast(Explanation, find("explain", explanation.provenance.method).call(case, **options))
+
+
+def restored_options(explanation: Explanation, case: Case) -> dict[str, Any]:
+    """The options of an explanation, those of a result read from disk rebuilt; ``InputError`` where data are lost."""
+    name_of = explanation.provenance.method
     options = {name: _restored(value, explanation, case) for name, value in explanation.provenance.options.items()}
     lost = [name for name, value in options.items() if isinstance(value, Mapping) and "fingerprint" in value]
     if lost:
         raise InputError(
-            f"{method.name} was read from disk and {', '.join(lost)} held data that is not stored; call "
-            f"explain.{method.name} again."
+            f"{name_of} was read from disk and {', '.join(lost)} held data that is not stored; call "
+            f"explain.{name_of} again."
         )
-    return cast(Explanation, method.call(case, **options))
+    return options
 
 
 def _restored(option: Any, explanation: Explanation, case: Case) -> Any:

@@ -21,6 +21,7 @@ from assay.evaluate.faithfulness_correlation import faithfulness_correlation as 
 from assay.evaluate.faithfulness_estimate import faithfulness_estimate as faithfulness_estimate
 from assay.evaluate.familiarity import familiarity as familiarity
 from assay.evaluate.infidelity import infidelity as infidelity
+from assay.evaluate.input_invariance import input_invariance as input_invariance
 from assay.evaluate.insertion import insertion as insertion
 from assay.evaluate.irof import irof as irof
 from assay.evaluate.label_randomisation import label_randomisation as label_randomisation
@@ -74,6 +75,7 @@ __all__ = [
     "faithfulness_estimate",
     "familiarity",
     "infidelity",
+    "input_invariance",
     "insertion",
     "irof",
     "label_randomisation",

@@ -31,6 +31,7 @@ from assay.explain.internal_influence import internal_influence as internal_infl
 from assay.explain.layer_cam import layer_cam as layer_cam
 from assay.explain.leave_one_out import leave_one_out as leave_one_out
 from assay.explain.lime import lime as lime
+from assay.explain.local_slopes import local_slopes as local_slopes
 from assay.explain.lrp import lrp as lrp
 from assay.explain.occlusion import occlusion as occlusion
 from assay.explain.owen import owen as owen
@@ -85,6 +86,7 @@ __all__ = [
     "layer_cam",
     "leave_one_out",
     "lime",
+    "local_slopes",
     "lrp",
     "occlusion",
     "owen",

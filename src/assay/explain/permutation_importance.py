@@ -11,8 +11,8 @@ from assay.cases.removals import Marginal
 from assay.engine.coalitions.estimator import Design
 from assay.engine.cost import against, coalitions
 from assay.engine.declare import explainer
+from assay.engine.infinite_targets import require_finite
 from assay.engine.removal.windows import removal_effects
-from assay.engine.retraining.labelled_rows import require_finite
 
 
 @explainer(
@@ -31,6 +31,9 @@ def permutation_importance(case: Case, *, background: Any) -> PerPart:
     Redundant columns each get a small value, and replacing one of them alone makes rows that may not exist; group such
     columns into one feature. sklearn.inspection.permutation_importance shuffles a few times at random instead of using
     all replacements, and its error is over shuffles, not rows.
+
+    ``NumericalError`` where the target is infinite at a row or a replacement of it (the loss where a probability is
+    exactly 0, as in forests): "brier" is a loss that is always finite.
     """
     alone = np.eye(len(case.features), dtype=bool)
     return require_finite(case, -removal_effects(case, Marginal(background), alone))

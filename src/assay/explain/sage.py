@@ -12,7 +12,7 @@ from assay.engine.coalitions.estimator import estimate_by_removal
 from assay.engine.coalitions.leverage import shapley_estimator
 from assay.engine.cost import against, summarised
 from assay.engine.declare import explainer
-from assay.engine.retraining.labelled_rows import require_finite
+from assay.engine.infinite_targets import require_finite
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.global_explanation import mean_over
 from assay.nouns.results.result import Estimate
@@ -36,6 +36,10 @@ def sage(case: Case, *, background: Any, budget: int = 2048) -> Estimate:
     ``extra["convergence"]`` is the largest standard error of the mean divided by the range of the means (the reference
     implementation stops below 0.025); NaN for one row or range 0. It decreases with more rows. The sage package draws
     rows and permutations again in each step.
+
+    The loss −log p is infinite where the mean prediction is exactly 0 for the true class: ``NumericalError``. The
+    target "brier" is finite there. scikit-learn's log_loss clips p to the precision of floats instead, so that one sure
+    and wrong row counts 36.
     """
     require_finite(case, case.output[:, None])
     found = estimate_by_removal(

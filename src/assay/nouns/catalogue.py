@@ -142,6 +142,11 @@ class Method:
         return tuple(inspect.signature(self.body).parameters)
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of the arguments that are no options: what the method is about."""
+        return tuple(name for name in self.parameters if name not in self.options)
+
+    @property
     def doc(self) -> str:
         """The method's whole docstring."""
         return inspect.getdoc(self.body) or ""

@@ -88,7 +88,9 @@ def certified(bounds: Any) -> Certificate:
     found = np.asarray(bounds, dtype=np.float64)
     ids = tuple(map(str, range(len(found))))
     text, none = "a theorem", np.isnan(found)
-    return Certificate(provenance("mus"), (), {"incremental": found}, ids, none, text, (), 1.0, 64)
+    worth = {"guarantee": "exact", "unit": "features", "certified": "the model", "agreement": 1.0}
+    found = {"incremental": found}
+    return Certificate(provenance("mus"), (), found, ids, none, text, (), 1.0, 64, **worth, histogram=np.ones(1))
 
 
 def compared(names: tuple[str, ...] = ("shapley", "lime", "random")) -> MethodComparison:

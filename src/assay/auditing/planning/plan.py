@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from assay.auditing import settings_grid
-from assay.auditing.planning.scope import AuditScope
+from assay.auditing.planning.scope import AuditScope, shift_scale
 from assay.auditing.planning.views import VIEW, view_background, view_case, why_not_viewed
 from assay.basics.errors import CapabilityError, InputError, MissingExtra
 from assay.engine.audit_inputs import INPUTS
@@ -131,6 +130,9 @@ def make_plan(scope: AuditScope, diagnoses: Sequence[Step] = (), is_selected: Se
     for name, given in profile.attacks.items():
         layout.attack(name, given, explained)
     for name, given in profile.certificates.items():
+        if not {"explanation", "parts"} & set(find("certify", name).arguments):
+            layout.on_predictions("certify", name, given)
+            continue
         certified = CERTIFIED_BY.get(name, CERTIFIED_METHODS)
         for subject in [one for one in certified if one in explained][:1] if classifier else []:
             layout.add("certify", name, subject, given)
@@ -155,7 +157,7 @@ class _Layout:
         if codes and not any(map(self.is_selected, codes)):
             return
         options = fill_options(method, given, scope)
-        if subject == VIEW and "background" in options:
+        if subject == VIEW and "background" in options and "background" not in given:
             options["background"] = view_background(name, scope)
         if scope.case.rows.text is not None and "background" in _unfilled(method, options):
             reason = "it fills absent features from background rows, which texts do not have"
@@ -174,7 +176,7 @@ class _Layout:
             return
         if subject == RUNNER_UP:
             cost = cost_of_explaining_again(scope.case, cost)
-        self.steps.append(Step(verb, name, subject, options, cost))
+        self.steps.append(Step(verb, name, subject, options, cost, method.has_exact_cost))
 
     def view(self, name: str, given: Mapping[str, Any]) -> None:
         """An explanation that is shown and not judged, or why it is left out."""
@@ -203,13 +205,18 @@ class _Layout:
     def attack(self, name: str, given: Mapping[str, Any], explained: Sequence[str]) -> None:
         """An attack on the predictions, or on each explanation that is cheap enough to be explained again."""
         scope = self.scope
-        if scope.ball is None:
-            self.leave_out(f"attack.{name}", f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument)
-        elif "explanation" in inspect.signature(find("attack", name).body).parameters:
-            for subject in [subject for subject in explained if subject in scope.profile.attacked]:
-                self.add("attack", name, subject, given)
+        if scope.ball is None or "explanation" not in find("attack", name).arguments:
+            self.on_predictions("attack", name, given)
+            return
+        for subject in [subject for subject in explained if subject in scope.profile.attacked]:
+            self.add("attack", name, subject, given)
+
+    def on_predictions(self, verb: Verb, name: str, given: Mapping[str, Any]) -> None:
+        """An attack on the predictions, or a certificate of them, or why it is left out."""
+        if self.scope.ball is None and "ball" in find(verb, name).arguments:
+            self.leave_out(f"{verb}.{name}", f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument)
         else:
-            self.add("attack", name, "", given)
+            self.add(verb, name, "", given)
 
     def test_scores(self, explained: Sequence[str]) -> None:
         """Whether the scores that verdicts use are reliable here, tested on the reference method."""
@@ -275,7 +282,8 @@ def _why_not(score: str, subject: str, scope: AuditScope) -> tuple[str, str]:
     if score == "completeness" and "complete" not in explainer.claims:
         return "the values of this method need not add up to the output", "a method with the property completeness"
     if "net" in scorer.needs and scope.case.model.net is None:
-        return "the model has no weights to randomise", "a PyTorch network"
+        lacking = "first layer to change" if "shift" in scorer.needs else "weights to randomise"
+        return f"the model has no {lacking}", "a PyTorch network"
     if "ball" in unfilled:
         return f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument
     if "reference" in scorer.options and holds_words(scope.case):
@@ -312,7 +320,7 @@ def _unfilled_message(method: Method, unfilled: Sequence[str]) -> str:
 
 
 def fill_options(method: Method, given: Mapping[str, Any], scope: AuditScope) -> dict[str, Any]:
-    """The options of one call: the profile's, and what all steps share."""
+    """The options of one call: the profile's or the caller's, and what all steps share where nothing is given."""
     shared = {
         "remove": scope.remove,
         "background": scope.background,
@@ -320,5 +328,9 @@ def fill_options(method: Method, given: Mapping[str, Any], scope: AuditScope) ->
         "ball": scope.ball,
         "reference": scope.reference,
         "start": scope.start,
+        "scale": shift_scale(scope) if "scale" in method.options else None,
     }
-    return dict(given) | {name: value for name, value in shared.items() if name in method.options and value is not None}
+    if given.get("neighbourhood") is not None:  # points around the row: nothing is removed
+        del shared["remove"]
+    wanted = {name: value for name, value in shared.items() if name in method.options and value is not None}
+    return dict(given) | {name: value for name, value in wanted.items() if name not in given}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from assay.basics.errors import InputError
-from assay.nouns.catalogue import Verb, find, known
+from assay.nouns.catalogue import Method, Verb, find, known
 
 DEPTHS = ("quick", "standard", "deep")
 """How deep an audit can go, the cheapest first."""
@@ -61,12 +61,14 @@ TABLE: dict[str, Any] = {
     "evaluate.parameter_randomisation": {},
     "evaluate.runner_up_logit": {},
     "evaluate.max_sensitivity": {"draws": 4},
+    "evaluate.input_invariance": {"included": NOT_QUICK},
     "evaluate.sparseness": {},
     "evaluate.familiarity": {"included": NOT_QUICK, "steps": 5},
     "attack.top_k": {"steps": 20},
     "attack.pgd": {"included": NOT_QUICK, "steps": 20},
     "certify.soft_stability": {"draws": 100, "radius": 2},
     "certify.shapley_error": {"included": DEEP, "budget": 4096},
+    "certify.tree_robustness": {"included": DEEP, "max_nodes": 2000},
     "diagnose.disparity": {"rows": by_depth(50, 100, 500), "budget": by_depth(256, 512, 4096)},
     "diagnose.shortcut": {"rows": by_depth(200, 400, 4000)},
     "view.permutation_importance": {"included": NOT_QUICK},
@@ -79,6 +81,7 @@ TABLE: dict[str, Any] = {
     "view.surrogate_tree": {"included": DEEP},
     "view.qii": {"included": DEEP, "budget": 512},
     "view.reason_codes": {"included": NOT_QUICK, "budget": 256},
+    "view.local_slopes": {"included": NOT_QUICK, "budget": by_depth(256, 256, 1024)},
     "view.sage": {"included": DEEP, "budget": 512},
     "re-explained": (
         "saliency",
@@ -113,6 +116,7 @@ IMAGE: dict[str, Any] = {
     "evaluate.parameter_randomisation": {},
     "evaluate.runner_up_logit": {},
     "evaluate.max_sensitivity": {"draws": 2},
+    "evaluate.input_invariance": {"included": NOT_QUICK},
     "evaluate.sparseness": {},
     "attack.top_k": {"steps": by_depth(5, 9, 33)},
     "attack.pgd": {"included": NOT_QUICK, "steps": by_depth(5, 9, 33)},
@@ -283,6 +287,10 @@ def reduce_for_wide_table(profile: Profile, features: int, kind: str = "table") 
         rows=rows,
         background=background,
         explainers={name: _at_least(given, "budget", least) for name, given in profile.explainers.items()},
+        views={
+            name: _at_least(given, "budget", least) if name == "local_slopes" else given
+            for name, given in profile.views.items()
+        },
         scores={
             name: {**given, "steps": WIDE} if name in ("deletion", "insertion") else given
             for name, given in profile.scores.items()
@@ -291,6 +299,32 @@ def reduce_for_wide_table(profile: Profile, features: int, kind: str = "table") 
             name: {**given, "rows": max(4 if name == "disparity" else 60, given["rows"] * WIDE // features)}
             if "rows" in given
             else given
+            for name, given in profile.diagnoses.items()
+        },
+    ), (text,)
+
+
+MANY_CLASSES = 500
+"""Models of tables with at most so many classes are audited with the profile as it is."""
+
+
+def reduce_for_many_classes(profile: Profile, classes: int) -> tuple[Profile, tuple[str, ...]]:
+    """The profile for a model of tables with so many classes, and what was changed.
+
+    Every evaluation computes all classes, so that its cost grows with their number. Rows explained and background
+    shrink by the root of ``MANY_CLASSES`` / classes each, so that their product times the classes stays the same.
+    """
+    if classes <= MANY_CLASSES:
+        return profile, ()
+    share = math.sqrt(MANY_CLASSES / classes)
+    rows, background = max(12, round(profile.rows * share)), max(4, round(profile.background * share))
+    text = f"{classes:,} classes: {rows} rows are explained against {background} background rows."
+    return replace(
+        profile,
+        rows=rows,
+        background=background,
+        diagnoses={
+            name: {**given, "rows": max(12, round(given["rows"] * share))} if "rows" in given else given
             for name, given in profile.diagnoses.items()
         },
     ), (text,)
@@ -330,10 +364,24 @@ def with_requests(
 def _requested(verb: Verb, request: MethodRequest, options: Mapping[str, Options]) -> dict[str, Options]:
     given = request if isinstance(request, Mapping) else {name: {} for name in request}
     for name, chosen in given.items():
-        unknown = set(chosen) - set(find(verb, name).options)
-        if unknown:
-            raise InputError(
-                f"{verb}.{name} has no option {sorted(unknown)[0]!r}; there are "
-                f"{', '.join(find(verb, name).options) or 'none'}."
-            )
+        refuse_options(find(verb, name), chosen)
     return {name: {**options.get(name, {}), **chosen} for name, chosen in given.items()}
+
+
+def refuse_options(method: Method, given: Options) -> None:
+    """Raise ``InputError`` for options that the method does not have, and for a removal of its own."""
+    label = f"{method.verb}.{method.name}"
+    unknown = sorted(set(given) - set(method.options))
+    if unknown:
+        raise InputError(f"{label} has no option {unknown[0]!r}; there are {', '.join(method.options) or 'none'}.")
+    if "remove" in given:
+        raise InputError(
+            f"{label}: remove={_short(given['remove'])} is refused: an audit compares all explanations under one "
+            f"removal, so all methods get the same. Give the rows that fill absent features to the audit "
+            f"(background=), or call {label} by itself."
+        )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{type(value).__name__}(…)"

@@ -9,7 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from assay.auditing.planning.profiles import Profile, enlarge_for_small_images, reduce_for_wide_table
+from assay.auditing.planning.profiles import (
+    Profile,
+    enlarge_for_small_images,
+    reduce_for_many_classes,
+    reduce_for_wide_table,
+)
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Ints
@@ -124,7 +129,9 @@ def make_scope(
     if is_image:
         profile = enlarge_for_small_images(profile, whole.rows.shape)
     else:
-        profile, changed = reduce_for_wide_table(profile, len(whole.features))
+        profile, wide = reduce_for_wide_table(profile, len(whole.features))
+        profile, many = reduce_for_many_classes(profile, count_outputs(whole.model))
+        changed = (*wide, *many)
     chosen, limits = _draw_rows(whole, profile)
     explained = whole.take(chosen) if limits else whole
     scope = (
@@ -133,6 +140,15 @@ def make_scope(
         else _table_scope(explained, profile, x, train, background, chosen, (*changed, *limits))
     )
     return replace(scope, reference=_reference_rows(explained, train), ball=scope.ball if ball is None else ball)
+
+
+def count_outputs(model: Model) -> int:
+    """The number of outputs that is known without evaluating: of classes, or of units of the last linear layer."""
+    names = model.classes or model.output_names
+    if names or model.net is None:
+        return len(names)
+    widths = [getattr(m, "out_features", 0) for m in model.net.modules()]
+    return next((int(width) for width in reversed(widths) if width), 0)
 
 
 def _text_scope(whole: Case, profile: Profile, train: Any, ball: Ball | None) -> AuditScope:
@@ -222,6 +238,21 @@ def _table_ball(explained: Case, source: Any) -> Ball | None:
     moved = [len(np.unique(column)) > FEW_VALUES for column in values.T]
     scale = tuple(float(one) if move else 0.0 for one, move in zip(values.std(axis=0), moved))
     return Ball("linf", RADIUS, scale=scale) if any(scale) else None
+
+
+def shift_scale(scope: AuditScope) -> tuple[float, ...] | None:
+    """The unit of a shift of all inputs: each column's standard deviation in the background, or the range of pixels.
+
+    ``None`` where the inputs are no numbers, or nothing varies.
+    """
+    rows, ball = scope.case.rows, scope.ball
+    if len(rows.shape) == 3:
+        bounds = np.array([rows.x.min(), rows.x.max()] if ball is None else [ball.low, ball.high], dtype=np.float64)
+        return (float(np.ptp(bounds)),) if np.isfinite(bounds).all() and np.ptp(bounds) > 0 else None
+    if scope.background is None or len(rows.shape) != 1 or (rows.table is not None and rows.table.coded.any()):
+        return None
+    spread = to_floats(rows.convert(scope.background)).std(axis=0)
+    return tuple(map(float, spread)) if np.isfinite(spread).all() and spread.any() else None
 
 
 def _table_scope(

@@ -10,6 +10,7 @@ import numpy as np
 
 from assay.auditing.planning.scope import AuditScope
 from assay.cases.case import Case
+from assay.engine.audit_inputs import INPUTS
 
 VIEW = "the model"
 """Subject of an explanation that is shown as a view of the model."""
@@ -17,7 +18,10 @@ VIEW = "the model"
 OF_TRUTH = ("permutation_importance", "sage")
 """Views of the loss, or of the probability of the true class, which need the true labels."""
 
-FEW = ("interactions", "tree_interactions", "qii", "reason_codes")
+OF_BALL = ("local_slopes",)
+"""Views of points around each row, which need to know how far a row may move."""
+
+FEW = ("interactions", "tree_interactions", "qii", "reason_codes", "local_slopes")
 """Views that are computed for the first rows only."""
 
 ROWS = 20
@@ -49,6 +53,8 @@ def why_not_viewed(name: str, scope: AuditScope) -> tuple[str, str]:
     """Why a view is left out, and what would enable it; two empty texts where it is computed."""
     if name in OF_TRUTH and scope.truth is None:
         return "it needs the true labels of the rows", "y=labels"
+    if name in OF_BALL and scope.ball is None:
+        return f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument
     return "", ""
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -151,16 +150,13 @@ def _call(step: Step, scope: AuditScope, subject: Explanation | None) -> Any:
         return method.call(scope.rival, **step.options)
     if step.verb == "explain":
         return method.call(case.with_target(label="runner_up") if step.subject == RUNNER_UP else case, **step.options)
-    if step.verb == "attack":
-        attacked = () if subject is None else (subject,)
-        given = (scope.ball,) if "ball" in inspect.signature(method.body).parameters else ()
-        return method.call(*attacked, case, *given, **step.options)
+    if step.verb in ("attack", "certify"):
+        given: dict[str, Any] = {"case": case, "explanation": subject, "ball": scope.ball}
+        if subject is not None:
+            given["parts"] = subject.top(TOP_SHARE)
+        return method.call(*(given[name] for name in method.arguments), **step.options)
     assert subject is not None
-    if step.verb == "evaluate":
-        return method.call(subject, case, **step.options)
-    if step.verb == "diagnose" or "explanation" in inspect.signature(method.body).parameters:
-        return method.call(*((case, subject) if step.verb == "diagnose" else (subject, case)), **step.options)
-    return method.call(case, subject.top(TOP_SHARE), **step.options)
+    return method.call(*((case, subject) if step.verb == "diagnose" else (subject, case)), **step.options)
 
 
 def dependencies_of(case: Case) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def prepare_from_config(config: Config) -> PreparedAudit:
 
 def _audit_arguments(config: Config, background: Any) -> dict[str, Any]:
     """The arguments of an audit that are no rows."""
-    from assay.cli.audit_flags import method_options
+    from assay.cli.audit_flags import method_options, profile_options
     from assay.cli.options import ball as ball_of
     from assay.model.files.user_code import load_recipe
 
@@ -197,6 +197,7 @@ def _audit_arguments(config: Config, background: Any) -> dict[str, Any]:
         "profile": audit.profile,
         "methods": method_options("explain", audit.methods, config.methods, background),
         "scores": method_options("evaluate", audit.scores, config.scores, background),
+        "options": profile_options(config, background),
         "settings_grid": audit.settings_grid,
         "select": audit.select,
         "ignore": audit.ignore,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,9 @@ SHORT = {
 }
 """Column headings that fit on a terminal."""
 
+SHORT_PROPERTIES = {"distribution": "over", "marginality": "marginal", "sensitivity": "sensitive"}
+"""Column headings of the framework that fit on a terminal, where they differ."""
+
 METHOD_WIDTH, CELL_WIDTH = 27, 11
 """Width in characters of a method's name and of a cell; axioms that do not fit on the terminal follow below."""
 
@@ -38,6 +42,7 @@ def axioms(
     *,
     method: Sequence[str] = (),
     why: tuple[str, str] | None = None,
+    framework: bool = False,
     measure: bool = False,
     json: bool = False,
     out: Path | None = None,
@@ -54,6 +59,9 @@ def axioms(
         Show only these methods; may be given more than once.
     why
         A method and an axiom: show the definition, the measured violation and the counterexample.
+    framework
+        Show instead which properties of the explanation framework each method has (quantity, distribution, internal,
+        marginality, sensitivity), and those published for eight methods, with the reason for each difference.
     measure
         Measure the table instead of reading the one that ships with the package.
     json
@@ -65,6 +73,8 @@ def axioms(
     """
     from assay.axioms.table import load_table
 
+    if framework:
+        return _show_framework(method, as_json=json, out=out)
     if measure:
         table = _measure(method or ([why[0]] if why is not None else []), quiet)
     else:
@@ -77,6 +87,40 @@ def axioms(
         _print_cell(table, *why)
     elif out is None:
         _print_table(table)
+    return 0
+
+
+def _show_framework(methods: Sequence[str], *, as_json: bool, out: Path | None) -> int:
+    """The properties of the framework, found and published, and the reasons for differences."""
+    from assay.axioms.framework import COLUMNS, FOUND_SYMBOLS, PUBLISHED_SYMBOLS, framework_data
+
+    data = framework_data(methods)
+    if out is not None or as_json:
+        text = dumps(data, indent=1, ensure_ascii=False) + "\n"
+        if out is not None:
+            out.write_text(text, encoding="utf-8")
+        if as_json:
+            sys.stdout.write(text)
+        return 0
+    from rich import box
+    from rich.table import Table
+
+    from assay.cli.printing import terminal
+
+    console, block = terminal(), Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    block.add_column("method", no_wrap=True, min_width=METHOD_WIDTH - 1)
+    for name in COLUMNS:
+        block.add_column(SHORT_PROPERTIES.get(name, name), no_wrap=True, min_width=8)
+    for method, line in data.items():
+        block.add_row(method, *line["found"].values())
+        if "published" in line:
+            block.add_row("  published", *line["published"].values())
+    console.print(block)
+    for heading, marks in (("found", FOUND_SYMBOLS), ("published", PUBLISHED_SYMBOLS)):
+        console.print(f"{heading}: " + "; ".join(f"{mark} {text}" for mark, text in marks.items()), soft_wrap=True)
+    for method, line in data.items():
+        for column, reason in line.get("reasons", {}).items():
+            console.print(f"{method}, {column}: {reason}", soft_wrap=True)
     return 0
 
 

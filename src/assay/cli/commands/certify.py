@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from pathlib import Path
+from typing import Any
 
+from assay.basics.errors import InputError
 from assay.cli.request import Request
 from assay.engine.coalitions.masks import TOP_SHARE
 
@@ -16,13 +17,14 @@ def certify(
     /,
     *,
     request: Request,
+    ball: str = "",
     explanation: Path | None = None,
     of: str = "",
     of_option: tuple[str, ...] = (),
     share: float = TOP_SHARE,
     save: Path | None = None,
 ) -> int:
-    """Certify a prediction given the top features of an explanation, or the explanation itself.
+    """Certify a prediction, by itself or given the top features of an explanation; or an explanation.
 
     Parameters
     ----------
@@ -30,6 +32,8 @@ def certify(
         A model file, or FILE.py:FUNCTION that returns the trained model.
     method
         The certificate. See: assay list certify.
+    ball
+        For certificates of a prediction: how far inputs may be moved, such as linf:0.5.
     explanation
         A saved explanation of the same rows.
     of
@@ -41,16 +45,23 @@ def certify(
     save
         File for the result.
     """
+    from assay.cli.options import ball as ball_of
     from assay.cli.printing import print_result
     from assay.cli.request import explanation_of, method_of
 
     chosen = method_of("certify", method)
     loaded, request = request.open(model)
     case = request.case(loaded, request.table())
-    explained = explanation_of(request, case, explanation, of, of_option)
-    whole = "explanation" in signature(chosen.body).parameters
+    given: dict[str, Any] = {"case": case}
+    if {"explanation", "parts"} & set(chosen.arguments):
+        explained = explanation_of(request, case, explanation, of, of_option)
+        given |= {"explanation": explained, "parts": explained.top(share)}
+    if "ball" in chosen.arguments:
+        if not ball:
+            raise InputError(f"certify {method} needs --ball, for example --ball linf:0.5.")
+        given["ball"] = ball_of(ball)
     options = request.options(chosen)
     with request.progress(chosen, case, options):
-        found = chosen.call(*((explained, case) if whole else (case, explained.top(share))), **options)
+        found = chosen.call(*(given[name] for name in chosen.arguments), **options)
     print_result(found, request.format, save)
     return 0

@@ -26,7 +26,7 @@ from assay.engine.cost import cost_of
 from assay.engine.declare import Declared
 from assay.nouns.catalogue import Cost, Method, find
 from assay.nouns.comparisons.settings_grid import Scoring, SettingsGrid
-from assay.nouns.inputs.target import Target, target_named
+from assay.nouns.inputs.target import LOSSES, Target, target_named
 from assay.nouns.results.result import Explanation, Note, Score
 
 Sign = Literal["as given", "absolute"]
@@ -230,11 +230,9 @@ def _grid(
     if unknown or not signs:
         raise InputError(f"signs={tuple(signs)!r}; there are {', '.join(map(repr, SIGNS))}, at least one is needed.")
     targets_ = tuple(target_named(target) for target in targets) or (case.target,)
-    if len({target.name == "loss" for target in targets_}) > 1 or (case.target.name == "loss") != (
-        targets_[0].name == "loss"
-    ):
+    if len({target.name in LOSSES for target in (case.target, *targets_)}) > 1:
         raise InputError(
-            "loss falls when the evidence for the label grows; it cannot be compared with other targets in a ranking."
+            "a loss falls when the evidence for the label grows; it cannot be compared with other targets in a ranking."
         )
     named_removals = _name_removals(method, case, removals, fixed)
     counts = tuple(steps) or (

@@ -23,8 +23,14 @@ from assay.basics.stats import (
 from assay.basics.types import Floats, Ints
 from assay.engine.performance.labelled_outputs import LabelledOutputs
 
-DRAWS = 1000
-"""Bootstrap draws of the average precision."""
+DRAWS, FEWEST_DRAWS = 1000, 200
+"""Bootstrap draws of the average precision, and the fewest where rows and classes are many."""
+
+MAX_RANKED = 400_000_000
+"""Draws × rows × ranked classes of the average precision; beyond it fewer samples are drawn."""
+
+MAX_LISTED = 100
+"""Classes whose recall and precision are listed: those of the most rows."""
 
 MAX_RESAMPLED = 4_000_000
 """Numbers that are resampled at a time."""
@@ -105,7 +111,7 @@ def auc_pseudo_values(found: LabelledOutputs) -> Floats:
     weighted by the inverse of its group's share. Empty where no class has rows inside and outside.
     """
     columns = []
-    for place in range(found.scores.shape[1]):
+    for place in np.unique(found.labels).tolist():
         inside = found.labels == place
         count, rest = int(inside.sum()), int((~inside).sum())
         if not count or not rest:
@@ -126,27 +132,71 @@ def _share_below(values: Floats, others: Floats) -> Floats:
 
 
 def _average_precision(found: LabelledOutputs, level: float, seed: Seed) -> Metric:
-    """The mean over the positive classes: the last of two, or each of several against the rest."""
-    two = found.scores.shape[1] == 2
-    places = [place for place in ([1] if two else range(found.scores.shape[1])) if (found.labels == place).sum() > 0]
+    """The mean over the positive classes: the last of two, or each of several against the rest.
+
+    Many classes are ranked together (``_mean_precision_together``); the result is the same up to rounding.
+    """
+    two, rows = found.scores.shape[1] == 2, len(found.labels)
+    places = [place for place in np.unique(found.labels).tolist() if place == 1 or not two]
     if not places or (two and (found.labels == 1).all()):
         return _undefined("average precision", level)
     ones = np.ones((1, len(found.labels)))
-    sorted_classes = [_sorted_hits(found.scores[:, place], found.labels == place) for place in places]
+    ranked = rows
+    if len(places) > rows / SORTS:
 
-    def statistic(counts: Floats) -> Floats:
-        found = np.array([weighted_average_precision(*one, counts) for one in sorted_classes])
-        known = np.isfinite(found).sum(axis=0)
-        total = np.where(np.isfinite(found), found, 0.0).sum(axis=0)
-        return np.divide(total, known, out=np.full(len(counts), np.nan), where=known > 0)
+        def statistic(counts: Floats) -> Floats:
+            return _mean_precision_together(found, counts)
+    else:
+        sorted_classes = [_sorted_hits(found.scores[:, place], found.labels == place) for place in places]
+        ranked = len(places)
 
-    drawn = _resampled(statistic, len(found.labels), seed.child("average precision"))
+        def statistic(counts: Floats) -> Floats:
+            return _mean_known(np.array([weighted_average_precision(*one, counts) for one in sorted_classes]))
+
+    draws = int(np.clip(MAX_RANKED // (rows * ranked), FEWEST_DRAWS, DRAWS))
+    drawn = _resampled(statistic, rows, seed.child("average precision"), draws)
     drawn = drawn[np.isfinite(drawn)]
     tails = [(1 - level) / 2, (1 + level) / 2]
     low, high = np.quantile(drawn, tails) if len(drawn) else (np.nan, np.nan)
     constant = float(np.mean([(found.labels == place).mean() for place in places]))
-    interval = Interval(float(low), float(high), level, "bootstrap percentiles")
+    method = "bootstrap percentiles" if draws == DRAWS else f"bootstrap percentiles of {draws} draws"
+    interval = Interval(float(low), float(high), level, method)
     return Metric("average precision", float(statistic(ones)[0]), interval, constant, "higher")
+
+
+def _mean_known(found: Floats) -> Floats:
+    """The mean over classes of ``found`` (class, draw), without those that are NaN."""
+    known = np.isfinite(found).sum(axis=0)
+    total = np.where(np.isfinite(found), found, 0.0).sum(axis=0)
+    return np.divide(total, known, out=np.full(found.shape[1], np.nan), where=known > 0)
+
+
+SORTS = 12
+"""A ranking of all rows for one class takes about as long as so many columns of a product of matrices."""
+
+
+def _mean_precision_together(found: LabelledOutputs, counts: Floats) -> Floats:
+    """The mean average precision (draw,) over classes of samples, as ``weighted_average_precision`` defines it.
+
+    The average precision of a class is the mean over its rows of hits / rows that score at least as high for the class.
+    Two products of matrices give both for all rows, each for its own class: rows² numbers, however many the classes.
+    """
+    rows = len(found.labels)
+    order = np.argsort(found.labels, kind="stable")
+    starts = np.flatnonzero(np.diff(found.labels[order], prepend=-1))
+    precision = np.empty_like(counts)
+    step = max(1, MAX_RESAMPLED // rows)
+    for part in (slice(start, start + step) for start in range(0, rows, step)):
+        label = found.labels[part]
+        scores = found.scores[:, label]
+        above = scores >= scores[np.arange(rows)[part], np.arange(len(label))]
+        everything, hits = (
+            counts @ above.astype(float),
+            counts @ (above & (found.labels[:, None] == label)).astype(float),
+        )
+        precision[:, part] = np.divide(hits, everything, out=np.zeros_like(hits), where=everything > 0)
+    total, gained = (np.add.reduceat(x[:, order], starts, axis=1) for x in (counts, counts * precision))
+    return _mean_known(np.divide(gained, total, out=np.full(total.shape, np.nan), where=total > 0).T)
 
 
 def _sorted_hits(scores: Floats, positive: Any) -> tuple[Ints, Floats, Ints]:
@@ -170,15 +220,15 @@ def weighted_average_precision(order: Ints, positive: Floats, ends: Ints, counts
     return np.divide((gained * precision).sum(axis=1), total, out=np.full(len(counts), np.nan), where=total > 0)
 
 
-def _resampled(statistic: Callable[[Floats], Floats], rows: int, seed: Seed) -> Floats:
+def _resampled(statistic: Callable[[Floats], Floats], rows: int, seed: Seed, draws: int) -> Floats:
     """The statistic of bootstrap samples, each given as the number of times that every row was drawn."""
     generator = seed.generator()
     block = max(1, MAX_RESAMPLED // rows)
     even = np.full(rows, 1 / rows)
     return np.concatenate(
         [
-            statistic(generator.multinomial(rows, even, size=min(block, DRAWS - done)).astype(np.float64))
-            for done in range(0, DRAWS, block)
+            statistic(generator.multinomial(rows, even, size=min(block, draws - done)).astype(np.float64))
+            for done in range(0, draws, block)
         ]
     )
 
@@ -197,16 +247,29 @@ def _log_loss(found: LabelledOutputs, level: float) -> Metric:
 def _brier_score(found: LabelledOutputs, level: float) -> Metric:
     """Mean Σ over classes (p − [class is true])², 0 … 2."""
     assert found.probabilities is not None
-    true = np.eye(found.scores.shape[1])[found.labels]
-    values = ((found.probabilities - true) ** 2).sum(axis=1)
-    constant = float(((found.shares - true) ** 2).sum(axis=1).mean())
+    values = brier(found.probabilities, found.labels)
+    classes, count = np.unique(found.labels, return_counts=True)
+    shares = np.broadcast_to(found.shares, (len(classes), len(found.shares)))
+    constant = float(np.average(brier(shares, classes), weights=count))
     return Metric("Brier score", float(values.mean()), skewness_corrected_interval(values, level), constant, "lower")
 
 
+def brier(chances: Floats, true: Ints) -> Floats:
+    """The Brier score (row,): squared distance of the probabilities (row, class) from the true class, 0 … 2."""
+    distances = np.array(chances, dtype=np.float64)
+    distances[np.arange(len(true)), true] -= 1
+    return np.asarray((distances**2).sum(axis=1))
+
+
 def class_metrics(found: LabelledOutputs, level: float) -> dict[str, dict[str, Any]]:
-    """Rows, recall and precision of each class with Wilson's intervals; NaN for a class without rows or decisions."""
+    """Rows, recall and precision of each class with Wilson's intervals; NaN for a class without rows or decisions.
+
+    Of more than ``MAX_LISTED`` classes those of the most rows are listed, in the order of the classes.
+    """
     table: dict[str, dict[str, Any]] = {}
-    for place, name in enumerate(_names(found)):
+    names = _names(found)
+    largest = np.argsort(-np.bincount(found.labels, minlength=len(names)), kind="stable")[:MAX_LISTED]
+    for place, name in ((place, names[place]) for place in sorted(largest.tolist())):
         true, decided = found.labels == place, found.predicted == place
         hits = int((true & decided).sum())
         line: dict[str, Any] = {"rows": int(true.sum()), "decisions": int(decided.sum())}

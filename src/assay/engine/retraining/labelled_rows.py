@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.basics.errors import CapabilityError, InputError, NumericalError
+from assay.basics.errors import CapabilityError, InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Array, Floats, Ints, Masks
 from assay.cases.case import Case
@@ -103,6 +103,10 @@ def class_position(case: Case, label: Any) -> int:
     return int(true_labels(case.model, [label], 1, case.prediction)[0])
 
 
+MAX_NUMBERS = 1 << 22
+"""Probabilities that are held at a time: rows × classes."""
+
+
 def losses(outputs: Floats, labels: Ints | Floats, model: Model) -> Floats:
     """Loss of the true label (row,) in float64: −log p, infinite where p is 0; squared error of a regression."""
     if model.gives == "values":
@@ -111,19 +115,9 @@ def losses(outputs: Floats, labels: Ints | Floats, model: Model) -> Floats:
                 f"a loss needs one value per row; {model.name} gives {outputs.shape[1]}. Wrap one output."
             )
         return np.asarray((outputs[:, 0] - labels) ** 2)
-    return np.asarray(-select_label(log_probabilities(outputs, model.gives), labels.astype(np.int64)))
-
-
-def require_finite(case: Case, values: Floats) -> Floats:
-    """Return ``values`` (row, part) unchanged; ``NumericalError`` naming rows where a loss is infinite."""
-    infinite = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(infinite):
-        names = ", ".join(case.rows.ids[i] for i in infinite[:8])
-        raise NumericalError(
-            f"{case.target_text} is infinite at or around {len(infinite)} row(s): {names}. The model gives the class a "
-            f"probability of exactly 0 there. Smooth its probabilities, or leave these rows out."
-        )
-    return values
+    step, true = max(1, MAX_NUMBERS // outputs.shape[1]), labels.astype(np.int64)
+    parts = [slice(start, start + step) for start in range(0, len(outputs), step)] or [slice(0)]
+    return np.concatenate([-select_label(log_probabilities(outputs[p], model.gives), true[p]) for p in parts])
 
 
 def rows_also_in(x: Array, other: Array) -> Any:

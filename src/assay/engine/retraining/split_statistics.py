@@ -15,6 +15,9 @@ from assay.nouns.inputs.rows import to_floats
 MAX_ROWS = 1000
 """Rows of each side that the two-sample classifier uses; more take longer and change the AUC little."""
 
+MAX_TREE_CLASSES = 100
+"""Classes up to which a single-column rule is a tree."""
+
 
 @dataclass(frozen=True)
 class SplitData:
@@ -82,20 +85,39 @@ def count_distinct(rows: Floats) -> Ints:
 
 
 def predict_from_column(split: SplitData, column: int, train_labels: Ints, labels: Ints) -> Ints:
-    """Class (row,) of each held-out row by a rule fitted on one column of the training rows; −1 for an unseen level."""
+    """Class (row,) of each held-out row by a rule fitted on one column of the training rows; −1 for an unseen level.
+
+    Classes weigh the same. A level, or a range of numbers, gets its most frequent class; ranges are the leaves of a
+    tree, or, of more than ``MAX_TREE_CLASSES`` classes, hold equally many training rows: a tree stores the shares of
+    all classes in each of its nodes.
+    """
     weight = 1 / np.bincount(train_labels, minlength=int(max(train_labels.max(), labels.max())) + 1).clip(1)
     train, held_out = split.train[:, column], split.held_out[:, column]
     if split.is_coded[column]:
-        counts = np.zeros((int(max(train.max(), held_out.max())) + 1, len(weight)))
-        np.add.at(counts, (train.astype(np.int64), train_labels), weight[train_labels])
-        class_of_level = np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
-        return np.asarray(class_of_level[held_out.astype(np.int64)])
+        levels, own = train.astype(np.int64), held_out.astype(np.int64)
+        return _most_frequent(levels, train_labels, weight, int(max(train.max(), held_out.max())) + 1)[own]
     from sklearn.tree import DecisionTreeClassifier
 
-    leaves = max(8, 2 * len(np.unique(train_labels)))
+    classes = len(np.unique(train_labels))
+    leaves = max(8, 2 * classes)
+    if classes > MAX_TREE_CLASSES:
+        known = np.sort(train[np.isfinite(train)])
+        edges = np.unique(known[np.linspace(0, len(known), leaves, endpoint=False).astype(np.int64)[1:]])
+        ranges, own = (np.searchsorted(edges, values, "right") for values in (train, held_out))
+        return _most_frequent(ranges, train_labels, weight, len(edges) + 1)[own]
     tree = DecisionTreeClassifier(max_leaf_nodes=leaves, random_state=0)
     tree.fit(train[:, None], train_labels, sample_weight=weight[train_labels])
     return np.asarray(tree.predict(held_out[:, None]), dtype=np.int64)
+
+
+def _most_frequent(level: Ints, label: Ints, weight: Floats, levels: int) -> Ints:
+    """The class (level,) with the largest sum of weights among the rows of each level; −1 for a level without rows."""
+    pairs, place = np.unique(level * len(weight) + label, return_inverse=True)
+    total = np.bincount(place.ravel(), weight[label])
+    order = np.lexsort((pairs, -total))  # the largest sum first, of equal sums the first class
+    found = np.full(levels, -1)
+    found[(pairs[order] // len(weight))[::-1]] = (pairs[order] % len(weight))[::-1]
+    return found
 
 
 def sample_side(split: SplitData, side: str) -> Floats:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from assay.basics.errors import InputError
+from assay.basics.errors import InputError, NumericalError
 from assay.basics.seed import Seed
 from assay.basics.stats import bootstrap
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.engine.cost import Given
+from assay.engine.infinite_targets import why_infinite
 from assay.engine.retraining.labelled_rows import read_like
 from assay.engine.surrogates.boxes import (
     Box,
@@ -85,6 +86,7 @@ def explain_by_rules(case: Case, background: Any, learn: Learner, settings: Surr
     values, base, leaf = np.zeros((rows, len(case.features))), np.zeros(rows), np.zeros(rows)
     fidelity, leaves, lines = np.full((rows, 5), np.nan), list[Floats](), list[str]()
     for number, (group, data) in enumerate(zip(groups, datasets)):
+        _require_finite(case, data.y)
         fitted = ~data.held_out
         columns = shared if words is None else word_columns(words[group[0]])
         rules = learn(columns.encode(data.x[fitted]), data.y[fitted], data.weight[fitted])
@@ -101,6 +103,12 @@ def explain_by_rules(case: Case, background: Any, learn: Learner, settings: Surr
     extra = {name: fidelity[:, i] for name, i in zip(names, (0, 3, 4))}
     extra |= {"fidelity_interval": fidelity[:, 1:3], "leaves": np.concatenate(leaves), "leaf": leaf}
     return Estimate(values, base=base, extra=extra, description=tuple(lines), notes=_notes(case, fidelity[:, 0]))
+
+
+def _require_finite(case: Case, y: Floats) -> None:
+    wrong = int((~np.isfinite(y)).sum())
+    if wrong:
+        raise NumericalError(f"infinite at {wrong} of {len(y)} rows to which rules are fitted. {why_infinite(case)}")
 
 
 def surrogate_cost(case: Case, o: Given, again: Cost) -> Cost:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,39 +50,74 @@ def tree_game(case: Case, background: Any = None) -> TreeGame | None:
     return TreeGame(forest, player, len(features), forest.matrix(case.rows), weights, constant, absent)
 
 
+PROBES = 40
+"""Random outputs at which a target is checked to be linear."""
+
+MAX_PROBED = 4_000_000
+"""Numbers of the outputs that are read at a time."""
+
+
 def linear_readout(case: Case, forest: Forest) -> tuple[Floats, Floats] | None:
     """Weights (row, out) and constants (row,) with target = outputs · weights + constant; ``None`` if it is not linear.
 
-    Fitted to the target of random outputs, 39 more than determine the weights, and checked on them.
+    The weights are read off by moving one output at a time, first that of the label alone, and are checked on 40 random
+    outputs. No system of equations is solved, so that thousands of outputs take no longer than a pass.
     """
     if not case.target.smooth:
         return None
     out = forest.value.shape[1]
-    outputs = Seed(0).child("linear readout").generator().uniform(0.05, 0.95, (out + 40, out))
-    columns = np.column_stack([outputs, np.ones(len(outputs))])
-    weights, constant = np.empty((len(case), out)), np.empty(len(case))
+    outputs = Seed(0).child("linear readout").generator().uniform(0.05, 0.95, (2 * PROBES, out))
+    centre = 0.5 * (outputs[:PROBES] + outputs[PROBES:])
+    weights, constant = np.zeros((len(case), out)), np.empty(len(case))
     for label in np.unique(case.label):
-        target = _read_target(case, forest, outputs, np.full(len(outputs), label))
-        if target is None:
+
+        def read(x: Floats, label: int = label) -> Floats | None:
+            return _read_target(case, forest, x, np.full(len(x), label))
+
+        target, middle = read(outputs), read(centre)
+        if target is None or middle is None or not _equal(target[:PROBES] + target[PROBES:], 2 * middle):
             return None
-        found = np.linalg.lstsq(columns, target, rcond=None)[0]
-        if not np.abs(columns @ found - target).max() <= 1e-9 * (1 + np.abs(target).max()):  # NaN is not linear, either
+        found = np.zeros(out)
+        for parts in ([int(label)] if label < out else [], range(out)):
+            found[list(parts)] = _slopes(read, outputs[0], parts)
+            offset = float(np.mean(target - outputs @ found))
+            if _equal(outputs @ found + offset, target):
+                break
+        else:
             return None
         rows = case.label == label
-        weights[rows], constant[rows] = np.where(np.abs(found[:-1]) < 1e-9, 0.0, found[:-1]), found[-1]
+        weights[rows], constant[rows] = np.where(np.abs(found) < 1e-9, 0.0, found), offset
     return weights, constant
+
+
+def _equal(found: Floats, expected: Floats) -> bool:
+    """Equal up to rounding; NaN never is."""
+    return bool(np.abs(found - expected).max() <= 1e-9 * (1 + np.abs(expected).max()))
+
+
+def _slopes(read: Callable[[Floats], Floats | None], start: Floats, parts: Sequence[int]) -> Floats:
+    """The change of the target (part,) for a change of 1 in each of these outputs, measured at a step of 0.25."""
+    step, block = 0.25, max(1, MAX_PROBED // len(start))
+    found = []
+    for first in range(0, len(parts), block):
+        chosen = list(parts[first : first + block])
+        moved = np.tile(start, (len(chosen) + 1, 1))
+        moved[np.arange(len(chosen)), chosen] += step
+        target = read(moved)
+        found.append(np.full(len(chosen), np.nan) if target is None else (target[:-1] - target[-1]) / step)
+    return np.concatenate(found) if found else np.empty(0)
 
 
 def _read_target(case: Case, forest: Forest, sums: Floats, label: Ints) -> Floats | None:
     """The target (row,) where the trees add up to ``sums`` (row, out); ``None`` where it is not defined."""
-    outputs = _model_outputs(case.model.kind, OutputKind.of(forest.gives), sums)
+    outputs = model_outputs(case.model.kind, OutputKind.of(forest.gives), sums)
     try:
         return None if outputs is None else to_floats(case.target.read(outputs, label, case.model.kind))
     except CapabilityError:
         return None
 
 
-def _model_outputs(kind: OutputKind, summed: OutputKind, sums: Floats) -> Floats | None:
+def model_outputs(kind: OutputKind, summed: OutputKind, sums: Floats) -> Floats | None:
     """The outputs of a model of this kind whose trees add up to ``sums``; ``None`` where the link is not known."""
     if kind == summed:
         return sums

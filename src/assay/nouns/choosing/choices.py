@@ -293,6 +293,14 @@ CHOICES: tuple[Choice, ...] = (
         flags=OF,
     ),
     Choice(
+        "certify.tree_robustness",
+        ("act", "trust"),
+        "the smallest change of numbers that changes the decision, proved: what would have to change, and how little",
+        TABLE,
+        ("trees",),
+        flags="--ball linf:1000",
+    ),
+    Choice(
         "diagnose.disparity",
         ("act",),
         "gaps between groups, and the columns that make them: what to change in a policy, not for a row",

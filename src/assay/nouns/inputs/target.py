@@ -16,6 +16,7 @@ from assay.nouns.inputs.output_kind import Gives, OutputKind
 from assay.nouns.inputs.rows import to_floats
 
 __all__ = [
+    "LOSSES",
     "TARGETS",
     "Gives",
     "Target",
@@ -32,6 +33,9 @@ __all__ = [
     "unit",
 ]
 
+
+LOSSES = ("loss", "brier")
+"""Targets that measure an error, so that the label is the truth; loss is infinite where p is 0, the Brier score not."""
 
 NOT_DECIDED = (
     "the model's predict does not follow from these outputs, so that they do not show its decisions. Give assay.wrap "
@@ -232,6 +236,16 @@ def _loss(outputs: Array, label: Array, gives: Gives) -> Array:
     return -select_label(log_probabilities(outputs, gives), label)
 
 
+def _brier(outputs: Array, label: Array, gives: Gives) -> Array:
+    kind = OutputKind.of(gives)
+    if not kind.is_classifier or not kind.exclusive:
+        found = "several labels a row" if kind.is_classifier else gives
+        raise CapabilityError(f"brier needs classes that exclude each other; this model gives {found}. Use loss.")
+    xp, chances = array_namespace(outputs), probabilities(outputs, gives)
+    own = xp.arange(chances.shape[1], device=chances.device)[None, :] == label[:, None]
+    return xp.sum(xp.where(own, chances - 1, chances) ** 2, axis=1)
+
+
 def _value(outputs: Array, label: Array, gives: Gives) -> Array:
     if gives not in ("values", "units"):
         raise CapabilityError(
@@ -307,6 +321,7 @@ TARGETS = {
         Target("probability", _probability, "the class's probability"),
         Target("decision", _decision, "1 where the model decides for the class, else 0", smooth=False),
         Target("loss", _loss, "cross-entropy of the label; squared error of a regression, label = true value"),
+        Target("brier", _brier, "Brier score of the label: sum of (p − [class is the label])² over classes, 0 … 2"),
         Target("value", _value, "the value a regression predicts"),
     )
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
-from assay.basics.stats import Interval, skewness_corrected_interval
+from assay.basics.stats import Interval, clopper_pearson, skewness_corrected_interval
 from assay.basics.types import Floats, Masks, PerPart, PerRow, RowMasks
 from assay.nouns.inputs.features import Features
 from assay.nouns.records.plottable import Plottable
@@ -271,7 +271,9 @@ class AttackResult(Result):
 
     ``distance`` (row,) is the distance in the ball's norm; ``before`` and ``after`` (row,) the attacked quantity;
     ``prediction_unchanged`` (row,) whether the predicted class stayed; ``random`` (row,) the quantity after random
-    perturbations of the same size.
+    perturbations of the same size. Of attacks on predictions ``validity`` says, by name, what makes the robust accuracy
+    valid or not (docs/attacks.md); ``extra`` holds further numbers a row, such as ``minimal_distance``. Of attacks on
+    explanations it says what was searched and what evaluated, and has the means of ``extra`` with their limits.
     """
 
     x: Any
@@ -284,21 +286,45 @@ class AttackResult(Result):
     random: PerRow
     quantity: str
     meaning: str = ""
+    validity: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Floats] = field(default_factory=dict)
+
+    @property
+    def robust_accuracy(self) -> float:
+        """The share of rows in which an attack on predictions failed, 0 … 1; ``validity`` says of which rows.
+
+        An upper bound on the share that withstands every perturbation in the ball. NaN for attacks on explanations.
+        """
+        return float(self.validity.get("robust_accuracy", float("nan")))
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Clopper–Pearson interval of the robust accuracy; of the share of failures for attacks on explanations."""
+        return clopper_pearson(int((~self.success).sum()), len(self.success), level)
 
     def __repr__(self) -> str:
+        limits, of = self.interval(), self.validity.get("robust_accuracy_of", "")
+        robust = f"\n  robust accuracy {self.robust_accuracy:.1%} [{limits.low:.1%}, {limits.high:.1%}] of {of}"
         return (
             f"{self._head()}\n  {self.quantity}: {self.before.mean():.4g} → {self.after.mean():.4g} "
             f"(random perturbations: {self.random.mean():.4g}); succeeded on {int(self.success.sum())} of "
-            f"{len(self.ids)} rows, prediction unchanged on {int(self.prediction_unchanged.sum())}{self._tail()}"
+            f"{len(self.ids)} rows, prediction unchanged on {int(self.prediction_unchanged.sum())}"
+            f"{robust if 'robust_accuracy' in self.validity else ''}{self._tail()}"
         )
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Certificate(Result, Plottable):
-    """Certified bounds, with their theorem and assumptions; or an abstention with the reason.
+    """Certified bounds, with what they are worth: their theorem, their assumptions, and the bounds of a control.
 
     ``bounds`` maps each certified quantity to one value a row (NaN where abstained); attribute access reads it:
-    ``c.incremental`` is ``c.bounds["incremental"]``.
+    ``c.incremental`` is ``c.bounds["incremental"]``. ``unit`` is theirs, ``cap`` the largest value they can have.
+
+    ``guarantee`` is "exact" (a proof), "probabilistic" (wrong with probability at most 1 − ``confidence``) or
+    "empirical" (an estimate that certifies nothing). ``certified`` names the model that the bounds hold for, which may
+    be a smoothed one; ``agreement`` is the share of the rows in which it predicts as the model itself, ``histogram``
+    (class,) the share of the rows in each of its classes: a constant model is certified everywhere. ``strict`` says
+    whether a tie counts as a change. ``control`` holds the same bounds for a random explanation of equal size; it is
+    empty for certificates of predictions.
     """
 
     bounds: Mapping[str, Floats]
@@ -308,6 +334,14 @@ class Certificate(Result, Plottable):
     assumptions: tuple[str, ...]
     confidence: float
     draws: int
+    guarantee: Literal["exact", "probabilistic", "empirical"]
+    unit: str
+    certified: str
+    agreement: float
+    histogram: Floats
+    cap: float = float("inf")
+    strict: bool = True
+    control: Mapping[str, Floats] = field(default_factory=dict)
     extra: Mapping[str, Floats] = field(default_factory=dict)
     meaning: str = ""
 
@@ -324,7 +358,32 @@ class Certificate(Result, Plottable):
             for name, v in self.bounds.items()
         )
         abstained = f"abstained on {int(self.abstained.sum())} of {len(self.ids)} rows"
-        return f"{self._head()}\n  {bounds}; {abstained}\n  {self.theorem}{self._tail()}"
+        lines = (f"{bounds}; {abstained}", self.theorem, *self.description)
+        return "\n  ".join([self._head(), *lines]) + self._tail()
+
+    @property
+    def description(self) -> tuple[str, ...]:
+        """What the bounds are worth, in sentences: guarantee, unit, model, cap, ties, and the control."""
+        kinds = {
+            "exact": "exact: a proof",
+            "probabilistic": f"probabilistic: holds with probability {self.confidence:.4g}",
+            "empirical": "empirical only: an estimate, which certifies nothing",
+        }
+        cap = f", at most {self.cap:.4g}" if np.isfinite(self.cap) else ""
+        ties = "a tie counts as a change" if self.strict else "a tie does not count as a change"
+        lines = [f"{kinds[self.guarantee]}; in {self.unit}{cap}; {ties}"]
+        largest = f"{self.histogram.max():.0%} of the rows are in its largest class" if len(self.histogram) else ""
+        same = f"it predicts as the model in {self.agreement:.0%} of the rows" if np.isfinite(self.agreement) else ""
+        lines.append("; ".join(text for text in (f"holds for {self.certified}", same, largest) if text))
+        for name in (name for name in self.bounds if name in self.control):
+            own, other = (_mean_of_finite(values[name]) for values in (self.bounds, self.control))
+            lines.append(f"{name}: mean {own:.3g}, of a random explanation of equal size {other:.3g}")
+        return tuple(lines)
+
+
+def _mean_of_finite(values: Floats) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -17,6 +17,8 @@ MAX_LINES = 20
 MAX_CELL = 200
 """Characters of a text that are printed in one cell."""
 
+NARROW = 3
+"""Columns of a table that fits into a narrow window; one of more can be scrolled."""
 
 LABELS = {
     "word": "verdict",
@@ -65,14 +67,19 @@ def label(key: object) -> str:
 
 def evidence_tables(data: Mapping[str, Any]) -> Markup:
     """Plain values in one table, then a table or curve for each nested value under its own caption."""
+    return Markup("").join(part for _, part in evidence_parts(data))
+
+
+def evidence_parts(data: Mapping[str, Any]) -> list[tuple[str, Markup]]:
+    """The tables and curves of ``evidence_tables`` with their captions; that of the plain values has none."""
     plain = {key: value for key, value in data.items() if _is_plain(value)}
-    nested = [_nested(str(key), value) for key, value in data.items() if not _is_plain(value)]
+    nested = [(label(key), _nested(str(key), value)) for key, value in data.items() if not _is_plain(value)]
     lines = [
         Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(shorten(label(key)), format_value(value))
         for key, value in plain.items()
     ]
-    table = Markup('<table class="facts">{}</table>').format(Markup("").join(lines)) if lines else Markup("")
-    return table + Markup("").join(nested)
+    table = Markup('<table class="facts">{}</table>').format(Markup("").join(lines))
+    return [*([("", table)] if lines else []), *nested]
 
 
 def format_value(value: Any) -> str:
@@ -153,7 +160,10 @@ def _table(caption: str, lines: Sequence[Mapping[Any, Any]], *, has_header: bool
     )
     rest = f" ({MAX_LINES} of {len(lines):,} lines)" if len(lines) > MAX_LINES else ""
     top = Markup("<thead><tr>{}</tr></thead>").format(head) if has_header else Markup("")
-    return Markup(
-        '<div class="wide" tabindex="0" role="region" aria-label="{0}">'
-        '<table class="small"><caption>{0}{1}</caption>{2}<tbody>{3}</tbody></table></div>'
-    ).format(truncate(label(caption), MAX_CELL), rest, top, body)
+    name = truncate(label(caption), MAX_CELL)
+    table = Markup('<table class="small"><caption>{}{}</caption>{}<tbody>{}</tbody></table>').format(
+        name, rest, top, body
+    )
+    if len(columns) <= NARROW:
+        return table
+    return Markup('<div class="wide" tabindex="0" role="region" aria-label="{}">{}</div>').format(name, table)

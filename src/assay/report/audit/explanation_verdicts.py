@@ -14,7 +14,7 @@ from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding, Verdict
 from assay.report.audit.summary import TRUST
 from assay.report.drawing.formatting import format_number, join_names
-from assay.report.drawing.svg import Axis
+from assay.report.drawing.svg import Axis, draw_dot, draw_shapes, draw_span, draw_tick
 
 ORDER: tuple[Verdict, ...] = ("pass", "informative", "undecided", "rejected", "fail")
 """Verdicts on explanations, best first."""
@@ -79,24 +79,15 @@ def _line(
 
 def draw_normalised_score(finding: Finding, axis: Axis, controls: Mapping[str, float]) -> Markup:
     """A normalised score as dot with its interval; the reference method dashed at 1, control explanations in grey."""
-    body = [Markup('<line class="rail" x1="{}" x2="{}" y1="11" y2="11"/>').format(axis.at(0.0), axis.at(1.0))]
-    for name, value in controls.items():
-        body.append(
-            Markup('<line class="null" x1="{0}" x2="{0}" y1="5" y2="17"><title>{1}</title></line>').format(
-                axis.at(value), name.replace("_", " ")
-            )
-        )
-    body.append(Markup('<line class="threshold" x1="{0}" x2="{0}" y1="2" y2="20"/>').format(axis.at(1.0)))
+    body = [draw_span("rail", axis.at(0.0), axis.at(1.0))]
+    body += [draw_tick("null", axis.at(value), 6) for value in controls.values()]
+    body.append(draw_tick("threshold", axis.at(1.0), 9))
     ends = _ends(finding)
     if all(map(math.isfinite, ends)):
-        body.append(
-            Markup('<line class="interval" x1="{}" x2="{}" y1="11" y2="11"/>').format(*(axis.at(end) for end in ends))
-        )
+        body.append(draw_span("interval", *(axis.at(end) for end in ends)))
     if math.isfinite(finding.estimate):
-        body.append(Markup('<circle class="dot" cx="{}" cy="11" r="4.5"/>').format(axis.at(finding.estimate)))
-    return Markup(
-        '<svg class="strip" width="100%" height="22" role="img"><title>normalised score {}</title>{}</svg>'
-    ).format(format_number(finding.estimate, 2), Markup("").join(body))
+        body.append(draw_dot("dot", axis.at(finding.estimate)))
+    return draw_shapes("low", f"normalised score {format_number(finding.estimate, 2)}", body)
 
 
 def _ends(finding: Finding) -> tuple[float, ...]:

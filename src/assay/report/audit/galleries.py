@@ -12,7 +12,7 @@ from assay.nouns.records.record import Gallery, Record
 from assay.nouns.results.result import Explanation
 from assay.report.audit.summary import TRUST
 from assay.report.drawing.bars import Chart, paired_chart
-from assay.report.drawing.image_maps import SIZES, MapPair, draw_map_pair, encode_image, has_images
+from assay.report.drawing.image_maps import SIZES, MapPair, draw_map_pair, encode_image, has_images, image_anchor
 
 MAX_ROWS = 6
 """Rows of a gallery that are drawn."""
@@ -32,6 +32,7 @@ class Card:
     repeated_from: str = ""
     chart: Chart | None = None
     image: str = ""
+    image_anchor: str = ""
     maps: MapPair | None = None
 
     @property
@@ -65,6 +66,11 @@ class Galleries:
     def size(self) -> int:
         """Characters of all images."""
         return sum(card.size for view in self.views for card in view.cards)
+
+    @property
+    def image_anchors(self) -> frozenset[str]:
+        """The ids of the images that the cards hold."""
+        return frozenset(card.image_anchor for view in self.views for card in view.cards if card.image)
 
     @property
     def has_images(self) -> bool:
@@ -138,4 +144,9 @@ def _with_figures(record: Record, explanation: Explanation, row: int, card: Card
     if not has_images(explanation):
         return replace(card, chart=paired_chart(explanation, rival, row))
     image, _ = encode_image(np.asarray(explanation.x[row], dtype=np.float64), sizes[0])
-    return replace(card, image=image, maps=draw_map_pair(explanation.method, explanation, rival, row, sizes[1]))
+    return replace(
+        card,
+        image=image,
+        image_anchor=image_anchor(row),
+        maps=draw_map_pair(explanation.method, explanation, rival, row, sizes[1]),
+    )

@@ -17,7 +17,7 @@ from assay.nouns.records.record import Reasons, Record, RepairRecord
 from assay.nouns.results.finding import Finding
 from assay.nouns.results.result import AttackResult, Certificate, Explanation
 from assay.report.audit.explanation_verdicts import explanation_verdicts
-from assay.report.audit.findings import list_findings
+from assay.report.audit.findings import FindingList, line_size, list_findings
 from assay.report.audit.galleries import draw_galleries, some_cards
 from assay.report.audit.glossary import glossary
 from assay.report.audit.performance import performance
@@ -45,7 +45,7 @@ from assay.report.drawing.formatting import (
     shorten,
     verdict_chip,
 )
-from assay.report.drawing.image_maps import draw_images, has_images
+from assay.report.drawing.image_maps import draw_images, has_images, image_size
 from assay.report.drawing.svg import draw_attack, draw_coverage, draw_strip
 
 MAX_ROWS = 3
@@ -81,6 +81,9 @@ SECTIONS = {
 FOLDED = ("repairs", "views", "scores", "methods", "attacks", "limits", "reproduce", "glossary")
 """Sections that are folded: long tables, settings and hashes."""
 
+MAX_PAGE, SLACK = 300_000, 1_000
+"""Bytes of a page that the details of findings may fill, and characters that are kept free."""
+
 CARDS = 6
 """Example rows that are shown before anything is unfolded."""
 
@@ -92,8 +95,18 @@ UNSEEN = dict.fromkeys(
 
 
 def render(record: Record) -> str:
-    """The page of a record."""
-    view = _view(record)
+    """The page of a record; details of findings are left out, and counted, where it exceeds ``MAX_PAGE``."""
+    findings = list_findings(record)
+    page = _render(record, findings)
+    excess = len(page.encode()) - MAX_PAGE
+    if excess <= 0 or not findings.size:
+        return page
+    lines = line_size([view for group in findings.groups for view in group.views])
+    return _render(record, list_findings(record, lines + max(0, findings.size - excess - SLACK)))
+
+
+def _render(record: Record, findings: FindingList) -> str:
+    view = _view(record, findings)
     has_content = {
         "performance": view["performance"].metrics,
         "findings": record.findings,
@@ -115,7 +128,7 @@ def render(record: Record) -> str:
     return page.translate(UNSEEN)
 
 
-def _view(record: Record) -> dict[str, Any]:
+def _view(record: Record, findings: FindingList) -> dict[str, Any]:
     """Everything that the templates print."""
     galleries = draw_galleries(record)
     return {
@@ -131,17 +144,20 @@ def _view(record: Record) -> dict[str, Any]:
         "agreement": agreement_table(record),
         "tiles": tiles(record),
         "scope": describe_scope(record),
-        "finding_list": list_findings(record),
+        "finding_list": findings,
         "matrix": score_matrix(record),
         "rank_plots": rank_plots(record),
         "grid": summarise_grid(record),
         "galleries": galleries,
-        "images": draw_images(record, chosen_rows=_gallery_rows(record), spent=galleries.size),
+        "images": draw_images(
+            record, chosen_rows=_gallery_rows(record), spent=galleries.size, known=galleries.image_anchors
+        ),
+        "image_size": next((image_size(e) for e in record.explanations.values() if has_images(e)), (1, 1)),
         "charts": _charts(record),
         "reason_tables": _reasons_by_row(record.reasons),
         "attacks": [_attack(subject, attack_result) for subject, attack_result in record.attack_results.items()],
         "certificates": [_certificate(name, c) for name, c in record.certificates.items()],
-        "repairs": [(repair_record, _pair_findings(repair_record)) for repair_record in record.repairs],
+        "repairs": [(one, *_pair_findings(one)) for one in record.repairs],
         "terms": glossary(record),
         "versions": _versions(record),
         "fingerprints": _fingerprints(record),
@@ -300,8 +316,13 @@ def _certificate(name: str, certificate: Certificate) -> tuple[str, Certificate,
     return name, certificate, bounds
 
 
-def _pair_findings(repair_record: RepairRecord) -> list[tuple[Finding | None, Finding | None]]:
-    """Each finding before with the same check after; the repaired model may have another name."""
+def _pair_findings(
+    repair_record: RepairRecord,
+) -> tuple[list[tuple[Finding | None, Finding | None]], list[str]]:
+    """Each finding before with the same check after, and the codes of those that say the same after.
+
+    The repaired model may have another name.
+    """
     left = list(repair_record.after)
     pairs: list[tuple[Finding | None, Finding | None]] = []
     for before in repair_record.before:
@@ -309,7 +330,13 @@ def _pair_findings(repair_record: RepairRecord) -> list[tuple[Finding | None, Fi
         after = same_code[0] if same_code else None
         left = [f for f in left if f is not after]
         pairs.append((before, after))
-    return [*pairs, *((None, f) for f in left)]
+    pairs += [(None, f) for f in left]
+    same = [before.code for before, after in pairs if before is not None and _says_the_same(before, after)]
+    return [(before, after) for before, after in pairs if before is None or not _says_the_same(before, after)], same
+
+
+def _says_the_same(before: Finding, after: Finding | None) -> bool:
+    return after is not None and (before.verdict, before.claim) == (after.verdict, after.claim)
 
 
 def _versions(record: Record) -> Mapping[str, str]:

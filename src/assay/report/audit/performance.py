@@ -14,6 +14,7 @@ from assay.report.drawing.formatting import decimals_for, format_interval, forma
 from assay.report.plots.kinds.calibration import audited_curves, draw_calibration
 
 METRICS, CLASSES, CONFUSION = "metrics", "by class", "confusion matrix"
+CUT = "classes with fewer rows, not listed"
 """Keys of the evidence of a performance finding."""
 
 MAX_CLASSES = 6
@@ -48,6 +49,7 @@ class Performance:
     metrics: tuple[MetricLine, ...] = ()
     classes: tuple[ClassLine, ...] = ()
     more_classes: int = 0
+    unlisted: int = 0
     confusion: tuple[tuple[str, tuple[str, ...]], ...] = ()
     decided: tuple[str, ...] = ()
     calibration: Markup | str = ""
@@ -67,6 +69,7 @@ def performance(record: Record) -> Performance:
         metrics=tuple(_metric(name, line) for name, line in measured[METRICS].items()),
         classes=tuple(_class(name, classes[name]) for name in classes if name in worst),
         more_classes=len(classes) - len(worst),
+        unlisted=int(measured.get(CUT, 0)),
         confusion=tuple(
             (shorten(true.removeprefix("true ")), tuple(f"{count:,}" for count in line.values()))
             for true, line in confusion.items()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from assay.basics.errors import InputError
 from assay.nouns.records.record import Record
 from assay.nouns.results.result import Explanation
+from assay.report.audit.unit_regions import RegionRow, draw_regions
 from assay.report.drawing.formatting import format_number, method_name, shorten
 from assay.report.plots.choose import plot
 from assay.report.plots.kinds.dependence import has_curves
@@ -30,13 +31,14 @@ MAX_LINES = 24
 
 @dataclass(frozen=True)
 class View:
-    """One view: its method, what it means, its picture, and its lines of text."""
+    """One view: its method, what it means, its picture, its lines of text, and the regions of units of a layer."""
 
     method: str
     meaning: str
     picture: Markup | str
     lines: tuple[str, ...]
     more: int
+    regions: tuple[RegionRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,12 @@ def draw_views(record: Record) -> Views:
     """The views of a record within the budget, in their order."""
     shown, left_out, spent = [], [], 0
     for name, explanation in record.views.items():
-        view = _view(name, explanation)
-        if spent + len(view.picture) > BUDGET:
+        view = replace(_view(name, explanation), regions=draw_regions(record, explanation))
+        size = len(view.picture) + sum(len(unit.map) for row in view.regions for unit in row.units)
+        if spent + size > BUDGET:
             left_out.append(name)
             continue
-        spent += len(view.picture)
+        spent += size
         shown.append(view)
     return Views(tuple(shown), tuple(left_out))
 

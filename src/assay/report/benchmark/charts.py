@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable, BenchmarkVerdict
 from assay.report.drawing.formatting import format_count, format_interval, format_number, join_names, method_label
-from assay.report.drawing.svg import Axis
+from assay.report.drawing.svg import RAIL, Axis, draw_dot, draw_shapes, draw_span, draw_tick
 
 MAX_OPEN = 2
 """Benchmarks of one family that are unfolded when the page is opened."""
@@ -148,19 +148,12 @@ def draw_agreement(line: BenchmarkLine, axis: Axis, chance: float, ticks: Sequen
     if not math.isfinite(mean):
         return Markup("")
     is_control = line.verdict in CONTROLS
-    parts = [Markup('<line class="rail" x1="0" x2="100%" y1="9" y2="9"/>')]
-    vertical = Markup('<line class="{0}" x1="{1}" x2="{1}" y1="{2}" y2="{3}"/>')
-    parts += [vertical.format("tick", axis.at(tick), 3, 15) for tick in ticks]
-    parts.append(vertical.format("threshold", axis.at(chance), 0, 18))
+    parts = [RAIL, *(draw_tick("tick", axis.at(tick), 6) for tick in ticks), draw_tick("threshold", axis.at(chance), 9)]
     if math.isfinite(low) and math.isfinite(high):
-        bar = Markup('<line class="interval" x1="{}" x2="{}" y1="9" y2="9"/>')
-        parts.append(bar.format(axis.at(low), axis.at(high)))
-    parts.append(
-        Markup('<circle class="{}" cx="{}" cy="9" r="4"/>').format("base" if is_control else "dot", axis.at(mean))
-    )
-    return Markup('<svg class="strip {}" width="100%" height="18" role="img"><title>{} {}</title>{}</svg>').format(
-        TONES.get(line.verdict, "skipped"), format_number(mean, 2), _bounds(line), Markup("").join(parts)
-    )
+        parts.append(draw_span("interval", axis.at(low), axis.at(high)))
+    parts.append(draw_dot("base" if is_control else "dot", axis.at(mean)))
+    kind, title = TONES.get(line.verdict, "skipped"), f"{format_number(mean, 2)} {_bounds(line)}"
+    return draw_shapes(f"{kind} thin", title, parts)
 
 
 def _bounds(line: BenchmarkLine) -> str:

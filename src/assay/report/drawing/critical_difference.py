@@ -12,7 +12,7 @@ from markupsafe import Markup
 from assay.nouns.comparisons.method_comparison import Ranking, Scored
 from assay.nouns.records.record import Record
 from assay.report.drawing.formatting import format_number, format_p_value, join_names
-from assay.report.drawing.svg import Axis
+from assay.report.drawing.svg import RAIL, Axis, draw_dot, draw_shapes, draw_span
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,5 @@ def draw_rank(rank: float, difference: float, axis: Axis) -> Markup:
     if not math.isfinite(rank):
         return Markup("")
     ends = (rank - difference / 2, rank + difference / 2)
-    return Markup(
-        '<svg class="strip" width="100%" height="18" role="img"><title>rank {}</title>'
-        '<line class="rail" x1="0" x2="100%" y1="9" y2="9"/><line class="interval" x1="{}" x2="{}" y1="9" y2="9"/>'
-        '<circle class="dot" cx="{}" cy="9" r="4"/></svg>'
-    ).format(format_number(rank, 2), axis.at(ends[0]), axis.at(ends[1]), axis.at(rank))
+    shapes = [RAIL, draw_span("interval", axis.at(ends[0]), axis.at(ends[1])), draw_dot("dot", axis.at(rank))]
+    return draw_shapes("thin", f"rank {format_number(rank, 2)}", shapes)

@@ -39,9 +39,7 @@ VERDICTS: dict[Verdict, VerdictLabel] = {
 
 def icon(tone: str) -> Markup:
     """The icon of a tone; a label always follows it."""
-    return Markup(
-        '<svg class="icon {0}" width="16" height="16" aria-hidden="true"><use href="#icon-{0}"/></svg>'
-    ).format(tone)
+    return Markup('<svg class="icon {0}" aria-hidden="true"><use href="#icon-{0}"/></svg>').format(tone)
 
 
 def verdict_chip(verdict: Verdict) -> Markup:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from assay.report.drawing.png import data_uri, downsample, encode_png, palette
 MAX_IMAGES = 6
 MAX_METHODS = 12
 COLOURS = 48
-BUDGET = 150_000
+BUDGET = 110_000
 """Characters of all images of a page; maps shrink, then images are left out, until they fit."""
 
 SIZES = ((144, 96), (128, 80), (112, 64), (96, 48), (80, 32))
@@ -41,8 +41,12 @@ class MapPair:
 
 @dataclass(frozen=True)
 class ImageView:
-    """One image with the maps of each method; ``true`` is the true class, empty where it is unknown."""
+    """One image with the maps of each method; ``true`` is the true class, empty where it is unknown.
 
+    ``image`` is empty where the page has the image already, under ``anchor``.
+    """
+
+    anchor: str
     row: str
     predicted: str
     true: str
@@ -68,10 +72,24 @@ def has_images(explanation: Explanation) -> bool:
     return len(shape) == 4 and shape[1] in (1, 3)
 
 
-def draw_images(record: Record, *, chosen_rows: Sequence[int] = (), spent: int = 0) -> ImageMaps:
+def image_anchor(row: int) -> str:
+    """The id of a row's image on the page."""
+    return f"image-{row}"
+
+
+def image_size(explanation: Explanation) -> tuple[int, int]:
+    """Width and height of the images that an explanation is about."""
+    height, width = np.shape(explanation.x)[-2:]
+    return int(width), int(height)
+
+
+def draw_images(
+    record: Record, *, chosen_rows: Sequence[int] = (), spent: int = 0, known: Collection[str] = ()
+) -> ImageMaps:
     """The images of a record at the largest size that fits into the budget less ``spent`` characters.
 
-    ``chosen_rows`` are the rows to draw, by default the first ones.
+    ``chosen_rows`` are the rows to draw, by default the first ones; ``known`` has the anchors of images that are on the
+    page already.
     """
     chosen = {n: e for n, e in record.explanations.items() if n not in record.references and has_images(e)}
     if not chosen:
@@ -81,23 +99,29 @@ def draw_images(record: Record, *, chosen_rows: Sequence[int] = (), spent: int =
     order = tuple(chosen_rows) or tuple(range(rows))
     count = min(len(order), MAX_IMAGES)
     tries = [(count, *sizes) for sizes in SIZES] + [(fewer, *SIZES[-1]) for fewer in range(count - 1, 0, -1)]
-    for number_of, image_size, map_size in tries:
-        views = tuple(_image_view(record, drawn, row, image_size, map_size) for row in order[:number_of])
+    for number_of, pixels, map_size in tries:
+        views = tuple(_image_view(record, drawn, row, pixels, map_size, known) for row in order[:number_of])
         if sum(len(v.image) + sum(len(p.map) + len(p.rival_map) for p in v.maps) for v in views) <= BUDGET - spent:
             break
     return ImageMaps(views, rows, len(chosen), len(drawn), map_size)
 
 
 def _image_view(
-    record: Record, explanations: Mapping[str, Explanation], row: int, image_size: int, map_size: int
+    record: Record,
+    explanations: Mapping[str, Explanation],
+    row: int,
+    pixels: int,
+    map_size: int,
+    known: Collection[str],
 ) -> ImageView:
     first = next(iter(explanations.values()))
-    image, is_stretched = encode_image(np.asarray(first.x[row], dtype=np.float64), image_size)
+    image, is_stretched = encode_image(np.asarray(first.x[row], dtype=np.float64), pixels)
     labels = record.predictions or first.labels
     maps = tuple(draw_map_pair(name, e, record.rivals.get(name), row, map_size) for name, e in explanations.items())
     predicted = labels[row] if row < len(labels) else ""
     true = record.truth[row] if row < len(record.truth) else ""
-    return ImageView(first.ids[row], predicted, true, image, is_stretched, maps)
+    anchor = image_anchor(row)
+    return ImageView(anchor, first.ids[row], predicted, true, "" if anchor in known else image, is_stretched, maps)
 
 
 def encode_image(image: Floats, most: int) -> tuple[str, bool]:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Charts in SVG. Positions along the axis are percentages, so that a chart fits any width without scaling."""
+"""Charts in SVG. Positions along the axis are percentages, so that a chart fits any width without scaling.
+
+Sizes and vertical positions of strips and bars are in ``style.css``: the vertical middle is 0.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +32,22 @@ class Axis:
         pad = margin * (high - low) or 0.5 * abs(high) or 1.0
         return Axis(low - pad, high + pad)
 
+    def share(self, value: float) -> float:
+        """The position of a value, 0 … 1; values outside the axis, also infinite ones, are at its end."""
+        return (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+
     def at(self, value: float) -> str:
-        """The position of a value; values outside the axis, also infinite ones, are at its end."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return f"{100 * share:.2f}%"
+        """The position of a value as a percentage."""
+        return percent_text(self.share(value))
 
     def span(self, low: float, high: float) -> str:
         """The distance between two values."""
-        return f"{float(self.at(high)[:-1]) - float(self.at(low)[:-1]):.2f}%"
+        return percent_text((float(self.at(high)[:-1]) - float(self.at(low)[:-1])) / 100)
+
+
+def percent_text(share: float) -> str:
+    """A share as percentage with at most one decimal: a tenth of a per cent of a chart is less than a pixel."""
+    return f"{100 * share:.1f}".removesuffix(".0") + "%"
 
 
 def draw_strip(finding: Finding, sibling: Finding | None = None) -> Markup:
@@ -49,30 +60,24 @@ def draw_strip(finding: Finding, sibling: Finding | None = None) -> Markup:
     if not any(math.isfinite(v) for v in (finding.estimate, *ends)):
         return Markup("")
     axis = Axis.of([v for f in (finding, sibling) if f is not None for v in _numbers(f)], 0.12)
-    shapes = [Markup('<line class="rail" x1="0" x2="100%" y1="14" y2="14"/>')]
+    shapes = [RAIL]
     if threshold is not None and finding.direction:
         most = finding.direction == "at most"
         x, width = (
             ("0%", axis.span(axis.low, threshold)) if most else (axis.at(threshold), axis.span(threshold, axis.high))
         )
-        shapes.insert(0, Markup('<rect class="passing" x="{}" width="{}" y="1" height="26"/>').format(x, width))
+        shapes.insert(0, Markup('<rect class="passing" x="{}" width="{}"/>').format(x, width))
     if finding.null is not None and math.isfinite(finding.null):
-        shapes.append(_tick("null", axis.at(finding.null), 6, 22))
+        shapes.append(draw_tick("null", axis.at(finding.null), 8))
     if not any(map(math.isnan, ends)):
-        shapes.append(
-            Markup('<line class="interval" x1="{}" x2="{}" y1="14" y2="14"/>').format(
-                axis.at(ends[0]), axis.at(ends[1])
-            )
-        )
+        shapes.append(draw_span("interval", axis.at(ends[0]), axis.at(ends[1])))
     if threshold is not None:
-        shapes.append(_tick("threshold", axis.at(threshold), 1, 27))
+        shapes.append(draw_tick("threshold", axis.at(threshold), 13))
     if math.isfinite(finding.estimate):
-        shapes.append(Markup('<circle class="dot" cx="{}" cy="14" r="5"/>').format(axis.at(finding.estimate)))
+        shapes.append(draw_dot("dot", axis.at(finding.estimate)))
     estimate, bounds, need = finding_numbers(finding)
     title = " ".join(filter(None, (estimate, bounds, need)))
-    return Markup('<svg class="strip {}" width="100%" height="28" role="img"><title>{}</title>{}</svg>').format(
-        VERDICTS[finding.verdict].tone, title, Markup("").join(shapes)
-    )
+    return draw_shapes(VERDICTS[finding.verdict].tone, title, shapes)
 
 
 def _numbers(finding: Finding) -> tuple[float | None, ...]:
@@ -80,8 +85,29 @@ def _numbers(finding: Finding) -> tuple[float | None, ...]:
     return finding.estimate, *ends, finding.threshold, finding.null
 
 
-def _tick(kind: str, x: str, top: int, bottom: int) -> Markup:
-    return Markup('<line class="{0}" x1="{1}" x2="{1}" y1="{2}" y2="{3}"/>').format(kind, x, top, bottom)
+RAIL = Markup('<line class="rail" x2="100%"/>')
+"""The axis of a strip."""
+
+
+def draw_tick(kind: str, x: str, half: int) -> Markup:
+    """A vertical line from ``half`` above the middle to as much below."""
+    return Markup('<line class="{0}" x1="{1}" x2="{1}" y1="-{2}" y2="{2}"/>').format(kind, x, half)
+
+
+def draw_span(kind: str, low: str, high: str) -> Markup:
+    """A horizontal line."""
+    return Markup('<line class="{}" x1="{}" x2="{}"/>').format(kind, low, high)
+
+
+def draw_dot(kind: str, x: str) -> Markup:
+    """A circle."""
+    return Markup('<circle class="{}" cx="{}"/>').format(kind, x)
+
+
+def draw_shapes(kind: str, title: str, shapes: Iterable[Markup]) -> Markup:
+    """A strip of shapes; ``kind`` has its tone and, for a lower strip, "low" or "thin"."""
+    name = f"strip {kind}".strip()
+    return Markup('<svg class="{}" role="img"><title>{}</title>{}</svg>').format(name, title, Markup("").join(shapes))
 
 
 def draw_bar(value: float, low: float, high: float, axis: Axis) -> Markup:
@@ -91,12 +117,10 @@ def draw_bar(value: float, low: float, high: float, axis: Axis) -> Markup:
     left, right = min(value, 0.0), max(value, 0.0)
     has_whisker = math.isfinite(low) and math.isfinite(high) and high > low
     kind = ("up" if value >= 0 else "down") + (" pale" if has_whisker and low <= 0 <= high else "")
-    body = Markup('<rect class="{}" x="{}" width="{}" y="2" height="12"/>').format(
-        kind, axis.at(left), axis.span(left, right)
-    )
+    body = Markup('<rect class="{}" x="{}" width="{}"/>').format(kind, axis.at(left), axis.span(left, right))
     if has_whisker:
-        body += Markup('<line class="whisker" x1="{}" x2="{}" y1="8" y2="8"/>').format(axis.at(low), axis.at(high))
-    return Markup('<svg class="bar" width="100%" height="16" aria-hidden="true">{}</svg>').format(body)
+        body += draw_span("whisker", axis.at(low), axis.at(high))
+    return Markup('<svg class="bar" aria-hidden="true">{}</svg>').format(body)
 
 
 def draw_balance(base: float, total: float, output: float) -> Markup:
@@ -120,20 +144,14 @@ def draw_balance(base: float, total: float, output: float) -> Markup:
 def draw_attack(before: float, after: float, random: float) -> Markup:
     """The attacked quantity before (hollow), after (full), and after a random perturbation of the same size (grey)."""
     axis = Axis.of((before, after, random, 0.0))
-    parts = [Markup('<line class="rail" x1="0" x2="100%" y1="14" y2="14"/>')]
+    parts = [RAIL]
     if math.isfinite(random):
-        parts.append(_tick("null", axis.at(random), 6, 22))
+        parts.append(draw_tick("null", axis.at(random), 8))
     if math.isfinite(before) and math.isfinite(after):
-        parts.append(
-            Markup('<line class="change" x1="{}" x2="{}" y1="14" y2="14"/>').format(axis.at(before), axis.at(after))
-        )
-    for kind, value in (("base", before), ("dot", after)):
-        if math.isfinite(value):
-            parts.append(Markup('<circle class="{}" cx="{}" cy="14" r="5"/>').format(kind, axis.at(value)))
-    return Markup(
-        '<svg class="strip attack" width="100%" height="28" role="img">'
-        "<title>before {}, after {}, after a random perturbation {}</title>{}</svg>"
-    ).format(format_number(before), format_number(after), format_number(random), Markup("").join(parts))
+        parts.append(draw_span("change", axis.at(before), axis.at(after)))
+    parts += [draw_dot(k, axis.at(value)) for k, value in (("base", before), ("dot", after)) if math.isfinite(value)]
+    numbers = (format_number(before), format_number(after), format_number(random))
+    return draw_shapes("attack", "before {}, after {}, after a random perturbation {}".format(*numbers), parts)
 
 
 def draw_similarity(drift: Drift) -> Markup:
@@ -142,27 +160,19 @@ def draw_similarity(drift: Drift) -> Markup:
     if not math.isfinite(drift.mean):
         return Markup("")
     axis = Axis.of((drift.mean, interval.low, interval.high, low, high, 0.0, 1.0), 0.03)
-    parts = [Markup('<line class="rail" x1="0" x2="100%" y1="14" y2="14"/>')]
+    parts = [RAIL]
     if math.isfinite(low) and math.isfinite(high):
         parts.append(
-            Markup('<line class="null" x1="{0}" x2="{0}" y1="4" y2="24"/>').format(axis.at(low))
+            draw_tick("null", axis.at(low), 10)
             if high == low
-            else Markup('<rect class="rerun" x="{}" width="{}" y="4" height="20"/>').format(
-                axis.at(low), axis.span(low, high)
-            )
+            else Markup('<rect class="rerun" x="{}" width="{}"/>').format(axis.at(low), axis.span(low, high))
         )
     if math.isfinite(interval.low) and math.isfinite(interval.high):
-        line = Markup('<line class="interval" x1="{}" x2="{}" y1="14" y2="14"/>')
-        parts.append(line.format(axis.at(interval.low), axis.at(interval.high)))
-    parts.append(Markup('<circle class="dot" cx="{}" cy="14" r="5"/>').format(axis.at(drift.mean)))
-    return Markup(
-        '<svg class="strip {}" width="100%" height="28" role="img">'
-        "<title>mean {}, interval {} to {}; re-running alone {} to {}</title>{}</svg>"
-    ).format(
-        "attack" if drift.drifted else "info",
-        *(format_number(value) for value in (drift.mean, interval.low, interval.high, low, high)),
-        Markup("").join(parts),
-    )
+        parts.append(draw_span("interval", axis.at(interval.low), axis.at(interval.high)))
+    parts.append(draw_dot("dot", axis.at(drift.mean)))
+    numbers = (format_number(value) for value in (drift.mean, interval.low, interval.high, low, high))
+    title = "mean {}, interval {} to {}; re-running alone {} to {}".format(*numbers)
+    return draw_shapes("attack" if drift.drifted else "info", title, parts)
 
 
 SIDE = 150
@@ -171,7 +181,7 @@ SIDE = 150
 
 def draw_roc(points: Sequence[tuple[float, float]], across: str, up: str, title: str) -> Markup:
     """A receiver operating characteristic: rates in [0, 1] on both axes, with the diagonal of chance."""
-    path = "M" + "L".join(f"{30 + SIDE * x:.1f} {6 + SIDE * (1 - y):.1f}" for x, y in points)
+    path = "M" + "L".join(f"{30 + SIDE * x:.0f} {6 + SIDE * (1 - y):.0f}" for x, y in points)
     return Markup(
         '<svg class="plot" width="{w}" height="{h}" role="img"><title>{}</title>'
         '<rect class="frame" x="30" y="6" width="{s}" height="{s}"/>'
@@ -204,7 +214,8 @@ def draw_coverage(values: Sequence[float], title: str) -> Markup:
     width, height, count = 180, 60, len(values)
     steps = [f"M0 {height * (1 - len(known) / count) + 4:.1f}"]
     for below, value in enumerate(known, 1):
-        steps.append(f"H{width * value / most:.1f}V{height * (1 - (len(known) - below) / count) + 4:.1f}")
+        if below == len(known) or known[below] > value:  # equal values are one step
+            steps.append(f"H{width * value / most:.0f}V{height * (1 - (len(known) - below) / count) + 4:.1f}")
     return Markup(
         '<svg class="plot" width="220" height="84" role="img"><title>{}</title><path class="frame" d="M0 4V64H180"/>'
         '<path class="line" d="{}"/><text x="0" y="80">0</text>'

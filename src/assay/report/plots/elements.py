@@ -60,7 +60,7 @@ def percent(share: float) -> str:
 
 def place(axis: Axis, value: float, left: float = LEFT, right: float = RIGHT) -> float:
     """The position of a value in percent of the width; values outside the axis are at its end."""
-    return left + (right - left) * float(axis.at(value)[:-1]) / 100
+    return left + (right - left) * axis.share(value)
 
 
 def label(

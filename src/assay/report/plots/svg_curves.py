@@ -65,7 +65,7 @@ def draw_curves(panel: CurvePanel, top: float) -> tuple[list[Markup], float]:
 
 def _down(axis: Axis, value: float) -> float:
     """Pixels below the top of the curves."""
-    return HEIGHT * (1 - float(axis.at(value)[:-1]) / 100)
+    return HEIGHT * (1 - axis.share(value))
 
 
 def _paths(panel: CurvePanel, top: float) -> Markup:
@@ -128,9 +128,7 @@ def _line(panel: CurvePanel, line: Line) -> list[Markup]:
 
 
 def _path(panel: CurvePanel, points: Sequence[tuple[float, float]]) -> str:
-    return "M" + "L".join(
-        f"{10 * float(panel.x.at(float(x))[:-1]):.1f} {_down(panel.y, float(v)):.1f}" for x, v in points
-    )
+    return "M" + "L".join(f"{1000 * panel.x.share(float(x)):.1f} {_down(panel.y, float(v)):.1f}" for x, v in points)
 
 
 def _runs(values: Floats) -> list[tuple[int, int]]:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exact search over boxes of inputs on which every tree of a forest is constant."""
