@@ -9,8 +9,9 @@ from torch import nn
 
 import assay
 from assay import attack, explain
-from assay.attack.top_k import pool_tensor, top_features
 from assay.basics.errors import CapabilityError, InputError
+from assay.engine.attributions.map_objectives import top_features
+from assay.engine.search.explanation_attack import pool_tensor
 
 
 @cache

@@ -121,7 +121,17 @@ def test_rows_outside_the_bounds_are_refused_by_number():
 
 
 @pytest.mark.parametrize(
-    "wrong", [("l3", 1.0), ("l0", 3.0), ("l0", 0.5, 0.0, 1.0), ("linf", 0.0), ("l2", -1.0), ("l2", np.inf), ("l2", np.nan), ("l2", 1.0, 1.0, 0.0)]
+    "wrong",
+    [
+        ("l3", 1.0),
+        ("l0", 3.0),
+        ("l0", 0.5, 0.0, 1.0),
+        ("linf", 0.0),
+        ("l2", -1.0),
+        ("l2", np.inf),
+        ("l2", np.nan),
+        ("l2", 1.0, 1.0, 0.0),
+    ],
 )
 def test_impossible_balls_are_refused(wrong):
     with pytest.raises(InputError):

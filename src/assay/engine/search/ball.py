@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
@@ -18,6 +18,9 @@ from assay.nouns.inputs.number_checks import is_number
 from assay.nouns.inputs.rows import Rows, to_floats
 
 Norm = Literal["linf", "l2", "l1", "l0"]
+
+NORMS: dict[str, Norm] = {"linf": "linf", "l2": "l2", "l1": "l1", "l0": "l0"}
+"""The norms by their names."""
 
 CONFINING_STEPS = 20
 """How often a point that rounding puts outside the ball is moved inwards."""
@@ -41,7 +44,7 @@ class Ball:
     scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.norm not in get_args(Norm):
+        if self.norm not in NORMS:
             raise InputError(f"norm={self.norm!r}; there are 'linf', 'l2', 'l1' and 'l0'.")
         numbers = all(map(is_number, (self.radius, self.low, self.high)))
         if not numbers or not 0 < self.radius < np.inf or not self.low < self.high:

@@ -11,7 +11,7 @@ from assay.basics.types import Array
 
 
 def nearest_in_l1(move: Array, radius: Any, least: Array, most: Array) -> Array:
-    """The nearest move (row, n) with Σ|move| ≤ ``radius`` between ``least`` ≤ 0 and ``most`` ≥ 0, in Euclidean distance.
+    """The Euclidean nearest move (row, n) with Σ|move| ≤ ``radius`` between ``least`` ≤ 0 and ``most`` ≥ 0.
 
     It is sign(d) · clip(|d| − λ, 0, cap): Σ falls in λ and is linear between |d| and |d| − cap, so that λ follows from
     sorting these 2n numbers. ``radius`` is a number, or one a row.
