@@ -11,7 +11,7 @@ import assay
 from assay import certify
 from assay.basics.errors import CapabilityError, InputError, NumericalError
 from assay.certify.mus import _radius
-from assay.engine.coalitions.smoothed_scores import smoothed_scores
+from assay.engine.feature_sets.smoothed_scores import smoothed_scores
 from assay.model.transformations.frozen_masks import QuantisedMasks
 from assay.nouns.inputs.output_kind import OutputKind
 
@@ -301,3 +301,64 @@ def test_votes_need_decisions_and_not_log_odds(columns):
         np.testing.assert_array_equal(found.bounds[name], expected.bounds[name])
     with pytest.raises(CapabilityError, match="Use votes=True"):
         certify.mus(case, parts, smoothing=0.25, q=16, remove=ZERO, votes=False)
+
+
+@pytest.mark.parametrize("parts", [3, 6, 8])
+def test_no_table_breaks_the_lipschitz_bound_or_the_radius_at_any_q_and_k(parts):
+    """Every q ≤ 16, every k ≤ q, every pair of masks: the score moves by at most λ a part, and no class changes."""
+    every = (np.arange(2**parts)[:, None] >> np.arange(parts) & 1).astype(bool)
+    distance = (every[:, None] != every[None]).sum(axis=2)
+    superset = (every[None] | ~every[:, None]).all(axis=2)
+    steps = 1 if parts < 8 else 5
+    certified = 0
+    for q in range(2, 17):
+        for k in range(1, q + 1, steps):
+            case = table_case(lean(random_table(parts, 3, 17 * q + k), 0, 0.5), seed=q)
+            noise = drawn(case, Fraction(k, q), q)
+            assert (noise.masks.sum(axis=0) == k).all()
+            votes = smoothed_scores(case.game(ZERO), np.zeros(len(every), dtype=int), every, noise.masks, True)
+            moved = np.abs(votes[:, None] - votes[None]).max(axis=2)
+            assert (moved <= k * distance).all()
+            radius = _radius(votes, noise, True)
+            near = superset & (distance <= radius[:, None]) & (radius[:, None] > 0)
+            winners = votes == votes.max(axis=1, keepdims=True)
+            same = (winners[:, None] == winners[None]).all(axis=2)
+            assert same[near].all()
+            certified += int(near.sum())
+    assert certified > 100
+
+
+def test_a_whole_radius_at_equality_is_not_counted():
+    """Gap 2kr exactly: r − 1 is certified, whatever k."""
+    for k in range(1, 9):
+        noise = QuantisedMasks(np.zeros(2, dtype=int), 16, k)
+        scores = np.array([[16.0, 16.0 - 2 * k * r, 0.0] for r in range(16 // (2 * k) + 1)])
+        assert _radius(scores, noise, True).tolist() == [max(0.0, r - 1.0) for r in range(len(scores))]
+
+
+def test_protected_features_are_always_present_and_their_certificate_is_called_vacuous():
+    case = table_case(random_table(5, 3, 2), rows=2)
+    chosen = np.array([[True, True, False, False, False], [False, False, True, True, True]])
+    found = certify.mus(case, chosen, smoothing=0.125, q=8, remove=ZERO, protected=chosen)
+    consistent = ~found.abstained
+    assert consistent.any()
+    assert (found.incremental[consistent] == 3).all()  # just below the cap, whatever the explanation
+    assert (found.control["incremental"][np.isfinite(found.control["incremental"])] == 3).all()
+    assert "no evidence" in next(note.text for note in found.notes if note.code == "protected")
+    nothing = certify.mus(case, chosen, smoothing=0.125, q=8, remove=ZERO, protected=np.zeros(5, dtype=bool))
+    plain = certify.mus(case, chosen, smoothing=0.125, q=8, remove=ZERO)
+    np.testing.assert_array_equal(nothing.incremental, plain.incremental)
+    with pytest.raises(InputError, match="boolean mask over the 5 features"):
+        certify.mus(case, chosen, smoothing=0.125, q=8, remove=ZERO, protected=[0, 1])
+
+
+def test_protected_features_leave_the_bound_of_the_others():
+    table = random_table(5, 3, 8)
+    case = table_case(table)
+    noise, always = drawn(case, 0.25, 8), np.array([[True, False, False, True, False]])
+    every = (np.arange(32)[:, None] >> np.arange(5) & 1).astype(bool)
+    votes = smoothed_scores(
+        case.game(ZERO), np.zeros(32, dtype=int), every, noise.masks, True, np.repeat(always, 32, axis=0)
+    )
+    distance = (every[:, None] != every[None]).sum(axis=2)
+    assert (np.abs(votes[:, None] - votes[None]).max(axis=2) <= noise.keep_count * distance).all()

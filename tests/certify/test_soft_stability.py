@@ -10,7 +10,8 @@ import assay
 from assay import certify
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.seed import Seed
-from assay.certify.soft_stability import _count, _draw
+from assay.engine.feature_sets.supersets import count_supersets as _count
+from assay.engine.feature_sets.supersets import draw_supersets as _draw
 from assay.nouns.inputs.output_kind import OutputKind
 
 ZERO = assay.Constant(0.0)

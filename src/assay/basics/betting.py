@@ -13,7 +13,9 @@ BISECTIONS = 50
 """Number of bisections of the range; the refuted end is returned, so that rounding never narrows the interval."""
 
 
-def betting_interval(values: Floats, least: float, most: float, miss: float) -> tuple[Floats, Floats]:
+def betting_interval(
+    values: Floats, least: float, most: float, miss: float, horizon: int | None = None
+) -> tuple[Floats, Floats]:
     """Limits (…) for the mean of independent draws (draw, …) in [``least``, ``most``]; error probability ≤ ``miss``.
 
     The hedged-capital interval of Waudby-Smith and Ramdas: for each candidate mean m, half of the capital bets that the
@@ -21,6 +23,9 @@ def betting_interval(values: Floats, least: float, most: float, miss: float) -> 
     reaches 1/miss is at most ``miss`` (Ville). The stakes depend on the previous draws only: √(2 ln(2/miss) / (σ̂²
     draws)), for which the width is asymptotically that of a Bernstein interval with the true variance and no term for
     estimating it.
+
+    With a ``horizon``, the most draws there can be, the stakes are those of so many draws. The limits after each number
+    of draws then hold at once with that probability, so that one may look after every draw, and stop.
     """
     x = (values - least) / (most - least)
     draws = len(x)
@@ -28,7 +33,7 @@ def betting_interval(values: Floats, least: float, most: float, miss: float) -> 
     mean = (0.5 + np.cumsum(x, axis=0)) / (count + 1)
     variance = (0.25 + np.cumsum((x - mean) ** 2, axis=0)) / (count + 1)
     before = np.concatenate([np.full((1, *x.shape[1:]), 0.25), variance[:-1]])
-    stake = np.sqrt(2 * np.log(2 / miss) / (before * draws))
+    stake = np.sqrt(2 * np.log(2 / miss) / (before * (horizon or draws)))
     goal = np.log(2 / miss)  # each side has half of the capital
     return (
         least + (most - least) * _refuted_bound(x, stake, goal),

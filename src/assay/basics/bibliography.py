@@ -14,8 +14,8 @@ SOURCES: dict[str, str] = {
     "Attribution-based Explanations. ICLR Workshop PAIR2Struct 2022.",
     "ancona2018": "Ancona, Ceolini, Öztireli and Gross: Towards Better Understanding of Gradient-based Attribution "
     "Methods for Deep Neural Networks. ICLR 2018.",
-    "andriushchenko2020": "Andriushchenko, Croce, Flammarion and Hein: Square Attack: A Query-Efficient Black-Box Adversarial "
-    "Attack via Random Search. ECCV 2020.",
+    "andriushchenko2020": "Andriushchenko, Croce, Flammarion and Hein: Square Attack: A Query-Efficient Black-Box "
+    "Adversarial Attack via Random Search. ECCV 2020.",
     "apley2020": "Apley and Zhu: Visualizing the Effects of Predictor Variables in Black Box Supervised Learning "
     "Models. JRSS B 82, 2020.",
     "arras2022": "Arras, Osman and Samek: CLEVR-XAI: A Benchmark Dataset for the Ground Truth Evaluation of Neural "
@@ -54,11 +54,15 @@ SOURCES: dict[str, str] = {
     "craven1996": "Craven and Shavlik: Extracting Tree-Structured Representations of Trained Networks. NIPS 1996.",
     "croce2020": "Croce and Hein: Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-"
     "free Attacks. ICML 2020.",
+    "crown2018": "Zhang, Weng, Chen, Hsieh and Daniel: Efficient Neural Network Robustness Certification with General "
+    "Activation Functions. NeurIPS 2018.",
     "dabkowski2017": "Dabkowski and Gal: Real Time Image Saliency for Black Box Classifiers. NIPS 2017.",
     "datta2016": "Datta, Sen and Zick: Algorithmic Transparency via Quantitative Input Influence. IEEE S&P 2016.",
     "deyoung2020": "DeYoung, Jain, Rajani, Lehman, Xiong, Socher and Wallace: ERASER: A Benchmark to Evaluate "
     "Rationalized NLP Models. ACL 2020.",
     "dhamdhere2019": "Dhamdhere, Sundararajan and Yan: How Important Is a Neuron? ICLR 2019.",
+    "dimanov2020": "Dimanov, Bhatt, Jamnik and Weller: You Shouldn't Trust Me: Learning Models Which Conceal "
+    "Unfairness From Multiple Explanation Methods. ECAI 2020.",
     "dombrowski2019": "Dombrowski, Alber, Anders, Ackermann, Müller and Kessel: Explanations can be manipulated and "
     "geometry is to blame. NeurIPS 2019.",
     "efron1987": "Efron: Better Bootstrap Confidence Intervals. JASA 82, 1987.",
@@ -85,6 +89,8 @@ SOURCES: dict[str, str] = {
     "hedstrom2023": "Hedström, Bommer, Wickstrøm, Samek, Lapuschkin and Höhne: The Meta-Evaluation Problem in "
     "Explainable AI. TMLR 2023.",
     "hedstrom2024": "Hedström, Weber, Lapuschkin and Höhne: A Fresh Look at Sanity Checks for Saliency Maps. xAI 2024.",
+    "heo2019": "Heo, Joo and Moon: Fooling Neural Network Interpretations via Adversarial Model Manipulation. NeurIPS "
+    "2019.",
     "hesse2023": "Hesse, Schaub-Meyer and Roth: FunnyBirds: A Synthetic Vision Dataset for a Part-Based Analysis of "
     "Explainable AI Methods. ICCV 2023.",
     "hill1973": "Hill: Diversity and Evenness: A Unifying Notation and Its Consequences. Ecology 54, 1973.",
@@ -107,6 +113,9 @@ SOURCES: dict[str, str] = {
     "kantchelian2016": "Kantchelian, Tygar and Joseph: Evasion and Hardening of Tree Ensemble Classifiers. ICML 2016.",
     "leino2018": "Leino, Sen, Datta, Fredrikson and Li: Influence-Directed Explanations for Deep Convolutional "
     "Networks. ITC 2018.",
+    "levine2019": "Levine, Singla and Feizi: Certifiably Robust Interpretation in Deep Learning. arXiv 1905.12105, "
+    "2019.",
+    "lin2023": "Lin, Covert and Lee: On the Robustness of Removal-Based Feature Attributions. NeurIPS 2023.",
     "liu2021": "Liu, Khandagale, White and Neiswanger: Synthetic Benchmarks for Scientific Research in Explainable "
     "Machine Learning. NeurIPS 2021.",
     "lundberg2017": "Lundberg and Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017.",
@@ -116,14 +125,15 @@ SOURCES: dict[str, str] = {
     "Attacks. ICLR 2018.",
     "massart1990": "Massart: The Tight Constant in the Dvoretzky-Kiefer-Wolfowitz Inequality. Annals of Probability "
     "18, 1990.",
+    "maurer2009": "Maurer and Pontil: Empirical Bernstein Bounds and Sample-Variance Penalization. COLT 2009.",
     "meyer2023": "Meyer, Ley, Srinivas and Lakkaraju: On Minimizing the Impact of Dataset Shifts on Actionable "
     "Explanations. UAI 2023.",
     "mitchell2022": "Mitchell, Cooper, Frank and Holmes: Sampling Permutations for Shapley Value Estimation. JMLR "
     "23, 2022.",
     "montavon2018": "Montavon, Samek and Müller: Methods for Interpreting and Understanding Deep Neural Networks. "
     "Digital Signal Processing 73, 2018.",
-    "moosavidezfooli2016": "Moosavi-Dezfooli, Fawzi and Frossard: DeepFool: A Simple and Accurate Method to Fool Deep Neural "
-    "Networks. CVPR 2016.",
+    "moosavidezfooli2016": "Moosavi-Dezfooli, Fawzi and Frossard: DeepFool: A Simple and Accurate Method to Fool Deep "
+    "Neural Networks. CVPR 2016.",
     "musco2025": "Musco and Witter: Provably Accurate Shapley Value Estimation via Leverage Score Sampling. ICLR 2025.",
     "newcombe1998": "Newcombe: Interval Estimation for the Difference between Independent Proportions. Statistics in "
     "Medicine 17, 1998.",
@@ -161,6 +171,8 @@ SOURCES: dict[str, str] = {
     "simonyan2014": "Simonyan, Vedaldi and Zisserman: Deep Inside Convolutional Networks: Visualising Image "
     "Classification Models and Saliency Maps. ICLR workshop 2014.",
     "sixt2020": "Sixt, Granz and Landgraf: When Explanations Lie: Why Many Modified BP Attributions Fail. ICML 2020.",
+    "slack2020": "Slack, Hilgard, Jia, Singh and Lakkaraju: Fooling LIME and SHAP: Adversarial Attacks on Post hoc "
+    "Explanation Methods. AIES 2020.",
     "smilkov2017": "Smilkov, Thorat, Kim, Viégas and Wattenberg: SmoothGrad: removing noise by adding noise. ICML "
     "workshop 2017.",
     "sobel1968": "Sobel and Feldman: A 3 × 3 Isotropic Gradient Operator for Image Processing. Stanford AI Project, "

@@ -78,6 +78,18 @@ def signed_rank(
     return sign_flip(signed, clusters=clusters, draws=draws, seed=seed)
 
 
+def paired_rate_interval(was: Floats, now: Floats, level: float = 0.95) -> Interval:
+    """Interval for a difference of paired rates: half a pair is added to either kind of change (Agresti and Min 2005).
+
+    ``was`` and ``now`` (row,) are 0 or 1. Its width is positive even where no row changes.
+    """
+    gained, lost, rows = float((now > was).sum()) + 0.5, float((now < was).sum()) + 0.5, len(was) + 2
+    difference = (gained - lost) / rows
+    spread = math.sqrt(gained + lost - (gained - lost) ** 2 / rows) / rows
+    half = float(scipy_stats.norm.ppf((1 + level) / 2)) * spread
+    return Interval(difference - half, difference + half, level, "agresti-min")
+
+
 def cliffs_delta(one: Floats, other: Floats) -> float:
     """Cliff's δ: P(value of ``one`` > value of ``other``) − P(value of ``one`` < value of ``other``), −1 … 1.
 

@@ -12,11 +12,13 @@ from assay.basics.errors import InputError
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.default_removal import DEFAULT
+from assay.cases.fast_path import fast_path
+from assay.cases.game import Game
 from assay.cases.removals import Removal
 from assay.engine.coalitions.masks import check_masks, random_parts
-from assay.engine.coalitions.smoothed_scores import smoothed_scores
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
+from assay.engine.feature_sets.smoothed_scores import smoothed_scores
 from assay.model.transformations.frozen_masks import QuantisedMasks
 from assay.nouns.catalogue import Cost
 from assay.nouns.results.result import Note
@@ -61,13 +63,9 @@ def mus(
     """
     chosen = check_masks(case, parts)
     noise = QuantisedMasks.draw(len(case.features), smoothing, q, case.seed)
-    game, masks, kept = case.game(remove), noise.masks, _protected(case, protected)
-    other = random_parts(case, chosen.sum(axis=1))
-    is_explained = kept is not None and bool((kept == chosen).all())
-    at_parts, at_all, at_other = (
-        smoothed_scores(game, np.arange(len(case)), keep, masks, votes, always)
-        for keep, always in ((chosen, kept), (np.ones_like(chosen), kept), (other, other if is_explained else kept))
-    )
+    kept = _protected(case, protected)
+    path = fast_path(case, remove, 3 * q)
+    at_parts, at_all, at_other = _scores(case, path.game, noise, chosen, kept, votes)
     smooth = at_all.argmax(axis=1)
     consistent = at_parts.argmax(axis=1) == smooth
     incremental, decremental = (np.where(consistent, _radius(s, noise, votes), np.nan) for s in (at_parts, at_all))
@@ -77,8 +75,7 @@ def mus(
     return {
         "bounds": {"incremental": incremental, "decremental": decremental},
         "abstained": ~consistent,
-        "theorem": f"adding or removing one feature changes each score of the model smoothed with {noise.text} by at "
-        f"most λ (Xue et al. 2023)",
+        "theorem": "adding or removing one feature changes each smoothed score by at most λ (Xue et al. 2023)",
         "assumptions": (
             f"the certificate holds for the model smoothed with {noise.text}, votes={votes}, not for the model itself",
             f"features are removed by {remove!r}, and the model is deterministic",
@@ -98,8 +95,22 @@ def mus(
             "agrees": (smooth == predicted).astype(float),
             "entropy": np.array([entropy(histogram)]),
         },
-        "notes": (*_abstained(case, consistent), *_warnings(noise, histogram, predicted, incremental, random), *_vacuous(kept)),
+        "notes": (
+            *_abstained(case, consistent),
+            *_warnings(noise, histogram, predicted, incremental, random),
+            *(*_vacuous(kept), *path.notes),
+        ),
     }
+
+
+def _scores(
+    case: Case, game: Game, noise: QuantisedMasks, chosen: Masks, kept: Masks | None, votes: bool
+) -> Iterator[Floats]:
+    """q · g (row, class) at the explained features, at all features, and at random ones."""
+    everyone, other = np.arange(len(case)), random_parts(case, chosen.sum(axis=1))
+    kept_other = other if kept is not None and bool((kept == chosen).all()) else kept
+    for keep, always in ((chosen, kept), (np.ones_like(chosen), kept), (other, kept_other)):
+        yield smoothed_scores(game, everyone, keep, noise.masks, votes, always)
 
 
 def _radius(scores: Floats, noise: QuantisedMasks, votes: bool) -> Floats:
@@ -143,7 +154,9 @@ def _vacuous(protected: Masks | None) -> tuple[Note, ...]:
     return (Note("protected", text),)
 
 
-def _warnings(noise: QuantisedMasks, histogram: Floats, predicted: Ints, incremental: Floats, random: Floats) -> Iterator[Note]:
+def _warnings(
+    noise: QuantisedMasks, histogram: Floats, predicted: Ints, incremental: Floats, random: Floats
+) -> Iterator[Note]:
     """Reasons why large radii may not be due to the explanation."""
     visible = noise.keep_count * len(noise.offsets) / noise.q
     if visible < 4:

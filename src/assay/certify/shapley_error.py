@@ -11,6 +11,7 @@ from assay.basics.types import Floats, Masks
 from assay.cases.case import Case
 from assay.cases.default_removal import DEFAULT
 from assay.cases.removals import Removal
+from assay.engine.certified_model import describe_model_itself
 from assay.engine.coalitions.estimator import all_masks, exact_shapley, is_enumerable
 from assay.engine.coalitions.masks import present_parts
 from assay.engine.coalitions.permutations import draw_antithetic_orders, paired_contributions
@@ -44,14 +45,15 @@ def shapley_error(
 ) -> dict[str, Any]:
     """Upper bound on the largest difference between the explanation's values and the true Shapley values.
 
-    ``control`` is the bound for the explanation's values in random order. ``error`` (row,) bounds max_i |values_i − φ_i|, in units of the target. ``extra["lower"]`` and ``extra["upper"]``
-    (row, part) contain all φ of a row simultaneously with probability ≥ 1 − ``alpha``, for any game; each row has its
-    own guarantee. φ is the mean marginal contribution of a part over random orders. The orders are independent of those
-    of the explanation; ``budget`` is the number of coalitions a row. Each order is followed by its reverse, and the
-    mean of the two contributions is one draw, in [low − high, high − low] where v lies in [low, high]. The limits are
-    hedged betting confidence limits (Waudby-Smith and Ramdas 2024) with ``alpha`` divided among the parts; where
-    contributions vary little, they are much narrower than Hoeffding's. If all 2^n coalitions fit in the budget, φ is
-    computed exactly, and the confidence is 1.
+    ``error`` (row,) bounds max_i |values_i − φ_i|, in units of the target; ``control`` is the bound for the values of
+    the explanation in random order. ``extra["lower"]`` and ``extra["upper"]`` (row, part) contain all φ of a row
+    simultaneously with probability ≥ 1 − ``alpha``, for any game; each row has its own guarantee. φ is the mean
+    marginal contribution of a part over random orders. The orders are independent of those of the explanation;
+    ``budget`` is the number of coalitions a row. Each order is followed by its reverse, and the mean of the two
+    contributions is one draw, in [low − high, high − low] where v lies in [low, high]. The limits are hedged betting
+    confidence limits (Waudby-Smith and Ramdas 2024) with ``alpha`` divided among the parts; where contributions vary
+    little, they are much narrower than Hoeffding's. If all 2^n coalitions fit in the budget, φ is computed exactly,
+    and the confidence is 1.
 
     [low, high] is [0, 1] for a probability or a decision. For any other target give ``bounds`` of v; without them the
     certificate abstains. ``InputError`` where v lies outside ``bounds``; NaN where the explanation is NaN.
@@ -89,7 +91,9 @@ def shapley_error(
         ),
         "confidence": 1.0 if exact else 1 - alpha,
         "draws": len(masks) if exact else len(masks) // (2 * (parts + 1)),
-        **_guarantee(case, exact=exact),
+        "guarantee": "exact" if exact else "probabilistic",
+        "unit": f"units of target {case.target.name!r}",
+        **describe_model_itself(case),
         "control": {"error": control},
         "extra": {"lower": lower, "upper": upper},
         "notes": (*_undefined(case, undefined), *_different_removal(explanation, remove)),
@@ -108,18 +112,6 @@ def _shuffled(case: Case, explanation: Explanation) -> Floats:
         own = np.flatnonzero(exists)
         values[row, own] = values[row, case.seed.child("random parts", name).generator().permutation(own)]
     return values
-
-
-def _guarantee(case: Case, *, exact: bool) -> dict[str, Any]:
-    classes = len(case.model.classes)
-    counts = np.bincount(case.predicted(case.rows.x), minlength=classes) if classes else np.empty(0)
-    return {
-        "guarantee": "exact" if exact else "probabilistic",
-        "unit": f"units of target {case.target.name!r}",
-        "certified": "the model itself",
-        "agreement": 1.0,
-        "histogram": counts / len(case),
-    }
 
 
 def _range(case: Case, bounds: tuple[float | int, float | int] | None) -> tuple[float, float] | None:
@@ -191,8 +183,9 @@ def _abstained(case: Case) -> dict[str, Any]:
         "assumptions": (),
         "confidence": 0.0,
         "draws": 0,
-        **_guarantee(case, exact=False),
         "guarantee": "empirical",
+        "unit": f"units of target {case.target.name!r}",
+        **describe_model_itself(case),
         "extra": {"lower": nothing, "upper": nothing},
         "notes": (Note("unbounded", text, case.rows.ids),),
     }

@@ -117,7 +117,7 @@ INPUTS: dict[str, Input] = {
         "training rows with their labels", "train=(rows, labels)", "--train FILE", lambda i: i.train is not None
     ),
     "background": Input("background rows", "background=rows", "--background FILE", lambda i: i.background is not None),
-    "groups": Input("a sensitive column", "sensitive=('sex',)", "--sensitive COLUMN", lambda i: bool(i.groups)),
+    "groups": Input("a sensitive column", "sensitive=('column',)", "--sensitive COLUMN", lambda i: bool(i.groups)),
     "favourable": Input(
         "the favourable class", "favourable='…'", "--favourable CLASS", lambda i: bool(i.favourable_class)
     ),

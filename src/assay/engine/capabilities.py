@@ -18,6 +18,13 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         lambda case: case.model.has_gradient and not case.takes_ids,
         "needs gradients; {name} gives none{ids}. Use shapley or occlusion, or {instead}.",
     ),
+    "boundary": (
+        lambda case: (
+            (case.model.rows_exact or case.model.has_gradient) and not case.takes_ids and case.rows.text is None
+        ),
+        "needs trees that can be read, or gradients with respect to rows of numbers, to find the nearest input of "
+        "another class; {name} has neither. Use attack.square.",
+    ),
     "net": (lambda case: case.model.net is not None, "needs a torch net's weights; {name} has none to show."),
     "classes": (
         lambda case: case.model.gives not in ("values", "units"),

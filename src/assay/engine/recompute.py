@@ -11,7 +11,7 @@ from array_api_compat import is_torch_array
 
 from assay.basics.errors import InputError
 from assay.cases.case import Case
-from assay.cases.default_removal import OwnBackground, background_rows
+from assay.cases.default_removal import DEFAULT, OwnBackground, background_rows
 from assay.cases.removals import Blur, Constant, NoisyLinear
 from assay.engine.gradients.distributions import Gaussian, Line, Point, Uniform
 from assay.engine.search.ball import Ball
@@ -31,7 +31,7 @@ def recompute(explanation: Explanation, case: Case) -> Explanation:
     option cannot be recomputed: ``InputError``. Plain ones (``Constant(0.0)``, ``Blur(10.0)``) are stored whole; the
     default background is among the rows of the result, unless these are codes of texts.
     """
-    options = restored_options(explanation, case)
+    options = {name: value for name, value in restored_options(explanation, case).items() if value is not DEFAULT}
     return cast(Explanation, find("explain", explanation.provenance.method).call(case, **options))
 
 

@@ -17,12 +17,17 @@ from assay.model.model import Model as Model
 from assay.model.nets.selected_outputs import region_mean as region_mean
 from assay.model.texts.raw_text import text_function as text_function
 from assay.model.texts.raw_text import text_pipeline as text_pipeline
+from assay.model.transformations.expectation import (
+    expectation_over_transformations as expectation_over_transformations,
+)
 from assay.model.transformations.fast_forward import fast as fast
+from assay.model.transformations.multiplicative_smoothing import multiplicative_smoothing as multiplicative_smoothing
 from assay.model.transformations.one_output import one_output as one_output
 from assay.model.transformations.randomise_weights import layer_names as layer_names
 from assay.model.transformations.randomise_weights import randomise_weights as randomise_weights
 from assay.model.transformations.smooth import smooth as smooth
 from assay.model.transformations.softplus_surrogate import softplus_surrogate as softplus_surrogate
+from assay.model.transformations.straight_through import straight_through as straight_through
 from assay.nouns.renamed import FORMER_NAMES, present_name
 
 __all__ = [
@@ -30,9 +35,11 @@ __all__ = [
     "Model",
     "Tokens",
     "catboost",
+    "expectation_over_transformations",
     "fast",
     "function",
     "layer_names",
+    "multiplicative_smoothing",
     "lightgbm",
     "one_output",
     "randomise_weights",
@@ -40,6 +47,7 @@ __all__ = [
     "sklearn",
     "smooth",
     "softplus_surrogate",
+    "straight_through",
     "text",
     "text_function",
     "text_pipeline",

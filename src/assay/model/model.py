@@ -247,8 +247,8 @@ class Model(WithFormerNames):
 
         ``copies`` is how many times the pass stores each row's activations: 0 without a gradient, 1 with one, more for
         rules that store several. The bytes of a row are measured once for each shape, by a pass of one row that is not
-        counted. Rows of a model that is no torch net take at most ``MAX_INPUT_BYTES`` with the copies made of them and of
-        their outputs.
+        counted. Rows of a model that is no torch net take at most ``MAX_INPUT_BYTES`` with the copies made of them and
+        of their outputs.
         """
         most = max(1, self.batch // max(1, copies))
         if self.namespace != "torch":

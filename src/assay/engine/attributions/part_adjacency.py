@@ -15,15 +15,17 @@ from assay.cases.case import Case
 
 
 def part_centroids(case: Case) -> Floats:
-    """Mean position (row, part, 2) of each feature's elements, down and across in pixels; NaN if a row lacks it."""
-    channels, height, width = case.rows.shape
-    down, across = np.meshgrid(np.arange(height, dtype=np.float64), np.arange(width, dtype=np.float64), indexing="ij")
+    """Mean position (row, part, axis) of each feature's elements, in steps of the grid; NaN if a row lacks it.
+
+    The axes are those after the channels: down and across of an image, in pixels.
+    """
+    channels, *sides = case.rows.shape
+    axes = np.meshgrid(*(np.arange(side, dtype=np.float64) for side in sides), indexing="ij")
     rows = len(case) if case.features.per_row else 1
-    sums = [
-        case.features.pool(np.broadcast_to(axis, (rows, channels, height, width)).copy()) for axis in (down, across)
-    ]
+    sums = [case.features.pool(np.broadcast_to(axis, (rows, channels, *sides)).copy()) for axis in axes]
     sizes = np.broadcast_to(case.features.sizes, sums[0].shape)[..., None]
-    mean = np.divide(np.stack(sums, axis=-1), sizes, out=np.full((*sums[0].shape, 2), np.nan), where=sizes > 0)
+    shape = (*sums[0].shape, len(sides))
+    mean = np.divide(np.stack(sums, axis=-1), sizes, out=np.full(shape, np.nan), where=sizes > 0)
     return np.broadcast_to(mean, (len(case), *mean.shape[1:]))
 
 

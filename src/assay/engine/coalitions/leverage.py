@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -29,6 +29,7 @@ MAX_LISTED = 20_000
 """Up to this many sets of one size are listed and shuffled; beyond it, sets are drawn until enough differ."""
 
 
+@lru_cache(maxsize=2)  # a plan asks for the pairs of a call several times
 def draw_pairs(parts: int, budget: int, seed: Seed) -> Design:
     """The empty and the full coalition, then complementary pairs: sizes equally often, without replacement.
 

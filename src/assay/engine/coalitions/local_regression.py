@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,6 +19,7 @@ ROUNDING = 1e-12
 """Coefficients up to this share of a row's largest are 0 but for rounding."""
 
 
+@lru_cache(maxsize=4)
 def local_regression(width: float, ridge: float) -> Estimator:
     """LIME: weighted least squares of v on masks, with larger weights near the full mask.
 
@@ -28,6 +30,7 @@ def local_regression(width: float, ridge: float) -> Estimator:
         raise InputError(f"width={width}, ridge={ridge}; width must be above 0 and ridge at least 0.")
     half = bernoulli(0.5)
 
+    @lru_cache(maxsize=2)  # a plan asks for the same masks as the call, and determining them takes a decomposition
     def design(parts: int, budget: int, seed: Seed) -> Design:
         if not is_enumerable(parts, budget) and budget < parts + 2:
             raise InputError(

@@ -29,6 +29,9 @@ DRAWS, FEWEST_DRAWS = 1000, 200
 MAX_RANKED = 400_000_000
 """Draws × rows × ranked classes of the average precision; beyond it fewer samples are drawn."""
 
+MAX_DRAWN = 40_000_000
+"""Draws × rows of the average precision; beyond it fewer samples are drawn."""
+
 MAX_LISTED = 100
 """Classes whose recall and precision are listed: those of the most rows."""
 
@@ -153,7 +156,7 @@ def _average_precision(found: LabelledOutputs, level: float, seed: Seed) -> Metr
         def statistic(counts: Floats) -> Floats:
             return _mean_known(np.array([weighted_average_precision(*one, counts) for one in sorted_classes]))
 
-    draws = int(np.clip(MAX_RANKED // (rows * ranked), FEWEST_DRAWS, DRAWS))
+    draws = int(np.clip(min(MAX_RANKED // (rows * ranked), MAX_DRAWN // rows), FEWEST_DRAWS, DRAWS))
     drawn = _resampled(statistic, rows, seed.child("average precision"), draws)
     drawn = drawn[np.isfinite(drawn)]
     tails = [(1 - level) / 2, (1 + level) / 2]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+import numpy as np
+
 from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
 from assay.basics.seed import Seed
 from assay.basics.types import Ints, Masks, MaskSet
-
-import numpy as np
 
 MaskNoise = Literal["quantised", "bernoulli"]
 """How masks are drawn: with exact marginals (MuS), or each feature of each mask by itself."""
