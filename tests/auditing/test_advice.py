@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from assay import diagnose
 from assay.auditing.check_catalogue import all_checks
 from assay.auditing.joint_verdicts import drop_disproved, judge_jointly
 from assay.basics.stats import Basis
+from assay.diagnose.explanation_trust import conclude, conclude_available
 from assay.engine.check_findings import advice_for
 from assay.nouns.catalogue import Check, check_named
 from assay.nouns.results.finding import Finding, judge
@@ -149,3 +151,58 @@ def test_membership_under_a_time_split_is_not_judged_in_an_audit() -> None:
     assert verdicts["DAT103"] == "fail"
     assert verdicts["PRV101"] == verdicts["PRV102"] == "not applicable"
     assert verdicts["PRV103"] == "informative"
+
+
+def _undecided(code: str, distance: float, rows: int) -> Finding:
+    """A finding of a check whose mean lies ``distance`` standard deviations on the passing side."""
+    check = check_named(code)
+    assert check is not None
+    assert check.threshold is not None
+    values = check.threshold + (-1 if check.direction == "at most" else 1) * distance + np.tile([1.0, -1.0], rows // 2)
+    basis = Basis("student", {"values": values})
+    advice = "Give more rows; the interval contains the threshold."
+    return Finding(
+        code, "undecided", "a claim", "m", float(values.mean()), basis.at(0.95), check.threshold, check.direction,
+        n=rows, advice=advice, basis=basis,
+    )  # fmt: skip
+
+
+def test_the_advice_of_an_undecided_check_gives_the_number_of_rows() -> None:
+    (near,) = judge_jointly([_undecided("STA301", 0.3, 20)])
+    assert near.more is not None
+    assert near.more < 20 * 20
+    assert near.advice == (
+        f"Give more rows; the interval contains the threshold. About {near.more:,} more rows would decide it in four "
+        "of five samples."
+    )
+
+
+@pytest.mark.parametrize(("distance", "says"), [
+    (0.05, r"about [\d,]+ more rows would be needed, \d+ times the 20 given"),
+    (0.0, r"no number of further rows up to 1,000 times the 20 given is shown to decide it"),
+])  # fmt: skip
+def test_what_no_practical_number_of_rows_decides_is_called_so_with_the_alternative(distance: float, says: str) -> None:
+    (far,) = judge_jointly([_undecided("STA301", distance, 20)])
+    assert far.is_practically_undecidable
+    assert far.more is None or far.more > 20 * 20
+    assert re.fullmatch(
+        rf"Practically undecidable with this data: {says}; accept that it stays open, or set another threshold in the "
+        r"plan before looking at further rows\.",
+        far.advice,
+    )
+
+
+@pytest.mark.parametrize("distance", [0.3, 0.05, 0.0])
+def test_findings_that_are_judged_again_say_the_number_once(distance: float) -> None:
+    once = judge_jointly([_undecided("STA301", distance, 20)])
+    assert [f.advice for f in judge_jointly(once)] == [f.advice for f in once]
+    (other,) = [f for f in judge_jointly([*once, *[_undecided("STA301", 5.0, 20)] * 8]) if f.verdict == "undecided"]
+    assert other.advice.count("Practically") + other.advice.count("About") == 1
+
+
+def test_an_undecided_explanation_says_how_many_rows_or_that_none_help() -> None:
+    for more, says in ((7, "about 7 more rows would decide"), (4_000, "Practically undecidable with this data")):
+        criterion = Finding("EXP201", "undecided", "m: a claim", "m", 0.1, n=20, more=more)
+        (trust,) = conclude([criterion], ["m"])
+        assert says in trust.advice
+        assert says in conclude_available([trust], "model").advice

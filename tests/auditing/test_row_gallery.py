@@ -46,13 +46,40 @@ def test_false_positives_and_negatives_are_separate_and_the_most_confident_come_
     assert found["wrong: false negatives"].rows == (3,)
 
 
-def test_typical_rows_are_correct_and_near_the_median_margin() -> None:
+def test_typical_rows_are_correct_and_near_the_median_margin_of_their_class_the_classes_in_turn() -> None:
     typical = by_name()["typical"]
-    right = {0, 1, 2, 4, 7}
-    assert set(typical.rows) == right
     leads = np.abs(2 * CHANCES - 1)
-    middle = np.median(leads[sorted(right)])
-    assert list(typical.rows) == sorted(right, key=lambda row: abs(leads[row] - middle))
+    no, yes = ([4, 7], [0, 1, 2])  # correctly decided; of two rows both are as near to their median
+    ranked = sorted(yes, key=lambda row: abs(leads[row] - np.median(leads[yes])))
+    assert (set(typical.rows[::2][:2]), [typical.rows[1], *typical.rows[3:]]) == (set(no), ranked)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_first_typical_rows_are_of_different_classes(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    classes = 2 + seed % 4
+    scores = generator.dirichlet(np.ones(classes), 40)
+    model = assay.model.function(lambda x: x, gives="probabilities", classes=tuple("abcde"[:classes]))
+    (typical, *_) = galleries(assay.case(model, scores), None, {}, {})
+    decided = scores.argmax(axis=1)
+    assert len(set(decided[list(typical.rows[: len(set(decided))])])) == min(len(set(decided)), SHOWN)
+
+
+def regression() -> Case:
+    model = assay.model.function(lambda x: x[:, 0], gives="values", name="first_column")
+    return assay.case(model, np.stack([[5.0, 1.0, 9.0, 3.0, 7.0], np.arange(5.0)], axis=1))
+
+
+def test_a_regression_shows_its_typical_and_largest_errors_and_its_extreme_predictions() -> None:
+    truth = np.array([5.5, 1.0, 5.0, 3.1, 9.0])  # absolute errors 0.5, 0, 4, 0.1, 2
+    found = {gallery.name: gallery for gallery in galleries(regression(), truth, {}, {})}
+    assert {name: gallery.rows[:2] for name, gallery in found.items()} == {
+        "typical": (0, 3),
+        "largest errors": (2, 4),
+        "highest predictions": (2, 4),
+        "lowest predictions": (1, 3),
+    }
+    assert set(found) - {gallery.name for gallery in galleries(regression(), None, {}, {})} == {"largest errors"}
 
 
 def test_without_the_truth_nothing_is_called_wrong() -> None:
@@ -84,7 +111,7 @@ def test_the_least_stable_rows_are_those_on_which_methods_disagree() -> None:
     case = plain()
     one = explain.shapley(case)
     other = replace(one, values=np.array([one.values[0], one.values[1], -one.values[2]]))
-    (gallery,) = galleries(case, None, {"one": one, "other": other}, {})
+    gallery = galleries(case, None, {"one": one, "other": other}, {})[-1]
     assert gallery.name == "least stable"
     assert gallery.rows[0] == 2
 

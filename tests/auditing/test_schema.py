@@ -14,7 +14,8 @@ import assay
 from assay.auditing.run import Run
 from assay.auditing.schema import FILES, ResultFile, schema
 from assay.basics.errors import InputError
-from assay.nouns.records.record import Reason, Reasons, RepairRecord, Waiver
+from assay.basics.stats import Interval
+from assay.nouns.records.record import MetricChange, Reason, Reasons, RepairRecord, Waiver
 
 PUBLISHED = Path(assay.__file__).parent / "auditing" / "schemas"
 
@@ -30,10 +31,15 @@ def result() -> dict[str, object]:
         model, x[200:260], y[200:260], train=(x[:200], y[:200]), suspects=["mean radius"], profile="quick"
     )
     lines = (Reason("mean radius", "17.9", 0.2, float("-inf"), 0.3),)
+    metrics = (
+        MetricChange("AUC", 0.9, float("nan"), Interval(float("nan"), float("nan"), 0.95, "undefined"), "higher"),
+    )
     record = replace(
         run.record,
         reasons=(Reasons("0", "all", "probability", 0.9, 0.5, lines),),
-        repairs=(RepairRecord("refit", "trained again", "m", {"accuracy": 0.9}, {"accuracy": float("nan")}, (), ()),),
+        repairs=(
+            RepairRecord("refit", "trained again", "m", {"accuracy": 0.9}, {"accuracy": float("nan")}, (), (), metrics),
+        ),
         waivers=(Waiver("SHC", "ada", "known", "2027-01-31"),),
     )
     result: dict[str, object] = json.loads(Run(record).to_json())

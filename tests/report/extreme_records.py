@@ -11,7 +11,7 @@ from tests.report.record import PROXY, complete, credit, scored
 from assay.basics.seed import Seed
 from assay.basics.stats import Interval
 from assay.nouns.inputs.features import columns
-from assay.nouns.records.record import Gallery, NotRun, Reason, Record, RepairRecord, Waiver
+from assay.nouns.records.record import Gallery, MetricChange, NotRun, Reason, Record, RepairRecord, Waiver
 from assay.nouns.results.finding import Finding
 from assay.nouns.results.result import Explanation, Note, Refusal
 
@@ -122,7 +122,16 @@ def hostile(text: str) -> Record:
             for t in record.reasons
         ),
         repairs=(
-            RepairRecord(text, text, text, {text: 1.0}, {text: 1.0}, (found,), (replace(found, verdict="pass"),)),
+            RepairRecord(
+                text,
+                text,
+                text,
+                {f"{text} again": 1.0},
+                {f"{text} again": 1.0},
+                (found,),
+                (replace(found, verdict="pass"),),
+                (MetricChange(text, 0.5, 0.4, Interval(-0.2, -0.05, 0.95, text), text),),
+            ),
         ),
         refusals=(Refusal(text, "explain", text, text),),
         not_run=(NotRun(text, text, text),),

@@ -14,7 +14,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 import assay
 from assay import explain
 from assay.basics.stats import Interval, student_interval
-from assay.nouns.records.record import Gallery, NotRun, Reason, Reasons, Record, RepairRecord, Waiver
+from assay.nouns.records.record import Gallery, MetricChange, NotRun, Reason, Reasons, Record, RepairRecord, Waiver
 from assay.nouns.results.finding import Finding, judge
 from assay.nouns.results.result import AttackResult, Certificate, Explanation, Note, Refusal, Score
 
@@ -328,6 +328,11 @@ def repair_record() -> RepairRecord:
         measured_after={"accuracy": 0.772},
         before=(PROXY, LEAK),
         after=(after,),
+        metrics=(
+            MetricChange("accuracy", 0.78, 0.772, Interval(-0.03, 0.015, 0.95, "agresti-min"), "higher"),
+            MetricChange("log loss", 0.51, 0.47, Interval(-0.06, -0.02, 0.95, "student"), "lower"),
+            MetricChange("recall of granted", 0.8, 0.7, Interval(-0.14, -0.06, 0.95, "agresti-min"), "higher"),
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import re
 from collections.abc import Iterator
@@ -48,6 +49,24 @@ PAGES = {
     "nothing to compare": lambda: render_comparison(same()),
     "planted truth": lambda: render_benchmark(planted()),
 }
+
+
+BROKEN_NUMBERS = """
+document.querySelectorAll('details').forEach(d => d.open = true);
+const broken = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const node = walker.currentNode;
+  if (!node.parentElement.closest('table') || node.parentElement.closest('.sr-only, svg, code')) continue;
+  for (const match of node.data.matchAll(/(?<![\\w.])[−+]?\\d[\\d.,]*(?![\\w.])/g)) {
+    const range = document.createRange();
+    range.setStart(node, match.index); range.setEnd(node, match.index + match[0].length);
+    const tops = new Set([...range.getClientRects()].filter(r => r.width).map(r => Math.round(r.top)));
+    if (tops.size > 1) broken.push(match[0]);
+  }
+}
+return broken;
+"""
+"""Numbers in tables that stand on several lines."""
 
 
 @pytest.fixture(scope="module")
@@ -150,13 +169,47 @@ def test_the_page_fits_a_window_of_320_pixels(kind: str, window: Browser, tmp_pa
     assert window.faults() == []
 
 
-@pytest.mark.parametrize("kind", ["tables", "a comparison"])
-def test_on_paper_everything_is_unfolded_and_dark_on_white(kind: str, window: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["tables", "images", "a comparison"])
+def test_on_paper_folds_stay_as_on_screen_and_all_is_dark_on_white(kind: str, window: Browser, tmp_path: Path) -> None:
     window.shown_as(scheme="dark", media="print", width=794)
     window.open(placed(rendered(kind), tmp_path))
-    folded = "[...document.querySelectorAll('details:not([open]) > :not(summary)')].filter(e => !e.checkVisibility())"
+    folded = "[...document.querySelectorAll('details:not([open]) > :not(summary)')].filter(e => e.checkVisibility())"
     assert window.run(f"return {folded}.length") == 0
-    assert window.faults() == []
+    assert window.faults() == []  # unfolds everything
+
+
+@pytest.mark.parametrize(("kind", "most"), [("tables", 15), ("images", 15), ("a comparison", 15)])
+def test_a_printed_page_is_short(kind: str, most: int, window: Browser, tmp_path: Path) -> None:
+    window.shown_as()
+    window.open(placed(rendered(kind), tmp_path))
+    printed = base64.b64decode(window.devtools("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"])
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= most
+
+
+def test_on_paper_evidence_has_the_full_width_and_no_tile_card_or_row_is_divided(
+    window: Browser, tmp_path: Path
+) -> None:
+    window.shown_as(media="print", width=700)
+    window.open(placed(rendered("tables"), tmp_path))
+    shares = window.run(
+        "document.querySelectorAll('details').forEach(d => d.open = true);"
+        "return [...document.querySelectorAll('.more')].map(e => e.clientWidth / e.parentElement.clientWidth)"
+    )
+    assert len(shares) > 5
+    assert min(shares) > 0.9
+    divided = (
+        "return [...document.querySelectorAll('.tiles, .tiles li, .chart, .card, tr, .numbers')]"
+        ".filter(e => getComputedStyle(e).breakInside !== 'avoid').length"
+    )
+    assert window.run(divided) == 0
+
+
+@pytest.mark.parametrize("kind", ["tables", "a thousand columns"])
+@pytest.mark.parametrize(("width", "media"), [(320, ""), (1280, ""), (700, "print")])
+def test_no_number_is_broken_across_lines(kind: str, width: int, media: str, window: Browser, tmp_path: Path) -> None:
+    window.shown_as(width=width, media=media)
+    window.open(placed(rendered(kind), tmp_path))
+    assert window.run(BROKEN_NUMBERS) == []
 
 
 def test_the_checks_find_what_is_planted(window: Browser, tmp_path: Path) -> None:

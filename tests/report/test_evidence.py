@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from tests.report.page import Page
 
 from assay.report.audit.evidence import MAX_LINES, evidence_tables, roc_points
@@ -53,3 +54,42 @@ def test_names_with_markup_are_escaped_everywhere() -> None:
     drawn = evidence_tables({"<i>": "<i>", "t": [{"<i>": "<i>"}], "<i> roc": [[0.0, 0.0], [1.0, 1.0]]})
     assert "<i>" not in drawn
     assert drawn.count("&lt;i&gt;") == 6
+
+
+def test_an_empty_table_is_none() -> None:
+    assert '<th scope="row">groups left out</th><td>none</td>' in evidence_tables({"groups left out": {}})
+
+
+@pytest.mark.parametrize(
+    ("line", "scrolls"),
+    [
+        ({"name": "age", "value": 0.25}, False),
+        ({"a": 1, "b": 2, "c": 3, "d": 4}, False),
+        ({"group with the higher rate": "x", "value": 1, "lower limit": 0.2, "upper limit": 0.3}, True),
+        ({"name": "x" * 40}, True),
+        ({"name": "x_" * 20}, False),  # a name is broken after underscores
+        ({str(i): 0.123 for i in range(6)}, True),
+    ],
+)
+def test_a_table_scrolls_where_its_longest_words_do_not_fit_side_by_side(
+    line: dict[str, object], scrolls: bool
+) -> None:
+    assert ('class="wide"' in evidence_tables({"t": [line]})) == scrolls
+
+
+@pytest.mark.parametrize("nothing", [{}, [], ()], ids=["mapping", "list", "tuple"])
+def test_no_empty_table_is_drawn_and_no_caption_stands_alone(nothing: object) -> None:
+    drawn = evidence_tables({"groups left out": nothing, "t": {"a": {"b": nothing}}})
+    assert "<caption>groups left out" not in drawn
+    assert Page(drawn).text.split() == ["groups", "left", "out", "none", "t", "b", "a", "none"]
+
+
+@pytest.mark.parametrize("number", [3, -2, 0.25, 1e-9, 12345.0])
+def test_a_number_is_in_a_cell_that_is_not_broken(number: float) -> None:
+    drawn = evidence_tables({"a": number, "t": [{"b": number}]})
+    assert drawn.count('<td class="num">') == 2
+
+
+def test_a_name_may_be_broken_after_its_underscores_only() -> None:
+    assert "credit_<wbr>amount" in evidence_tables({"column": "credit_amount"})
+    assert Page(evidence_tables({"column": "credit_amount"})).text == "column credit_ amount"

@@ -51,3 +51,21 @@ def test_names_and_claims_are_escaped():
     page = render(record_of(judged("<i>one</i>", "pass", 0.5)))
     assert "<i>one</i>" not in page
     assert "&lt;i&gt;one" in page
+
+
+def test_undecided_and_failed_checks_beside_the_deciding_ones_are_named():
+    pair = judged("one", "informative", 0.5)
+    others = [
+        Finding("EXP202", "undecided", "one: insertion", "one"),
+        Finding("SAN104", "undecided", "one: magnitudes", "one"),
+        Finding("STA301", "rejected", "one: max-sensitivity 3", "one"),
+        Finding("EXP101", "pass", "one: completeness", "one"),
+        Finding("SAN102", "undecided", "two: r = 0.3", "two"),
+    ]
+    (line,) = explanation_verdicts(record_of([*pair, *others])).lines
+    assert line.reasons[1:] == ("failed: max-sensitivity 3 (STA301)", "undecided: insertion (EXP202) and SAN104")
+
+
+def test_an_explanation_that_no_practical_number_of_rows_decides_is_marked():
+    (line,) = explanation_verdicts(record_of(judged("weak", "undecided", 0.1, more=9000, n=20))).lines
+    assert line.more == "about 9,000 (practically undecidable)"

@@ -73,3 +73,33 @@ def test_within_a_verdict_the_largest_excess_comes_first(direction: str, first: 
 
 def test_a_finding_without_texts_has_no_details() -> None:
     assert finding_details(empty(), Finding("A", "pass", "claim", "subject")) == ""
+
+
+def test_what_findings_have_in_common_is_printed_once_and_linked() -> None:
+    shared = {"rates": [{"group": f"group {i}", "rate": i / 10} for i in range(8)]}
+    record = some(3, meaning="A long explanation of the check. " * 8, evidence=shared)
+    page = render(record)
+    assert (page.count("A long explanation of the check. " * 8), page.count("<td>group 7</td>")) == (1, 1)
+    first, *others = [view for group in list_findings(record).groups for view in group.views]
+    assert f'<li id="{first.anchor}">' in page
+    for view in others:
+        for name in ("Meaning", "Rates"):
+            assert f'{name}: the same as for <a href="#{first.anchor}">{first.finding.code}' in view.details
+
+
+def test_of_short_texts_no_links_are_made() -> None:
+    assert "the same as for" not in render(some(3, meaning="Short.", evidence={}))
+
+
+@pytest.mark.parametrize("most", [5_000, 20_000])
+def test_a_page_leaves_out_details_until_it_is_small_enough(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    record = some(40)
+    record = replace(record, findings=tuple(replace(f, meaning=f"{f.code} means much. " * 40) for f in record.findings))
+    whole, size = render(record), list_findings(record).size
+    limit = len(whole.encode()) - size + most
+    monkeypatch.setattr("assay.report.audit.page.MAX_PAGE", limit)
+    page = render(record)
+    assert len(whole.encode()) > limit >= len(page.encode())
+    assert "are left out to limit the size of this page" in page
+    assert "FAI039 means much." in page
+    assert "FAI000 means much." not in page

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from assay.basics.stats import Interval
 from assay.nouns.results.finding import Finding
 from assay.report.drawing.formatting import (
     decimals_for,
+    describe_rows_needed,
     finding_numbers,
     format_count,
     format_number,
@@ -56,3 +59,18 @@ def test_a_verdict_is_an_icon_and_a_label() -> None:
 def test_lists_and_counts_read_as_english() -> None:
     assert (join_names(["a", "b", "c"]), join_names(["a"]), join_names([])) == ("a, b and c", "a", "")
     assert (format_count(1, "row"), format_count(2000, "row")) == ("1 row", "2,000 rows")
+
+
+@pytest.mark.parametrize(("verdict", "more", "limits", "text"), [
+    ("undecided", 1, (0.0, 1.0), "about 1 more row would decide it"),
+    ("undecided", 400, (0.0, 1.0), "about 400 more rows would decide it"),
+    ("undecided", 401, (0.0, 1.0), "practically undecidable with this data (about 401 more rows)"),
+    ("undecided", None, (0.0, 1.0), "practically undecidable with this data"),
+    ("undecided", None, (float("-inf"), 1.0), ""),
+    ("pass", None, (0.0, 1.0), ""),
+])  # fmt: skip
+def test_beyond_twenty_times_the_rows_a_check_is_practically_undecidable(
+    verdict: Any, more: int | None, limits: tuple[float, float], text: str
+) -> None:
+    finding = Finding("A", verdict, "", "", 0.5, Interval(*limits, 0.95, ""), 0.5, "at most", n=20, more=more)
+    assert describe_rows_needed(finding) == text

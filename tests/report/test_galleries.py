@@ -95,3 +95,14 @@ def test_a_card_has_the_image_and_both_maps() -> None:
     assert card.maps is not None
     assert card.maps.rival_map
     assert card.image != card.maps.map
+
+
+def test_an_image_is_on_the_page_once_however_often_it_is_drawn() -> None:
+    page = render(complete(photographs()))
+    files = re.findall(r'<image id="image-\d+"[^>]* href="([^"]+)"', page)
+    ids = re.findall(r'<image id="(image-\d+)"', page)
+    used = re.findall(r'<use href="#(image-\d+)"', page)
+    assert [page.count(file) for file in files] == [1] * len(files)
+    assert len(ids) == len(set(ids))
+    assert used
+    assert set(used) <= set(ids)

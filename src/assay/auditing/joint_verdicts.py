@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from assay.basics.errors import InputError
-from assay.basics.paired_tests import rows_to_decide
+from assay.basics.paired_tests import MAX_TIMES, rows_to_decide
 from assay.basics.stats import Interval
 from assay.engine.check_findings import advice_for
 from assay.engine.fairness.further_rows import rows_to_decide_rates
@@ -26,7 +27,8 @@ def judge_jointly(findings: Sequence[Finding], level: float = 0.95) -> list[Find
     rest are tested again with the smaller m, until no further check is decided. The probability that any pass or fail
     is wrong is at most 1 − ``level`` in all, for any dependence between the checks, where each interval covers at its
     level. Every finding has the interval of its verdict, and as ``alone`` the one it would have as the only check.
-    Findings without a basis (informative ones, errors) keep their verdict. Every threshold gets its origin.
+    Findings without a basis (informative ones, errors) keep their verdict. Every threshold gets its origin, and the
+    advice of every undecided check the number of further rows that would decide it.
     """
     open_checks = [place for place, finding in enumerate(findings) if _is_judged(finding)]
     settled = list(findings)
@@ -163,7 +165,32 @@ def _with_further_rows(finding: Finding) -> Finding:
     """The finding with the number of further rows where they would decide it."""
     if finding.verdict != "undecided" or not _is_judged(finding):
         return finding
-    return replace(finding, more=further_rows_needed(finding))
+    counted = replace(finding, more=further_rows_needed(finding))
+    return replace(counted, advice=_advice_with_rows(counted))
+
+
+ACCEPT = "accept that it stays open, or set another threshold in the plan before looking at further rows"
+"""What is left to do where no practical number of rows decides."""
+
+_ROWS = re.compile(r" ?(About [\d,]+ more rows? would decide|Practically undecidable with this data).*$", re.DOTALL)
+
+
+def _advice_with_rows(finding: Finding) -> str:
+    """The advice of an undecided check with the number of further rows, in place of that of an earlier verdict."""
+    if finding.is_practically_undecidable:
+        return f"Practically undecidable with this data: {_rows_needed(finding)}; {ACCEPT}."
+    base = _ROWS.sub("", finding.advice) or UNDECIDED_ADVICE
+    if finding.more is None:
+        return base
+    rows = "row" if finding.more == 1 else "rows"
+    return f"{base} About {finding.more:,} more {rows} would decide it in four of five samples."
+
+
+def _rows_needed(finding: Finding) -> str:
+    if finding.more is None:
+        return f"no number of further rows up to {MAX_TIMES:,} times the {finding.n:,} given is shown to decide it"
+    times = finding.more / finding.n
+    return f"about {finding.more:,} more rows would be needed, {times:.0f} times the {finding.n:,} given"
 
 
 def further_rows_needed(finding: Finding) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from assay.auditing.planning.scope import AuditScope
 from assay.auditing.row_gallery import galleries
 from assay.auditing.steps.execution import AuditResults
 from assay.auditing.steps.repairs import RepairedModel
-from assay.basics.types import Ints
+from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
 from assay.data.axioms import verdicts
 from assay.engine.attributions.agreement import agreement
@@ -47,6 +48,7 @@ class AuditOutcome:
         """The record, without times; ``reproduce`` is the call or command that repeats the audit."""
         scope, inputs, results = self.scope, self.inputs, self.results
         classes = _true_classes(inputs, self.case, scope.chosen)
+        values = _true_values(inputs, scope.truth, len(self.case))
         names = inputs.model.classes
         candidates = {n: e for n, e in results.explanations.items() if n not in scope.references}
         planned = self.plan.cost
@@ -73,8 +75,8 @@ class AuditOutcome:
             not_run=self.plan.skipped,
             limits=scope.limits,
             predictions=self.case.classes if names else (),
-            truth=tuple(names[i] for i in classes) if classes is not None and names else (),
-            galleries=galleries(self.case, classes, candidates, results.scores),
+            truth=_truth_texts(inputs, classes, values),
+            galleries=galleries(self.case, values if classes is None else classes, candidates, results.scores),
             waivers=tuple(waivers),
             axioms={name: verdicts(name) for name in results.explanations if verdicts(name)},
             comparison=rank_methods(results.scores, tuple(candidates), self.findings, inputs.seed, self.level),
@@ -111,6 +113,30 @@ def _true_classes(inputs: AuditInputs, explained: Case, chosen: Ints) -> Ints | 
     return np.asarray(true_labels(inputs.model, given, len(given), explained.prediction))
 
 
+def _true_values(inputs: AuditInputs, truth: Any, rows: int) -> Floats | None:
+    """The true value (row,) of each row explained by a regression; ``None`` where it is unknown or not one number."""
+    if inputs.model.gives != "values" or truth is None:
+        return None
+    values = np.asarray(truth, dtype=np.float64)
+    return values.ravel() if values.size == rows else None
+
+
+def _truth_texts(inputs: AuditInputs, classes: Ints | None, values: Floats | None) -> tuple[str, ...]:
+    """The true class, or the true value, of each row explained, as text."""
+    names = inputs.model.classes
+    if classes is not None and names:
+        return tuple(names[i] for i in classes)
+    return () if values is None else tuple(f"{value:,.6g}" for value in values.tolist())
+
+
+def _data_text(whole: Case) -> str:
+    """How many rows there are, and of what shape; of texts how many words the longest has."""
+    words = whole.rows.text.words if whole.rows.text is not None else ()
+    if words:
+        return f"{len(whole):,} texts of at most {max(map(len, words)):,} words"
+    return f"{len(whole):,} rows of shape {' × '.join(map(str, whole.rows.shape))}"
+
+
 def _about(inputs: AuditInputs, explained: Case, profile: str, label: str) -> dict[str, str]:
     model, whole = inputs.model, inputs.case
     return {
@@ -119,7 +145,7 @@ def _about(inputs: AuditInputs, explained: Case, profile: str, label: str) -> di
         **{name: text[:160] for name, text in model.about.items()},
         "explained output": explained.target_text,
         **({"explained class": label} if label != "predicted" else {}),
-        "data": f"{len(whole):,} rows of shape {' × '.join(map(str, whole.rows.shape))}",
+        "data": _data_text(whole),
         "data fingerprint": whole.rows.fingerprint[:16],
         "profile": profile,
         "seed": str(inputs.seed.root),

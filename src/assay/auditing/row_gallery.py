@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Selection of explained rows to show: typical, borderline, misclassified and unstable ones."""
+"""Selection of explained rows to show: typical, borderline, wrong and unstable ones; of all classes in turn."""
 
 from __future__ import annotations
 
@@ -22,20 +22,25 @@ SHOWN, WORST = 6, 2
 
 def galleries(
     case: Case,
-    truth: Ints | None,
+    truth: Ints | Floats | None,
     explanations: Mapping[str, Explanation],
     scores: Mapping[tuple[str, str], Score],
 ) -> tuple[Gallery, ...]:
-    """Typical, borderline, misclassified and least stable rows of a classifier; least stable rows of other models.
+    """Typical, borderline, misclassified and least stable rows of a classifier.
 
-    ``truth`` (row,) are true classes, ``None`` where they are unknown; ``explanations`` excludes the references.
+    Of a regression those with typical and with the largest errors, the highest and lowest predictions, and the least
+    stable ones; of units only the least stable. ``truth`` (row,) are true classes or values, ``None`` where they are
+    unknown; ``explanations`` excludes the references.
     """
     found = []
-    if case.model.gives not in ("values", "units"):
+    if case.model.gives == "values":
+        found += _of_regression(case.output, None if truth is None else np.asarray(truth, dtype=np.float64))
+    elif case.model.gives != "units":
         margin, what = _margin(case)
         predicted = predicted_class(case.prediction, case.model.gives)
+        truth = None if truth is None else np.asarray(truth, dtype=np.int64)
         correct = np.ones(len(case), dtype=bool) if truth is None else predicted == truth
-        found.append(_typical(margin, correct, truth is not None))
+        found.append(_typical(margin, predicted, correct, truth is not None))
         found.append(
             _first_rows("borderline", f"smallest margin between the two {what}", margin, np.ones_like(correct))
         )
@@ -61,10 +66,31 @@ def _margin(case: Case) -> tuple[Floats, str]:
     return ranked[:, -1] - ranked[:, -2], what
 
 
-def _typical(margin: Floats, correct: Masks, known: bool) -> Gallery:
-    median = float(np.median(margin[correct])) if correct.any() else 0.0
+def _typical(margin: Floats, predicted: Ints, correct: Masks, known: bool) -> Gallery:
+    """The rows of each decided class whose margin is closest to the median of that class, the classes in turn."""
+    order, classes = np.full(len(margin), np.inf), int(predicted.max(initial=0)) + 1
+    for taken in np.unique(predicted[correct]):
+        places = np.flatnonzero(correct & (predicted == taken))
+        distance = np.abs(margin[places] - np.median(margin[places]))
+        order[places[np.argsort(distance, kind="stable")]] = np.arange(len(places)) * classes + taken
     kind = "correctly classified, " if known else ""
-    return _first_rows("typical", f"{kind}margin closest to the median", np.abs(margin - median), correct)
+    why = f"{kind}margin closest to the median of the class, the classes in turn"
+    return _first_rows("typical", why, order, correct)
+
+
+def _of_regression(predicted: Floats, truth: Floats | None) -> list[Gallery]:
+    """Rows of a regression by prediction (row,) and, where true values (row,) are known, by absolute error."""
+    every = np.ones(len(predicted), dtype=bool)
+    error = predicted if truth is None else np.abs(predicted - truth)
+    every &= np.isfinite(error)
+    what = "prediction" if truth is None else "absolute error"
+    median = float(np.median(error[every])) if every.any() else 0.0
+    found = [_first_rows("typical", f"{what} closest to the median", np.abs(error - median), every)]
+    if truth is not None:
+        found.append(_first_rows("largest errors", "largest absolute errors", -error, every))
+    found.append(_first_rows("highest predictions", "highest predictions", -predicted, every))
+    found.append(_first_rows("lowest predictions", "lowest predictions", predicted, every))
+    return found
 
 
 def _misclassified(predicted: Ints, truth: Ints, margin: Floats, classes: Sequence[str]) -> list[Gallery]:

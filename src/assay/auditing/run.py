@@ -189,7 +189,7 @@ def record_to_dict(record: Record) -> dict[str, Any]:
         "reasons": [to_jsonable(table) for table in record.reasons],
         "repairs": [
             {"method": m.method, "change": m.change, "before": to_jsonable(m.measured_before)}
-            | {"after": to_jsonable(m.measured_after)}
+            | {"after": to_jsonable(m.measured_after), "metrics": [to_jsonable(metric) for metric in m.metrics]}
             for m in record.repairs
         ],
         "galleries": [to_jsonable(gallery) for gallery in record.galleries],

@@ -84,6 +84,16 @@ class ReasonsPart(_Part):
     lines: list[ReasonPart]
 
 
+class MetricChangePart(_Part):
+    """A metric of the model before and after a repair, on the same rows."""
+
+    name: str
+    before: Number
+    after: Number
+    interval: IntervalPart = Field(description="Of after − before, paired by row.")
+    better: Literal["higher", "lower"]
+
+
 class RepairPart(_Part):
     """What a repair changed, and what was measured before and after it."""
 
@@ -91,6 +101,7 @@ class RepairPart(_Part):
     change: str
     before: dict[str, Number]
     after: dict[str, Number]
+    metrics: list[MetricChangePart] = Field(description="Empty where the rows have no labels.")
 
 
 class GalleryPart(_Part):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from tests.nouns.specimens import attack_result
 
 from assay.basics.seed import Seed
 from assay.basics.stats import Interval
@@ -137,6 +138,7 @@ def things() -> dict[str, tuple[Any, str]]:
         "removal curve": (removed([[3.0, 1.0, 0.0], [5.0, 2.0, 0.0]]), "removal curve"),
         "critical difference": (compared(), "critical difference"),
         "calibration": (CURVE, "calibration"),
+        "attacked rows": (attack_result(), "attacked rows"),
         "radius curve": (certified([0.0, 1.0, 2.0, np.nan]), "radius curve"),
     }
 

@@ -56,6 +56,7 @@ HOSTILE = "</text><script>alert(1)</script>\x1b[31m\x00&\"'\u202e$x^2$"
         (removed([[1.0, 0.0]]), "removal curve"),
         (scored([1.0, 2.0]), "beeswarm"),
         (compared(), "critical difference"),
+        (THINGS["attacked rows"][0], "attacked rows"),
         (THINGS["radius curve"][0], "radius curve"),
     ],
 )
@@ -100,7 +101,7 @@ def test_an_unknown_option_names_the_options_of_the_kind() -> None:
 
 
 def test_other_things_are_refused() -> None:
-    with pytest.raises(InputError, match=r"plot takes Certificate, Explanation, .*; got list"):
+    with pytest.raises(InputError, match=r"plot takes AttackResult, Certificate, .*; got list"):
         assay.plot([1, 2])
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from assay.auditing.planning.profiles import Options, Profile, refuse_options
 from assay.basics.errors import InputError
@@ -34,7 +35,8 @@ def with_options(profile: Profile, options: Mapping[str, Options], diagnoses: Co
         for verb, field, method in places:
             refuse_options(find(verb, method), given)
             known = getattr(profile, field)
-            profile = replace(profile, **{field: {**known, method: {**known.get(method, {}), **given}}})
+            changed: dict[str, Any] = {field: {**known, method: {**known.get(method, {}), **given}}}
+            profile = replace(profile, **changed)
     return profile
 
 

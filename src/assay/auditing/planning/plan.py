@@ -309,6 +309,12 @@ def _unfilled(method: Method, given: Mapping[str, Any]) -> list[str]:
     return [name for name, option in method.options.items() if option.default is option.empty and name not in given]
 
 
+def _takes_scales(method: Method) -> bool:
+    """Whether the option ``scale`` holds one number a column."""
+    option = method.options.get("scale")
+    return option is not None and "tuple" in str(option.annotation)
+
+
 def _unfilled_message(method: Method, unfilled: Sequence[str]) -> str:
     """What a requested method needs, and how to give it."""
     known = [INPUTS[name].flag for name in unfilled if name in INPUTS and INPUTS[name].flag]
@@ -328,7 +334,7 @@ def fill_options(method: Method, given: Mapping[str, Any], scope: AuditScope) ->
         "ball": scope.ball,
         "reference": scope.reference,
         "start": scope.start,
-        "scale": shift_scale(scope) if "scale" in method.options else None,
+        "scale": shift_scale(scope) if _takes_scales(method) else None,
     }
     if given.get("neighbourhood") is not None:  # points around the row: nothing is removed
         del shared["remove"]

@@ -14,9 +14,11 @@ from assay.auditing.steps.diagnoses import run_diagnoses
 from assay.auditing.steps.result_store import ResultStore
 from assay.basics.errors import AssayError
 from assay.engine.audit_inputs import AuditInputs, missing_input
+from assay.engine.performance.labelled_outputs import labelled_outputs
+from assay.engine.performance.metric_changes import metric_changes
 from assay.model.model import Model
 from assay.nouns.catalogue import Cost, Method, find, known
-from assay.nouns.records.record import RepairRecord
+from assay.nouns.records.record import MetricChange, RepairRecord
 from assay.nouns.results.finding import Finding
 from assay.nouns.results.result import Refusal, Repair
 
@@ -42,10 +44,11 @@ Judge = Callable[[Sequence[Finding]], list[Finding]]
 def plan_repairs(inputs: AuditInputs, steps: Sequence[Step], rows: int, budget: int) -> list[Step]:
     """The repairs that answer a check of the planned diagnoses and whose needs are known, with the most they can cost.
 
-    Each attempt costs the accuracy of two models, the same diagnoses again, and one explanation tested twice.
+    Each attempt costs the accuracy and the metrics of two models, the same diagnoses again, and one explanation tested
+    twice.
     """
     codes = {code for step in steps for code in step.codes}
-    again = sum((step.cost for step in steps), Cost(2 * len(inputs.case)))
+    again = sum((step.cost for step in steps), Cost(4 * len(inputs.case)))
     cost = again * ATTEMPTS + Cost(3 * rows * (4 + (2 * budget + 64) * inputs.removal.fills))
     return [
         Step("repair", method.name, "", {}, cost, exact=False)
@@ -83,7 +86,8 @@ def run_repairs(
             refused.append(Refusal(named, "repair", str(error), type(error).__name__))
             continue
         model = model_of(made)
-        after, _ = run_diagnoses(replace(inputs, model=model), steps, store, lambda place: None)
+        again = replace(inputs, model=model)
+        after, _ = run_diagnoses(again, steps, store, lambda place: None)
         record = RepairRecord(
             method=made.method,
             change=made.change,
@@ -92,9 +96,22 @@ def run_repairs(
             measured_after=dict(made.after),
             before=tuple(judge([*findings, *first])),
             after=tuple(judge([*after, *test_explanation(model)])),
+            metrics=store.uncached(f"{named} metrics", partial(_compare, inputs, again)),
         )
         repaired.append(RepairedModel(record, model))
     return repaired, refused
+
+
+def _compare(before: AuditInputs, after: AuditInputs) -> tuple[MetricChange, ...]:
+    """The metrics of both models on all rows, paired; none without labels, and none where labels do not exclude others.
+
+    The constant prediction is learnt from the training labels where they are known, as in ``diagnose.performance``.
+    """
+    if before.labels is None or not before.model.kind.exclusive or before.model.gives == "units":
+        return ()
+    train_labels = () if before.train is None else before.train[1]
+    one, other = (labelled_outputs(inputs.ask(), before.labels, train_labels) for inputs in (before, after))
+    return metric_changes(one, other)
 
 
 def proposals_of(method: Method, inputs: AuditInputs, findings: Sequence[Finding]) -> list[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from assay.report.drawing.formatting import VERDICTS, format_number, shorten, truncate, verdict_chip
+from assay.report.drawing.formatting import VERDICTS, breakable, format_number, shorten, truncate, verdict_chip
 from assay.report.drawing.svg import draw_roc
 
 MAX_LINES = 20
@@ -17,8 +17,8 @@ MAX_LINES = 20
 MAX_CELL = 200
 """Characters of a text that are printed in one cell."""
 
-NARROW = 3
-"""Columns of a table that fits into a narrow window; one of more can be scrolled."""
+NARROW, GAP = 30, 2.5
+"""Letters that fit next to each other into a window of 320 pixels, and those that the space after a column takes."""
 
 LABELS = {
     "word": "verdict",
@@ -75,7 +75,7 @@ def evidence_parts(data: Mapping[str, Any]) -> list[tuple[str, Markup]]:
     plain = {key: value for key, value in data.items() if _is_plain(value)}
     nested = [(label(key), _nested(str(key), value)) for key, value in data.items() if not _is_plain(value)]
     lines = [
-        Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(shorten(label(key)), format_value(value))
+        Markup('<tr><th scope="row">{}</th>{}</tr>').format(breakable(label(key)), _cell(value))
         for key, value in plain.items()
     ]
     table = Markup('<table class="facts">{}</table>').format(Markup("").join(lines))
@@ -92,15 +92,23 @@ def format_value(value: Any) -> str:
         return f"{value:,}".replace("-", "−")
     if isinstance(value, float):
         return format_number(value)
+    if isinstance(value, Mapping) and not value:
+        return "none"
     if isinstance(value, str):
-        return verdict_chip(value) if value in VERDICTS else shorten(value, MAX_CELL)
+        return verdict_chip(value) if value in VERDICTS else breakable(value, MAX_CELL)
     if isinstance(value, Sequence) and all(map(_is_scalar, value)):
         if not value:
             return "none"
         rest = f" … and {len(value) - MAX_LINES:,} more" if len(value) > MAX_LINES else ""
-        items = (shorten(item) if isinstance(item, str) else format_value(item) for item in value[:MAX_LINES])
+        items = (breakable(item) if isinstance(item, str) else format_value(item) for item in value[:MAX_LINES])
         return Markup(", ").join(items) + rest
     return shorten(value, MAX_CELL)
+
+
+def _cell(value: Any) -> Markup:
+    """A cell; a number is never broken across lines."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Markup('<td class="num">{}</td>' if is_number else "<td>{}</td>").format(format_value(value))
 
 
 def _is_scalar(value: Any) -> bool:
@@ -108,6 +116,8 @@ def _is_scalar(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return not value
     return _is_scalar(value) or (isinstance(value, list | tuple) and all(map(_is_scalar, value)))
 
 
@@ -151,12 +161,9 @@ def _rates(pairs: Sequence[Any]) -> list[tuple[float, float]] | None:
 
 def _table(caption: str, lines: Sequence[Mapping[Any, Any]], *, has_header: bool = True) -> Markup:
     columns = list(dict.fromkeys(column for line in lines for column in line))
-    head = Markup("").join(Markup('<th scope="col">{}</th>').format(shorten(label(column))) for column in columns)
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(breakable(label(column))) for column in columns)
     body = Markup("").join(
-        Markup("<tr>{}</tr>").format(
-            Markup("").join(Markup("<td>{}</td>").format(format_value(line.get(c))) for c in columns)
-        )
-        for line in lines[:MAX_LINES]
+        Markup("<tr>{}</tr>").format(Markup("").join(_cell(line.get(c)) for c in columns)) for line in lines[:MAX_LINES]
     )
     rest = f" ({MAX_LINES} of {len(lines):,} lines)" if len(lines) > MAX_LINES else ""
     top = Markup("<thead><tr>{}</tr></thead>").format(head) if has_header else Markup("")
@@ -164,6 +171,13 @@ def _table(caption: str, lines: Sequence[Mapping[Any, Any]], *, has_header: bool
     table = Markup('<table class="small"><caption>{}{}</caption>{}<tbody>{}</tbody></table>').format(
         name, rest, top, body
     )
-    if len(columns) <= NARROW:
+    shown = [[label(c), *(format_value(line.get(c)) for line in lines[:MAX_LINES])] for c in columns]
+    if sum(_longest_word(column) + GAP for column in shown) <= NARROW:
         return table
     return Markup('<div class="wide" tabindex="0" role="region" aria-label="{}">{}</div>').format(name, table)
+
+
+def _longest_word(texts: Sequence[str]) -> int:
+    """Letters of the longest piece that a line break cannot divide."""
+    plain = (text.striptags() if isinstance(text, Markup) else text for text in texts)
+    return max((len(word) for text in plain for word in text.replace("_", "_ ").split()), default=0)

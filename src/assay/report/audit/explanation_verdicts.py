@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,11 +71,39 @@ def _line(
 ) -> ExplanationVerdict:
     name = trust.subject
     facts = [known[name, c] for c in trust.evidence.get("facts", ()) if (name, c) in known]
-    reasons = tuple(f"{fact.claim.removeprefix(name).lstrip(': ')} ({fact.code})" for fact in facts)
+    reasons = tuple(map(_claim, facts))
+    others = [f for f in known.values() if f.subject == name and f.code != TRUST and f not in facts]
+    failed = [f for f in others if f.verdict in ("fail", "rejected")]
+    open_ones = [f"failed: {_claim(f)}" for f in failed] + _codes([f for f in others if f.verdict == "undecided"])
     excluded = [f"{s.replace('_', ' ')} not used: unreliable on this model" for s in trust.evidence.get("left out", ())]
-    more = f"about {trust.more:,}" if trust.more else ""
+    far = " (practically undecidable)" if trust.is_practically_undecidable else ""
+    more = f"about {trust.more:,}{far}" if trust.more else ""
     figure = draw_normalised_score(known[name, code], axis, controls) if (name, code) in known else Markup("")
-    return ExplanationVerdict(name, trust.verdict, (*(reasons or (trust.claim,)), *excluded), figure, more)
+    control = _against_controls(known.get((name, code)), controls)
+    shown = (*(reasons or (trust.claim,)), *control, *open_ones, *excluded)
+    return ExplanationVerdict(name, trust.verdict, shown, figure, more)
+
+
+def _claim(finding: Finding) -> str:
+    claim = re.sub(r" \(0 = random ranking, 1 = [^)]*\)", "", finding.claim)  # the head of the column says it
+    return f"{claim.removeprefix(finding.subject).lstrip(': ')} ({finding.code})"
+
+
+def _against_controls(finding: Finding | None, controls: Mapping[str, float]) -> list[str]:
+    """Which control explanation, computed without the model, has as high a normalised score."""
+    if finding is None or not controls or not math.isfinite(finding.estimate):
+        return []
+    best = max(controls, key=lambda name: controls[name])
+    shown, highest = (format_number(value, 2) for value in (finding.estimate, controls[best]))
+    if finding.estimate > controls[best] and shown != highest:
+        return []
+    return [f"no higher than the control explanation {best.replace('_', ' ')} ({shown} against {highest})"]
+
+
+def _codes(findings: Sequence[Finding]) -> list[str]:
+    """The codes of undecided checks; of deletion and insertion their names too."""
+    names = [f"{NORMALISED_SCORES[f.code]} ({f.code})" if f.code in NORMALISED_SCORES else f.code for f in findings]
+    return [f"undecided: {join_names(names)}"] * bool(names)
 
 
 def draw_normalised_score(finding: Finding, axis: Axis, controls: Mapping[str, float]) -> Markup:

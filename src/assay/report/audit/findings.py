@@ -14,7 +14,15 @@ from assay.nouns.results.finding import Finding, Verdict
 from assay.report.audit.evidence import evidence_parts
 from assay.report.audit.summary import worst_first
 from assay.report.audit.waivers import WaiverState, waiver_state
-from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count, format_number, shorten
+from assay.report.drawing.formatting import (
+    VERDICTS,
+    describe_rows_needed,
+    finding_numbers,
+    format_count,
+    format_number,
+    prose,
+    shorten,
+)
 from assay.report.drawing.svg import draw_strip
 
 MAX_FINDINGS = 100
@@ -109,10 +117,9 @@ def _link(name: str, view: FindingView) -> Markup:
 
 
 def _line(record: Record, finding: Finding, anchor: str) -> FindingView:
-    more = ""
-    if finding.verdict == "undecided" and finding.more is not None:
-        more = f"About {format_count(finding.more, 'more row')} would decide it in four of five samples."
-    claim, waiver = shorten(finding.claim, MAX_CLAIM), waiver_state(record, finding)
+    needed = describe_rows_needed(finding)
+    more = f"{needed[:1].upper()}{needed[1:]}{' in four of five samples' * needed.endswith('it')}." if needed else ""
+    claim, waiver = prose(finding.claim, MAX_CLAIM), waiver_state(record, finding)
     return FindingView(anchor, finding, claim, draw_strip(finding), finding_numbers(finding), waiver, more, Markup(""))
 
 

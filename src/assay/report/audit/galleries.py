@@ -3,19 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from assay.nouns.records.record import Gallery, Record
 from assay.nouns.results.result import Explanation
+from assay.report.audit.performance import CLASSES, CONFUSION, METRICS
 from assay.report.audit.summary import TRUST
 from assay.report.drawing.bars import Chart, paired_chart
+from assay.report.drawing.formatting import decimals_for, format_count, format_number, join_names, truncate
 from assay.report.drawing.image_maps import SIZES, MapPair, draw_map_pair, encode_image, has_images, image_anchor
+from assay.report.drawing.words import ColouredText, coloured_text, has_words
 
 MAX_ROWS = 6
 """Rows of a gallery that are drawn."""
+
+MAX_ABSENT = 4
+"""Classes that no explained row has, and that are named."""
 
 BUDGET = 70_000
 """Characters of the images of all galleries together."""
@@ -23,7 +31,10 @@ BUDGET = 70_000
 
 @dataclass(frozen=True)
 class Card:
-    """One row as bars or images, or the name of the gallery that has it already (``repeated_from``)."""
+    """One row as bars, coloured words or images, or the name of the gallery that has it (``repeated_from``).
+
+    ``base`` and ``output`` are the explained output as text; ``base`` is empty where the method has none.
+    """
 
     anchor: str
     row: str
@@ -34,6 +45,9 @@ class Card:
     image: str = ""
     image_anchor: str = ""
     maps: MapPair | None = None
+    text: ColouredText | None = None
+    base: str = ""
+    output: str = ""
 
     @property
     def size(self) -> int:
@@ -53,7 +67,8 @@ class GalleryView:
 class Galleries:
     """All galleries, the method of their explanations, and whether that method passed its checks.
 
-    ``has_rival`` says whether the runner-up class is explained too, ``is_binary`` whether there are two classes.
+    ``has_rival`` says whether the runner-up class is explained too, ``is_binary`` whether there are two classes,
+    ``has_classes`` whether there are classes at all. ``absent`` says which kinds of rows are not among those explained.
     """
 
     views: tuple[GalleryView, ...] = ()
@@ -61,6 +76,8 @@ class Galleries:
     is_usable: bool = False
     has_rival: bool = False
     is_binary: bool = False
+    has_classes: bool = True
+    absent: str = ""
 
     @property
     def size(self) -> int:
@@ -76,6 +93,11 @@ class Galleries:
     def has_images(self) -> bool:
         """Whether the rows are images."""
         return any(card.image for view in self.views for card in view.cards)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether the rows are texts."""
+        return any(card.text for view in self.views for card in view.cards)
 
 
 def gallery_method(record: Record) -> tuple[str, bool]:
@@ -98,7 +120,14 @@ def draw_galleries(record: Record) -> Galleries:
     explanation, rival = record.explanations[name], record.rivals.get(name)
     classes = {*explanation.labels, *(rival.labels if rival is not None else ())}
     has_rival = rival is not None
-    drawn = Galleries(method=name, is_usable=is_usable, has_rival=has_rival, is_binary=has_rival and len(classes) == 2)
+    drawn = Galleries(
+        method=name,
+        is_usable=is_usable,
+        has_rival=has_rival,
+        is_binary=has_rival and len(classes) == 2,
+        has_classes=bool(record.predictions or explanation.labels),
+        absent=_absent(record),
+    )
     tries = [(MAX_ROWS, *size) for size in SIZES] + [(rows, *SIZES[-1]) for rows in range(MAX_ROWS - 1, 0, -1)]
     for rows, image_size, map_size in tries if has_images(explanation) else [(MAX_ROWS, 0, 0)]:
         drawn = replace(drawn, views=_views(record, explanation, rows, (image_size, map_size)))
@@ -135,12 +164,41 @@ def _views(record: Record, explanation: Explanation, most: int, sizes: tuple[int
     return tuple(found)
 
 
+def _absent(record: Record) -> str:
+    """The classes and the errors that the model has on all rows, and none of the rows explained."""
+    measured: Mapping[str, Any] = next((f.evidence for f in record.findings if METRICS in f.evidence), {})
+    if not record.predictions or len(record.truth) != len(record.predictions):
+        return ""
+    classes = [name for name in measured.get(CLASSES, {}) if name not in {*record.truth, *record.predictions}]
+    errors = sum(
+        int(count)
+        for true, line in measured.get(CONFUSION, {}).items()
+        for decided, count in line.items()
+        if true.removeprefix("true ") != decided.removeprefix("decided ")
+    )
+    kinds = [f"class {join_names([truncate(name, 24) for name in classes[:MAX_ABSENT]], 'or')}"] if classes else []
+    wrong = any(one != other for one, other in zip(record.predictions, record.truth))
+    if errors and not wrong:
+        kinds.append("a misclassified row" if errors == 1 else f"any of the {errors:,} misclassified rows")
+    rows = format_count(len(record.predictions), "row")
+    return f"The {rows} explained were drawn at random and do not include {join_names(kinds, 'or')}." if kinds else ""
+
+
 def _at(names: Sequence[str], row: int) -> str:
     return names[row] if row < len(names) else ""
 
 
 def _with_figures(record: Record, explanation: Explanation, row: int, card: Card, sizes: tuple[int, int]) -> Card:
     rival = record.rivals.get(explanation.method)
+    base, output = float(explanation.base[row]), float(explanation.output[row])
+    decimals = decimals_for(base, output)
+    card = replace(
+        card,
+        base=format_number(base, decimals) if math.isfinite(base) else "",
+        output=format_number(output, decimals),
+    )
+    if has_words(explanation):
+        return replace(card, text=coloured_text(explanation, row))
     if not has_images(explanation):
         return replace(card, chart=paired_chart(explanation, rival, row))
     image, _ = encode_image(np.asarray(explanation.x[row], dtype=np.float64), sizes[0])

@@ -13,14 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from assay.basics.types import Floats
-from assay.nouns.records.record import Reasons, Record, RepairRecord
-from assay.nouns.results.finding import Finding
+from assay.nouns.records.record import Reasons, Record
 from assay.nouns.results.result import AttackResult, Certificate, Explanation
 from assay.report.audit.explanation_verdicts import explanation_verdicts
 from assay.report.audit.findings import FindingList, line_size, list_findings
 from assay.report.audit.galleries import draw_galleries, some_cards
 from assay.report.audit.glossary import glossary
 from assay.report.audit.performance import performance
+from assay.report.audit.repairs import repair_views
 from assay.report.audit.score_matrix import score_matrix
 from assay.report.audit.settings_grid import summarise_grid
 from assay.report.audit.summary import summary
@@ -33,6 +33,7 @@ from assay.report.drawing.critical_difference import rank_plots
 from assay.report.drawing.formatting import (
     VERDICTS,
     advice_chip,
+    breakable,
     decimals_for,
     finding_numbers,
     format_count,
@@ -41,12 +42,14 @@ from assay.report.drawing.formatting import (
     join_names,
     method_label,
     method_name,
+    prose,
     rounding_title,
     shorten,
     verdict_chip,
 )
 from assay.report.drawing.image_maps import draw_images, has_images, image_size
 from assay.report.drawing.svg import draw_attack, draw_coverage, draw_strip
+from assay.report.drawing.validity import describe_validity
 
 MAX_ROWS = 3
 """Rows of a table that are drawn one by one."""
@@ -157,7 +160,7 @@ def _view(record: Record, findings: FindingList) -> dict[str, Any]:
         "reason_tables": _reasons_by_row(record.reasons),
         "attacks": [_attack(subject, attack_result) for subject, attack_result in record.attack_results.items()],
         "certificates": [_certificate(name, c) for name, c in record.certificates.items()],
-        "repairs": [(one, *_pair_findings(one)) for one in record.repairs],
+        "repairs": repair_views(record),
         "terms": glossary(record),
         "versions": _versions(record),
         "fingerprints": _fingerprints(record),
@@ -182,8 +185,8 @@ def environment() -> Environment:
     functions: dict[str, Any] = {
         "verdict_chip": verdict_chip, "advice_chip": advice_chip, "icon": icon, "format_number": format_number,
         "format_count": format_count, "method_label": method_label, "method_name": method_name,
-        "draw_strip": draw_strip, "finding_numbers": finding_numbers, "shorten": shorten,
-        "rounding_title": rounding_title,
+        "draw_strip": draw_strip, "finding_numbers": finding_numbers, "shorten": shorten, "breakable": breakable,
+        "rounding_title": rounding_title, "prose": prose,
         "VERDICTS": VERDICTS, "OPEN": OPEN, "FOLDED": FOLDED, "COST_LABELS": COST_LABELS, "MAX_BARS": MAX_BARS,
         "colours": colours,
     }  # fmt: skip
@@ -263,6 +266,8 @@ class _Attack:
     after: str
     random: str
     largest: str
+    robust: str
+    validity: tuple[tuple[str, str], ...]
 
 
 def _attack(subject: str, attack_result: AttackResult) -> _Attack:
@@ -270,7 +275,8 @@ def _attack(subject: str, attack_result: AttackResult) -> _Attack:
     before, after, random = (format_number(mean, decimals_for(*means)) for mean in means)
     sizes = attack_result.distance
     largest = format_number(float(np.nanmax(sizes)) if np.isfinite(sizes).any() else float("nan"))
-    return _Attack(subject, attack_result, draw_attack(*means), before, after, random, largest)
+    robust, fields = describe_validity(attack_result)
+    return _Attack(subject, attack_result, draw_attack(*means), before, after, random, largest, robust, fields)
 
 
 def _mean(values: Floats) -> float:
@@ -314,29 +320,6 @@ def _certificate(name: str, certificate: Certificate) -> tuple[str, Certificate,
         figure = draw_coverage(values.tolist(), f"share of rows certified at {label} ≥ x")
         bounds.append(_Bound(label, median, smallest, largest, figure))
     return name, certificate, bounds
-
-
-def _pair_findings(
-    repair_record: RepairRecord,
-) -> tuple[list[tuple[Finding | None, Finding | None]], list[str]]:
-    """Each finding before with the same check after, and the codes of those that say the same after.
-
-    The repaired model may have another name.
-    """
-    left = list(repair_record.after)
-    pairs: list[tuple[Finding | None, Finding | None]] = []
-    for before in repair_record.before:
-        same_code = sorted((f for f in left if f.code == before.code), key=lambda f: f.subject != before.subject)
-        after = same_code[0] if same_code else None
-        left = [f for f in left if f is not after]
-        pairs.append((before, after))
-    pairs += [(None, f) for f in left]
-    same = [before.code for before, after in pairs if before is not None and _says_the_same(before, after)]
-    return [(before, after) for before, after in pairs if before is None or not _says_the_same(before, after)], same
-
-
-def _says_the_same(before: Finding, after: Finding | None) -> bool:
-    return after is not None and (before.verdict, before.claim) == (after.verdict, after.claim)
 
 
 def _versions(record: Record) -> Mapping[str, str]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding, Verdict
+from assay.report.audit.performance import describe_quality
+from assay.report.audit.repairs import describe_tried
 from assay.report.audit.waivers import is_waived
-from assay.report.drawing.formatting import VERDICTS, format_count, join_names, method_name
+from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count, join_names, method_name
 
 TRUST = "TRU001"
 """The code of the verdict on an explanation as a whole."""
@@ -19,7 +21,7 @@ SCORES = "SCO"
 """Prefix of the codes of checks of the scores themselves."""
 
 
-MAX_STATEMENTS = 3
+MAX_STATEMENTS = 4
 """Findings of one verdict that the summary names; the section Findings lists all."""
 
 
@@ -46,6 +48,7 @@ class Summary:
 
     tone: str
     headline: str
+    quality: str
     statements: tuple[Statement, ...]
     counts: tuple[Count, ...]
     next_step: str
@@ -55,24 +58,31 @@ def summary(record: Record) -> Summary:
     """Headline, one sentence for each verdict, counts, and the advice of the most urgent finding."""
     trust = explanation_findings(record)
     model = model_findings(record)
-    failed = [f for f in worst_first(record) if f in model and f.verdict == "fail"]
+    ordered = [f for f in worst_first(record) if f in model]
+    failed = [f for f in ordered if f.verdict == "fail"]
+    undecided = [f for f in ordered if f.verdict == "undecided"]
     waived = [f for f in failed if is_waived(record, f)]
     unwaived = [f for f in worst_first(record) if not is_waived(record, f)]
     first = most_urgent(record)
     return Summary(
         tone=VERDICTS[unwaived[0].verdict].tone if unwaived else "skipped",
         headline=headline(record),
+        quality=describe_quality(record),
         statements=(
             *_first_few("fail", [_cite(f) for f in failed if f not in waived]),
             *_first_few("info", [f"Waived: {_cite(f)}" for f in waived]),
-            *_first_few("undecided", [f"Undecided: {_cite(f)}" for f in model if f.verdict == "undecided"]),
+            *_first_few("undecided", [f"Undecided: {_cite(f)}{_open_interval(f)}" for f in undecided]),
             *_advice(trust),
         ),
         counts=_counts(record),
-        next_step=f"{first.advice.rstrip('.')} ({first.code}, {first.subject})."
-        if first is not None and first.advice
-        else "",
+        next_step="" if first is None else _next_step(record, first),
     )
+
+
+def _next_step(record: Record, first: Finding) -> str:
+    """What the repairs of this audit did to the most urgent finding, else its advice."""
+    tried = describe_tried(record, first)
+    return tried or (f"{first.advice.rstrip('.')} ({first.code}, {first.subject})." if first.advice else "")
 
 
 def model_findings(record: Record) -> list[Finding]:
@@ -87,6 +97,28 @@ def explanation_findings(record: Record) -> list[Finding]:
 
 def _is_of_explanation(record: Record, finding: Finding) -> bool:
     return finding.code == TRUST or finding.subject in record.explanations
+
+
+def faults(record: Record) -> list[Finding]:
+    """Failures and errors that no waiver covers: of the model, and of explanations that were asked for by name."""
+    return [f for f in _of_model(record) if f.verdict in ("fail", "error") and not is_waived(record, f)]
+
+
+def _of_model(record: Record) -> list[Finding]:
+    return [*model_findings(record), *(f for f in explanation_findings(record) if f.verdict == "fail")]
+
+
+def undecided_explanation_checks(record: Record) -> list[Finding]:
+    """Undecided single checks of explanations; the verdicts on explanations are not among them."""
+    return [
+        f for f in record.findings if f.verdict == "undecided" and f.code != TRUST and f.subject in record.explanations
+    ]
+
+
+def count_checks(record: Record) -> dict[Verdict, int]:
+    """The number of checks by verdict; their sum is the one total that every number of checks refers to."""
+    found: dict[Verdict, int] = {verdict: sum(f.verdict == verdict for f in record.findings) for verdict in VERDICTS}
+    return found | {"not run": not_run(record)}
 
 
 def not_run(record: Record) -> int:
@@ -109,17 +141,18 @@ def excess(finding: Finding) -> float:
 
 
 def worst_first(record: Record) -> list[Finding]:
-    """Findings by verdict; within a verdict unwaived ones first, whether the model predicts at all, then by the excess.
+    """Findings by verdict; within a verdict unwaived ones first, those of performance, then by the excess.
 
-    Findings about the model precede verdicts on explanations, and those precede single checks of explanations. Of
-    equal findings the one that needs the fewest further rows comes first.
+    Of performance, whether the model predicts at all comes first. Findings about the model precede verdicts on
+    explanations, and those precede single checks of explanations. Of equal findings the one that needs the fewest
+    further rows comes first.
     """
     ranks = list(VERDICTS)
 
-    def key(finding: Finding) -> tuple[int, bool, int, bool, float, float, str, str]:
+    def key(finding: Finding) -> tuple[int, bool, int, int, float, float, str, str]:
         kind = 1 if finding.code == TRUST else 2 if finding.subject in record.explanations else 0
         waived, more = is_waived(record, finding), math.inf if finding.more is None else finding.more
-        other = finding.code not in NO_SKILL
+        other = 0 if finding.code in NO_SKILL else 1 if finding.code.startswith(PERFORMANCE) else 2
         return ranks.index(finding.verdict), waived, kind, other, -excess(finding), more, finding.code, finding.subject
 
     return sorted(record.findings, key=key)
@@ -131,25 +164,35 @@ def most_urgent(record: Record) -> Finding | None:
     return next((f for f in bad if f.advice), bad[0] if bad else None)
 
 
+PERFORMANCE = "PER"
+"""Prefix of the codes of the checks of performance."""
+
 NO_SKILL = ("PER101", "PER102")
 """Checks whose failure makes every other statement about the model moot."""
 
 
 def headline(record: Record) -> str:
-    """Faults by family, then undecided checks, then families of checks without a verdict."""
-    model = [*model_findings(record), *(f for f in explanation_findings(record) if f.verdict == "fail")]
-    failed = [f for f in model if f.verdict in ("fail", "error") and not is_waived(record, f)]
+    """Faults by family, then undecided checks of model and explanations, then families of checks without a verdict."""
+    model, failed, counts = _of_model(record), faults(record), count_checks(record)
     waived = [f for f in model if f.verdict in ("fail", "error") and is_waived(record, f)]
     undecided = [f for f in model if f.verdict == "undecided"]
-    decided = [f for f in model if f.verdict in ("pass", "fail")]
-    if not failed and not decided and not undecided:
+    if not failed and not undecided and not any(f.verdict in ("pass", "fail") for f in model):
         return "No check of the model was made."
-    parts = [_faults(failed, len(decided), bool(waived))]
-    parts += [f"waived: {_families(waived)}"] * bool(waived)
-    parts += [f"undecided: {_families(undecided)}"] * bool(undecided)
+    passed = f"{counts['pass']} of {format_count(sum(counts.values()), 'check')} passed"
+    parts = [_faults(failed, passed, bool(waived))]
+    parts += [f"waived: {join_names(_families(waived))}"] * bool(waived)
+    of_scores = [f for f in record.findings if f.verdict == "undecided" and f.code.startswith(SCORES)]
+    still_open = [*_families(undecided), *_open_checks(undecided_explanation_checks(record), "explanations")]
+    still_open += _open_checks(of_scores, "scores")
+    parts += [f"undecided: {join_names(still_open)}"] * bool(still_open)
     unchecked = [name for name in MODEL_FAMILIES if not any(f.code.startswith(name) and _has_answer(f) for f in model)]
     parts += [f"not checked: {join_names([FAMILY_NAMES[name] for name in unchecked])}"] * bool(unchecked)
     return f"{'; '.join(parts)}."
+
+
+def _open_checks(findings: Sequence[Finding], of: str) -> list[str]:
+    codes = ", ".join(dict.fromkeys(f.code for f in findings))
+    return [f"{format_count(len(findings), 'check')} of {of} ({codes})"] * bool(findings)
 
 
 FAMILY_NAMES = {
@@ -174,21 +217,21 @@ def _has_answer(finding: Finding) -> bool:
     return finding.verdict not in ("not run", "not applicable", "error")
 
 
-def _faults(failed: Sequence[Finding], decided: int, waived: bool) -> str:
+def _faults(failed: Sequence[Finding], passed: str, waived: bool) -> str:
     if any(f.code in NO_SKILL and f.verdict == "fail" for f in failed):
         others = [f for f in failed if f.code not in NO_SKILL]
-        more = f"; {_number_of_faults(len(others))} more: {_families(others)}" if others else ""
+        more = f"; {_number_of_faults(len(others))} more: {join_names(_families(others))}" if others else ""
         return f"The model is not shown to predict better than a constant{more}"
     if failed:
-        return f"{_number_of_faults(len(failed)).capitalize()}: {_families(failed)}"
-    return f"No {'further ' if waived else ''}fault found in {format_count(decided, 'decided check')}"
+        return f"{_number_of_faults(len(failed)).capitalize()}: {join_names(_families(failed))}"
+    return f"No {'further ' if waived else ''}fault found, {passed}"
 
 
 def _number_of_faults(count: int) -> str:
     return format_count(count, "fault")
 
 
-def _families(findings: Sequence[Finding]) -> str:
+def _families(findings: Sequence[Finding]) -> list[str]:
     """The families of findings with the codes of each, in the order of ``FAMILY_NAMES``."""
     names = [*FAMILY_NAMES, *sorted({f.code[:3] for f in findings} - set(FAMILY_NAMES))]
     texts = []
@@ -196,7 +239,7 @@ def _families(findings: Sequence[Finding]) -> str:
         codes = dict.fromkeys(f.code for f in findings if f.code.startswith(name))
         if codes:
             texts.append(f"{FAMILY_NAMES.get(name, name)} ({', '.join(codes)})")
-    return join_names(texts)
+    return texts
 
 
 def _advice(trust: Sequence[Finding]) -> list[Statement]:
@@ -210,14 +253,23 @@ def _advice(trust: Sequence[Finding]) -> list[Statement]:
     statements = []
     for verdict, form in forms.items():
         names = [method_name(f.subject) for f in trust if f.verdict == verdict]
-        more = [f.more for f in trust if f.verdict == verdict and f.more is not None]
-        which = "one of them" if len(names) > 1 else "it"
-        needed = f"; about {format_count(min(more), 'more row')} would decide {which}" if more else ""
+        needed = _rows_needed([f for f in trust if f.verdict == verdict])
         if names:
             text = join_names(names, "or" if verdict in ("fail", "rejected") else "and")
             statements.append(Statement(VERDICTS[verdict].tone, form.format(text, needed)))
     rest = [method_name(f.subject) for f in trust if f.verdict not in forms]
     return [*statements, Statement("skipped", f"Not judged: {join_names(rest)}.")] if rest else statements
+
+
+def _rows_needed(findings: Sequence[Finding]) -> str:
+    """How many rows would decide one of the undecided explanations, at the end of a sentence; empty where unknown."""
+    more = [f.more for f in findings if f.more is not None]
+    if not more:
+        return ""
+    rows = f"about {format_count(min(more), 'more row')}"
+    if all(f.is_practically_undecidable for f in findings):
+        return f"; practically undecidable with this data ({rows})"
+    return f"; {rows} would decide {'one of them' if len(findings) > 1 else 'it'}"
 
 
 def _first_few(tone: str, texts: Sequence[str]) -> list[Statement]:
@@ -231,9 +283,16 @@ def _cite(finding: Finding) -> str:
     return f"{finding.claim.rstrip('.')} ({finding.code})."
 
 
+def _open_interval(finding: Finding) -> str:
+    """The interval of an undecided check and the threshold that it contains; empty where one is missing."""
+    if finding.interval is None or not math.isfinite(finding.estimate):
+        return ""
+    estimate, bounds, need = finding_numbers(finding)
+    return f" Estimate {estimate} {bounds}, {need.partition(' (')[0]}." if bounds and need else ""
+
+
 def _counts(record: Record) -> tuple[Count, ...]:
-    found: dict[Verdict, int] = {verdict: sum(f.verdict == verdict for f in record.findings) for verdict in VERDICTS}
-    found["not run"] = not_run(record)
+    found = count_checks(record)
     always: tuple[Verdict, ...] = ("fail", "undecided", "pass", "informative", "not run")
     chosen: list[Verdict] = [*always, *(verdict for verdict in VERDICTS if verdict not in always and found[verdict])]
     return tuple(Count(VERDICTS[verdict].tone, found[verdict], VERDICTS[verdict].many) for verdict in chosen)

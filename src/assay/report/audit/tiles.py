@@ -7,9 +7,26 @@ import re
 from dataclasses import dataclass
 
 from assay.nouns.records.record import Record
-from assay.report.audit.summary import TRUST, model_findings, most_urgent, not_run
+from assay.nouns.results.finding import Verdict
+from assay.report.audit.summary import (
+    TRUST,
+    count_checks,
+    faults,
+    model_findings,
+    most_urgent,
+    undecided_explanation_checks,
+)
 from assay.report.audit.waivers import is_waived, waiver_coverages
-from assay.report.drawing.formatting import format_count, format_number
+from assay.report.drawing.formatting import format_count, format_number, join_names, method_name
+
+NOT_TESTED = "not tested"
+"""The note of a tile about which nothing was tested."""
+
+TESTED: tuple[Verdict, ...] = ("pass", "fail", "undecided")
+"""Verdicts of checks that compare something with a threshold."""
+
+MADE: tuple[Verdict, ...] = ("fail", "undecided", "rejected", "pass", "informative")
+"""Verdicts of checks that were made."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +42,8 @@ class Tile:
 
 
 def tiles(record: Record) -> tuple[Tile, ...]:
-    """Explanations, attacks, model checks and waivers."""
-    return _explanations(record), _attacks(record), _model_checks(record), _waivers(record)
+    """Explanations, attacks, faults and waivers."""
+    return _explanations(record), _attacks(record), _faults(record), _waivers(record)
 
 
 def _explanations(record: Record) -> Tile:
@@ -35,38 +52,54 @@ def _explanations(record: Record) -> Tile:
     care = sum(f.verdict == "informative" for f in trust)
     undecided = sum(f.verdict == "undecided" for f in trust)
     if not trust:
-        return Tile("skipped", "–", "", "explanations can be used", "no explanation was judged", "scores")
+        return Tile("skipped", "–", "", "explanations can be used", NOT_TESTED, "scores")
     notes = [f"{care} with care"] * bool(care) + [f"{undecided} undecided"] * bool(undecided)
-    note = ", ".join(notes) or ("the others are rejected" if usable < len(trust) else "all are faithful")
+    notes = notes or ["the others are rejected" if usable < len(trust) else "all are faithful"]
+    still_open = len(undecided_explanation_checks(record))
+    notes += [f"{still_open} of their checks undecided"] * bool(still_open)
+    note = ", ".join(notes)
     tone = "pass" if usable else "undecided" if undecided else "fail"
     return Tile(tone, str(usable), f"of {len(trust)}", "explanations can be used", note, "scores")
 
 
 def _attacks(record: Record) -> Tile:
-    results = record.attack_results.values()
-    successful = sum(bool((result.success & result.prediction_unchanged).any()) for result in results)
+    results = record.attack_results
+    rows = {name: int((one.success & one.prediction_unchanged).sum()) for name, one in results.items()}
+    successful = sum(count > 0 for count in rows.values())
     name = "successful explanation attacks"
     if not results:
-        return Tile("skipped", "–", "", name, "no attack was run", "attacks")
-    rows = max(int((result.success & result.prediction_unchanged).sum()) for result in results)
-    note = f"on up to {format_count(rows, 'row')}, same predicted class" if successful else "on no row"
-    tone = "undecided" if successful else "pass"
+        return Tile("skipped", "–", "", name, NOT_TESTED, "attacks")
+    worst = max(rows, key=lambda one: rows[one] / max(1, len(results[one].ids)))
+    verdicts = {f.verdict for f in record.findings if f.code.startswith("ATK") and f.subject == worst}
+    check = next((text for verdict, text in ATTACK_CHECKS.items() if verdict in verdicts), "")
+    of = format_count(len(results[worst].ids), "row")
+    note = (
+        f"{method_name(worst)}: on {rows[worst]:,} of {of}, same predicted class{check}" if successful else "on no row"
+    )
+    tone = ("info" if verdicts == {"pass"} else "undecided") if successful else "pass"
     return Tile(tone, str(successful), f"of {len(results)}", name, note, "attacks")
 
 
-def _model_checks(record: Record) -> Tile:
-    found = model_findings(record)
-    failed = [f for f in found if f.verdict == "fail"]
-    waived = sum(is_waived(record, f) for f in failed)
-    if not found:
-        return Tile("skipped", "–", "", "model checks failed", "the model itself was not checked", "findings")
-    undecided = sum(f.verdict == "undecided" for f in found)
-    notes = [f"{waived} waived"] * bool(waived) + [f"{undecided} undecided"] * bool(undecided)
-    tone = "fail" if len(failed) > waived else "undecided" if waived or undecided else "pass"
-    note = ", ".join(notes) or "of the checks that ran"
-    return Tile(
-        tone, str(len(failed)), f"of {format_count(len(found), 'check')}", "model checks failed", note, "findings"
-    )
+ATTACK_CHECKS: dict[Verdict, str] = {
+    "fail": "; check failed",
+    "rejected": "; check failed",
+    "undecided": "; check undecided",
+    "pass": "; check passed",
+}
+"""Verdicts on the attack of one explanation, worst first, as text."""
+
+
+def _faults(record: Record) -> Tile:
+    """The faults that the headline counts; the note has the undecided checks of the model."""
+    model, found = model_findings(record), faults(record)
+    name = "faults found"
+    if not found and not any(f.verdict in TESTED for f in model):
+        return Tile("skipped", "–", "", name, NOT_TESTED, "findings")
+    waived = sum(is_waived(record, f) for f in model if f.verdict in ("fail", "error"))
+    undecided = sum(f.verdict == "undecided" for f in model)
+    notes = [f"{waived} waived"] * bool(waived) + [f"{format_count(undecided, 'check')} undecided"] * bool(undecided)
+    tone = "fail" if found else "undecided" if waived or undecided else "pass"
+    return Tile(tone, str(len(found)), "", name, ", ".join(notes) or "no check undecided", "findings")
 
 
 def _waivers(record: Record) -> Tile:
@@ -80,15 +113,13 @@ def _waivers(record: Record) -> Tile:
 
 
 def describe_scope(record: Record) -> str:
-    """How many checks ran, and the probability that any of their verdicts is wrong."""
-    missing = not_run(record)
-    ran = sum(f.verdict not in ("not run", "not applicable", "error") for f in record.findings)
-    total = len(record.findings) - sum(f.verdict == "not run" for f in record.findings) + missing
-    errors = sum(f.verdict == "error" for f in record.findings)
-    inapplicable = sum(f.verdict == "not applicable" for f in record.findings)
-    parts = [f"{missing} not run (see Not checked)"] * bool(missing)
-    parts += [f"{inapplicable} not applicable"] * bool(inapplicable) + [format_count(errors, "error")] * bool(errors)
-    first = f"{ran} of {format_count(total, 'check')} ran" + (f"; {', '.join(parts)}." if parts else ".")
+    """How many checks there are and how many were made, and the probability that any of their verdicts is wrong."""
+    counts = count_checks(record)
+    made = sum(counts[verdict] for verdict in MADE)
+    parts = [f"{made} made"] + [f"{counts['not run']} not run (see Not checked)"] * bool(counts["not run"])
+    parts += [f"{counts['not applicable']} not applicable"] * bool(counts["not applicable"])
+    parts += [format_count(counts["error"], "error")] * bool(counts["error"])
+    first = f"{format_count(sum(counts.values()), 'check')} in all: {join_names(parts)}."
     corrected = record.cost.get("checks judged together", 0)
     if not corrected:
         return f"{first} No correction for multiple testing."

@@ -9,17 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from assay.basics.types import Floats
+from assay.basics.types import Floats, Ints
 from assay.nouns.records.record import Reasons
 from assay.nouns.results.result import Explanation
-from assay.report.drawing.formatting import ROUNDING, decimals_for, format_number, format_signed
+from assay.report.drawing.formatting import ROUNDING, decimals_for, format_count, format_number, format_signed
 from assay.report.drawing.svg import Axis, draw_balance, draw_bar
+from assay.report.drawing.words import attributions_by_word, has_words
 
 MAX_BARS = 8
 """Bars of a chart; one more bar has the sum over the other features."""
 
 MAX_GALLERY_BARS = 5
 """Bars of a chart in a gallery."""
+
+UNLISTED = 1e-6
+"""Share of the difference from the comparison group from which the features without a line are mentioned."""
 
 Z = 1.959964
 """Standard errors on each side of a 95 % interval."""
@@ -79,12 +83,8 @@ def local_chart(explanation: Explanation, row: int) -> Chart:
     """Attributions of one row, largest first, with 95 % whiskers where the method samples."""
     values = explanation.values[row]
     half = Z * explanation.stderr[row] if explanation.stderr is not None else np.zeros(len(values))
-    order = np.argsort(-np.abs(values), kind="stable")
-    cells = explanation.part_texts[row] if explanation.part_texts else ("",) * len(values)
-    bars = [
-        _Bar(explanation.features.names[i], cells[i], values[i], values[i] - half[i], values[i] + half[i])
-        for i in order[:MAX_BARS]
-    ]
+    order, names, cells = _ranked(explanation, row)
+    bars = [_Bar(names[i], cells[i], values[i], values[i] - half[i], values[i] + half[i]) for i in order[:MAX_BARS]]
     rest = order[MAX_BARS:]
     if len(rest):
         bars.append(_rest(len(rest), float(values[rest].sum())))
@@ -101,9 +101,8 @@ def paired_chart(explanation: Explanation, rival: Explanation | None, row: int) 
     """The largest attributions of one row, and those of the same features for the runner-up class, on one axis."""
     values = explanation.values[row]
     other = rival.values[row] if rival is not None else None
-    order = np.argsort(-np.abs(values), kind="stable")
-    cells = explanation.part_texts[row] if explanation.part_texts else ("",) * len(values)
-    bars = [(explanation.features.names[i], cells[i], [i]) for i in order[:MAX_GALLERY_BARS]]
+    order, names, cells = _ranked(explanation, row)
+    bars = [(names[i], cells[i], [i]) for i in order[:MAX_GALLERY_BARS]]
     if len(order) > MAX_GALLERY_BARS:
         rest = list(order[MAX_GALLERY_BARS:])
         bars.append((other_features(len(rest)), "", rest))
@@ -116,9 +115,19 @@ def paired_chart(explanation: Explanation, rival: Explanation | None, row: int) 
         for n, (name, cell, _) in enumerate(bars)
         for rival_column in [columns[1][n] if other is not None else ("", None)]
     )
-    label = explanation.labels[row] if explanation.labels else "the output"
+    label = explanation.labels[row] if explanation.labels else ""
     runner_up = "" if rival is None else rival.labels[row] if rival.labels else "the runner-up"
     return Chart(explanation.provenance.method, lines, axis.at(0.0), Markup(""), Markup(""), label, runner_up)
+
+
+def _ranked(explanation: Explanation, row: int) -> tuple[Ints, Sequence[str], Sequence[str]]:
+    """The features of a row, largest |attribution| first, with their names and values as text; of a text, its words."""
+    order = np.argsort(-np.abs(explanation.values[row]), kind="stable")
+    names = explanation.features.names
+    cells = explanation.part_texts[row] if explanation.part_texts else ("",) * len(names)
+    if not has_words(explanation):
+        return order, names, cells
+    return order[[bool(cells[i]) for i in order]], cells, ("",) * len(names)
 
 
 def format_residual(residual: float, base: float, output: float) -> Markup:
@@ -142,8 +151,29 @@ def mean_sizes(values: Floats) -> tuple[Floats, Floats]:
     return mean, half
 
 
+def word_chart(explanation: Explanation) -> Chart:
+    """Mean absolute attribution of each word over its occurrences in all texts, with its 95 % interval over them.
+
+    The positions of words, the features of a text, mean nothing across texts.
+    """
+    found = attributions_by_word(explanation)
+    longest = max(map(len, found.values()), default=0)
+    padded = np.array([[*v, *[np.nan] * (longest - len(v))] for v in found.values()]).reshape(len(found), longest).T
+    mean, half = mean_sizes(padded)
+    names = [f"{word} ({len(values)} ×)" for word, values in found.items()]
+    bars = [
+        _Bar(names[i], "", mean[i], max(0.0, mean[i] - half[i]), mean[i] + half[i])
+        for i in np.argsort(-mean, kind="stable")[:MAX_BARS]
+    ]
+    more = len(found) - len(bars)
+    caption = Markup("{} not drawn.").format(format_count(more, "more word")) if more else Markup("")
+    return _chart(explanation.provenance.method, bars, Markup(""), caption, is_signed=False)
+
+
 def mean_chart(explanation: Explanation) -> Chart:
-    """Mean absolute attribution of each feature over the rows, with its 95 % interval over rows."""
+    """Mean absolute attribution of each feature over the rows, with its 95 % interval over rows; of texts, by word."""
+    if has_words(explanation):
+        return word_chart(explanation)
     mean, half = mean_sizes(explanation.values)
     order = np.argsort(-mean, kind="stable")
     bars = [
@@ -162,9 +192,12 @@ def reason_chart(reasons: Reasons) -> Chart:
     rest = reasons.lines[MAX_BARS:]
     if rest:
         bars.append(_rest(len(rest), sum(line.effect for line in rest)))
+    total = reasons.base + sum(line.effect for line in reasons.lines)
+    left = reasons.output - total
     text = Markup("comparison group {} → this row {}")
     caption = text.format(format_number(reasons.base), format_number(reasons.output))
-    total = reasons.base + sum(line.effect for line in reasons.lines)
+    if np.isfinite(left) and abs(left) > UNLISTED * abs(reasons.output - reasons.base):
+        caption += f"; features not listed {format_signed(left, decimals_for(*(bar.value for bar in bars)))} (dotted)"
     is_finite = np.isfinite([reasons.base, total, reasons.output]).all()
     balance = draw_balance(reasons.base, total, reasons.output) if is_finite else Markup("")
     return _chart(reasons.group, bars, balance, caption)

@@ -60,7 +60,8 @@ def _plot(scored: Scored, ranking: Ranking) -> RankPlot:
         f"critical difference {format_number(ranking.critical_difference, 2)} over {ranking.rows} rows",
         f"Friedman test {format_p_value(ranking.p)}",
         f"Krippendorff's α = {format_number(ranking.alpha, 2)}",
-        f"{decided} of {len(scored.pairs)} pairs of methods decided by paired tests with Holm correction",
+        f"{decided} of {len(scored.pairs)} pairs of these {len(ranking.methods)} explanations decided by paired tests "
+        "with Holm correction",
     ]
     return RankPlot(scored.score, tuple(lines), join_names(summary))
 

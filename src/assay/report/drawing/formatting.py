@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,9 +62,8 @@ ADVICE: dict[Verdict, str] = {
 def advice_chip(verdict: Verdict) -> Markup:
     """The verdict on an explanation as icon and advice."""
     label = VERDICTS[verdict]
-    return Markup('<span class="chip {}">{}{}</span>').format(
-        label.tone, icon(label.tone), ADVICE.get(verdict, label.one)
-    )
+    tone = "fail" if verdict == "rejected" else label.tone
+    return Markup('<span class="chip {}">{}{}</span>').format(tone, icon(tone), ADVICE.get(verdict, label.one))
 
 
 def format_number(value: float | None, decimals: int | None = None) -> str:
@@ -177,6 +177,26 @@ def shorten(text: object, most: int = MAX_NAME) -> Markup:
     return Markup('<span title="{}">{}…{}</span>').format(whole, whole[: most - end - 1], whole[-end:])
 
 
+def breakable(text: object, most: int = MAX_NAME) -> Markup:
+    """``shorten``, with a possible line break after each underscore of a name that is printed as a whole."""
+    whole = str(text)
+    return Markup("_<wbr>").join(map(escape, whole.split("_"))) if len(whole) <= most else shorten(whole, most)
+
+
+def prose(text: object, most: int = 600) -> Markup:
+    """``shorten``, with names in backticks as code."""
+    return Markup(re.sub(r"`([^`]{1,200})`", r"<code>\1</code>", str(shorten(text, most))))
+
+
+METRIC_LABELS = {"Brier score": "Brier score, sum over classes"}
+"""Names of metrics whose text differs from their key in result.json."""
+
+
+def metric_label(name: str) -> str:
+    """A metric's name as text."""
+    return METRIC_LABELS.get(name, name)
+
+
 SOFT_HYPHEN = "\u00ad"
 
 
@@ -204,3 +224,11 @@ def method_label(name: str) -> str:
 def format_count(count: int, one: str, many: str = "") -> str:
     """1 row, 3 rows."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def describe_rows_needed(finding: Finding) -> str:
+    """How many further rows would decide an undecided check, or that no practical number does; else empty."""
+    number = "" if finding.more is None else f"about {format_count(finding.more, 'more row')}"
+    if finding.is_practically_undecidable:
+        return f"practically undecidable with this data{f' ({number})' if number else ''}"
+    return f"{number} would decide it" if number and finding.verdict == "undecided" else ""

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding
 from assay.report.audit.waivers import waiver_state
-from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count, has_numbers
+from assay.report.drawing.formatting import VERDICTS, describe_rows_needed, finding_numbers, has_numbers
 
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -58,7 +58,8 @@ def _outcome(record: Record, finding: Finding) -> tuple[str, str]:
     if finding.verdict in ("fail", "error"):
         kind = "failure" if finding.verdict == "fail" else "error"
         return kind, finding.claim + (f" – {waiver.text}" if waiver else "")
-    more = f" – about {format_count(finding.more, 'more row')} would decide it" if finding.more is not None else ""
+    needed = describe_rows_needed(finding)
+    more = f" – {needed}" if needed else ""
     return "skipped", f"{VERDICTS[finding.verdict].one}: {finding.claim}{more}"
 
 

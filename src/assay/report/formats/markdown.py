@@ -39,7 +39,16 @@ def markdown(record: Record) -> str:
     top = summary(record)
     counts = " · ".join(f"{SIGNS[count.tone]} {count.count} {count.word}" for count in top.counts)
     title = escape_markdown(record.title or "Audit")
-    head = [f"## {title}", "", f"**{escape_markdown(top.headline)}**", "", counts, ""]
+    head = [
+        f"## {title}",
+        "",
+        f"**{escape_markdown(top.headline, 600)}**",
+        "",
+        escape_markdown(top.quality, 600),
+        "",
+        counts,
+        "",
+    ]
     if top.next_step:
         head += [f"Next step: {escape_markdown(top.next_step, 600)}", ""]
     head += [escape_markdown(describe_scope(record)), ""]

@@ -65,9 +65,12 @@ def _body(record: Record) -> list[str]:
     text = escape_markdown
     checks = dict.fromkeys(f"{f.code}: {f.meaning}" for f in record.findings if f.meaning)
     identity = {**record.about, **record.times}
-    lines = [f"# {text(record.title or 'Model card')}", "", f"**{text(summary(record).headline)}**", ""]
+    top = summary(record)
+    counts = ", ".join(f"{count.count} {count.word}" for count in top.counts)
+    lines = [f"# {text(record.title or 'Model card')}", "", f"**{text(top.headline, 600)}**", ""]
+    lines += [text(top.quality, 600), ""]
     lines += _section("Audited model and data", (f"**{text(name)}**: {text(v, 400)}" for name, v in identity.items()))
-    lines += _section("Checks", [text(describe_scope(record)), *(text(check, 400) for check in checks)])
+    lines += _section("Checks", [text(describe_scope(record), 600), counts, *(text(check, 400) for check in checks)])
     lines += _section("Findings", (_finding(record, finding) for finding in worst_first(record)))
     lines += _section("Limits", (text(limit, 400) for limit in record.limits))
     skipped = [f"{text(item.what)}: {text(item.why, 300)}" for item in record.not_run]

@@ -33,12 +33,13 @@ def notebook_cell(record: Record) -> str:
         for tile in tiles(record)
     )
     return Markup(
-        '<div style="border-left:5px solid {};padding-left:12px"><p><b>{}</b></p><p>{}</p><p>{}</p>'
+        '<div style="border-left:5px solid {};padding-left:12px"><p><b>{}</b></p><p>{}</p><p>{}</p><p>{}</p>'
         "<table><tr>{}</tr></table><p><small>{}</small></p><table>{}</table><p>{}</p></div>"
     ).format(
         _EDGES.get(top.tone, "#8f99a4"),
         shorten(record.title, 160),
         top.headline,
+        top.quality,
         counts,
         cells,
         describe_scope(record),

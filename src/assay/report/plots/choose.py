@@ -14,9 +14,11 @@ from assay.basics.errors import InputError
 from assay.nouns.comparisons.method_comparison import MethodComparison
 from assay.nouns.records.record import Record
 from assay.nouns.results.global_explanation import GlobalExplanation
-from assay.nouns.results.result import Certificate, Explanation, Score
+from assay.nouns.results.result import AttackResult, Certificate, Explanation, Score
 from assay.report.drawing.formatting import join_names
 from assay.report.drawing.image_maps import has_images
+from assay.report.drawing.words import has_words
+from assay.report.plots.kinds.attacked import draw_attacked_rows
 from assay.report.plots.kinds.bar import draw_bars, draw_global_bars, draw_method_bars
 from assay.report.plots.kinds.beeswarm import draw_beeswarm, draw_score_rows
 from assay.report.plots.kinds.calibration import audited_curves, draw_calibration, is_reliability_curve
@@ -47,10 +49,6 @@ def _always(thing: Any) -> bool:
     return True
 
 
-def _has_words(explanation: Explanation) -> bool:
-    return bool(explanation.part_texts) and explanation.features.per_row
-
-
 def _is_table(explanation: Explanation) -> bool:
     return len(explanation.ids) > 1 and not explanation.features.per_row and not has_images(explanation)
 
@@ -76,7 +74,7 @@ KINDS = (
         draw_matrix_of_pairs,
     ),
     Kind("heat map", Explanation, "images (channel, height, width)", has_images, draw_heat_maps),
-    Kind("coloured text", Explanation, "texts", _has_words, draw_coloured_text),
+    Kind("coloured text", Explanation, "texts", has_words, draw_coloured_text),
     Kind("waterfall", Explanation, "a base value", _has_base, draw_waterfall),
     Kind("beeswarm", Explanation, "several rows with the same features", _is_table, draw_beeswarm),
     Kind("bar", Explanation, "attributions", _always, draw_bars),
@@ -91,6 +89,7 @@ KINDS = (
         draw_critical_difference,
     ),
     Kind("bar", MethodComparison, "scores of methods", _always, draw_method_bars),
+    Kind("attacked rows", AttackResult, "an attack", _always, draw_attacked_rows),
     Kind("radius curve", Certificate, "certified bounds", _always, draw_radius_curve),
 )
 """All kinds but calibration, which takes arrays. For each type the usual kind comes first, except for explanations."""

@@ -50,7 +50,8 @@ def draw_calibration(curve: Any, *, title: str = "Calibration") -> Plot:
     95 %. NaN bins are left out. Counts are columns under the curve. The evidence of an audit, a list of bins, is taken
     as well. ``InputError`` for other shapes or values.
     """
-    if not isinstance(curve, Mapping):
+    is_audited = not isinstance(curve, Mapping)
+    if is_audited:
         curve = {array: [part[name] for part in curve] for name, array in BINS.items()}
     unknown = sorted(set(curve) - set(FIELDS))
     if unknown or not is_reliability_curve(curve):
@@ -59,7 +60,7 @@ def draw_calibration(curve: Any, *, title: str = "Calibration") -> Plot:
     sizes = {name: array.shape for name, array in given.items()}
     if len(set(sizes.values())) > 1 or given["predicted"].ndim != 1 or ("low" in given) != ("high" in given):
         raise InputError(f"arrays of a reliability curve are (bin,), low and high together; got shapes {sizes}.")
-    band, source = _limits(given)
+    band, source = _limits(given, is_audited)
     counts = given.get("count")
     predicted, observed = given["predicted"], given["observed"]
     titles = tuple(
@@ -94,10 +95,13 @@ def _array(name: str, values: Any) -> Floats:
     return array
 
 
-def _limits(given: Mapping[str, Floats]) -> tuple[tuple[Floats, Floats] | None, str]:
+def _limits(given: Mapping[str, Floats], is_audited: bool) -> tuple[tuple[Floats, Floats] | None, str]:
     """Limits of the observed rates, and what they are."""
     if "low" in given:
-        return (given["low"], given["high"]), "the given interval of the observed rate"
+        what = (
+            "the interval of the observed rate (Wilson)" if is_audited else "the interval given with the observed rate"
+        )
+        return (given["low"], given["high"]), what
     if "count" not in given:
         return None, ""
     pairs = [

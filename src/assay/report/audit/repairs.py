@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The repairs that an audit tried: their effect on the findings, and their price in metrics on the same rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assay.nouns.records.record import MetricChange, Record, RepairRecord
+from assay.nouns.results.finding import Finding
+from assay.report.drawing.formatting import (
+    VERDICTS,
+    decimals_for,
+    describe_rows_needed,
+    finding_numbers,
+    format_interval,
+    format_number,
+    format_signed,
+    join_names,
+    method_name,
+    metric_label,
+)
+
+FIRST = ("balanced accuracy", "R²")
+"""The metric that is named where no metric is shown to be worse."""
+
+REPLACED = {"mean squared error": "RMSE"}
+"""Metrics that a repair measures itself, and the paired metric that says the same."""
+
+MAX_METRICS = 12
+"""Metrics of a repair that are printed; result.json has all."""
+
+ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+@dataclass(frozen=True)
+class MetricLine:
+    """A metric before and after as text, their difference with its paired interval, and what that shows."""
+
+    name: str
+    before: str
+    after: str
+    difference: str
+    shown: str
+
+
+@dataclass(frozen=True)
+class RepairView:
+    """One repair: the metrics on the same rows, what it measured itself, and its findings before and after.
+
+    ``unchanged`` are the codes of findings that say the same after.
+    """
+
+    repair: RepairRecord
+    metrics: tuple[MetricLine, ...]
+    measured: tuple[tuple[str, str, str], ...]
+    pairs: tuple[tuple[Finding | None, Finding | None], ...]
+    unchanged: tuple[str, ...]
+
+
+def repair_views(record: Record) -> list[RepairView]:
+    """The repairs of a record in their order."""
+    return [
+        RepairView(
+            repair,
+            tuple(map(_metric, repair.metrics[:MAX_METRICS])),
+            _measured(repair),
+            *_changed_and_unchanged(pair_findings(repair)),
+        )
+        for repair in record.repairs
+    ]
+
+
+def _metric(change: MetricChange) -> MetricLine:
+    difference, interval = change.after - change.before, change.interval
+    decimals = decimals_for(change.before, change.after)
+    text = f"{format_signed(difference, decimals)} {format_interval(interval.low, interval.high, decimals)}".strip()
+    is_better = interval.low > 0 if change.better == "higher" else interval.high < 0
+    return MetricLine(
+        f"{metric_label(change.name)} {ARROWS.get(change.better, '')}".strip(),
+        format_number(change.before, decimals),
+        format_number(change.after, decimals),
+        text if math.isfinite(difference) else "undefined",
+        "worse" if change.is_worse else "better" if is_better else "not shown",
+    )
+
+
+def _measured(repair: RepairRecord) -> tuple[tuple[str, str, str], ...]:
+    """What the repair itself measured and the paired metrics do not say: name, before and after."""
+    paired = {change.name for change in repair.metrics}
+    names = [n for n in repair.measured_after if not {(own := n.split(",")[0]), REPLACED.get(own, own)} & paired]
+    return tuple(
+        (
+            name.replace(", low", ", lower limit").replace(", high", ", upper limit"),
+            format_number(repair.measured_before.get(name)),
+            format_number(repair.measured_after[name]),
+        )
+        for name in names
+    )
+
+
+def pair_findings(repair: RepairRecord) -> list[tuple[Finding | None, Finding | None]]:
+    """Each finding before with the same check after; the repaired model may have another name."""
+    left = list(repair.after)
+    pairs: list[tuple[Finding | None, Finding | None]] = []
+    for before in repair.before:
+        same_code = sorted((f for f in left if f.code == before.code), key=lambda f: f.subject != before.subject)
+        after = same_code[0] if same_code else None
+        left = [f for f in left if f is not after]
+        pairs.append((before, after))
+    return [*pairs, *((None, f) for f in left)]
+
+
+def _changed_and_unchanged(
+    pairs: Sequence[tuple[Finding | None, Finding | None]],
+) -> tuple[tuple[tuple[Finding | None, Finding | None], ...], tuple[str, ...]]:
+    same = tuple(before.code for before, after in pairs if before is not None and _says_the_same(before, after))
+    return tuple((b, a) for b, a in pairs if b is None or not _says_the_same(b, a)), same
+
+
+def _says_the_same(before: Finding, after: Finding | None) -> bool:
+    return after is not None and (before.verdict, before.claim) == (after.verdict, after.claim)
+
+
+def describe_tried(record: Record, finding: Finding) -> str:
+    """What the repairs that were tried did to a finding, and the price; empty where none was tried on it.
+
+    Of several repairs the one with the best verdict after it is described, then the one with the smallest estimate
+    on the passing side.
+    """
+    tried = [(repair, after) for repair in record.repairs if (after := _after(repair, finding)) is not None]
+    if not tried:
+        return ""
+    ranks = list(VERDICTS)
+    sign = -1.0 if finding.direction == "at least" else 1.0
+    best, after = max(tried, key=lambda one: (ranks.index(one[1].verdict), -sign * _known(one[1].estimate, sign)))
+    others = f" (best of {len(tried)} repairs)" if len(tried) > 1 else ""
+    was, now = finding_numbers(finding)[0], finding_numbers(after)[0]
+    effect = f"{finding.code} {was} → {now} ({finding.verdict} → {after.verdict})"
+    change = best.change.split(" (")[0]
+    needed = describe_rows_needed(after)
+    end = f"It is not shown to be enough{f': {needed}' if needed else ''}"
+    end = "Decide whether this price is acceptable" if after.verdict == "pass" else end
+    return f"Tried in this audit, {method_name(best.method)}{others}: {change}: {effect}. {_price(best)}. {end}."
+
+
+def _known(estimate: float, sign: float) -> float:
+    return estimate if math.isfinite(estimate) else sign * math.inf
+
+
+def _after(repair: RepairRecord, finding: Finding) -> Finding | None:
+    """The finding after a repair; ``None`` where it was not made again."""
+    pairs = [(b, a) for b, a in pair_findings(repair) if b is not None and b.code == finding.code]
+    return next((after for before, after in pairs if before.subject == finding.subject), None)
+
+
+def _price(repair: RepairRecord) -> str:
+    """The metrics that are shown to be worse, and the checks that passed before and fail after."""
+    broken = [
+        after.code
+        for before, after in pair_findings(repair)
+        if before is not None and after is not None and (before.verdict, after.verdict) == ("pass", "fail")
+    ]
+    fails = [f"now fails {join_names(list(dict.fromkeys(broken)))}"] * bool(broken)
+    worse = [_moved(change) for change in repair.metrics if change.is_worse]
+    if worse:
+        return f"Price on the same rows: {join_names([*worse[:4], *fails])}"
+    if not repair.metrics:
+        return f"Price: {fails[0]}" if fails else "Its price was not measured: give labels of the rows"
+    shown = next((change for change in repair.metrics if change.name in FIRST), repair.metrics[0])
+    return f"Price: {', '.join([*fails, 'no metric is shown to be worse'])} ({_moved(shown)})"
+
+
+def _moved(change: MetricChange) -> str:
+    decimals = decimals_for(change.before, change.after)
+    return f"{change.name} {format_number(change.before, decimals)} → {format_number(change.after, decimals)}"
