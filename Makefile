@@ -105,6 +105,7 @@ judge: .venv/.ready
 	$(RUN) $(BIN)/python -m pytest -n 2 -m judge -rfEs
 	$(RUN) $(BIN)/python bench/judge.py
 	$(RUN) $(BIN)/python bench/audits.py
+	$(RUN) $(BIN)/python bench/sizes.py
 	$(RUN) $(BIN)/python bench/killed.py
 
 # 200 small changes of methods and engines, each against the tests of its module: some 40 minutes; resumes

@@ -115,4 +115,8 @@ def pictures() -> tuple[nn.Module, np.ndarray, np.ndarray]:
     assert not [k for k in missing.missing_keys if not k.endswith("num_batches_tracked")], json.dumps(missing)
     held = np.load(DATA / "cifar10-jpeg" / "cifar10.npz")
     x = held["x_test"].astype(np.float32) / 255
-    return net.eval(), np.ascontiguousarray(x.transpose(0, 3, 1, 2) if x.shape[-1] == 3 else x), held["y_test"].astype(np.int64).ravel()
+    return (
+        net.eval(),
+        np.ascontiguousarray(x.transpose(0, 3, 1, 2) if x.shape[-1] == 3 else x),
+        held["y_test"].astype(np.int64).ravel(),
+    )

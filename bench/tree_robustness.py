@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import machine
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
@@ -21,6 +20,7 @@ from assay import Ball, certify
 from assay.engine.boxes.cells import find_cells
 from assay.engine.boxes.decisions import rivals
 from assay.engine.boxes.leaf_boxes import leaf_boxes
+from report import machine
 
 ROWS, DEPTH, TREES = 200, 6, 100
 FAR = 1e3
@@ -118,16 +118,16 @@ def measure(name: str, model: Any, rows: int, solved: int, limit_s: float) -> li
     theirs: list[tuple[float, float, float]] = []
     for row in range(rows):
         one = case.take([row])
-        started = time.perf_counter()
+        started = time.process_time()
         found = certify.tree_robustness(one, ball, max_nodes=200_000)
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
         boxes.append(found.extra["boxes"][0])
         distances.append(found.radius[0])
         proved += bool(found.radius[0] == found.extra["distance"][0])
         if row < solved:
-            started = time.perf_counter()
+            started = time.process_time()
             optimum = by_solver(one, 0, scale, limit_s)
-            theirs.append((time.perf_counter() - started, optimum, abs(optimum - distances[-1])))
+            theirs.append((time.process_time() - started, optimum, abs(optimum - distances[-1])))
     own = np.median(times[:solved])
     took = np.array([one[0] for one in theirs])
     ended = [one[2] for one in theirs if np.isfinite(one[1])]
@@ -150,11 +150,12 @@ def main() -> None:
         machine(),
         "",
         f"German credit, {TREES} trees of depth {DEPTH}, least ℓ∞ change of 20 columns in their standard deviations; "
-        f"{given.rows} held-out rows one by one, preparation included. HiGHS solves the program of Kantchelian et al. "
-        f"(2016) for the first {given.solved} of them, in the same run, at most {given.limit:.0f} s each.",
+        f"{given.rows} held-out rows one by one, preparation included. HiGHS solves the program of Kantchelian et "
+        f"al. (2016) for the first {given.solved} of them, in the same run, at most {given.limit:.0f} s each. "
+        f"Seconds of CPU.",
         "",
-        "| model | proved | median s | 90 % | worst s | boxes, median | HiGHS, median s | ratio of medians on the same rows "
-        "| largest difference of the optimum |",
+        "| model | proved | median s | 90 % | worst s | boxes, median | HiGHS, median s | ratio of medians on the same "
+        "rows | largest difference of the optimum |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, model in MODELS.items():

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -35,3 +36,31 @@ def compas() -> tuple[pd.DataFrame, pd.Series]:
     near = frame.days_b_screening_arrest.between(-30, 30) & (frame.is_recid != -1) & (frame.c_charge_degree != "O")
     frame = frame[near].reset_index(drop=True)
     return frame[list(COMPAS)], frame.two_year_recid == 1
+
+
+COMPAS_NUMERIC = ("age", "priors_count", "length_of_stay")
+
+
+def compas_columns() -> tuple[np.ndarray, tuple[str, ...]]:
+    """Defendants as numbers: the nine columns of Slack et al. (2020), and two random ones of −1 and 1."""
+    frame = pd.read_csv(place() / "compas" / "compas-scores-two-years.csv")
+    near = frame.days_b_screening_arrest.between(-30, 30) & (frame.is_recid != -1) & (frame.c_charge_degree != "O")
+    frame = frame[near & (frame.score_text != "NA")].reset_index(drop=True)
+    stay = pd.to_datetime(frame.c_jail_out) - pd.to_datetime(frame.c_jail_in)
+    draws = np.random.default_rng(0).choice([-1.0, 1.0], size=(len(frame), 2))
+    table = pd.DataFrame(
+        {
+            "age": frame.age,
+            "two_year_recid": frame.two_year_recid,
+            "priors_count": frame.priors_count,
+            "length_of_stay": stay.dt.days,
+            "felony": frame.c_charge_degree == "F",
+            "misdemeanour": frame.c_charge_degree == "M",
+            "female": frame.sex == "Female",
+            "male": frame.sex == "Male",
+            "race": frame.race == "African-American",
+            "random one": draws[:, 0],
+            "random two": draws[:, 1],
+        }
+    )
+    return table.to_numpy(dtype=np.float64), tuple(table.columns)

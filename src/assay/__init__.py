@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from assay.engine.comparison.method_comparison import compare_methods
     from assay.engine.comparison.settings_grid import settings_cost, settings_grid
     from assay.engine.comparison.wrong_classes import wrong_classes
+    from assay.engine.feature_sets.sufficient_parts import smallest_sufficient
     from assay.engine.gradients.distributions import BlurPath, Gaussian, Line, Lines, Path, Point, Uniform
     from assay.engine.recompute import recompute
     from assay.engine.retraining.explanation_shift import explanation_shift
@@ -83,6 +84,7 @@ _PLACES = {
     "recompute": "engine.recompute",
     "settings_grid": "engine.comparison.settings_grid",
     "settings_cost": "engine.comparison.settings_grid",
+    "smallest_sufficient": "engine.feature_sets.sufficient_parts",
     "shift_study": "engine.retraining.shift_study",
     "superpixels": "nouns.inputs.features",
     "unit": "nouns.inputs.target",

@@ -105,6 +105,35 @@ def test_certify_speaks_of_the_leading_parts(assay):
     assert "Certificate soft_stability" in done.out
 
 
+@pytest.mark.parametrize("parts", ["top:0.5", "smallest"])
+def test_certify_speaks_of_the_chosen_parts(assay, parts):
+    done = assay(f"certify mine.py:build soft_stability {ROWS} --of shapley --parts {parts} --option draws=9")
+    assert done.code == 0, done.err
+    assert "Certificate soft_stability" in done.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "randomised_smoothing --option sigma=0.5 --option draws=50",
+        "removal_effect --of shapley --option share=0.5",
+        "removal_bound --of shapley --ball l2:0.1 --option lipschitz=2",
+        "soft_stability --of shapley --option sampling=shell --option limits=empirical-bernstein --option draws=9",
+    ],
+)
+def test_certificates_say_what_they_are_worth(assay, words):
+    done = assay(f"certify mine.py:build {words} {ROWS}")
+    assert done.code == 0, done.err
+    assert "holds for" in done.out
+
+
+@pytest.mark.parametrize("parts", ["largest", "top:x", "top:2"])
+def test_parts_that_are_none_are_told(assay, parts):
+    done = assay(f"certify mine.py:build soft_stability {ROWS} --of shapley --parts {parts}")
+    assert done.code == 2
+    assert "top:0.25" in done.err or "share is a fraction" in done.err
+
+
 def test_certify_speaks_of_the_explanation_itself_where_the_certificate_does(assay):
     done = assay(f"certify mine.py:build shapley_error {ROWS} --of shapley")
     assert done.code == 0, done.err

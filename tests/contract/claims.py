@@ -167,9 +167,17 @@ def ordered(method: Method) -> None:
     assert_allclose(run_method(method, case, stretched).values, run_method(method, case, exact).values, atol=1e-12)
 
 
+def searched(method: Method) -> None:
+    """The options say how long to search, and more steps find nothing that is farther away."""
+    case = SUBJECTS["neural"]()
+    few, many = (method.call(case, steps=steps).extra["distance"] for steps in (10, 300))
+    assert (many <= few * (1 + 1e-3)).all()
+
+
 CLAIMS: dict[str, dict[str, Callable[[Method], None]]] = {
     "explain": {
-        claim.__name__: claim for claim in (complete, dummy, symmetric, linear, enumerable, differentiable, reference)
+        claim.__name__: claim
+        for claim in (complete, dummy, symmetric, linear, enumerable, differentiable, reference, searched)
     },
     "evaluate": {claim.__name__: claim for claim in (directed, ordered)},
 }

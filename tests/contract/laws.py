@@ -81,8 +81,10 @@ def other_rows_change_nothing(runs: Runs) -> None:
 
 
 def assert_same(result: Any, runs: Runs, rows: Any) -> None:
-    """The result's values are those of these rows in the first call."""
-    assert_allclose(result.values, runs.result.values[rows], atol=1e-6, rtol=1e-6)
+    """The result's values are those of these rows in the first call; a search may end 1 % of the largest away."""
+    expected = runs.result.values[rows]
+    near = 0.01 * float(np.abs(expected).max()) if "searched" in runs.method.claims else 1e-6
+    assert_allclose(result.values, expected, atol=near, rtol=1e-6)
 
 
 def the_call_leaves_everything_unchanged(runs: Runs) -> None:

@@ -23,6 +23,7 @@ from assay.basics.errors import InputError
 from assay.basics.stats import Basis
 from assay.cases.case import Case
 from assay.cli.main import app
+from assay.engine.certified_model import describe_model_itself
 from assay.engine.check_findings import certificate_findings
 from assay.engine.declare import attacker, certifier, diagnostic, repairer
 from assay.engine.search.ball import Ball
@@ -216,7 +217,8 @@ def certain(case: Case, parts: Any, *, q: int = 1) -> Mapping[str, Any]:
     """
     top = case.prediction.max(axis=1)
     fields = {"bounds": {"margin": top - 0.75}, "abstained": top <= 0.75, "confidence": 1.0, "draws": 0}
-    return fields | {"theorem": "a toy", "assumptions": ()}
+    worth = {"guarantee": "exact", "unit": "probability", **describe_model_itself(case)}
+    return fields | worth | {"theorem": "a toy", "assumptions": ()}
 
 
 def test_a_toy_certificate_needs_one_declaration(declare: Declare, tmp_path: Any) -> None:

@@ -11,8 +11,9 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from tests.contract.nets import net
+from tests.contract.nets import filled, net
 from tests.contract.subjects import SUBJECTS, methods, pairs, required_options, shapley_values
 
 import assay
@@ -119,6 +120,10 @@ def fit(x: Any, y: Any, seed: Any, strength: float) -> Any:
     return LogisticRegression(C=1 / (1 + strength)).fit(x, y)
 
 
+def trees() -> Any:
+    return RandomForestClassifier(3, max_depth=2, random_state=0).fit(X, Y)
+
+
 @cache
 def situations() -> Mapping[str, Mapping[str, Any]]:
     """Arguments of a call that works, for each method that is neither an explanation nor a score."""
@@ -126,15 +131,30 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
     case = assay.case(model, X)
     explained = explain.shapley(case, remove=remove)
     smooth = assay.case(assay.wrap(net()), torch.as_tensor(X[:5]))
-    gradient = explain.saliency(smooth)
+    gradient, image = explain.saliency(smooth), SUBJECTS["visual"]()
+    layers = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)).double()
+    rectified = assay.case(assay.wrap(filled(layers, 2)), torch.as_tensor(X[:3]))
     recipe = assay.Recipe(fit, X, Y, regularises=True)
     parts, both = np.tile([True, False, False, True], (5, 1)), np.concatenate([X, OTHER])
     return {
-        "pgd": {"case": smooth, "ball": ball, "steps": 2},
+        **{name: {"case": smooth, "ball": ball, "steps": 2} for name in ("pgd", "bim", "apgd", "fmn", "deepfool")},
+        "fgsm": {"case": smooth, "ball": ball},
+        "carlini_wagner": {"case": smooth, "ball": assay.Ball("l2", 0.1), "steps": 2, "searches": 2},
+        "square": {"case": smooth, "ball": ball, "queries": 2},
+        "auto": {"case": smooth, "ball": ball, "steps": 2, "queries": 2},
         "top_k": {"explanation": gradient, "case": smooth, "ball": ball, "steps": 2},
+        "mass_centre": {"explanation": explain.saliency(image), "case": image, "ball": ball, "steps": 2},
+        "target_map": {"explanation": gradient, "case": smooth, "ball": ball, "steps": 2},
+        "explanation_search": {"explanation": gradient, "case": smooth, "ball": ball, "queries": 2},
         "mus": {"case": smooth, "parts": parts},
+        "bound_propagation": {"case": rectified, "ball": ball},
+        "randomised_smoothing": {"case": smooth, "sigma": 0.2, "draws": 20, "selection_draws": 5},
+        "removal_bound": {"explanation": explain.occlusion(smooth, remove=remove), "case": smooth, "ball": ball},
+        "removal_effect": {"explanation": explained, "case": case, "remove": remove, "draws": 5},
+        "smoothed_top_k": {"case": smooth, "sigma": 0.2, "radius": 0.1, "k": 2, "draws": 9},
         "shapley_error": {"explanation": explained, "case": case, "remove": remove, "budget": 64},
         "soft_stability": {"case": smooth, "parts": parts, "radius": 1, "draws": 50},
+        "tree_robustness": {"case": assay.case(assay.wrap(trees()), X[:4]), "ball": ball, "max_nodes": 9},
         "data": {"case": case, "labels": Y, "train": OTHER, "train_labels": OTHER_Y},
         "drift": {"case": case, "train": OTHER},
         "performance": {"case": case, "labels": Y},
@@ -142,6 +162,8 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
         "disparity": {"case": case, "groups": ["a", "b"] * 30, "favourable": 1, "remove": remove, "rows": 5},
         "membership": {"case": case, "labels": Y, "outside": OTHER, "outside_labels": OTHER_Y},
         "shortcut": {"case": case, "labels": Y, "remove": remove, "suspects": ("0",)},
+        "explanation_families": {"case": case, "explanation": explained, "remove": remove},
+        "scaffolding": {"case": case, "explanation": explained, "draws": 1, "suspects": ("0",)},
         "explanation_shift": {"case": case, "explanation": explained, "other": model, "recipe": recipe, "refits": 2},
         "score_reliability": {
             "case": case,
@@ -154,6 +176,7 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
         "explanation_trust": {"case": case, "explanations": {"shapley": explained}, "scores": {}},
         "refit": {"case": case, "recipe": recipe, "held_out": (OTHER, OTHER_Y), "strength": 1.0},
         "smoothing": {"case": smooth, "sigma": 0.1, "draws": 4},
+        "softplus": {"case": smooth, "sharpness": 2.0, "ball": ball, "steps": 2},
     }
 
 

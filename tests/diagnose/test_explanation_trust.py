@@ -108,7 +108,7 @@ def test_a_shuffled_explanation_beside_the_yardstick_is_not_to_be_used():
     found = judged(case, shapley=best, shuffled=replace(best, values=shuffled))
     assert found["shapley", "TRU001"].evidence["word"] == "use"
     yard = found["shapley", "EXP201"]
-    assert "better than of a random ranking (reference method: normalised score 1)" in yard.claim
+    assert "than that of a random ranking (as the reference method, its normalised score is 1)" in yard.claim
     assert yard.interval.low < 1.0 < yard.interval.high  # in the unit that is told
     assert found["shuffled", "TRU001"].evidence["word"] == "do not use"
     assert "not the model" in found["shuffled", "TRU001"].advice

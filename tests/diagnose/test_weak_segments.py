@@ -107,7 +107,10 @@ def test_a_noisy_border_that_the_scores_show_is_a_fact_and_no_fault(sharpness: f
     worst = finding.evidence["most errors"][0]
     assert "score" in worst["condition"]
     assert worst["low"] > 0.15  # the plain difference of error rates would fail
-    assert f"Most errors: {worst['error']:.1%} where {worst['condition']}" in finding.claim
+    assert (
+        f"The segment with the largest share of errors: {worst['error']:.1%} where {worst['condition']}"
+        in finding.claim
+    )
 
 
 def test_decisions_moved_by_class_weights_are_no_weak_segment() -> None:

@@ -15,7 +15,7 @@ from tests.model.texts import TEXTS, bert, tokenizer
 from torch import nn
 
 import assay
-from assay import explain
+from assay import certify, explain
 from assay.basics.errors import InputError
 from assay.cases.fast_path import fast_path
 from assay.engine.cost import cost_of
@@ -320,6 +320,11 @@ def test_games_above_the_break_even_count_convert_the_net(monkeypatch: pytest.Mo
     assert repeated.provenance.cost.get("forwards", 0) == 0
     assert not any("forward" in note.code for note in explain.shapley(plain).notes)
     assert not fast_path(replace(case, live=True), assay.Constant(0.0), 16).is_fast
+    for method, options in ((certify.mus, {"smoothing": 0.5, "q": 8}), (certify.soft_stability, {"radius": 1})):
+        found, slow = (method(one, many.top(0.5), remove=assay.Constant(0.0), **options) for one in (case, plain))
+        assert "fast-forward" in [note.code for note in found.notes]
+        for name, values in slow.bounds.items():
+            np.testing.assert_array_equal(found.bounds[name], values)
 
 
 def test_a_note_gives_the_reason_why_a_large_game_stays_plain(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,7 @@ def quantity_of(method: Method) -> Found:
     if (
         "reference" in method.claims
         or "members" in method.options
+        or "boundary" in method.needs
         or ("attention" in method.needs and "gradient" not in method.needs)
     ):
         return "–"

@@ -265,15 +265,10 @@ def profile_options(config: Config, background: Any = None) -> dict[str, dict[st
     """The options of methods that the profile chooses, as ``assay.audit`` takes them."""
     from assay.cli.catalogue import methods
 
-    found = {
-        name: _parsed_options(verb, name, given, background)
-        for verb, named, options in (
-            ("explain", config.audit.methods, config.methods),
-            ("evaluate", config.audit.scores, config.scores),
-        )
-        for name, given in options.items()
-        if not named
-    }
+    explained = {} if config.audit.methods else config.methods
+    scored = {} if config.audit.scores else config.scores
+    found = {name: _parsed_options("explain", name, given, background) for name, given in explained.items()}
+    found |= {name: _parsed_options("evaluate", name, given, background) for name, given in scored.items()}
     for place, given in config.options.items():
         verb, _, name = place.rpartition(".")
         verbs = [one for one in ("diagnose", "attack", "certify", "explain", "evaluate") if verb in ("", one)]

@@ -29,8 +29,9 @@ FORMS = {
     "tuple[str, ...]": "words with commas between them",
     "Sequence[str]": "words with commas between them",
     "Removal": "constant:0, mean, blur:10, noisy_linear:0.01, or marginal (needs --background)",
-    "Ball": "linf:0.03 or l2:1, with bounds linf:0.03:0:1",
-    "Ball | None": "linf:0.03 or l2:1, with bounds linf:0.03:0:1",
+    "Ball": "linf:0.03, l2:1 or l1:5, with bounds linf:0.03:0:1, or l0:3:0:1",
+    "Ball | None": "linf:0.03, l2:1 or l1:5, with bounds linf:0.03:0:1, or l0:3:0:1",
+    "Labels | None": "the name of a class",
     "Any": "a number",
 }
 """How a value of each type is written."""
@@ -139,20 +140,21 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "tuple[float, ...]": lambda text: tuple(map(float, _words(text))),
     "tuple[str, ...]": _words,
     "Sequence[str]": _words,
+    "Labels | None": lambda text: int(text) if text.isdigit() else text,
     "Any": float,
 }
 
 
 def ball(text: str) -> Ball:
     """``linf:0.03`` or ``l2:1.5:0:255`` as a ball."""
-    from assay.engine.search.ball import Ball
+    from assay.engine.search.ball import NORMS, Ball
 
     norm, *numbers = text.split(":")
-    if norm not in ("linf", "l2") or len(numbers) not in (1, 3):
+    if norm not in NORMS or len(numbers) not in (1, 3):
         raise InputError(f"{text!r} is not a ball; write {FORMS['Ball']}.")
     try:
         radius, low, high = (*map(float, numbers), -math.inf, math.inf)[:3]
-        return Ball("linf" if norm == "linf" else "l2", radius, low, high)
+        return Ball(NORMS[norm], radius, low, high)
     except ValueError as error:
         if isinstance(error, InputError):
             raise

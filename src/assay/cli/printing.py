@@ -67,15 +67,16 @@ def _cell(value: Any) -> str:
 
 def format_finding(finding: Finding) -> Text:
     """Format a finding as one line: verdict, code, claim, interval and threshold."""
-    from assay.report.drawing.formatting import format_count
+    from assay.report.drawing.formatting import describe_rows_needed
 
     line = Text(f"{finding.verdict.upper():<11} ", style=STYLE.get(finding.verdict, ""))
     line.append(f"{finding.code}  {printable(finding.claim)}", style="")
     interval = finding.interval
     if interval is not None and finding.threshold is not None and finding.verdict in ("fail", "undecided"):
         line.append(f"  [{interval.low:.3g}, {interval.high:.3g}], needs {finding.direction} {finding.threshold:.3g}")
-    if finding.verdict == "undecided" and finding.more:
-        line.append(f"  → about {format_count(finding.more, 'more row')} would decide it")
+    needed = describe_rows_needed(finding)
+    if needed:
+        line.append(f"  → {needed}")
     return line
 
 
@@ -107,7 +108,7 @@ def print_summary(run: Run, judged: Gate, folder: Path | None) -> None:
 COMMAND_LINE_OPTIONS = {
     "train=(rows, labels)": "--train FILE",
     "y=labels": "--target COLUMN",
-    "sensitive=('sex',)": "--sensitive COLUMN",
+    "sensitive=('column',)": "--sensitive COLUMN",
     "favourable='…'": "--favourable CLASS",
     "profile='deep'": "--profile deep",
 }

@@ -55,7 +55,7 @@ SHIFT = Check(
     MAX_SHIFT,
     "at most",
 )
-BALANCE = Check("DAT104", "How are the classes balanced?", "Informative; it has no threshold.")
+BALANCE = Check("DAT104", "Is a class rare, or a column constant or ID-like?", "Informative; it has no threshold.")
 CHECKS = (DUPLICATES, SINGLE_FEATURE, SHIFT, BALANCE)
 
 MEANING = {

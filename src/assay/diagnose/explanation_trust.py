@@ -23,7 +23,7 @@ from assay.engine.comparison.criteria import (
 )
 from assay.engine.declare import diagnostic
 from assay.nouns.catalogue import Check, check_named, find
-from assay.nouns.results.finding import Finding, Verdict, judge
+from assay.nouns.results.finding import PRACTICAL, Finding, Verdict, claim_number, judge
 from assay.nouns.results.result import AttackResult, Explanation
 
 Word = Literal["use", "use with care", "do not use", "undecided"]
@@ -121,6 +121,7 @@ def conclude_available(trust: Sequence[Finding], model: str) -> Finding:
     careful = [f.subject for f in trust if f.verdict == "informative"]
     open_ones = [f for f in trust if f.verdict == "undecided"]
     more = min((f.more for f in open_ones if f.more is not None), default=None)
+    rows = max((f.n for f in trust), default=0)
     verdict: Verdict = "pass" if usable or careful else "undecided" if open_ones else "fail"
     parts = [f"use {', '.join(usable)}"] * bool(usable) + [f"with care {', '.join(careful)}"] * bool(careful)
     rest = "; ".join(parts) if parts else "none can be used" if not open_ones else "none is shown to be usable"
@@ -129,10 +130,12 @@ def conclude_available(trust: Sequence[Finding], model: str) -> Finding:
         verdict=verdict,
         claim=f"Of {len(trust)} explanations: {rest}.",
         subject=model,
-        n=max((f.n for f in trust), default=0),
+        n=rows,
         meaning="An explanation can be used where its ranking of features is shown to be faithful to this model and no "
         "check of faithfulness or randomisation fails.",
-        advice=advice_for(AVAILABLE, verdict),
+        advice=_advice("undecided", [more] if more else [], rows)
+        if verdict == "undecided"
+        else advice_for(AVAILABLE, verdict),
         evidence={"explanations": {f.subject: f.verdict for f in trust}},
         more=more if verdict == "undecided" else None,
     )
@@ -170,7 +173,8 @@ def _claim(criterion: Check, estimate: float, rows: int, name: str, scores: Scor
         return f"normalised {criterion.score} score is undefined: {top}, the reference, does not beat a random ranking"
     if criterion.is_normalised and name == top:
         gain = np.nanmean(gains(name, criterion.score, scores))
-        return f"{criterion.score} is {gain:.3g} better than of a random ranking (reference method: normalised score 1)"
+        by = f"{criterion.score} is better by {claim_number(float(gain))} than that of a random ranking"
+        return f"{by} (as the reference method, its normalised score is 1)"
     return criterion.claim.format(estimate=estimate, name=name, top=top).replace(" -", " −")
 
 
@@ -192,7 +196,7 @@ def _conclude(name: str, found: Sequence[Finding], unreliable: Mapping[str, Find
             "completeness, class sensitivity or robustness to attack fails, or randomisation (SAN102) is undecided. Do "
             "not use: a check of faithfulness or randomisation fails. Undecided: neither deletion nor insertion passes."
         ),
-        advice=_advice(word, more),
+        advice=_advice(word, more, max((f.n for f in found), default=0)),
         evidence={f.code: f.verdict for f in found}
         | {"word": word, "facts": [f.code for f in facts[:FACTS]], "left out": out},
         more=min(more) if more else None,
@@ -219,12 +223,17 @@ def _verdict(judged: Sequence[Finding]) -> tuple[Word, list[Finding]]:
     return "use", [*faithful, *sane]
 
 
-def _advice(word: Word, more: Sequence[int]) -> str:
+def _advice(word: Word, more: Sequence[int], rows: int) -> str:
     if word == "undecided":
         if not more:
             return "Score more rows."
-        rows = "row" if min(more) == 1 else "rows"
-        return f"Score more rows: about {min(more):,} more {rows} would decide in four of five samples."
+        needed = "1 more row" if min(more) == 1 else f"{min(more):,} more rows"
+        if min(more) > PRACTICAL * rows:
+            return (
+                f"Practically undecidable with this data: about {needed} would be needed, {min(more) / rows:.0f} times "
+                f"the {rows:,} given. Use another explanation."
+            )
+        return f"Score more rows: about {needed} would decide in four of five samples."
     if word == "do not use":
         return "Use another explanation: the problem is the explanation, not the model."
     return "If an attribution is unexpected, examine the model: the explanation is faithful to it."

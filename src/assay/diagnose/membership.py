@@ -21,7 +21,7 @@ from assay.engine.declare import diagnostic
 from assay.engine.retraining.labelled_rows import draw_texts, losses, outputs_at, true_labels
 from assay.nouns.catalogue import Check, Cost, Method
 from assay.nouns.inputs.target import predicted_class
-from assay.nouns.results.finding import Finding
+from assay.nouns.results.finding import Finding, claim_number
 
 TRAINING_TEXTS = 2000
 """Training texts of which an audit measures the loss."""
@@ -343,13 +343,12 @@ def _gap(measured: _Losses, level: float) -> Finding:
     else:
         gap, interval = loss_gap, loss_interval
         what, sides = "mean squared error", (float(inside.mean()), float(outside.mean()))
+    on_training, on_unseen, apart, low, high = map(claim_number, (*sides, gap, interval.low, interval.high))
     return Finding(
         code=GENERALISATION.code,
         verdict="informative",
-        claim=(
-            f"The {what} is {sides[0]:.3g} on training rows and {sides[1]:.3g} on unseen rows: a gap of {gap:.3g} "
-            f"[{interval.low:.3g}, {interval.high:.3g}]{measured.warning}."
-        ),
+        claim=f"The {what} is {on_training} on training rows and {on_unseen} on unseen rows: a gap of {apart} "
+        f"[{low}, {high}]{measured.warning}.",
         subject=measured.subject,
         estimate=gap,
         interval=interval,

@@ -26,7 +26,7 @@ from assay.engine.performance.metrics import (
     regression_metrics,
 )
 from assay.nouns.catalogue import Check, Method
-from assay.nouns.results.finding import Finding
+from assay.nouns.results.finding import Finding, claim_number
 
 MIN_SKILL, MAX_CALIBRATION_ERROR, MAX_COVERAGE_ERROR = 0.1, 0.1, 0.05
 """Default thresholds: 2 · AUC − 1, expected calibration error, distance of a quantile's coverage from its level."""
@@ -159,8 +159,9 @@ def performance(
     ``coverage_error``.
 
     The evidence holds all metrics with intervals with those of the constant prediction, each class (of more than 100
-    classes those of the most rows), the confusion matrix of at most 20 classes, the reliability curve, or the residuals. scikit-learn's calibration_curve uses bins of equal width, whose
-    rates are noise where few rows fall into a bin.
+    classes those of the most rows), the confusion matrix of at most 20 classes, the reliability curve, or the
+    residuals. scikit-learn's calibration_curve uses bins of equal width, whose rates are noise where few rows fall into
+    a bin.
     """
     if not (0 < level < 1 and 0 <= skill < 1 and 0 <= calibration_error <= 1 and 0 <= coverage_error <= 1):
         raise InputError(
@@ -273,8 +274,8 @@ def _calibration(case: Case, found: LabelledOutputs, level: float, largest: floa
         largest,
         ADVICE[CALIBRATED],
         claim=(
-            f"The expected calibration error of {what} is {measured.error:.3f}; a calibrated model stays below "
-            f"{measured.null_high:.3f} in 95 % of samples of this size."
+            f"The expected calibration error of {what} is {measured.error:.3f}. Null band, for comparison: 0 to "
+            f"{measured.null_high:.3f} holds 95 % of the errors of calibrated models on samples of this size."
         ),
         subject=case.model.name,
         estimate=measured.error,
@@ -318,7 +319,8 @@ def _of_values(case: Case, found: LabelledOutputs, constant: Floats, is_series: 
         0.0,
         ADVICE[VALUES],
         claim=(
-            f"R² against {against} is {_text(skill)}; RMSE is {_text(errors)}, that of {against} {errors.constant:.3g}."
+            f"R² against {against} is {_text(skill)}; RMSE is {_text(errors)}, that of {against} "
+            f"{claim_number(errors.constant)}."
         ),
         subject=case.model.name,
         estimate=skill.value,
@@ -394,4 +396,5 @@ def _last(found: LabelledOutputs) -> str:
 
 
 def _text(metric: Metric) -> str:
-    return f"{metric.value:.3g} [{metric.interval.low:.3g}, {metric.interval.high:.3g}]"
+    value, low, high = map(claim_number, (metric.value, metric.interval.low, metric.interval.high))
+    return f"{value} [{low}, {high}]"

@@ -89,7 +89,7 @@ def second_removal(
             level,
             MIN_WINS,
             advice,
-            claim=f"{name}: better than {mean:.0%} of random rankings under another removal",
+            claim=f"{name}: its ranking beats {mean:.0%} of random rankings where features are removed in another way",
             estimate=mean,
             null=0.5,
             **fields,

@@ -241,8 +241,8 @@ def _expectations(split: _Split, one: _Measured) -> dict[str, float]:
 
 def _rates(worst: _Measured) -> str:
     return (
-        f"{worst.here:.1%} of decisions are wrong ({worst.expected[0]:.1%} of rows of the same scores); elsewhere "
-        f"{worst.elsewhere:.1%} ({worst.expected[1]:.1%})."
+        f"{worst.here:.1%} of decisions are wrong, and {worst.expected[0]:.1%} are expected for rows with the same "
+        f"scores; elsewhere {worst.elsewhere:.1%} are wrong, and {worst.expected[1]:.1%} are expected."
     )
 
 
@@ -251,7 +251,10 @@ def _most_errors(worst: _Measured, plain: list[_Measured]) -> str:
     if not plain or _shared(worst.segment, plain[0].segment) > 0.5:
         return ""
     most = plain[0]
-    return f" Most errors: {most.here:.1%} where {most.segment.condition}; elsewhere {most.elsewhere:.1%}."
+    return (
+        f" The segment with the largest share of errors: {most.here:.1%} where {most.segment.condition}; elsewhere "
+        f"{most.elsewhere:.1%}."
+    )
 
 
 def _shared(one: Segment, other: Segment) -> float:

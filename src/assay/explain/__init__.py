@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Explanation methods: functions of a case that compute one value per row and feature."""
 
+from assay.explain.adversarial import adversarial as adversarial
 from assay.explain.aggregate import aggregate as aggregate
 from assay.explain.ale import ale as ale
 from assay.explain.attention_gradient import attention_gradient as attention_gradient
@@ -56,6 +57,7 @@ from assay.explain.tree_shapley import tree_shapley as tree_shapley
 from assay.explain.var_grad import var_grad as var_grad
 
 __all__ = [
+    "adversarial",
     "aggregate",
     "ale",
     "attention_gradient",

@@ -3,5 +3,6 @@
 
 from assay.repair.refit import refit as refit
 from assay.repair.smoothing import smoothing as smoothing
+from assay.repair.softplus import softplus as softplus
 
-__all__ = ["refit", "smoothing"]
+__all__ = ["refit", "smoothing", "softplus"]

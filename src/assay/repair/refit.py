@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
-from scipy import stats as scipy_stats
 
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.fingerprint import digest
+from assay.basics.paired_tests import paired_rate_interval
 from assay.basics.stats import Interval, clopper_pearson, student_interval
 from assay.basics.types import Array, Floats
 from assay.cases.case import Case
@@ -274,7 +274,7 @@ def _compare(case: Case, model: Model, held_out: Any) -> tuple[dict[str, float],
     for each, outputs in zip((case.model, model), predictions):
         found.append(measure(each, outputs, true_labels(case.model, labels, len(outputs), predictions[0])))
     (what, was, limits), (_, now, other_limits) = found
-    interval = _paired_interval(was, now) if what == "accuracy" else student_interval(now - was)
+    interval = paired_rate_interval(was, now) if what == "accuracy" else student_interval(now - was)
     text = (
         f"{what} on {len(was)} held-out rows: {was.mean():.4g} before, {now.mean():.4g} after; paired difference "
         f"{now.mean() - was.mean():+.4g} [{interval.low:+.4g}, {interval.high:+.4g}] at 95 %"
@@ -294,18 +294,6 @@ def _accuracy(model: Model, outputs: Floats, labels: Any) -> tuple[str, Floats, 
 def _squared_error(model: Model, outputs: Floats, labels: Any) -> tuple[str, Floats, Interval]:
     error = losses(outputs, labels, model)
     return "mean squared error", error, student_interval(error)
-
-
-def _paired_interval(was: Floats, now: Floats, level: float = 0.95) -> Interval:
-    """Interval for a difference of paired rates: half a pair is added to either kind of change (Agresti and Min 2005).
-
-    Its width is positive even where no row changes.
-    """
-    gained, lost, rows = float((now > was).sum()) + 0.5, float((now < was).sum()) + 0.5, len(was) + 2
-    difference = (gained - lost) / rows
-    spread = np.sqrt(gained + lost - (gained - lost) ** 2 / rows) / rows
-    half = float(scipy_stats.norm.ppf((1 + level) / 2) * spread)
-    return Interval(difference - half, difference + half, level, "agresti-min")
 
 
 def _overlap(x: Any, held_out: Any) -> tuple[Note, ...]:

@@ -24,6 +24,8 @@ def attack(
 ) -> int:
     """Attack a prediction or an explanation.
 
+    With --target, an attack on predictions starts from the true classes, and its robust accuracy is that of the labels.
+
     Parameters
     ----------
     model
@@ -31,7 +33,8 @@ def attack(
     method
         The attack. See: assay list attack.
     ball
-        How far inputs may be moved, in the units of the rows: linf:0.03 or l2:1, with bounds linf:0.03:0:1.
+        How far inputs may be moved, in the units of the rows: linf:0.03, l2:1 or l1:5, with bounds linf:0.03:0:1;
+        l0:3:0:1 changes three elements.
     explanation
         A saved explanation of the same rows, for attacks on explanations.
     of
@@ -47,11 +50,14 @@ def attack(
 
     chosen = method_of("attack", method)
     loaded, request = request.open(model)
-    case = request.case(loaded, request.table())
+    table = request.table()
+    case = request.case(loaded, table)
     attacked: list[Any] = []
     if "explanation" in signature(chosen.body).parameters:
         attacked.append(explanation_of(request, case, explanation, of, of_option))
     options = request.options(chosen)
+    if "labels" in chosen.options and table.labels is not None:
+        options.setdefault("labels", table.labels)
     with request.progress(chosen, case, options):
         found = chosen.call(*attacked, case, ball_of(ball), **options)
     print_result(found, request.format, save)

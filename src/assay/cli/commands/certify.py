@@ -22,6 +22,7 @@ def certify(
     of: str = "",
     of_option: tuple[str, ...] = (),
     share: float = TOP_SHARE,
+    parts: str = "",
     save: Path | None = None,
 ) -> int:
     """Certify a prediction, by itself or given the top features of an explanation; or an explanation.
@@ -42,6 +43,9 @@ def certify(
         NAME=VALUE, an option of that method; may be repeated.
     share
         Share of the features, highest values first, that count as top features.
+    parts
+        Which features are certified: top:0.25 (a share, as --share), or smallest (the fewest top features that keep the
+        predicted class).
     save
         File for the result.
     """
@@ -55,13 +59,31 @@ def certify(
     given: dict[str, Any] = {"case": case}
     if {"explanation", "parts"} & set(chosen.arguments):
         explained = explanation_of(request, case, explanation, of, of_option)
-        given |= {"explanation": explained, "parts": explained.top(share)}
+        given["explanation"] = explained
     if "ball" in chosen.arguments:
         if not ball:
             raise InputError(f"certify {method} needs --ball, for example --ball linf:0.5.")
         given["ball"] = ball_of(ball)
     options = request.options(chosen)
+    if "parts" in chosen.arguments:
+        given["parts"] = _parts(parts or f"top:{share}", explained, case, options)
     with request.progress(chosen, case, options):
         found = chosen.call(*(given[name] for name in chosen.arguments), **options)
     print_result(found, request.format, save)
     return 0
+
+
+def _parts(text: str, explained: Any, case: Any, options: dict[str, Any]) -> Any:
+    """``top:0.25`` or ``smallest`` as masks (row, part)."""
+    from assay.engine.feature_sets.sufficient_parts import smallest_sufficient
+
+    kind, _, number = text.partition(":")
+    if text == "smallest":
+        return smallest_sufficient(explained, case, **{k: v for k, v in options.items() if k == "remove"})
+    try:
+        if kind == "top":
+            return explained.top(float(number))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+    raise InputError(f"--parts {text!r}; write top:0.25 for a share of the features, or smallest.")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from assay.basics.errors import InputError
+from assay.basics.stats import Interval
 from assay.nouns.comparisons.agreement import Agreement
 from assay.nouns.comparisons.method_comparison import MethodComparison
 from assay.nouns.comparisons.settings_grid import SettingsGrid
@@ -48,8 +49,30 @@ class NotRun:
 
 
 @dataclass(frozen=True)
+class MetricChange:
+    """A metric of the model before and after a repair on the same rows; the paired ``interval`` is of after − before.
+
+    ``better`` is "higher" or "lower".
+    """
+
+    name: str
+    before: float
+    after: float
+    interval: Interval
+    better: str
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the metric is shown to be worse after the repair: the interval excludes 0 on that side."""
+        return self.interval.high < 0 if self.better == "higher" else self.interval.low > 0
+
+
+@dataclass(frozen=True)
 class RepairRecord:
-    """A repair: the change, its effect on the given rows, and the same findings before and after it."""
+    """A repair: the change, its effect on the given rows, and the same findings before and after it.
+
+    ``metrics`` compares the model before and after on all rows with labels, row by row; empty without labels.
+    """
 
     method: str
     change: str
@@ -58,6 +81,7 @@ class RepairRecord:
     measured_after: Mapping[str, float]
     before: tuple[Finding, ...]
     after: tuple[Finding, ...]
+    metrics: tuple[MetricChange, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +146,8 @@ class Record:
     """One audit. ``scores`` is keyed (explainer, score); reference explainers are listed in ``references``.
 
     ``level`` is the confidence that holds for all verdicts of pass and fail together. ``predictions`` and ``truth``
-    name each explained row's predicted and true class. ``axioms`` holds the verdicts of the measured table for the
+    name each explained row's predicted and true class; of a regression ``truth`` has the true values as text and
+    ``predictions`` is empty. ``axioms`` holds the verdicts of the measured table for the
     explainers of the audit, by method and axiom. ``comparison`` ranks the explanations, score by score;
     ``settings_grid`` holds how the ranking by one score changes under other settings. ``views``
     are explanations of the model that are shown and not judged, by method; ``agreement`` compares the explanations of

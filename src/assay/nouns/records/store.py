@@ -34,7 +34,17 @@ from assay.nouns.comparisons.settings_grid import Scoring, SettingsGrid
 from assay.nouns.comparisons.wrong_classes import WrongClasses
 from assay.nouns.inputs.features import Features
 from assay.nouns.records.jsonable import describe, key_text, simple_fields
-from assay.nouns.records.record import CheckText, Gallery, NotRun, Reason, Reasons, Record, RepairRecord, Waiver
+from assay.nouns.records.record import (
+    CheckText,
+    Gallery,
+    MetricChange,
+    NotRun,
+    Reason,
+    Reasons,
+    Record,
+    RepairRecord,
+    Waiver,
+)
 from assay.nouns.results.finding import Finding
 from assay.nouns.results.global_explanation import GlobalExplanation
 from assay.nouns.results.result import AttackResult, Certificate, Explanation, Note, Provenance, Refusal, Repair, Score
@@ -62,7 +72,7 @@ PARTS: dict[str, Any] = KINDS | {
     kind.__name__: kind
     for kind in (
         Provenance, Note, Seed, Features, Finding, Interval, Basis,
-        Refusal, CheckText, NotRun, Reason, Reasons, RepairRecord, Gallery, Waiver,
+        Refusal, CheckText, NotRun, Reason, Reasons, MetricChange, RepairRecord, Gallery, Waiver,
         Scored, Pair, Ranking, ReliabilityCheck, Scoring, BenchmarkModel, BenchmarkLine,
     )
 }  # fmt: skip

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -12,6 +13,10 @@ from assay.basics.stats import Basis, Interval
 Verdict = Literal["pass", "fail", "rejected", "undecided", "informative", "not applicable", "not run", "error"]
 """The outcome of a check. "rejected" is a failure of an explanation that an audit tried without being asked for it: it
 is reported, and is no failure of the model."""
+
+
+PRACTICAL = 20
+"""Further rows, in multiples of the present ones, beyond which a check is called practically undecidable."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,19 @@ class Finding:
     threshold_origin: str = ""
     more: int | None = None
 
+    @property
+    def is_practically_undecidable(self) -> bool:
+        """Whether an undecided check needs more than ``PRACTICAL`` times the present rows.
+
+        Without a number (``more`` is ``None``) it does where the interval is finite: the number was then searched, and
+        none up to 1,000 times the present rows decides.
+        """
+        if self.verdict != "undecided" or not self.n:
+            return False
+        if self.more is not None:
+            return self.more > PRACTICAL * self.n
+        return self.interval is not None and math.isfinite(self.interval.high - self.interval.low)
+
     def of(self, subject: str) -> Finding:
         """The same finding about one of several subjects, such as a sensitive column, which its claim then names."""
         claim = f"{self.claim[:1].lower()}{self.claim[1:]}" if self.claim[1:2].islower() else self.claim
@@ -68,3 +86,8 @@ def judge(
     if undecided_from is not None and high > limit and low > sign * undecided_from:
         return "fail"
     return "fail" if low > limit and high > limit else "undecided"
+
+
+def claim_number(value: float) -> str:
+    """A number in a claim: three significant digits, from 1000 on with thousands separators and no exponent."""
+    return f"{float(f'{value:.3g}'):,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.3g}"

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 
 from assay.basics.errors import InputError
-from assay.basics.seed import Seed
 from assay.basics.stats import Interval, clopper_pearson, skewness_corrected_interval
 from assay.basics.types import Floats, Masks, PerPart, PerRow, RowMasks
 from assay.nouns.inputs.features import Features
@@ -19,32 +18,8 @@ from assay.nouns.records.saveable import Saveable
 from assay.nouns.renamed import WithFormerNames
 from assay.nouns.results.global_explanation import GlobalExplanation, mean_over
 from assay.nouns.results.part_labels import describe_top, to_shap_explanation, word_column
-
-
-@dataclass(frozen=True)
-class Note:
-    """A remark on a result: a stable code, a sentence, and the rows it concerns."""
-
-    code: str
-    text: str
-    rows: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """How a result was computed. ``options`` are the method's own, as given; ``cost`` counts rows."""
-
-    method: str
-    verb: str
-    options: Mapping[str, Any]
-    seed: Seed
-    target: str
-    model_fingerprint: str
-    rows_fingerprint: str
-    features_fingerprint: str
-    versions: Mapping[str, str]
-    device: str
-    cost: Mapping[str, int]
+from assay.nouns.results.provenance import Note as Note
+from assay.nouns.results.provenance import Provenance as Provenance
 
 
 @dataclass(frozen=True)
@@ -266,7 +241,7 @@ class Score(Result, Plottable):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class AttackResult(Result):
+class AttackResult(Result, Plottable):
     """What an attack found. ``x`` (row, *shape) are the perturbed inputs, ``success`` (row,) whether it succeeded.
 
     ``distance`` (row,) is the distance in the ball's norm; ``before`` and ``after`` (row,) the attacked quantity;
