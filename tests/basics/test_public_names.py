@@ -9,7 +9,7 @@ NAMES = """
     NoisyLinear Path Point Recipe Removal Run Seed Target Uniform Waiver agreement attack audit case certify
     columns compare compare_methods contrast diagnose elements evaluate examples explain explanation_shift grid groups
     integer_map load meta_evaluation model plot recompute repair settings_cost settings_grid
-    shift_study superpixels unit wrap wrong_classes
+    shift_study smallest_sufficient superpixels unit wrap wrong_classes
 """
 
 

@@ -170,6 +170,7 @@ def ordered(method: Method) -> None:
 def searched(method: Method) -> None:
     """The options say how long to search, and more steps find nothing that is farther away."""
     case = SUBJECTS["neural"]()
+    assert {"steps"} <= set(method.options)
     few, many = (method.call(case, steps=steps).extra["distance"] for steps in (10, 300))
     assert (many <= few * (1 + 1e-3)).all()
 

@@ -228,7 +228,7 @@ def _advice(word: Word, more: Sequence[int], rows: int) -> str:
         if not more:
             return "Score more rows."
         needed = "1 more row" if min(more) == 1 else f"{min(more):,} more rows"
-        if min(more) > PRACTICAL * rows:
+        if rows and min(more) > PRACTICAL * rows:
             return (
                 f"Practically undecidable with this data: about {needed} would be needed, {min(more) / rows:.0f} times "
                 f"the {rows:,} given. Use another explanation."
