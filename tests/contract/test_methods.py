@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -20,8 +21,14 @@ TESTED_VERBS = ("explain", "evaluate")
 
 
 def supported() -> list[Any]:
-    found = [pair for verb in TESTED_VERBS for pair in pairs(verb)]
-    return [pytest.param(method, subject, id=f"{method.name}-{subject}") for method, subject in found]
+    """Methods with their subjects: every second one of a method, beginning with the first or the second in turn."""
+    found = []
+    for verb in TESTED_VERBS:
+        for number, (method, group) in enumerate(groupby(pairs(verb), key=lambda pair: pair[0])):
+            for place, (_, subject) in enumerate(group):
+                marks = () if (place + number) % 2 == 0 or not place else (pytest.mark.judge,)
+                found.append(pytest.param(method, subject, id=f"{method.name}-{subject}", marks=marks))
+    return found
 
 
 def claimed() -> list[Any]:

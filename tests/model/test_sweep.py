@@ -171,15 +171,15 @@ def games(name: str) -> Iterator[tuple[Any, str, int, np.ndarray]]:
 
 
 @quiet
-def third(names: Any) -> list[Any]:
-    """Every third of the names in ``make test``, the others in ``make judge``."""
+def fifth(names: Any) -> list[Any]:
+    """Every fifth of the names in ``make test``, the others in ``make judge``."""
     return [
-        pytest.param(*one, marks=() if place % 3 == 0 else (pytest.mark.judge,))
+        pytest.param(*one, marks=() if place % 5 == 0 else (pytest.mark.judge,))
         for place, one in enumerate(one if isinstance(one, tuple) else (one,) for one in names)
     ]
 
 
-@pytest.mark.parametrize("name", third(ALL))
+@pytest.mark.parametrize("name", fifth(ALL))
 def test_shapley_values_are_those_of_enumerated_predictions(name: str) -> None:
     kind, own = prepared(name)
     x, background = take(kind.x, slice(EXPLAINED)), take(kind.x, slice(EXPLAINED, EXPLAINED + BACKGROUND))
@@ -204,7 +204,7 @@ def is_readable(model: Any) -> bool:
 
 
 @quiet
-@pytest.mark.parametrize("name", third(name for name in ESTIMATORS if "booster: " not in name))
+@pytest.mark.parametrize("name", fifth(name for name in ESTIMATORS if "booster: " not in name))
 @pytest.mark.parametrize("around", ["pipeline", "search"])
 def test_a_pipeline_and_a_search_predict_as_what_they_hold(name: str, around: str) -> None:
     kind, own = prepared(name)
@@ -230,7 +230,7 @@ def between(probabilities: np.ndarray) -> float:
 
 
 @quiet
-@pytest.mark.parametrize(("name", "output"), third(outputs_of(ALL)), ids=str)
+@pytest.mark.parametrize(("name", "output"), fifth(outputs_of(ALL)), ids=str)
 def test_a_threshold_of_the_probability_decides_for_the_last_class_or_a_label(name: str, output: str | None) -> None:
     kind, own = prepared(name)
     if own.value is not None:
