@@ -18,6 +18,8 @@ from assay.nouns.records.record import NotRun, Record
 from assay.nouns.results.finding import Finding
 from assay.report.audit.page import render
 from assay.report.audit.performance import describe_calibration, describe_generalisation, describe_quality
+from assay.report.audit.summary import summary
+from assay.report.audit.tiles import tiles
 from assay.report.formats.markdown import markdown
 from assay.report.formats.model_card import model_card
 from assay.report.formats.notebook import notebook_cell
@@ -56,6 +58,14 @@ def test_a_classifier_is_compared_with_a_constant_prediction_in_words(others: tu
     )
 
 
+def test_a_class_that_is_seldom_found_is_named() -> None:
+    by_class = {"shirt": {"rows": 100, "recall": 0.27}, "bag": {"rows": 100, "recall": 0.9}}
+    one = replace(SKILL, evidence={**SKILL.evidence, "by class": by_class})
+    assert describe_quality(found(one)).endswith("shown to be better; lowest recall: shirt 0.27.")
+    by_class["shirt"]["recall"] = 0.6
+    assert "recall" not in describe_quality(found(one))
+
+
 def test_a_classifier_whose_skill_is_too_small_is_not_called_better() -> None:
     noise = replace(SKILL, verdict="fail", interval=Interval(0.01, 0.05, 0.95, ""))
     assert describe_quality(found(noise)).endswith("its ranking of rows is not shown to be better.")
@@ -90,6 +100,10 @@ def test_an_audit_without_labels_says_how_to_give_them() -> None:
     assert describe_quality(run.record).endswith(
         "Give the true labels: assay.audit(model, x, y), or --target COLUMN on the command line."
     )
+    explained = assay.audit(model, x[:10], profile="quick", methods=["occlusion"])
+    assert summary(explained.record).next_step.startswith("Give the true labels")
+    (tile,) = [tile for tile in tiles(explained.record) if tile.name == "faults found"]
+    assert tile.tone != "pass"
     given = assay.audit(model, x, y, profile="quick", methods=["occlusion"], select=("PER",))
     assert describe_quality(given.record).startswith(f"Model quality: accuracy {model.score(x, y):.2f} [")
     assert describe_quality(given.record).endswith("are shown to be better.")

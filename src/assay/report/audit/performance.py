@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,7 +116,8 @@ def describe_quality(record: Record) -> str:
         lines = [_metric(name, metrics[name]) for name in names]
         measured = join_names([f"{line.name} {line.value} {line.bounds}".rstrip() for line in lines])
         constant = join_names([line.constant for line in lines])
-        return f"Model quality: {measured} (constant prediction: {constant}); {_shown_better(found)}."
+        weakest = _weakest_class(found.values())
+        return f"Model quality: {measured} (constant prediction: {constant}); {_shown_better(found)}{weakest}."
     answered = [f for f in found.values() if f.verdict in ANSWERED]
     if answered:
         return f"Model quality: {answered[0].claim.rstrip('.')}."
@@ -126,6 +127,15 @@ def describe_quality(record: Record) -> str:
     if missing is None:
         return "The quality of the model was not checked in this audit."
     return f"The quality of the model was not checked: {missing.why.rstrip('.')}. {_enable(missing.enable)}"
+
+
+def _weakest_class(found: Iterable[Finding]) -> str:
+    """The class with the lowest recall, where it is below one half."""
+    classes: Mapping[str, Any] = next((f.evidence[CLASSES] for f in found if CLASSES in f.evidence), {})
+    name = min(classes, key=lambda one: _recall(classes[one]), default="")
+    if not name or not _recall(classes[name]) < 0.5:
+        return ""
+    return f"; lowest recall: {shorten(name)} {_recall(classes[name]):.2f}"
 
 
 ANSWERED = ("pass", "fail", "undecided", "informative")

@@ -80,7 +80,11 @@ def summary(record: Record) -> Summary:
 
 
 def _next_step(record: Record, first: Finding) -> str:
-    """What the repairs of this audit did to the most urgent finding, else its advice."""
+    """What the repairs of this audit did to the most urgent finding, else its advice; labels come before all else."""
+    if first.verdict != "fail" and any(
+        i.what == "diagnose.performance" and i.enable.startswith("y=") for i in record.not_run
+    ):
+        return "Give the true labels of the rows: whether the model is any good was not checked."
     tried = describe_tried(record, first)
     return tried or (f"{first.advice.rstrip('.')} ({first.code}, {first.subject})." if first.advice else "")
 

@@ -98,7 +98,9 @@ def _faults(record: Record) -> Tile:
     waived = sum(is_waived(record, f) for f in model if f.verdict in ("fail", "error"))
     undecided = sum(f.verdict == "undecided" for f in model)
     notes = [f"{waived} waived"] * bool(waived) + [f"{format_count(undecided, 'check')} undecided"] * bool(undecided)
-    tone = "fail" if found else "undecided" if waived or undecided else "pass"
+    unchecked = any(item.what == "diagnose.performance" for item in record.not_run)
+    notes += ["the model's quality was not checked"] * unchecked
+    tone = "fail" if found else "undecided" if waived or undecided or unchecked else "pass"
     return Tile(tone, str(len(found)), "", name, ", ".join(notes) or "no check undecided", "findings")
 
 
