@@ -11,14 +11,16 @@ from assay.basics.errors import InputError
 from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.engine.boxes.nearest_change import NearestChange, nearest_changes
+from assay.engine.certified_model import describe_model_itself
 from assay.engine.cost import per_row
 from assay.engine.declare import certifier
 from assay.engine.search.ball import Ball
 from assay.nouns.inputs.rows import to_floats
+from assay.nouns.inputs.target import predicted_class
 from assay.nouns.results.result import Note
 
 
-@certifier(source="kantchelian2016", needs={"classes", "trees", "table"}, cost=per_row(lambda o: 2))
+@certifier(source="kantchelian2016", needs={"classes", "trees", "table"}, cost=per_row(lambda o: 1))
 def tree_robustness(case: Case, ball: Ball, *, max_nodes: int = 20_000) -> dict[str, Any]:
     """The distance to the nearest input of another predicted class, with a proof that no nearer one exists.
 
@@ -39,7 +41,7 @@ def tree_robustness(case: Case, ball: Ball, *, max_nodes: int = 20_000) -> dict[
     """
     if max_nodes < 1:
         raise InputError(f"max_nodes={max_nodes}; at least 1 is needed.")
-    predicted = case.predicted(case.rows.x)
+    predicted = predicted_class(case.prediction, case.model.gives)
     found = nearest_changes(case, predicted, ball, max_nodes)
     nearest = np.array(to_floats(case.rows.x))
     for row, one in enumerate(found):
@@ -48,7 +50,6 @@ def tree_robustness(case: Case, ball: Ball, *, max_nodes: int = 20_000) -> dict[
     after = case.predicted(nearest.astype(np.asarray(case.rows.x).dtype))
     radius = np.array([min(one.low, ball.radius) for one in found])
     distance = np.array([one.distance for one in found])
-    classes = len(case.model.classes)
     return {
         "bounds": {"radius": radius},
         "abstained": np.zeros(len(case), dtype=bool),
@@ -64,9 +65,7 @@ def tree_robustness(case: Case, ball: Ball, *, max_nodes: int = 20_000) -> dict[
         "draws": 0,
         "guarantee": "exact",
         "unit": f"the {ball.norm} norm of the change" + (" in scales of the columns" if ball.scale else ""),
-        "certified": "the model itself",
-        "agreement": 1.0,
-        "histogram": np.bincount(predicted, minlength=classes) / len(case),
+        **describe_model_itself(case),
         "cap": ball.radius,
         "extra": {"distance": distance, "nearest": nearest, "boxes": np.array([float(one.nodes) for one in found])},
         "notes": (*_open(case, found, radius), *_unconfirmed(case, found, after == predicted)),

@@ -15,7 +15,8 @@ from assay.basics.seed import Seed
 from assay.basics.types import Array
 from assay.model.model import Model
 from assay.model.state_fingerprint import read_state
-from assay.nouns.inputs.output_kind import Gives, OutputKind
+from assay.model.transformations.opaque_variant import opaque_variant
+from assay.nouns.inputs.output_kind import Gives
 from assay.nouns.inputs.rows import Rows
 from assay.nouns.inputs.target import probabilities
 
@@ -49,27 +50,16 @@ def expectation_over_transformations(
             total = total + (outputs if is_raw else probabilities(outputs, model.gives))
         return total / draws
 
-    def with_kind(kind: OutputKind) -> Model:
-        assert model.with_kind is not None
-        return expectation_over_transformations(model.with_kind(kind), transforms, draws, seed=seed)
-
     around = read_state(transforms, None)
-    return replace(
+    return opaque_variant(
         model,
-        forward=forward,
-        closed_form_gradient=None,
+        forward,
+        f"{model.name}, mean over {draws} transformations",
+        digest(model.fingerprint, "transformations", around.digest, draws, stream.entropy),
+        again=lambda other: expectation_over_transformations(other, transforms, draws, seed=seed),
         gives=gives,
-        name=f"{model.name}, mean over {draws} transformations",
-        fingerprint=digest(model.fingerprint, "transformations", around.digest, draws, stream.entropy),
         partial_fingerprint=model.partial_fingerprint or bool(around.unread),
         default_target="value" if gives == "values" else "probability",
         batch=max(1, model.batch // draws),
         passes_per_row=model.passes_per_row * draws,
-        rebuild=None,
-        cut=None,
-        layer_access=None,
-        net=None,
-        forest=None,
-        with_kind=None if model.with_kind is None else with_kind,
-        read_from=model,
     )

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from assay.basics.seed import Seed
 from assay.basics.types import Array, Ints, Masks
 from assay.model.model import Model
 from assay.model.transformations.frozen_masks import MaskNoise, draw_masks
+from assay.model.transformations.opaque_variant import opaque_variant
 from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.output_kind import OutputKind
 from assay.nouns.inputs.rows import Rows, to_double
@@ -97,10 +97,9 @@ def multiplicative_smoothing(
             total = total + xp.sum(answers, axis=0)
         return total / len(masks)
 
-    def with_kind(other: OutputKind) -> Model:
-        assert model.with_kind is not None
+    def again(other: Model) -> Model:
         return multiplicative_smoothing(
-            model.with_kind(other),
+            other,
             features,
             remove=remove,
             smoothing=smoothing,
@@ -112,25 +111,18 @@ def multiplicative_smoothing(
         )
 
     key = digest(model.fingerprint, "masked", features.fingerprint, remove.fingerprint, drawn.fingerprint)
-    return replace(
+    return opaque_variant(
         model,
-        forward=forward,
+        forward,
+        f"{model.name}, smoothed by masks ({drawn.text}, {'votes' if votes else 'probabilities'})",
+        digest(key, votes, sorted(map(int, protected))),
+        again,
         differentiable=model.differentiable and not votes,
-        closed_form_gradient=None,
         gives=kind,
-        name=f"{model.name}, smoothed by masks ({drawn.text}, {'votes' if votes else 'probabilities'})",
-        fingerprint=digest(key, votes, sorted(map(int, protected))),
         default_target="probability",
         batch=max(1, model.batch // (len(masks) * fills)),
         passes_per_row=model.passes_per_row * len(masks) * fills,
         memory=None,
-        rebuild=None,
-        cut=None,
-        layer_access=None,
-        net=None,
-        forest=None,
-        with_kind=None if model.with_kind is None else with_kind,
-        read_from=model,
     )
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from math import isfinite
 
@@ -16,7 +15,8 @@ from assay.basics.fingerprint import digest
 from assay.basics.seed import Seed
 from assay.basics.types import Array
 from assay.model.model import Model
-from assay.nouns.inputs.output_kind import Gives, OutputKind
+from assay.model.transformations.opaque_variant import opaque_variant
+from assay.nouns.inputs.output_kind import Gives
 from assay.nouns.inputs.rows import Rows
 from assay.nouns.inputs.target import probabilities
 
@@ -59,29 +59,19 @@ def smooth(model: Model, *, sigma: float, draws: int = 16, seed: Seed | None = N
             total = total + xp.reshape(read, (len(group), len(rows), *read.shape[1:])).sum(0)
         return total / draws
 
-    def with_kind(kind: OutputKind) -> Model:
-        assert model.with_kind is not None
-        return smooth(model.with_kind(kind), sigma=sigma, draws=draws, seed=seed)
-
     def gradient(x: Array) -> Array:
         assert model.closed_form_gradient is not None
         return sum(model.closed_form_gradient(point) for point in noisy(x)) / draws
 
-    return replace(
+    return opaque_variant(
         model,
-        forward=forward,
+        forward,
+        f"{model.name}, smoothed (sd {sigma:g}, {draws} draws)",
+        digest(model.fingerprint, "smoothed", sigma, draws, stream.entropy),
+        again=lambda other: smooth(other, sigma=sigma, draws=draws, seed=seed),
         closed_form_gradient=None if model.closed_form_gradient is None else gradient,
         gives=gives,
-        name=f"{model.name}, smoothed (sd {sigma:g}, {draws} draws)",
-        fingerprint=digest(model.fingerprint, "smoothed", sigma, draws, stream.entropy),
         default_target="value" if gives == "values" else "probability",
         batch=max(1, model.batch // draws),
         passes_per_row=model.passes_per_row * draws,
-        rebuild=None,
-        cut=None,
-        layer_access=None,
-        net=None,
-        forest=None,
-        with_kind=None if model.with_kind is None else with_kind,
-        read_from=model,
     )

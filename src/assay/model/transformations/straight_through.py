@@ -13,7 +13,7 @@ from assay.basics.fingerprint import digest
 from assay.basics.types import Array
 from assay.model.model import Model
 from assay.model.state_fingerprint import read_state
-from assay.nouns.inputs.output_kind import OutputKind
+from assay.model.transformations.opaque_variant import opaque_variant
 from assay.nouns.inputs.rows import Rows
 
 
@@ -38,23 +38,12 @@ def straight_through(model: Model, preprocess: Callable[[Array], Array]) -> Mode
             inner = inner.detach().to(x.dtype) + (x - x.detach())  # exactly the value of preprocess, the slope of x
         return model.forward(replace(rows, x=inner))
 
-    def with_kind(kind: OutputKind) -> Model:
-        assert model.with_kind is not None
-        return straight_through(model.with_kind(kind), preprocess)
-
     around = read_state(preprocess, None)
-    return replace(
+    return opaque_variant(
         model,
-        forward=forward,
-        closed_form_gradient=None,
-        name=f"{model.name}, straight through",
-        fingerprint=digest(model.fingerprint, "straight-through", around.digest),
+        forward,
+        f"{model.name}, straight through",
+        digest(model.fingerprint, "straight-through", around.digest),
+        again=lambda other: straight_through(other, preprocess),
         partial_fingerprint=model.partial_fingerprint or bool(around.unread),
-        rebuild=None,
-        cut=None,
-        layer_access=None,
-        net=None,
-        forest=None,
-        with_kind=None if model.with_kind is None else with_kind,
-        read_from=model,
     )
