@@ -16,7 +16,7 @@ ENV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 RUN := $(ENV) OMP_NUM_THREADS=1
 TEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1
 
-.PHONY: demo test check bench localisation all_scores rationales planted peers peers-quick next judge mutate docs clean
+.PHONY: demo test check bench localisation all_scores rationales planted mus peers peers-quick next judge mutate docs clean
 
 # torch comes first and alone; nets in packages (the demonstration's, the tests') come without dependencies: what they
 # ask for is torch, torchvision or whole frameworks that nothing here uses
@@ -33,7 +33,7 @@ TEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1
 	test -x $(PEERS)/python || $(PYTHON) -m venv .venv-peers
 	$(PEERS)/python $(PIP) torch==2.13.0
 	$(PEERS)/python $(PIP) $$($(PYTHON) -c '$(TOOLS)') shap shapiq woodelf-explainer tqdm matplotlib
-	$(PEERS)/python $(PIP) --no-deps captum zennit quantus opencv-python-headless cachetools
+	$(PEERS)/python $(PIP) --no-deps captum zennit kronfluence quantus opencv-python-headless cachetools
 	$(PEERS)/python $(PIP) --no-deps $$($(PYTHON) -c '$(DEMO)')
 	$(PEERS)/python $(PIP) --no-deps -e .
 	touch $@
@@ -75,6 +75,10 @@ rationales: .venv/.ready
 
 planted: .venv/.ready
 	$(RUN) $(BIN)/python bench/planted.py
+
+# goes on where it was stopped
+mus: .venv/.ready
+	$(RUN) $(BIN)/python bench/mus.py
 
 # the comparisons with captum, shap and Quantus without the benchmarks: part of the work on any signature or default
 peers-quick: .venv-peers/.ready

@@ -216,7 +216,7 @@ def framework() -> str:
 
 def checks_page() -> str:
     """Every check of the catalogue, by family."""
-    from assay.auditing.check_catalogue import all_checks
+    from assay.auditing.check_catalogue import all_checks, suggested_repairs
 
     parts = [
         "# Checks\n",
@@ -227,11 +227,18 @@ def checks_page() -> str:
         if check.family != family:
             family = check.family
             parts.append(f"\n## {check.code[:3]}: {family}\n")
-            parts.append("| code | question | passes | answered by | when it fails |\n|---|---|---|---|---|")
-        limit = "informs" if check.threshold is None else f"{check.direction} {check.threshold:g}"
+            parts.append(
+                "| code | question | passes | high severity from | answered by | when it fails | repairs |"
+                "\n|---|---|---|---|---|---|---|"
+            )
+        limit = check.passes
         method = check.method.replace(".", "/")
         link = f"[{check.method}](../methods/{method}.md)" if check.method else "the audit"
-        parts.append(f"| {check.code} | {check.question} | {limit} | {link} | {check.remedy} |")
+        severe = "" if check.severe is None else f"{check.severe:g}"
+        repairs = ", ".join(
+            f"[{one.method}](../methods/repair/{one.method}.md)" for one in suggested_repairs(check.code)
+        )
+        parts.append(f"| {check.code} | {check.question} | {limit} | {severe} | {link} | {check.remedy} | {repairs} |")
     return "\n".join(parts) + "\n"
 
 
@@ -252,8 +259,9 @@ SECTIONS_OF = {
 
 def in_profiles(method: Method) -> str:
     """The profiles that run a method, by kind of input; else the argument that adds it to any profile."""
-    from assay.auditing.planning.profiles import KINDS, all_profiles
+    from assay.auditing.planning.profiles import KINDS, all_profiles, is_included
 
+    absent = {"other_models", "clusters"} & method.needs
     found: dict[str, list[str]] = {}
     for (kind, depth), profile in all_profiles().items():
         given = {
@@ -261,19 +269,18 @@ def in_profiles(method: Method) -> str:
             "evaluate": {*profile.scores},
             "attack": {*profile.attacks},
             "certify": {*profile.certificates},
+            "diagnose": {method.name} if is_included(method, profile.diagnoses) and not absent else set(),
         }.get(method.verb, set())
         if method.name in given:
             found.setdefault(kind, []).append(depth)
     texts = [kind if len(depths) == 3 else f"{kind} ({', '.join(depths)})" for kind, depths in found.items()]
     if texts:
-        return "all" if texts == list(KINDS) else ", ".join(texts)
+        where = "all" if texts == list(KINDS) else ", ".join(texts)
+        return f"{where}, where its inputs are given" if method.verb == "diagnose" else where
     if "reference" in method.claims:
         return "all, as a control explanation"
-    absent = {"other_models", "clusters"} & method.needs
     if absent:
         return f"none: it needs {INPUTS[min(absent)].description}, which an audit does not have"
-    if method.verb == "diagnose":
-        return "all, where its inputs are given"
     if method.verb == "repair":
         return "all, where a check that it answers fails"
     flag = {"explain": "methods", "evaluate": "scores"}.get(method.verb)

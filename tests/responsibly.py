@@ -43,9 +43,7 @@ COMPAS_NUMERIC = ("age", "priors_count", "length_of_stay")
 
 def compas_columns() -> tuple[np.ndarray, tuple[str, ...]]:
     """Defendants as numbers: the nine columns of Slack et al. (2020), and two random ones of −1 and 1."""
-    frame = pd.read_csv(place() / "compas" / "compas-scores-two-years.csv")
-    near = frame.days_b_screening_arrest.between(-30, 30) & (frame.is_recid != -1) & (frame.c_charge_degree != "O")
-    frame = frame[near & (frame.score_text != "NA")].reset_index(drop=True)
+    frame = _scored()
     stay = pd.to_datetime(frame.c_jail_out) - pd.to_datetime(frame.c_jail_in)
     draws = np.random.default_rng(0).choice([-1.0, 1.0], size=(len(frame), 2))
     table = pd.DataFrame(
@@ -64,3 +62,14 @@ def compas_columns() -> tuple[np.ndarray, tuple[str, ...]]:
         }
     )
     return table.to_numpy(dtype=np.float64), tuple(table.columns)
+
+
+def compas_scores() -> np.ndarray:
+    """Whether the defendants of ``compas_columns`` got a medium or high score: the label of Slack et al. (2020)."""
+    return (_scored().score_text != "Low").to_numpy()
+
+
+def _scored() -> pd.DataFrame:
+    frame = pd.read_csv(place() / "compas" / "compas-scores-two-years.csv")
+    near = frame.days_b_screening_arrest.between(-30, 30) & (frame.is_recid != -1) & (frame.c_charge_degree != "O")
+    return frame[near & (frame.score_text != "NA")].reset_index(drop=True)

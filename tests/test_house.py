@@ -20,7 +20,7 @@ VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "handler", "
 HEAVY = ("numpy", "torch", "sklearn", "pandas", "scipy")
 
 
-MANY_MODULES = {"explain", "evaluate", "cli/commands"}
+MANY_MODULES = {"explain", "evaluate", "attack", "diagnose", "repair", "cli/commands"}
 """Folders with one module for each method or command."""
 
 

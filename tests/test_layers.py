@@ -26,12 +26,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "examples": CORE - {"engine"},
     "axioms": CORE | VERBS | {"examples", "data", "axioms"},
     "planted": CORE | VERBS | {"examples", "data", "planted"},
+    "experiments": CORE | VERBS | {"data", "demos", "planted", "experiments"},
     "report": {"basics", "nouns", "report"},
     "data": {"basics", "nouns", "data"},
     "demos": CORE | VERBS | {"report", "data", "auditing", "demos"},
     "auditing": CORE | VERBS | {"report", "data", "auditing"},
     "testing": CORE | {"auditing", "testing"},
-    "cli": CORE | VERBS | {"report", "data", "auditing", "demos", "cli", "examples", "axioms", "planted"},
+    "cli": CORE
+    | VERBS
+    | {"report", "data", "auditing", "demos", "cli", "examples", "axioms", "planted", "experiments"},
     "__main__": {"cli"},
 }
 METHODS = VERBS | {"nouns", "cases", "engine", "basics", "report"}

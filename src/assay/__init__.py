@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from assay.engine.comparison.wrong_classes import wrong_classes
     from assay.engine.feature_sets.sufficient_parts import smallest_sufficient
     from assay.engine.gradients.distributions import BlurPath, Gaussian, Line, Lines, Path, Point, Uniform
+    from assay.engine.privacy.shadow_training import ShadowTrainer
     from assay.engine.recompute import recompute
     from assay.engine.retraining.explanation_shift import explanation_shift
     from assay.engine.retraining.shift_study import shift_study
@@ -63,6 +64,7 @@ _PLACES = {
     "Removal": "cases.removals",
     "Run": "auditing.run",
     "Seed": "basics.seed",
+    "ShadowTrainer": "engine.privacy.shadow_training",
     "Target": "nouns.inputs.target",
     "Uniform": "engine.gradients.distributions",
     "Waiver": "nouns.records.record",

@@ -330,7 +330,7 @@ def test_norms_and_options_that_are_undefined_are_refused():
     with pytest.raises(InputError, match="own label"):
         attack.pgd(case, assay.Ball("linf", 0.1), labels=1, target_label=1)
     with pytest.raises(InputError, match="targets=2"):
-        attack.apgd(case, assay.Ball("linf", 0.1), targets=2, target_label=1)
+        attack.apgd(case, assay.Ball("linf", 0.1), targets=2, target_label=0)
     with pytest.raises(InputError, match="queries=0"):
         attack.square(case, assay.Ball("linf", 0.1), queries=0)
     with pytest.raises(InputError, match="window=2"):

@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose
 from sklearn.ensemble import RandomForestClassifier
 
 import assay
-from assay.auditing.planning.profiles import MANY_CLASSES, all_profiles, reduce_for_many_classes
+from assay.auditing.planning.profile_sizes import MANY_CLASSES, reduce_for_many_classes
+from assay.auditing.planning.profiles import all_profiles
 from assay.auditing.run import Run
 from assay.basics.seed import Seed
 from assay.basics.types import Floats

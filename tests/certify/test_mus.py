@@ -10,7 +10,7 @@ from tests.oracles import mus as oracle
 import assay
 from assay import certify
 from assay.basics.errors import CapabilityError, InputError, NumericalError
-from assay.certify.mus import _radius
+from assay.engine.feature_sets.certified_radius import certified_radius as _radius
 from assay.engine.feature_sets.smoothed_scores import smoothed_scores
 from assay.model.transformations.frozen_masks import QuantisedMasks
 from assay.nouns.inputs.output_kind import OutputKind

@@ -15,6 +15,7 @@ import pytest
 from assay.cli.audit_flags import DataFlags, DepthFlags, ModelFlags
 from assay.cli.main import COMMANDS
 from assay.cli.request import Request
+from assay.cli.shift_experiment import ShiftFlags
 
 COMMAND = [sys.executable, "-m", "assay"]
 
@@ -58,10 +59,10 @@ def test_every_option_of_every_command_has_help(command):
     module = COMMANDS[command][0]
     function = getattr(import_module(f"assay.cli.commands.{module}"), module)
     explained = set(re.findall(r"^(\w+)$", inspect.getdoc(function), re.MULTILINE))
-    assert set(inspect.signature(function).parameters) - {"request", "files", "rows", "depth"} <= explained
+    assert set(inspect.signature(function).parameters) - {"request", "files", "rows", "depth", "shift"} <= explained
 
 
-@pytest.mark.parametrize("flags", [Request, ModelFlags, DataFlags, DepthFlags])
+@pytest.mark.parametrize("flags", [Request, ModelFlags, DataFlags, DepthFlags, ShiftFlags])
 def test_shared_options_have_help(flags):
     explained = set(re.findall(r"^(\w+)$", inspect.getdoc(flags), re.MULTILINE))
     assert {field.name for field in fields(flags)} <= explained

@@ -69,6 +69,10 @@ CASES = {
     "choose": {0: "choose --goal act", 2: "choose --goal fun"},
     "axioms": {0: "axioms --method lime", 2: "axioms --method nothing"},
     "benchmark": {0: "benchmark --quick --only table-logistic --method constant", 2: "benchmark --only nothing"},
+    "experiment": {
+        0: f"experiment mus mine.py:build {PLAIN} --rows 2 --dry-run",
+        2: "experiment nothing",
+    },
     "list": {0: "list checks", 2: "list nothing"},
     "compare": {
         0: "compare audit audit",

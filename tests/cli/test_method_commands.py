@@ -144,6 +144,11 @@ def test_certify_speaks_of_the_explanation_itself_where_the_certificate_does(ass
     ("words", "codes"),
     [
         ("membership --data plain.csv --target y --train train.csv --ids id --sensitive sex", {"PRV101", "PRV103"}),
+        (
+            "shadow_membership --data plain.csv --target y --recipe mine.py:recipe --train train.csv --ids id "
+            "--sensitive sex --option shadows=4",
+            {"PRV104", "PRV105", "PRV106"},
+        ),
         ("data --data plain.csv --target y --train plain.csv", {"DAT101", "DAT104"}),
         ("shortcut --data plain.csv --target y --train plain.csv --suspects a", {"SHC201", "SHC202"}),
         ("disparity --data test.csv --target y --ids id --sensitive sex", {"FAI101", "FAI102", "FAI110"}),
@@ -164,6 +169,7 @@ def test_diagnose_gives_findings(assay, words, codes, project):
     [
         ("membership --data plain.csv --target y", "--train FILE"),
         ("membership --data plain.csv --train plain.csv", "--target COLUMN"),
+        ("shadow_membership --data plain.csv --target y", "--recipe FILE.py:FUNCTION"),
         ("disparity --data test.csv --target y --ids id", "--sensitive COLUMN"),
         ("explanation_trust --data plain.csv", "run assay audit"),
         ("explanation_shift --data plain.csv", "--other FILE"),
@@ -224,3 +230,36 @@ def test_the_loss_that_is_finite_is_the_one_that_the_refusal_names(assay):
         assert "nan" not in done.out
     without = assay(f"explain {SURE} sage --data plain.csv --background plain.csv --ask brier")
     assert "--ask brier needs the true labels" in without.err
+
+
+def test_a_repair_that_trains_reads_the_training_rows_and_the_ball(assay):
+    words = "repair mine.py:net curvature_penalty --data plain.csv --target y --rows 12 --option epochs=1 --format json"
+    small = "--option steps=1 --option rows=4 --ball linf:0.1"
+    done = assay(f"{words} --train plain.csv {small}")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)["after"]
+    assert {"accuracy", "robust accuracy", "top-k overlap under attack, plain fine-tuning"} <= set(found)
+    assert "--train" in assay(words).err
+    assert "does not read --ball" in assay(f"repair mine.py:build refit {ROWS} --ball linf:0.1").err
+
+
+def test_repairs_of_explainers_take_names_and_rows(assay):
+    members = "--option members=saliency,input_x_gradient"
+    done = assay(f"repair mine.py:net aggregation --data plain.csv --target y --rows 4 {members}")
+    assert done.code == 0, done.err
+    assert "mean of the ranks of saliency, input_x_gradient" in done.out
+    given = "--data plain.csv --target y --rows 6 --train plain.csv --option explanation=shapley"
+    done = assay(f"repair mine.py:build removal {given} --option count=5 --option draws=1")
+    assert done.code == 0, done.err
+    assert "in place of" in done.out
+
+
+def test_the_code_of_a_check_tries_each_repair_that_answers_it(assay):
+    done = assay("repair mine.py:build PRV101 --data plain.csv --target y --recipe mine.py:recipe -q")
+    assert done.code == 0, done.err
+    assert "→" in done.out
+    assert "repair.private_training was not tried" in done.err
+    none = assay("repair mine.py:build DAT101 --data plain.csv --target y")
+    assert "no repair answers DAT101" in none.err
+    many = assay("repair mine.py:build PRV101 --data plain.csv --target y --option strength=1")
+    assert "--option is for one repair; name one of" in many.err

@@ -135,3 +135,47 @@ def test_show_prints_the_evidence_and_the_advice_of_the_verdict_alone(assay):
     for finding in run.findings:
         for name in finding.evidence:
             assert f"  {name}:" in assay(f"show {finding.code} --run audit").out
+
+
+LEAK = "audit mine.py:build --data plain.csv --train plain.csv --target y --profile quick -q --select DAT"
+
+
+def test_a_finding_becomes_a_test_that_makes_the_check_again(assay, project):
+    assert assay(LEAK).code == 1
+    written = assay("show DAT101 --run audit --as-test").out
+    (project / "test_dat101.py").write_text(written)
+    space: dict[str, object] = {}
+    exec(compile(written, "test_dat101.py", "exec"), space)  # the file that the command printed
+    name = next(name for name in space if name.startswith("test_dat101"))
+    with pytest.raises(AssertionError, match="also occur among"):
+        space[name](project / "again")
+    (project / "mended.csv").write_text((project / "plain.csv").read_text().replace(".", "9."))
+    space["COMMAND"] = space["COMMAND"].replace("--train plain.csv", "--train mended.csv")
+    space[name](project / "mended")
+
+
+def test_a_test_needs_a_finished_audit_and_a_judged_check(assay, project):
+    assert "--run FOLDER" in assay("show DAT101 --as-test").err
+    assert assay(LEAK).code == 1
+    assert "only a check that was judged" in assay("show DAT104 --run audit --as-test").err
+
+
+def test_an_audit_from_python_becomes_a_test_with_a_fixture(assay, project):
+    from sklearn.linear_model import LogisticRegression
+
+    import assay as package
+    from assay.report.formats.regression_test import regression_test
+    from assay.testing.repeated_checks import find_check
+
+    x = np.arange(40.0).reshape(20, 2) % 7
+    y = np.arange(20) % 2
+    run = package.audit(LogisticRegression().fit(x, y), x, y, train=(x, y), select=["DAT101"], profile="quick")
+    source = regression_test(run.record, run["DAT101"])
+    assert "assay_audit(**{**audit_arguments" in source
+    assert find_check(run, "DAT101", run["DAT101"].subject).verdict == "fail"
+    compile(source, "test.py", "exec")
+
+
+def test_repairs_that_answer_a_check_are_shown_with_their_side_effects(assay):
+    shown = assay("show FAI101").out
+    assert "repair: assay repair MODEL refit (Other columns" in shown

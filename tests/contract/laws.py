@@ -26,7 +26,10 @@ def values_have_the_shape_of_the_rows(runs: Runs) -> None:
     explains = runs.method.verb == "explain"
     shape = (len(case), len(result.features)) if explains else (len(case),)
     assert result.values.shape == shape
-    if explains:
+    of_training_rows = explains and "train" in runs.method.needs
+    if of_training_rows:
+        assert result.x.shape == (len(case), *case.rows.shape)
+    elif explains:
         assert result.x.shape == (len(case), *result.features.shape)
         is_of_layer = "layer" in runs.method.options
         of_units = is_of_layer and result.features.fingerprint == units(result.features.shape).fingerprint

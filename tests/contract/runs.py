@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from array_api_compat import is_torch_array
-from tests.contract.subjects import SUBJECTS, explain_case, required_options, shapley_values
+from tests.contract.subjects import GIVEN, SUBJECTS, explain_case, required_options, shapley_values
 
+from assay.basics.errors import CapabilityError
 from assay.cases.case import Case
 from assay.engine.cost import cost_of
 from assay.model.model import Model
@@ -39,6 +40,18 @@ def shared_explanation(subject: str, rows: tuple[int, ...] = ()) -> Any:
     return shapley_values(case.take(rows) if rows else case)
 
 
+@cache
+def shared_influence(subject: str, rows: tuple[int, ...] = ()) -> Any:
+    """Influence of training rows on a subject or on some of its rows; drawn, since the recipe learns nothing."""
+    case = SUBJECTS[subject]()
+    recipe = GIVEN["recipe"](case)
+    train = (recipe.x, recipe.y)
+    explained = case.take(rows) if rows else case
+    found = find("explain", "training_influence").call(explained, train=train, method="refit", recipe=recipe)
+    drawn = np.random.default_rng(5).normal(size=(len(case), found.values.shape[1]))
+    return replace(found, values=drawn[list(rows)] if rows else drawn)
+
+
 class Runs:
     """The calls of one method on one subject, on fresh cases."""
 
@@ -48,7 +61,10 @@ class Runs:
 
     def explanation(self, rows: tuple[int, ...] = ()) -> Any:
         """The explanation that a score rates; ``None`` for an explanation method."""
-        return shared_explanation(self.subject, rows) if self.method.verb == "evaluate" else None
+        if self.method.verb != "evaluate":
+            return None
+        of_training_rows = "train" in self.method.needs
+        return (shared_influence if of_training_rows else shared_explanation)(self.subject, rows)
 
     @cached_property
     def first(self) -> tuple[Case, Any, list[str]]:
@@ -94,7 +110,7 @@ class Runs:
         case, explanation = SUBJECTS[self.subject](), self.explanation()
         broken = with_failing_model(case, after=2 if self.method.verb == "explain" else 1)
         before = Snapshot.of(case)
-        with suppress(PlantedError):
+        with suppress(PlantedError, CapabilityError):  # methods that read an estimator refuse the broken one
             run_method(self.method, broken, explanation)
         return before.changes(case)
 

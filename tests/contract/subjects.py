@@ -133,19 +133,26 @@ def textual(seed: int = 0) -> Case:
 
 
 @cache
-def loan_pipeline() -> tuple[Any, Any]:
-    """A frame of numbers and words, and a pipeline trained on it."""
+def loans() -> tuple[Any, Any]:
+    """A frame of numbers and words, and whether each loan was good."""
     import pandas as pd
-    from sklearn.compose import ColumnTransformer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder
 
     generator = np.random.default_rng(8)
     age, sum_ = generator.integers(20, 70, 60), generator.normal(3.0, 1.0, 60)
     purpose = generator.choice(["car", "house", "study"], 60)
     frame = pd.DataFrame({"age": age, "purpose": purpose, "sum": sum_})
-    good = (age / 20 + 2 * (purpose == "house") - sum_ + generator.normal(0, 1, 60)) > 0
+    return frame, (age / 20 + 2 * (purpose == "house") - sum_ + generator.normal(0, 1, 60)) > 0
+
+
+@cache
+def loan_pipeline() -> tuple[Any, Any]:
+    """A frame of numbers and words, and a pipeline trained on it."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    frame, good = loans()
     encode = ColumnTransformer([("words", OneHotEncoder(), ["purpose"])], remainder="passthrough")
     return frame, make_pipeline(encode, LogisticRegression(max_iter=2000)).fit(frame, good)
 
@@ -196,6 +203,18 @@ def retraining_recipe(case: Case) -> Recipe:
     return Recipe(fit, x, [labels[place % 2] for place in range(len(x))])
 
 
+def training_rows(case: Case) -> tuple[Any, Any]:
+    """Training rows and their labels: those of the pipeline, or rows like those of the case."""
+    if case.rows.table is not None:
+        return loans()
+    if case.rows.text is not None:
+        return reference_rows(case)[:4], ["x", "y", "z", "y"]
+    if case.model.gives == "values":
+        return reference_rows(case), np.linspace(0.0, 2.0, 8)
+    x = torch.as_tensor(reference_rows(case)) if case.model.namespace == "torch" else reference_rows(case)
+    return x, [0, 1, 0, 1, 0, 1, 0, 1]
+
+
 def _other_outputs(outputs: Any, case: Case) -> Any:
     return -2.0 * outputs if case.model.gives == "values" else outputs[:, ::-1]
 
@@ -213,6 +232,7 @@ REFUSED_AT_RUN_TIME = {
     "deconvolution": {"neural", "visual", "ragged", "textual", "pooled"},
     "guided_backprop": {"neural", "visual", "ragged", "textual", "pooled"},
     "guided_grad_cam": {"visual", "ragged", "pooled"},
+    "training_influence": {"smooth", "plain"},
 }
 """Subjects that offer what the method declares to need, and that it refuses when it has seen the net's layers."""
 
@@ -243,6 +263,7 @@ GIVEN: dict[str, Callable[[Case], Any]] = {
     "reference": lambda case: reference_rows(case),
     "remove": lambda case: assay.Constant(0.0),
     "recipe": lambda case: retraining_recipe(case),
+    "train": lambda case: training_rows(case),
     "comparison": lambda case: np.random.default_rng(2).uniform(-0.5, 0.5, (10, *case.rows.shape)),
 }
 
@@ -269,7 +290,7 @@ def offers(subject: str) -> frozenset[str]:
 
 def supports(method: Method, subject: str) -> bool:
     """Whether the subject offers what the method needs."""
-    return method.needs <= offers(subject) and subject not in REFUSED_AT_RUN_TIME.get(method.name, ())
+    return method.needs & set(NEEDS) <= offers(subject) and subject not in REFUSED_AT_RUN_TIME.get(method.name, ())
 
 
 def pairs(verb: str, *, supported: bool = True) -> Iterator[tuple[Method, str]]:

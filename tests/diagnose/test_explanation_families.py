@@ -33,7 +33,7 @@ def nets(seed=0):
     """A net trained on digits, and the same net fooled."""
     x, y = (part[~IS_TEST] for part in load_digits())
     clean = train_network(initialise(build, assay.Seed(seed)), x, y, assay.Seed(seed), epochs=6)
-    return clean, fool_location(clean, x, y, CORNER, assay.Seed(seed), epochs=12)
+    return clean, fool_location(clean, x, y, CORNER, assay.Seed(seed), epochs=12).net
 
 
 def digits_case(net, rows=40):
@@ -71,7 +71,9 @@ def test_the_fooled_net_is_flagged_and_the_net_it_was_made_of_is_not(method, see
     for net, verdict in ((clean, "pass"), (fooled, "fail")):
         case = digits_case(net)
         found = diagnose.explanation_families(case, getattr(explain, method)(case, **options), remove=background())
-        assert [one.code for one in found] == ["ATK503", "ATK504"]
+        assert [one.code for one in found] == ["ATK503", "ATK504", "ATK506"]
+        assert found[2].verdict == "not applicable"
+        assert "has 40 rows of data" in found[2].claim
         assert found[0].verdict == verdict
     assert {one["name"] for one in found[0].evidence["features"][:4]} == {"0", "1", "8", "9"}
 
@@ -129,7 +131,7 @@ def test_a_column_is_hidden_from_the_gradient_but_not_from_integrated_gradients_
     y = np.where(generator.random(900) < 0.9, x[:, 0] > 0, x[:, 1] + x[:, 2] > 0).astype(np.int64)
     seed = assay.Seed(0)
     clean = train_network(initialise(perceptron(6, 64, 2), seed), x[:700], y[:700], seed, epochs=10)
-    hidden = hide_column(clean, x[:700], y[:700], 0, seed, weight=3.0, epochs=60)
+    hidden = hide_column(clean, x[:700], y[:700], 0, seed, weight=3.0, epochs=60).net
     firsts, estimates = {}, {}
     for name, net in (("clean", clean), ("hidden", hidden)):
         case = assay.case(assay.model.torch(net), torch.tensor(x[700:760], dtype=torch.float32))
@@ -154,20 +156,23 @@ def test_rows_without_gradient_or_effect_are_left_out_and_too_few_are_not_applic
     assert found[0].claim.startswith("0 rows")
 
 
-def test_model_evaluations_equal_the_declared_cost():
+@pytest.mark.parametrize("options", [{}, {"data": load_digits()[0][:100].astype(np.float32)}])
+def test_model_evaluations_equal_the_declared_cost(options):
     case = digits_case(nets()[0], rows=5)
-    explanation, remove = explain.saliency(case), background(2)
+    explanation, options = explain.random(case), {"remove": background(2), **options}
     meter, _ = case.model.meter, (case.output, case.prediction)
-    requested = meter.requested
-    diagnose.explanation_families(case, explanation, remove=remove)
-    declared = cost_of(find("diagnose", "explanation_families"), case, {"remove": remove})
-    assert Cost(meter.requested - requested) == declared
+    before = Cost(meter.requested, meter.backwards)
+    found = diagnose.explanation_families(case, explanation, **options)
+    assert found[2].verdict != "not applicable" or "data" not in options
+    declared = cost_of(find("diagnose", "explanation_families"), case, options)
+    assert before + declared == Cost(meter.requested, meter.backwards)
 
 
 def test_what_cannot_be_compared_is_refused():
     case = linear_case()
-    with pytest.raises(InputError, match="mass="):
-        diagnose.explanation_families(case, explain.saliency(case), mass=1.5)
+    for wrong in ({"mass": 1.5}, {"off_data": 0.0}):
+        with pytest.raises(InputError, match="mass="):
+            diagnose.explanation_families(case, explain.saliency(case), **wrong)
     x, y = load_digits()
     index = np.zeros((4, 1, 8, 8), dtype=int)
     index[..., 4:] = 1

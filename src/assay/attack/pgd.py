@@ -9,12 +9,21 @@ from assay.engine.declare import attacker
 from assay.engine.search.attack_run import descend, least_cost
 from assay.engine.search.ball import Ball
 from assay.engine.search.threat import Labels
+from assay.nouns.catalogue import Check
 
 
 @attacker(
     source="madry2018",
     needs={"gradient", "classes", "numbers"},
     cost=per_row(*least_cost(lambda o: o.restarts * o.steps)),
+    checks=(
+        Check(
+            "ATK101",
+            "Can a small change of the input, found with the gradient, change the decision?",
+            "Do not use it where an adversary chooses the input; train on attacked rows.",
+            claim="{estimate:.0%} of the rows get another class by a change within the ball",
+        ),
+    ),
 )
 def pgd(
     case: Case,

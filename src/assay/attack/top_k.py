@@ -28,6 +28,7 @@ from assay.nouns.results.result import Explanation
             claim="{estimate:.0%} of the top features remain after the attack, at an unchanged prediction",
             reads="after",
             bounds=(0.0, 1.0),
+            severe=0.1,
         ),
     ),
 )

@@ -12,12 +12,13 @@ from typing import Any
 from assay import attack, certify, diagnose, evaluate, explain, repair
 from assay.auditing import settings_grid as grids
 from assay.auditing.clock import Clock
+from assay.auditing.finding_features import name_features
 from assay.auditing.joint_verdicts import check_thresholds, drop_disproved, judge_jointly, with_thresholds
 from assay.auditing.outcome import AuditOutcome
 from assay.auditing.planning.call_text import call_text
 from assay.auditing.planning.method_options import with_options
 from assay.auditing.planning.plan import RUNNER_UP, Plan, Selection, describe_plan, make_plan
-from assay.auditing.planning.profiles import MethodRequest, Options, profile_of, with_declared_checks, with_requests
+from assay.auditing.planning.requests import MethodRequest, Options, requested_profile
 from assay.auditing.planning.scope import (
     AuditScope,
     explained_label,
@@ -249,7 +250,7 @@ def prepare(
     whole = whole_case(wrapped, x, y, ids, seed, target)
     wrapped = whole.model
     kind = "text" if wrapped.encode is not None else "image" if len(whole.rows.shape) == 3 else "table"
-    depth = with_requests(with_declared_checks(profile_of(kind, profile)), methods, scores, settings_grid)
+    depth = requested_profile(kind, profile, methods, scores, settings_grid)
     depth = with_options(depth, options or {}, [method.name for method in audited_diagnoses()])
     scope = make_scope(whole, depth, x, train[0] if train else None, background, ball)
     scope = replace(scope, label=explained_label(whole, label))
@@ -276,7 +277,7 @@ def prepare(
     refuse_bad_inputs(inputs, scope.case.features.names)
     scope = replace(scope, truth=true_labels_of(whole, y, scope.chosen))
     steps, skipped = plan_diagnoses(inputs)
-    steps += plan_repairs(inputs, steps, scope.profile.rows, scope.profile.budget)
+    steps += plan_repairs(inputs, steps, scope.profile)
 
     def is_selected(code: str) -> bool:
         chosen = not select or any(code.startswith(start) for start in select)
@@ -321,6 +322,7 @@ class _Audit:
         findings = self._judged([*_trust(scope, results), *found], candidates)
         repairs, refused = self._repaired(scope, inputs, findings, diagnosed)
         results.refusals += refused
+        findings = name_features(findings, {name: results.explanations[name] for name in candidates})
         audit = self.audit
         return AuditOutcome(
             audit.plan,
@@ -363,6 +365,7 @@ class _Audit:
             lambda model: self._retested(scope, model),
             lambda found: self._judged(found, [f.subject for f in found if f.code == TRUST.code]),
             self.store,
+            [f for f in findings if (f.code, f.subject) not in known],
         )
 
     def _retested(self, scope: AuditScope, model: Model) -> list[Finding]:

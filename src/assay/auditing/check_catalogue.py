@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from assay.nouns.catalogue import VERBS, Check, checks
+from assay.nouns.catalogue import VERBS, Check, checks, known
+from assay.nouns.records.record import RepairText
 
 AUDIT_MODULES = ("assay.auditing.steps.execution", "assay.auditing.settings_grid")
 """Modules of the audit that declare checks of their own."""
@@ -16,3 +17,13 @@ def all_checks(start: str = "") -> tuple[Check, ...]:
     for module in (*(f"assay.{verb}" for verb in VERBS), *AUDIT_MODULES):
         import_module(module)
     return checks(start)
+
+
+def suggested_repairs(code: str) -> tuple[RepairText, ...]:
+    """The repairs that answer this check, by name."""
+    import_module("assay.repair")
+    return tuple(
+        RepairText(method.name, method.meaning, tuple(sorted(method.needs)), method.side_effects)
+        for method in known("repair")
+        if code in method.answers
+    )

@@ -8,13 +8,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from scipy import stats as scipy_stats
+
 from assay.basics.errors import InputError
 from assay.basics.paired_tests import MAX_TIMES, rows_to_decide
 from assay.basics.stats import Interval
 from assay.engine.check_findings import advice_for
 from assay.engine.fairness.further_rows import rows_to_decide_rates
-from assay.nouns.catalogue import check_named
+from assay.engine.robustness.further_rows import rows_to_decide_bracket, upper_rate_interval
+from assay.nouns.catalogue import ONLY_GIVEN, check_named
 from assay.nouns.results.finding import Finding, Verdict, judge
+from assay.nouns.results.severity import severity_of
 
 UNDECIDED_ADVICE = "Give more rows: the interval, corrected for multiple testing, contains the threshold."
 """The advice of a check that only its own, uncorrected interval decides."""
@@ -42,7 +46,34 @@ def judge_jointly(findings: Sequence[Finding], level: float = 0.95) -> list[Find
         if not decided:
             break
         open_checks = [place for place in open_checks if place not in decided]
-    return [_with_further_rows(_with_origin(finding)) for finding in settled]
+    return [_with_size(_with_further_rows(_with_origin(finding))) for finding in settled]
+
+
+def _with_size(finding: Finding) -> Finding:
+    """The finding with its severity, and with the smallest failure that this many rows would show."""
+    severity = severity_of(finding, check_named(finding.code))
+    return replace(finding, severity=severity, detectable=smallest_detectable(finding))
+
+
+POWER = 0.8
+"""Share of samples in which the smallest detectable estimate is shown to fail."""
+
+
+def smallest_detectable(finding: Finding) -> float | None:
+    """The true value on the failing side that four of five samples of this size show to fail.
+
+    threshold ± (z + z′) · s with the standard error s = width / 2z of the interval at the level of the verdict, z its
+    two-sided quantile and z′ that of the power: an approximation by a normal estimate of constant standard error.
+    ``None`` without a threshold or an interval.
+    """
+    interval, threshold = finding.interval, finding.threshold
+    if interval is None or threshold is None or not finding.direction or finding.basis is None:
+        return None
+    if finding.basis.how == "bracket" and finding.direction == "at least":
+        interval = upper_rate_interval(finding.basis, interval.level)
+    z, power = (float(scipy_stats.norm.ppf(share)) for share in (0.5 + interval.level / 2, POWER))
+    reach = (interval.high - interval.low) / 2 * (1 + power / z)
+    return threshold + reach if finding.direction == "at most" else threshold - reach
 
 
 def drop_disproved(findings: Sequence[Finding]) -> list[Finding]:
@@ -94,6 +125,11 @@ def with_thresholds(
 
 
 def _with_threshold(finding: Finding, threshold: float, origin: str) -> Finding:
+    check = check_named(finding.code)
+    if check is not None and check.origin == ONLY_GIVEN and finding.basis is not None:
+        return replace(
+            finding, verdict="undecided", threshold=threshold, threshold_origin=origin, direction=check.direction
+        )
     if finding.threshold is None or not finding.direction or finding.verdict not in ("pass", "fail", "undecided"):
         return finding
     changed = replace(finding, threshold=threshold, threshold_origin=origin)
@@ -202,6 +238,9 @@ def further_rows_needed(finding: Finding) -> int | None:
     interval, threshold = finding.interval, finding.threshold
     if interval is None or threshold is None or not finding.n:
         return None
-    if finding.basis is not None and finding.basis.how in ("pairs", "ratios"):
-        return rows_to_decide_rates(finding.basis, interval.level, threshold)
+    basis = finding.basis
+    if basis is not None and basis.how in ("pairs", "ratios") and "part" not in basis.data:
+        return rows_to_decide_rates(basis, interval.level, threshold)
+    if basis is not None and basis.how == "bracket":
+        return rows_to_decide_bracket(basis, interval.level, threshold)
     return rows_to_decide(finding.estimate, interval, threshold, finding.n)

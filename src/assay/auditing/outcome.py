@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from assay.auditing.check_catalogue import suggested_repairs
 from assay.auditing.method_ranking import rank_methods
 from assay.auditing.planning.plan import Plan
 from assay.auditing.planning.scope import AuditScope
@@ -20,7 +21,7 @@ from assay.cases.case import Case
 from assay.data.axioms import verdicts
 from assay.engine.attributions.agreement import agreement
 from assay.engine.audit_inputs import AuditInputs
-from assay.engine.declare import versions
+from assay.engine.provenance import versions
 from assay.engine.retraining.labelled_rows import true_labels
 from assay.nouns.catalogue import checks
 from assay.nouns.comparisons.agreement import Agreement
@@ -49,16 +50,14 @@ class AuditOutcome:
         scope, inputs, results = self.scope, self.inputs, self.results
         classes = _true_classes(inputs, self.case, scope.chosen)
         values = _true_values(inputs, scope.truth, len(self.case))
-        names = inputs.model.classes
         candidates = {n: e for n, e in results.explanations.items() if n not in scope.references}
-        planned = self.plan.cost
         return Record(
             title=title or f"Audit of {inputs.model.name}",
             about=_about(inputs, self.case, self.profile, str(scope.label)),
             cost={
                 **self.cost,
-                "model evaluations requested, planned": planned.forwards,
-                "gradient evaluations, planned": planned.backwards,
+                "model evaluations requested, planned": self.plan.cost.forwards,
+                "gradient evaluations, planned": self.plan.cost.backwards,
                 "checks judged together": sum(f.alone is not None for f in self.findings),
             },
             findings=tuple(self.findings),
@@ -69,13 +68,15 @@ class AuditOutcome:
             references=scope.references,
             attack_results=results.attack_results,
             certificates=results.certificates,
+            certified=results.certified,
             reasons=tuple(reasons),
             repairs=tuple(repaired.repair_record for repaired in self.repairs),
             refusals=tuple(results.refusals),
             not_run=self.plan.skipped,
             limits=scope.limits,
-            predictions=self.case.classes if names else (),
+            predictions=self.case.classes if inputs.model.classes else (),
             truth=_truth_texts(inputs, classes, values),
+            classes=inputs.model.classes,
             galleries=galleries(self.case, values if classes is None else classes, candidates, results.scores),
             waivers=tuple(waivers),
             axioms={name: verdicts(name) for name in results.explanations if verdicts(name)},
@@ -102,7 +103,11 @@ def _agreement(named: Mapping[str, Explanation]) -> Agreement | None:
 def _check_texts(findings: Sequence[Finding]) -> tuple[CheckText, ...]:
     """What the page says about each check that has a finding."""
     codes = {finding.code for finding in findings}
-    return tuple(CheckText(c.code, c.family, c.question, c.remedy) for c in checks() if c.code in codes)
+    return tuple(
+        CheckText(c.code, c.family, c.question, c.remedy, c.severe, suggested_repairs(c.code))
+        for c in checks()
+        if c.code in codes
+    )
 
 
 def _true_classes(inputs: AuditInputs, explained: Case, chosen: Ints) -> Ints | None:

@@ -190,6 +190,8 @@ def record_to_dict(record: Record) -> dict[str, Any]:
         "repairs": [
             {"method": m.method, "change": m.change, "before": to_jsonable(m.measured_before)}
             | {"after": to_jsonable(m.measured_after), "metrics": [to_jsonable(metric) for metric in m.metrics]}
+            | {"baseline_change": m.baseline_change}
+            | {"baseline_metrics": [to_jsonable(metric) for metric in m.baseline_metrics]}
             for m in record.repairs
         ],
         "galleries": [to_jsonable(gallery) for gallery in record.galleries],

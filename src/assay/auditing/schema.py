@@ -49,6 +49,14 @@ class FindingPart(_Part):
     evidence: dict[str, Any]
     basis: None
     more: int | None = Field(description="About how many further rows would decide an undecided check.")
+    severity: Literal["", "low", "medium", "high"] = Field(description="Of a failure, by one rule.")
+    affected: Number = Field(description="The share of rows that the finding is about.")
+    detectable: Number = Field(description="The smallest failing value that so many rows show in four of five samples.")
+    null_interval: IntervalPart | None = Field(description="Where the estimate lies where there is no effect.")
+    rows: list[Any] = Field(description="Ids of rows that show the finding, the clearest first.")
+    features: list[str] = Field(description="Features that an explanation names on these rows.")
+    features_by: str = Field(description="The method of that explanation.")
+    features_verdict: str = Field(description="The verdict on that explanation.")
 
 
 class ScorePart(_Part):
@@ -102,6 +110,8 @@ class RepairPart(_Part):
     before: dict[str, Number]
     after: dict[str, Number]
     metrics: list[MetricChangePart] = Field(description="Empty where the rows have no labels.")
+    baseline_change: str = Field(description="A plain repair of the same fault; empty where none is known.")
+    baseline_metrics: list[MetricChangePart] = Field(description="The metrics before and after the plain repair.")
 
 
 class GalleryPart(_Part):

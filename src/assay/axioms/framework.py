@@ -76,7 +76,7 @@ def internal_of(method: Method) -> Found:
     layer = method.options.get("layer")
     if layer is not None and "channel_axis" not in method.options and "attention" not in method.needs:
         return "✓"
-    refused = {"trees", "attention", "columns"} & method.needs or {"members", "pairs"} & set(method.options)
+    refused = {"trees", "attention", "columns", "train"} & method.needs or {"members", "pairs"} & set(method.options)
     if refused or "reference" in method.claims:
         return "–"
     return "✓-"

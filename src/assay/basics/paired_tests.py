@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 
 from assay.basics.clustered import mean_with_standard_error, number_clusters, sum_clusters
 from assay.basics.errors import InputError
+from assay.basics.samples.group_gaps import paired_rate_limits
 from assay.basics.seed import Seed
 from assay.basics.stats import Interval, auc
 from assay.basics.types import Floats, Ints
@@ -83,11 +84,8 @@ def paired_rate_interval(was: Floats, now: Floats, level: float = 0.95) -> Inter
 
     ``was`` and ``now`` (row,) are 0 or 1. Its width is positive even where no row changes.
     """
-    gained, lost, rows = float((now > was).sum()) + 0.5, float((now < was).sum()) + 0.5, len(was) + 2
-    difference = (gained - lost) / rows
-    spread = math.sqrt(gained + lost - (gained - lost) ** 2 / rows) / rows
-    half = float(scipy_stats.norm.ppf((1 + level) / 2)) * spread
-    return Interval(difference - half, difference + half, level, "agresti-min")
+    low, high = paired_rate_limits((now > was).sum(), (now < was).sum(), len(was), level)
+    return Interval(float(low), float(high), level, "agresti-min")
 
 
 def cliffs_delta(one: Floats, other: Floats) -> float:

@@ -9,10 +9,15 @@ import numpy as np
 from scipy import stats as scipy_stats
 from scipy.optimize import brentq
 
+from assay.basics.samples import group_gaps
+from assay.basics.samples.binomial_limits import bracketed_rate_limits
 from assay.basics.samples.correlation import pearson as pearson
 from assay.basics.samples.correlation import spearman as spearman
 from assay.basics.samples.distribution_distances import distance_limits
-from assay.basics.samples.rate_ratios import smallest_ratio_limits
+from assay.basics.samples.part_limits import largest_part_limits
+from assay.basics.samples.privacy_limits import exponential_limits, privacy_loss_limits
+from assay.basics.samples.profile_limits import profile_limits
+from assay.basics.samples.rate_ratios import rate_ratio_limits, smallest_ratio_limits
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Ints, Masks
 
@@ -209,33 +214,21 @@ def fieller_interval(part: Floats, whole: Floats, level: float = 0.95) -> Interv
     return Interval(float((cross - half) / square), float((cross + half) / square), level, "fieller")
 
 
-def largest_rate_gap_interval(hits: Ints, trials: Ints, level: float = 0.95) -> Interval:
+def largest_rate_gap_interval(hits: Ints, trials: Ints, level: float = 0.95, part: Any = 0, less: Any = 0) -> Interval:
     """Interval for the largest |difference| of rates among groups: Newcombe's for each pair, Bonferroni-corrected.
 
-    ``hits`` and ``trials`` (group,). If all pairwise intervals are correct, the largest difference lies between their
-    largest limits.
+    ``hits`` and ``trials`` (group,), the rates ``less`` (group,) taken off; compared are groups of the same ``part``.
     """
-    pairs = [(i, j) for i in range(len(hits)) for j in range(i)]
-    each = 1 - (1 - level) / len(pairs)
-    rates = [hit / max(trial, 1) for hit, trial in zip(map(int, hits), map(int, trials))]
-    limits = [wilson(int(hit), int(trial), each) for hit, trial in zip(hits, trials)]
-    found = [rate_difference_interval(rates[i], limits[i], rates[j], limits[j]) for i, j in pairs]
-    low = max(max(gap.low, -gap.high, 0.0) for gap in found)
-    high = max(max(gap.high, -gap.low) for gap in found)
-    return Interval(low, high, level, f"newcombe, {len(pairs)} pair(s)")
-
-
-def smallest_rate_ratio_interval(hits: Ints, trials: Ints, level: float = 0.95) -> Interval:
-    """Interval for the smallest ratio of two groups' rates, (group,) each: Miettinen and Nurminen's, Bonferroni."""
-    low, high = smallest_ratio_limits(hits, trials, level)
-    return Interval(low, high, level, f"miettinen-nurminen, {len(hits) * (len(hits) - 1) // 2} pair(s)")
+    pairs = group_gaps.compared_pairs(np.zeros(len(hits)) + part)
+    limits = [wilson(int(hit), int(trial), 1 - (1 - level) / pairs.shape[1]) for hit, trial in zip(hits, trials)]
+    low, high = group_gaps.largest_gap_limits(np.asarray(hits) / np.maximum(trials, 1), limits, pairs, less)
+    return Interval(low, high, level, f"newcombe, {pairs.shape[1]} pair(s)")
 
 
 def smallest_mean_interval(values: Floats, level: float = 0.95) -> Interval:
     """Interval for the smallest of several means, ``values`` (row, column), valid although the data choose the column.
 
-    Student's interval for each column, Bonferroni-corrected; if all are correct, the smallest mean lies between their
-    smallest limits.
+    Student's interval for each column, Bonferroni-corrected: the smallest mean lies between the smallest limits.
     """
     columns = np.asarray(values, dtype=np.float64).T
     each = 1 - (1 - level) / len(columns)
@@ -322,8 +315,7 @@ def distance_interval(observed: float, noise: Floats, level: float = 0.95) -> In
 def largest_rate_distance_interval(hits: Ints, trials: int, levels: Floats, level: float = 0.95) -> Interval:
     """Interval for the largest |rate − given level| of several rates of the same ``trials``.
 
-    Exact binomial limits, Bonferroni-corrected; if all are correct, the largest distance lies between the largest
-    limits.
+    Exact binomial limits, Bonferroni-corrected: the largest distance lies between the largest limits.
     """
     each = 1 - (1 - level) / len(hits)
     limits = [clopper_pearson(int(hit), int(trials), each) for hit in hits]
@@ -356,10 +348,6 @@ def largest_distance_interval(distances: Floats, levels: Ints, rows: Ints, level
     return Interval(float(low.max()), float(high.max()), level, f"deviation bounds, {len(low)} column(s)")
 
 
-def _rates(hits: Ints, trials: Ints, level: float) -> Interval:
-    return newcombe(int(hits[0]), int(trials[0]), int(hits[1]), int(trials[1]), level)
-
-
 @dataclass(frozen=True, eq=False)
 class Basis:
     """The data of an interval, so that it can be computed at any level; ``how`` is a key of ``INTERVALS``."""
@@ -377,9 +365,10 @@ INTERVALS: dict[str, Callable[..., Interval]] = {
     "ratio": fieller_interval,
     "bounded": lambda values, bounds, level: bounded_mean_interval(values, float(bounds[0]), float(bounds[1]), level),
     "rate": lambda hits, trials, level: clopper_pearson(int(hits), int(trials), level),
-    "rates": _rates,
+    "rates": lambda hits, trials, level: newcombe(int(hits[0]), int(trials[0]), int(hits[1]), int(trials[1]), level),
     "pairs": largest_rate_gap_interval,
-    "ratios": smallest_rate_ratio_interval,
+    "ratios": lambda hits, trials, level: Interval(*smallest_ratio_limits(hits, trials, level), level, "score limits"),
+    "rate ratio": lambda hits, trials, level: Interval(*rate_ratio_limits(hits, trials, level), level, "score limits"),
     "least": smallest_mean_interval,
     "balanced": largest_balanced_rate_interval,
     "area": auc_interval,
@@ -389,12 +378,21 @@ INTERVALS: dict[str, Callable[..., Interval]] = {
     "excess": excess_interval,
     "gaps": largest_mean_gap_interval,
     "distances": largest_distance_interval,
+    "parts": lambda level, **d: Interval(*largest_part_limits(level=level, **d), level, "bounded student, parts"),
+    "privacy": lambda level, **d: Interval(*privacy_loss_limits(level=level, **d), level, "clopper-pearson, ratio"),
+    "means": lambda level, **d: Interval(*group_gaps.gap(skewness_corrected_interval, level, **d), level, "student"),
+    "paired sum": lambda level, **d: Interval(*group_gaps.paired_total(level, **d), level, "agresti-min"),
+    "paired": lambda level, **d: Interval(*group_gaps.largest_paired(level, **d), level, "agresti-min"),
+    "bracket": lambda level, **d: Interval(
+        *bracketed_rate_limits(level=level, **d), level, "clopper-pearson, two rates"
+    ),
+    "exponential": lambda level, **d: Interval(*exponential_limits(level=level, **d), level, "exponential"),
+    "profile": lambda grid, curves, level: Interval(*profile_limits(grid, curves, level), level, "profile likelihood"),
 }
-"""Interval functions by kind of estimate: mean of ``values``; ratio of mean ``part`` to mean ``whole``; mean of
-``values`` between ``bounds`` (2,); rate of ``hits`` in ``trials``; difference of two rates, (2,) each; largest gap or
-smallest ratio between groups, (group,) each; smallest of the means of ``values`` (row, column); largest of mean rates,
-``hits`` (column, class) of ``trials`` (class,); ``area`` under the ROC curve of ``count`` and ``other`` rows, or
-2 · area − 1; a distance ``observed`` with ``noise`` (draw,); largest distance of the rates of ``hits`` in ``trials``
-from ``levels``; mean of ``moved`` minus mean of ``noise``, with the standard error of ``rows`` and its degrees of
-freedom; largest difference of the mean of ``values`` ``inside`` (row, set) and outside, less what is ``expected``
-(set,); largest of ``distances`` (column,)."""
+"""Interval functions by estimate: mean of ``values``; ratio of mean ``part`` to mean ``whole``; mean of ``values``
+between ``bounds`` (2,); rate of ``hits`` in ``trials``; difference or ratio of two rates (2,); largest gap or smallest
+ratio between groups (group,); smallest mean of ``values`` (row, column); largest of mean rates, ``hits`` (column,
+class); ``area`` under the ROC curve, or 2 · area − 1; distance ``observed`` with ``noise``; largest distance of rates
+from ``levels``; mean ``moved`` minus mean ``noise``; largest mean ``inside`` (row, set) minus outside; largest of
+``distances``; largest gap of means by ``group``; sum or largest size of differences of paired rates; largest mean of
+parts, some ``shown``; ln((p − δ) / q) of two rates; mean of exponential ``values``; a rate between two; profiles."""

@@ -211,6 +211,15 @@ class Game:
     def _mean(self, which: Which, keep: Queries, plain: bool) -> PerClass:
         """The mean over the fillings of the model's outputs as they are (``plain``), or as probabilities."""
         keep, which = self._checked(keep), np.asarray(which)
+        if self.remove.fills == 1:  # the outputs of all batches are read at once
+            found = np.concatenate(
+                [
+                    to_floats(self.case.outputs(filled, owners))
+                    for part in self._blocks(len(which))
+                    for filled, owners in self._versions(which[part], keep[part])
+                ]
+            )
+            return found + 0.0 if plain else probabilities(found, self.case.model.gives)
         total: Floats | None = None
         for part in self._blocks(len(which)):
             rows = which[part]

@@ -18,9 +18,10 @@ from assay.cases.removals import Removal
 from assay.engine.coalitions.masks import check_masks, random_parts
 from assay.engine.cost import Given
 from assay.engine.declare import certifier
+from assay.engine.feature_sets.certified_radius import certified_radius
 from assay.engine.feature_sets.smoothed_scores import smoothed_scores
 from assay.model.transformations.frozen_masks import QuantisedMasks
-from assay.nouns.catalogue import Cost
+from assay.nouns.catalogue import Check, Cost
 from assay.nouns.results.result import Note
 
 
@@ -29,7 +30,21 @@ def _cost(case: Case, o: Given, again: Cost) -> Cost:
     return Cost(3 * o.q * o.remove.fills + 1) * (len(case) * case.model.passes_per_row)
 
 
-@certifier(source="xue2023", needs={"classes"}, cost=_cost)
+@certifier(
+    source="xue2023",
+    needs={"classes"},
+    cost=_cost,
+    checks=(
+        Check(
+            "CRT102",
+            "For how many rows is the smoothed class proved to stay when any feature is added to the top ones?",
+            "Use a larger smoothing, and compare with random features of the same number.",
+            claim="{estimate:.0%} of the rows have a radius of at least 1 feature",
+            reads="certified",
+            bounds=(0.0, 1.0),
+        ),
+    ),
+)
 def mus(
     case: Case,
     parts: Any,
@@ -68,8 +83,10 @@ def mus(
     at_parts, at_all, at_other = _scores(case, path.game, noise, chosen, kept, votes)
     smooth = at_all.argmax(axis=1)
     consistent = at_parts.argmax(axis=1) == smooth
-    incremental, decremental = (np.where(consistent, _radius(s, noise, votes), np.nan) for s in (at_parts, at_all))
-    random = np.where(at_other.argmax(axis=1) == smooth, _radius(at_other, noise, votes), np.nan)
+    incremental, decremental = (
+        np.where(consistent, certified_radius(s, noise, votes), np.nan) for s in (at_parts, at_all)
+    )
+    random = np.where(at_other.argmax(axis=1) == smooth, certified_radius(at_other, noise, votes), np.nan)
     predicted = case.predicted(case.rows.x)
     histogram = np.bincount(smooth, minlength=at_all.shape[1]) / len(case)
     return {
@@ -90,16 +107,27 @@ def mus(
         "histogram": histogram,
         "cap": q / (2 * noise.keep_count),
         "control": {"incremental": random},
-        "extra": {
-            "consistent": consistent.astype(float),
-            "agrees": (smooth == predicted).astype(float),
-            "entropy": np.array([entropy(histogram)]),
-        },
+        "extra": _extra(consistent, smooth, predicted, incremental, random)
+        | {"entropy": np.array([entropy(histogram)])},
         "notes": (
             *_abstained(case, consistent),
             *_warnings(noise, histogram, predicted, incremental, random),
             *(*_vacuous(kept), *path.notes),
         ),
+    }
+
+
+def _extra(consistent: Masks, smooth: Ints, predicted: Ints, incremental: Floats, random: Floats) -> dict[str, Floats]:
+    """The class (row,) of g, whether it is the model's, and whether the radius is at least 1, also of random features.
+
+    An abstention (NaN) certifies nothing.
+    """
+    return {
+        "consistent": consistent.astype(float),
+        "agrees": (smooth == predicted).astype(float),
+        "class": smooth.astype(float),
+        "certified": (incremental >= 1).astype(float),
+        "random_certified": (random >= 1).astype(float),
     }
 
 
@@ -111,13 +139,6 @@ def _scores(
     kept_other = other if kept is not None and bool((kept == chosen).all()) else kept
     for keep, always in ((chosen, kept), (np.ones_like(chosen), kept), (other, kept_other)):
         yield smoothed_scores(game, everyone, keep, noise.masks, votes, always)
-
-
-def _radius(scores: Floats, noise: QuantisedMasks, votes: bool) -> Floats:
-    """The largest integer r ≥ 0 (row,) with first − second − slack for rounding > 2 · keep_count · r."""
-    second, first = np.sort(scores, axis=1)[:, -2:].T
-    slack = 0.0 if votes else 1e-9 * noise.q
-    return np.maximum(0.0, np.ceil((first - second - slack) / (2 * noise.keep_count)) - 1.0)
 
 
 def _protected(case: Case, protected: Any) -> Masks | None:

@@ -15,6 +15,7 @@ from assay.cases.case import Case
 from assay.engine.cost import per_row
 from assay.engine.declare import certifier
 from assay.engine.neighbourhoods.noisy_points import count_noisy_classes
+from assay.nouns.catalogue import Check
 from assay.nouns.results.result import Note
 
 
@@ -22,6 +23,14 @@ from assay.nouns.results.result import Note
     source="cohen2019",
     needs={"classes", "numbers", "complete"},
     cost=per_row(lambda o: o.draws + o.selection_draws + 1),
+    checks=(
+        Check(
+            "CRT105",
+            "For how many rows is the class of the model under Gaussian noise certified?",
+            "Train with noise, or use more draws.",
+            claim="{estimate:.0%} of the rows have a certified radius under Gaussian noise",
+        ),
+    ),
 )
 def randomised_smoothing(
     case: Case, *, sigma: float, draws: int = 1000, selection_draws: int = 100, alpha: float = 0.001

@@ -20,7 +20,7 @@ from assay.engine.cost import Given
 from assay.engine.declare import certifier
 from assay.engine.removal.ordered_removal import removal_ranks
 from assay.engine.search.ball import Ball
-from assay.nouns.catalogue import Cost
+from assay.nouns.catalogue import Check, Cost
 from assay.nouns.results.result import Explanation, Note
 
 
@@ -30,7 +30,20 @@ def _cost(case: Case, o: Given, again: Cost) -> Cost:
     return Cost(2 * o.remove.fills * (1 + drawn) + drawn) * (len(case) * case.model.passes_per_row)
 
 
-@certifier(source="assay2026", cost=_cost)
+@certifier(
+    source="assay2026",
+    cost=_cost,
+    checks=(
+        Check(
+            "CRT103",
+            "For how many rows does the removal of the top features lower the target by enough?",
+            "Compare with random features of the same number, and with the scores of faithfulness.",
+            claim="the removal of the top features lowers the target by enough in {estimate:.0%} of the rows",
+            reads="holds",
+            bounds=(0.0, 1.0),
+        ),
+    ),
+)
 def removal_effect(
     explanation: Explanation,
     case: Case,
@@ -90,6 +103,7 @@ def removal_effect(
         "control": controls,
         "extra": {
             "holds": np.where(np.isnan(drop), np.nan, (drop >= effect).astype(float)),
+            "random_holds": np.where(np.isnan(control), np.nan, (control >= effect).astype(float)),
             "share": np.array([np.mean(known >= effect) if len(known) else np.nan]),
             "share_low": np.array([float(low)]),
         },

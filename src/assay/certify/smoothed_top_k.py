@@ -16,6 +16,7 @@ from assay.engine.certified_model import describe_model_itself
 from assay.engine.cost import per_row
 from assay.engine.declare import certifier
 from assay.engine.neighbourhoods.noisy_points import noisy_points
+from assay.nouns.catalogue import Check
 from assay.nouns.inputs.rows import to_floats
 
 
@@ -23,6 +24,16 @@ from assay.nouns.inputs.rows import to_floats
     source="levine2019",
     needs={"gradient", "numbers", "complete"},
     cost=per_row(lambda o: o.draws, lambda o: o.draws),
+    checks=(
+        Check(
+            "CRT106",
+            "Which share of the most important features of the smoothed gradient map is certified to stay?",
+            "Use more noise or more draws.",
+            claim="{estimate:.0%} of the most important features are certified to stay",
+            reads="overlap",
+            bounds=(0.0, 1.0),
+        ),
+    ),
 )
 def smoothed_top_k(
     case: Case,

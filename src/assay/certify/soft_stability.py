@@ -21,7 +21,7 @@ from assay.engine.declare import certifier
 from assay.engine.feature_sets.masked_decisions import MaskedDecisions, search_worst_additions
 from assay.engine.feature_sets.supersets import Sampling, count_supersets, draw_supersets, enumerate_supersets
 from assay.model.transformations.frozen_masks import BernoulliMasks
-from assay.nouns.catalogue import Cost
+from assay.nouns.catalogue import Check, Cost
 from assay.nouns.results.result import Note
 
 Limits = Literal["clopper-pearson", "empirical-bernstein"]
@@ -50,7 +50,22 @@ def _cost(case: Case, o: Given, again: Cost) -> Cost:
     return Cost(total * each + len(case)) * case.model.passes_per_row
 
 
-@certifier(source="jin2025", needs={"classes"}, claims={"enumerable"}, cost=_cost)
+@certifier(
+    source="jin2025",
+    needs={"classes"},
+    claims={"enumerable"},
+    cost=_cost,
+    checks=(
+        Check(
+            "CRT101",
+            "How often does the predicted class stay when features are added to the top ones?",
+            "Compare with random features of the same number: a stable class is not a right one.",
+            claim="at least {estimate:.0%} of the sets with added features keep the class of the top ones",
+            reads="rate_low",
+            bounds=(0.0, 1.0),
+        ),
+    ),
+)
 def soft_stability(
     case: Case,
     parts: Any,
@@ -106,6 +121,7 @@ def soft_stability(
     predicted = case.predicted(case.rows.x)
     full = predicted if noise is None else decisions.classes(np.arange(len(case)), np.ones_like(chosen))
     extra = {**found.extra, "consistent": (found.centre == full).astype(float)}
+    extra |= {} if noise is None else {"class": full.astype(float)}
     extra |= {} if tolerance is None else {"draws": np.array([float(len(one)) for one in found.values])}
     extra |= plan.curve(chosen, radius, found) if curve else {}
     notes: tuple[Note, ...] = ()

@@ -15,12 +15,27 @@ from assay.engine.certified_model import describe_model_itself
 from assay.engine.cost import per_row
 from assay.engine.declare import certifier
 from assay.engine.search.ball import Ball
+from assay.nouns.catalogue import Check
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.inputs.target import predicted_class
 from assay.nouns.results.result import Note
 
 
-@certifier(source="kantchelian2016", needs={"classes", "trees", "table"}, cost=per_row(lambda o: 1))
+@certifier(
+    source="kantchelian2016",
+    needs={"classes", "trees", "table"},
+    cost=per_row(lambda o: 1),
+    checks=(
+        Check(
+            "CRT107",
+            "For how many rows is it proved that no change within the ball changes the decision of the trees?",
+            "Certify a smaller ball, or train on attacked rows.",
+            claim="the class of {estimate:.0%} of the rows is proved to stay within the ball",
+            reads="certified",
+            bounds=(0.0, 1.0),
+        ),
+    ),
+)
 def tree_robustness(case: Case, ball: Ball, *, max_nodes: int = 20_000) -> dict[str, Any]:
     """The distance to the nearest input of another predicted class, with a proof that no nearer one exists.
 
@@ -67,7 +82,12 @@ def tree_robustness(case: Case, ball: Ball, *, max_nodes: int = 20_000) -> dict[
         "unit": f"the {ball.norm} norm of the change" + (" in scales of the columns" if ball.scale else ""),
         **describe_model_itself(case),
         "cap": ball.radius,
-        "extra": {"distance": distance, "nearest": nearest, "boxes": np.array([float(one.nodes) for one in found])},
+        "extra": {
+            "certified": (radius >= ball.radius).astype(float),
+            "distance": distance,
+            "nearest": nearest,
+            "boxes": np.array([float(one.nodes) for one in found]),
+        },
         "notes": (*_open(case, found, radius), *_unconfirmed(case, found, after == predicted)),
     }
 

@@ -45,6 +45,7 @@ COMMAND_CODES = {
     "choose": (PASSED, USAGE),
     "axioms": (PASSED, USAGE),
     "benchmark": (PASSED, USAGE),
+    "experiment": (PASSED, USAGE),
     "list": (PASSED, USAGE),
     "compare": (PASSED, FINDINGS, USAGE, INCOMPLETE, UNREADABLE, NOTHING),
     "gate": (PASSED, FINDINGS, USAGE, INCOMPLETE, UNREADABLE, NOTHING),

@@ -31,6 +31,7 @@ COMMANDS = {
     "choose": ("choose", "Name the methods that answer a question about a kind of model."),
     "axioms": ("axioms", "Show or measure which axioms each explanation method keeps."),
     "benchmark": ("benchmark", "Evaluate explanation methods on models with known ground truth."),
+    "experiment": ("experiment", "Run a published experiment again, on models of the package or on yours."),
     "list": ("listing", "List methods, checks, profiles and formats."),
     "compare": ("compare", "Compare two audits, or two models on the same rows."),
     "gate": ("gate", "Pass or fail a finished audit; missing results fail."),

@@ -28,11 +28,16 @@ FORMS = {
     "tuple[float, ...]": "numbers with commas between them",
     "tuple[str, ...]": "words with commas between them",
     "Sequence[str]": "words with commas between them",
+    "Sequence[str | Explanation]": "names of explainers with commas between them",
+    "str | Explanation": "the name of an explainer",
     "Removal": "constant:0, mean, blur:10, noisy_linear:0.01, or marginal (needs --background)",
     "Ball": "linf:0.03, l2:1 or l1:5, with bounds linf:0.03:0:1, or l0:3:0:1",
     "Ball | None": "linf:0.03, l2:1 or l1:5, with bounds linf:0.03:0:1, or l0:3:0:1",
     "Labels | None": "the name of a class",
+    "Mapping[str, Sequence[Any]] | None": 'a JSON file such as {"name": [entry, entry]}',
     "Any": "a number",
+    "ArtefactLike": "a PNG file with transparency, of the size of the rows",
+    "MaskLike": "names of columns with commas between them",
 }
 """How a value of each type is written."""
 
@@ -41,6 +46,7 @@ OTHER_FLAGS = {
     "held_out": "--data FILE and --target COLUMN",
     "background": "--background FILE",
     "comparison": "--background FILE",
+    "reference": "--background FILE",
 }
 """Options of methods that are no input of an audit and have a flag of their own."""
 
@@ -53,7 +59,8 @@ def flag_of(method: Method, option: str) -> str:
     if option in OTHER_FLAGS and not is_share:
         return OTHER_FLAGS[option]
     is_input = option in method.needs | method.optional or option == "recipe"
-    return INPUTS[option].flag if option in INPUTS and is_input else ""
+    flag = INPUTS[option].flag if option in INPUTS and is_input else ""
+    return "" if flag.startswith("--option") else flag
 
 
 def kind_of(annotation: Any) -> str:
@@ -124,6 +131,20 @@ def _fraction(text: str) -> Any:
     return Fraction(text) if "/" in text else float(text)
 
 
+def _lists(path: str) -> dict[str, list[Any]]:
+    """The lists by name in a JSON file."""
+    import json
+    from pathlib import Path
+
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"there is no file {path!r} to read: {error.strerror}.") from error
+    if not isinstance(found, dict) or not all(isinstance(one, list) for one in found.values()):
+        raise InputError(f'{path} holds no lists by name, such as {{"good": ["fine", "nice"]}}.')
+    return found
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
@@ -140,8 +161,13 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "tuple[float, ...]": lambda text: tuple(map(float, _words(text))),
     "tuple[str, ...]": _words,
     "Sequence[str]": _words,
+    "Sequence[str | Explanation]": _words,
+    "str | Explanation": str,
     "Labels | None": lambda text: int(text) if text.isdigit() else text,
+    "Mapping[str, Sequence[Any]] | None": lambda text: _lists(text),
     "Any": float,
+    "ArtefactLike": str,
+    "MaskLike": str,
 }
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from assay.auditing.gate import Gate
     from assay.auditing.planning.plan import Plan
     from assay.auditing.run import Run
+    from assay.nouns.catalogue import Check
     from assay.nouns.records.record import NotRun
     from assay.nouns.results.finding import Finding
     from assay.nouns.results.result import Explanation
@@ -78,6 +79,16 @@ def format_finding(finding: Finding) -> Text:
     if needed:
         line.append(f"  → {needed}")
     return line
+
+
+def describe_repairs(check: Check) -> list[str]:
+    """A line for each repair that answers a check: the command, and its side effects."""
+    from assay.auditing.check_catalogue import suggested_repairs
+
+    return [
+        f"repair: assay repair MODEL {one.method}{f' ({one.side_effects})' if one.side_effects else ''}"
+        for one in suggested_repairs(check.code)
+    ]
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

@@ -168,7 +168,7 @@ class Request:
 
             if "remove" in method.options:
                 options.setdefault("remove", Marginal(background))
-            for name in {"background", "comparison"} & set(method.options):
+            for name in {"background", "comparison", "reference"} & set(method.options):
                 options[name] = background
         return options
 

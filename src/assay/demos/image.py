@@ -36,7 +36,7 @@ def photographs() -> Floats:
         skimage.rocket(),
         *sklearn.load_sample_images().images,
     ]
-    return np.stack([_crop(image) for image in images])
+    return np.stack([centre_crop(image) for image in images])
 
 
 def efficientnet_lite0() -> Model:
@@ -61,7 +61,8 @@ def efficientnet_lite0() -> Model:
     )
 
 
-def _crop(image: Any) -> Floats:
+def centre_crop(image: Any) -> Floats:
+    """The central square of a picture (height, width, 3) as (3, 224, 224) with values 0–255."""
     pillow = need("PIL.Image", extra="demo")
     height, width = image.shape[:2]
     side = min(height, width)

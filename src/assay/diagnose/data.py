@@ -29,7 +29,7 @@ from assay.engine.retraining.split_statistics import (
 )
 from assay.nouns.catalogue import Check
 from assay.nouns.inputs.rows import to_floats
-from assay.nouns.results.finding import Finding
+from assay.nouns.results.finding import MAX_ROWS, Finding
 
 MAX_COPIES, MAX_ALONE, MAX_SHIFT = 0.02, 0.95, 0.65
 """Default thresholds: share of duplicates, single-feature balanced accuracy, AUC of the two-sample classifier."""
@@ -40,6 +40,7 @@ DUPLICATES = Check(
     "Split again so that no row is on both sides.",
     MAX_COPIES,
     "at most",
+    severe=0.1,
 )
 SINGLE_FEATURE = Check(
     "DAT102",
@@ -47,6 +48,7 @@ SINGLE_FEATURE = Check(
     "Check whether the column is known when the decision is made; remove it if not.",
     MAX_ALONE,
     "at most",
+    severe=0.99,
 )
 SHIFT = Check(
     "DAT103",
@@ -54,6 +56,7 @@ SHIFT = Check(
     "The two sets come from different distributions: state which population the model is for.",
     MAX_SHIFT,
     "at most",
+    severe=0.9,
 )
 BALANCE = Check("DAT104", "Is a class rare, or a column constant or ID-like?", "Informative; it has no threshold.")
 CHECKS = (DUPLICATES, SINGLE_FEATURE, SHIFT, BALANCE)
@@ -180,8 +183,8 @@ def _judged_duplicates(
         "n": trials,
         "meaning": MEANING[DUPLICATES],
         "threshold_origin": "rate of chance copies" if limit > copies else "",
+        "rows": tuple(ids[i] for i in np.flatnonzero(found)[:MAX_ROWS]),
         "evidence": {
-            "rows": [ids[i] for i in np.flatnonzero(found)[:20]],
             "copies": hits,
             "copies within training rows": rate,
             "few-valued": few,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,15 +15,23 @@ from assay.basics.types import Masks
 from assay.cases.case import Case
 from assay.cases.removals import Removal
 from assay.engine.audit_inputs import AuditInputs, Call
-from assay.engine.check_findings import judged_finding
 from assay.engine.declare import diagnostic
+from assay.engine.fairness.disparity_texts import DRIVERS_ADVICE, MEANING
 from assay.engine.fairness.drivers import Decomposition, decompose_gap
-from assay.engine.fairness.groups import combine_columns, combined_name
-from assay.engine.fairness.rates import MAX_LISTED, Gap, GroupRates, gaps_against_rest, list_sizes, rates_of
+from assay.engine.fairness.gap_findings import (
+    Judged,
+    every_attribute,
+    gap_finding,
+    not_applicable,
+    not_combined,
+    ratio_finding,
+    undefined,
+)
+from assay.engine.fairness.groups import combine_columns
+from assay.engine.fairness.rates import MAX_LISTED, Gap, GroupRates, rates_of
 from assay.engine.retraining.labelled_rows import class_position, true_labels
-from assay.engine.sensitive_groups import group_names, sensitive_columns
 from assay.nouns.catalogue import Check, Cost, Method
-from assay.nouns.results.finding import Finding
+from assay.nouns.results.finding import MAX_ROWS, Finding
 
 THRESHOLD = 0.1
 """Default threshold: the largest gap that passes."""
@@ -37,12 +44,24 @@ SMALLEST = 10
 
 _REMEDY = "See FAI110 for the columns that contribute most; refit without them (repair.refit) and audit again."
 
-PARITY = Check("FAI101", "How large is the gap between the groups' selection rates?", _REMEDY, THRESHOLD, "at most")
+PARITY = Check(
+    "FAI101", "How large is the gap between the groups' selection rates?", _REMEDY, THRESHOLD, "at most", severe=0.2
+)
 TRUE_POSITIVES = Check(
-    "FAI102", "How large is the gap between the groups' true-positive rates?", _REMEDY, THRESHOLD, "at most"
+    "FAI102",
+    "How large is the gap between the groups' true-positive rates?",
+    _REMEDY,
+    THRESHOLD,
+    "at most",
+    severe=0.2,
 )
 FALSE_POSITIVES = Check(
-    "FAI103", "How large is the gap between the groups' false-positive rates?", _REMEDY, THRESHOLD, "at most"
+    "FAI103",
+    "How large is the gap between the groups' false-positive rates?",
+    _REMEDY,
+    THRESHOLD,
+    "at most",
+    severe=0.2,
 )
 RATIO = Check(
     "FAI104",
@@ -51,46 +70,10 @@ RATIO = Check(
     FOUR_FIFTHS,
     "at least",
     origin="four-fifths rule (EEOC 1978)",
+    severe=0.5,
 )
 DRIVERS = Check("FAI110", "Which columns contribute to the gap of FAI101?", "Informative; it has no threshold.")
 CHECKS = (PARITY, TRUE_POSITIVES, FALSE_POSITIVES, RATIO, DRIVERS)
-
-RATE = {
-    PARITY: "selection rate",
-    TRUE_POSITIVES: "true-positive rate",
-    FALSE_POSITIVES: "false-positive rate",
-    RATIO: "selection rate",
-    DRIVERS: "selection rate",
-}
-"""The rate that a check compares between groups."""
-
-MEANING = {
-    PARITY: "Demographic parity difference: largest difference of selection rates between two groups, 0 … 1, 0 is "
-    "equal. The selection rate is the share of rows with the favourable decision. If the groups differ in the "
-    "criteria of the decision, a fair model has a gap too.",
-    TRUE_POSITIVES: "Equal opportunity difference: largest difference of true-positive rates between two groups, "
-    "0 … 1, 0 is equal. The true-positive rate is the share of favourable decisions among rows whose true label is "
-    "favourable. Biased labels can hide a gap or create one.",
-    FALSE_POSITIVES: "Largest difference of false-positive rates between two groups, 0 … 1, 0 is equal. The "
-    "false-positive rate is the share of favourable decisions among rows whose true label is not favourable. FAI102 "
-    "and FAI103 together test equalised odds.",
-    RATIO: "Adverse impact ratio: lowest selection rate of a group divided by the highest, 0 … 1, 1 is equal. Where "
-    "few rows have the favourable decision, groups can differ several times over although the difference of rates "
-    "(FAI101) is small. If the groups differ in the criteria of the decision, a fair model has a ratio below 1 too.",
-    DRIVERS: "Shapley value of the column in the gap: mean quantitative input influence on the decision in one group "
-    "minus that in the other. The values of all columns and the baseline difference add up to the gap. "
-    "Filling a column from the background creates rows that may not exist, and correlated columns share their "
-    "influence; the values describe what the model uses, not causes.",
-}
-ADVICE = {
-    "pass": "No action needed on this evidence; repeat when the population changes.",
-    "fail": "See FAI110 for the columns that contribute most; repair.refit without one measures the cost of removal.",
-    "undecided": "More rows of the smaller group would decide; the interval contains the threshold.",
-}
-DRIVERS_ADVICE = (
-    "Check whether the most important columns may be used for such a decision at all. repair.refit without one of them "
-    "(it needs an assay.Recipe) measures the change of gap and accuracy; correlated columns can replace it."
-)
 
 
 @dataclass(frozen=True)
@@ -183,19 +166,14 @@ def disparity(
             f"ratio={ratio}, smallest={smallest}, ranges={ranges}; needed are a ratio from 0 to 1, at least 1 row, and "
             f"no ranges (0) or at least 2."
         )
-    columns = sensitive_columns(groups)
-    named = {name: group_names(values, len(case), name, ranges) for name, values in columns.items()}
-    if not named:
-        raise InputError("there is no column of groups. Give one group a row, or a frame of sensitive columns.")
-    combined, reason = combine_columns(named) if combine else (None, "")
-    every = named if combined is None else named | {combined_name(list(named)): combined}
+    every, reason = every_attribute(groups, len(case), ranges, combine)
     decided, positive = _decisions(case, favourable, labels)
     settings = _Settings(level, threshold, ratio, smallest, rows, budget)
     findings: list[Finding] = []
     for name, group in every.items():
         found = _findings(decided, group, positive, remove, settings)
         findings += [one.of(name) if name else one for one in found]
-    return findings + ([_not_combined(list(named), reason, case)] if reason else [])
+    return findings + ([not_combined(PARITY, list(every), reason, case.model.name)] if reason else [])
 
 
 def _decisions(case: Case, favourable: Any, labels: Any) -> tuple[Case, Masks | None]:
@@ -215,110 +193,21 @@ def _findings(decided: Case, group: Any, positive: Masks | None, remove: Removal
         counted += [(TRUE_POSITIVES, positive), (FALSE_POSITIVES, ~positive)]
     rates = {check: rates_of(selected, group, rows, settings.smallest) for check, rows in counted}
     selection, name = rates[PARITY], decided.model.name
+    judged = {check: Judged(settings.level, settings.threshold) for check in rates}
+    judged[RATIO] = Judged(settings.level, settings.ratio)
+
+    def about(check: Check, lower: str) -> dict[str, Any]:
+        """The share of rows of the group with the lower rate, and its rows that were decided unfavourably."""
+        rows = every if check is RATIO else dict(counted)[check]
+        denied = np.flatnonzero((group == lower) & rows & ~selected)[:MAX_ROWS]
+        return {"affected": float((group == lower).mean()), "rows": tuple(decided.rows.ids[i] for i in denied)}
+
+    seed = decided.seed.child("groups exchanged")
     return [
-        *(_gap(check, found, settings, name) for check, found in rates.items()),
-        _ratio(selection, settings, name),
+        *(gap_finding(check, found, judged[check], name, about, seed) for check, found in rates.items()),
+        ratio_finding(RATIO, selection, judged[RATIO], name, about, seed),
         _drivers(decided, group, selection, remove, settings),
     ]
-
-
-def _gap(check: Check, found: GroupRates, settings: _Settings, subject: str) -> Finding:
-    if len(found.counts) < 2:
-        return _undefined(check, found, subject)
-    rates, gaps = found.rates, found.gaps(settings.level)
-    largest = gaps[0]
-    return judged_finding(
-        check,
-        found.basis("pairs"),
-        settings.level,
-        settings.threshold,
-        ADVICE,
-        claim=(
-            f"The {RATE[check]} is {rates[largest.upper]:.1%} in group {largest.upper} and {rates[largest.lower]:.1%} "
-            f"in group {largest.lower}, a gap of {largest.value:.3f}.{found.remark}"
-        ),
-        subject=subject,
-        estimate=largest.value,
-        null=0.0,
-        n=found.rows,
-        meaning=MEANING[check],
-        evidence=_rates(found)
-        | {
-            "pairs": _lines(gaps),
-            "one group against the rest": _lines(gaps_against_rest(found.counts, settings.level)),
-            "ratios": _lines(found.ratios(settings.level)),
-        },
-    )
-
-
-def _ratio(found: GroupRates, settings: _Settings, subject: str) -> Finding:
-    if len(found.counts) < 2:
-        return _undefined(RATIO, found, subject)
-    rates, ratios = found.rates, found.ratios(settings.level)
-    if not ratios:
-        return _not_applicable(
-            RATIO,
-            f"No row of any group has the favourable decision; the ratio of their rates is undefined.{found.remark}",
-            subject,
-            "Check that this is the favourable class, and give rows that the model decides favourably.",
-            _rates(found),
-        )
-    least = ratios[0]
-    return judged_finding(
-        RATIO,
-        found.basis("ratios"),
-        settings.level,
-        settings.ratio,
-        ADVICE,
-        claim=(
-            f"The selection rate is {rates[least.lower]:.1%} in group {least.lower} and {rates[least.upper]:.1%} in "
-            f"group {least.upper}, a ratio of {least.value:.2f}.{found.remark}"
-        ),
-        subject=subject,
-        estimate=least.value,
-        null=1.0,
-        n=found.rows,
-        meaning=MEANING[RATIO],
-        threshold_origin=RATIO.origin if settings.ratio == RATIO.threshold else "",
-        evidence=_rates(found) | {"ratios": _lines(ratios)},
-    )
-
-
-def _rates(found: GroupRates) -> dict[str, Any]:
-    rates = {name: {"rate": found.rates[name], "n": trials} for name, (_, trials) in found.counts.items()}
-    return {"rates": rates, "groups left out": dict(found.left_out)}
-
-
-def _lines(contrasts: Sequence[Any]) -> list[dict[str, Any]]:
-    return [vars(contrast) for contrast in contrasts[:MAX_LISTED]]
-
-
-def _undefined(check: Check, found: GroupRates, subject: str) -> Finding:
-    sizes = {name: trials for name, (_, trials) in found.counts.items()} | dict(found.left_out)
-    claim = (
-        f"Fewer than two groups have at least {found.smallest} rows to count in the {RATE[check]} "
-        f"({list_sizes(sizes)}); nothing can be compared."
-    )
-    advice = "Give more rows of these groups, merge groups, or count smaller ones with smallest=…"
-    return _not_applicable(check, claim, subject, advice, {"groups left out": dict(found.left_out)})
-
-
-def _not_combined(names: Sequence[str], reason: str, case: Case) -> Finding:
-    claim = f"The combinations of these columns are not tested: {reason}."
-    advice = "Merge rare groups, or name two or three columns whose combinations matter."
-    return _not_applicable(PARITY, claim, case.model.name, advice, {}).of(combined_name(names))
-
-
-def _not_applicable(check: Check, claim: str, subject: str, advice: str, evidence: Mapping[str, Any]) -> Finding:
-    return Finding(
-        code=check.code,
-        verdict="not applicable",
-        claim=claim,
-        subject=subject,
-        meaning=MEANING[check],
-        advice=advice,
-        evidence=evidence,
-    )
 
 
 def _drivers(decided: Case, group: Any, found: GroupRates, remove: Removal, settings: _Settings) -> Finding:
@@ -326,9 +215,9 @@ def _drivers(decided: Case, group: Any, found: GroupRates, remove: Removal, sett
     if decided.rows.text is not None:
         claim = "The rows are texts, whose words are not the same parts in every row; a gap has no drivers among them."
         advice = "Give a table of properties of the texts to find which of them drive the gap."
-        return _not_applicable(DRIVERS, claim, name, advice, {})
+        return not_applicable(DRIVERS, claim, name, advice, {})
     if len(found.counts) < 2:
-        return _undefined(DRIVERS, found, name)
+        return undefined(DRIVERS, found, name)
     pair = found.gaps(settings.level)[0]
     if pair.low <= 0:
         return _no_gap(pair, settings.level, name)
@@ -343,7 +232,7 @@ def _no_gap(pair: Gap, level: float, subject: str) -> Finding:
         f"{pair.value:.3f} [0, {pair.high:.3f}], which is not shown to differ from 0 at {level:.0%}."
     )
     evidence = {"upper": pair.upper, "lower": pair.lower, "gap of all rows": pair.value}
-    return _not_applicable(DRIVERS, claim, subject, "Nothing to do; more rows may show a gap.", evidence)
+    return not_applicable(DRIVERS, claim, subject, "Nothing to do; more rows may show a gap.", evidence)
 
 
 def _contributions(decided: Case, pair: Gap, parts: Decomposition, found: GroupRates, level: float) -> Finding:
@@ -364,7 +253,7 @@ def _contributions(decided: Case, pair: Gap, parts: Decomposition, found: GroupR
         interval=Interval(most - half, most + half, level, f"normal, {len(names)} features"),
         null=0.0,
         n=upper + lower,
-        meaning=MEANING[DRIVERS],
+        meaning=MEANING[DRIVERS.code],
         advice=DRIVERS_ADVICE,
         evidence={
             "upper": pair.upper,

@@ -34,6 +34,7 @@ DRIFT = Check(
     "Find out why the column differs (time, place, unit, coding); if it stays so, train on rows like the test rows.",
     MAX_DRIFT,
     "at most",
+    severe=0.3,
 )
 
 MEANING = (

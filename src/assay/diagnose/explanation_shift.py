@@ -52,9 +52,15 @@ TOP_FEATURES = Check(
     _REMEDY,
     MAX_EXCESS,
     "at most",
+    severe=0.3,
 )
 ALL_FEATURES = Check(
-    "SHF102", "Do explanations change more under the shift than by retraining?", _REMEDY, MAX_EXCESS, "at most"
+    "SHF102",
+    "Do explanations change more under the shift than by retraining?",
+    _REMEDY,
+    MAX_EXCESS,
+    "at most",
+    severe=0.5,
 )
 GRADIENTS = Check("SHF103", "How much do the gradients change with the weights?", "Informative; it has no threshold.")
 ACCURACY = Check(

@@ -38,6 +38,7 @@ ADVANTAGE = Check(
     MAX_ADVANTAGE,
     "at most",
     assumes=("DAT103",),
+    severe=0.3,
 )
 LOW_RATE = Check(
     "PRV102",

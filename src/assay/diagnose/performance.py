@@ -52,14 +52,10 @@ SKILL = Check(
     MIN_SKILL,
     "at least",
     undecided_from=0.4,
+    severe=0.0,
 )
 VALUES = Check(
-    "PER102",
-    "Are the values of the regression better than a constant?",
-    _REMEDY,
-    0.0,
-    "at least",
-    undecided_from=0.3,
+    "PER102", "Are the values of the regression better than a constant?", _REMEDY, 0.0, "at least", 0.3, severe=-0.3
 )
 DECISIONS = Check(
     "PER103",
@@ -67,6 +63,7 @@ DECISIONS = Check(
     "Move the decision threshold (sklearn.model_selection.TunedThresholdClassifierCV), or train with class weights.",
     0.0,
     "at least",
+    severe=-0.05,
 )
 CALIBRATED = Check(
     "PER104",
@@ -74,6 +71,7 @@ CALIBRATED = Check(
     "Recalibrate on rows of their own: sklearn.calibration.CalibratedClassifierCV, or temperature scaling for a net.",
     MAX_CALIBRATION_ERROR,
     "at most",
+    severe=0.25,
 )
 COVERAGE = Check(
     "PER105",
@@ -81,6 +79,7 @@ COVERAGE = Check(
     "Recalibrate the quantiles on rows of their own (conformal prediction), or train with more data.",
     MAX_COVERAGE_ERROR,
     "at most",
+    severe=0.15,
 )
 CHECKS = (SKILL, VALUES, DECISIONS, CALIBRATED, COVERAGE)
 

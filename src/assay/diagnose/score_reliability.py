@@ -30,6 +30,7 @@ REACTIVITY = Check(
     "The score is left out of the verdicts; score more rows, or give it more draws or steps.",
     THRESHOLDS.min_auroc,
     "at least",
+    severe=0.5,
 )
 NOISE_RESILIENCE = Check(
     "SCO102",
@@ -37,6 +38,7 @@ NOISE_RESILIENCE = Check(
     "The score is left out of the verdicts; give it more draws.",
     THRESHOLDS.max_noise_ratio,
     "at most",
+    severe=0.5,
 )
 CHECKS = (REACTIVITY, NOISE_RESILIENCE)
 

@@ -32,6 +32,7 @@ SECOND = Check(
     MIN_WINS,
     "at least",
     kind="faithful",
+    severe=0.4,
 )
 
 

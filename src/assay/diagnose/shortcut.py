@@ -23,7 +23,7 @@ from assay.engine.retraining.labelled_rows import true_labels
 from assay.nouns.catalogue import Check, Cost, Method
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.inputs.target import predicted_class, probabilities, select_label
-from assay.nouns.results.finding import Finding
+from assay.nouns.results.finding import MAX_ROWS, Finding
 
 ROUNDING = 1e-12
 """A mean change of probability up to this is rounding: averages of equal probabilities differ by as much."""
@@ -39,8 +39,11 @@ HARM = Check(
     _REMEDY,
     -MAX_HARM,
     "at least",
+    severe=-0.1,
 )
-FLIPS = Check("SHC202", "How often does a suspect column alone change the decision?", _REMEDY, MAX_FLIPS, "at most")
+FLIPS = Check(
+    "SHC202", "How often does a suspect column alone change the decision?", _REMEDY, MAX_FLIPS, "at most", severe=0.2
+)
 CHECKS = (HARM, FLIPS)
 
 MEANING = {
@@ -279,7 +282,8 @@ def _stderr(values: Floats) -> float | None:
 
 def _flips(case: Case, removals: _Removals, remove: Removal, feature: int, level: float, flips: float) -> Finding:
     name = case.features.names[feature]
-    changed = int(_is_changed(case, remove, feature).sum())
+    flipped = _is_changed(case, remove, feature)
+    changed = int(flipped.sum())
     return judged_finding(
         FLIPS,
         Basis("rate", {"hits": np.array(changed), "trials": np.array(len(case))}),
@@ -300,6 +304,7 @@ def _flips(case: Case, removals: _Removals, remove: Removal, feature: int, level
             "share of reliance": float(removals.share[feature]),
             "benefit": _mean(removals.benefit[:, feature]),
         },
+        rows=tuple(case.rows.ids[i] for i in np.flatnonzero(flipped)[:MAX_ROWS]),
     )
 
 

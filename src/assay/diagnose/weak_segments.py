@@ -19,7 +19,7 @@ from assay.engine.performance.expected_errors import expected_errors
 from assay.engine.performance.labelled_outputs import LabelledOutputs, labelled_outputs
 from assay.engine.performance.segments import Segment, search_rows, worst_segments
 from assay.nouns.catalogue import Check, Method
-from assay.nouns.results.finding import Finding
+from assay.nouns.results.finding import MAX_ROWS, Finding
 
 MAX_GAP, MAX_EXCESS = 0.15, 0.5
 """Default thresholds: excess of the error rate, and of the mean absolute error in units of the overall one."""
@@ -38,6 +38,7 @@ ERRORS = Check(
     _REMEDY,
     MAX_GAP,
     "at most",
+    severe=0.3,
 )
 RESIDUALS = Check(
     "PER202",
@@ -45,6 +46,7 @@ RESIDUALS = Check(
     _REMEDY,
     MAX_EXCESS,
     "at most",
+    severe=1.5,
 )
 CHECKS = (ERRORS, RESIDUALS)
 
@@ -226,7 +228,16 @@ def _finding(check: Check, split: _Split, most: int, level: float, threshold: fl
         n=len(measured),
         meaning=MEANING[check],
         evidence=evidence | {"rows searched": len(split.searched), "rows measured": len(measured)},
+        affected=float(worst.segment.inside.mean()),
+        rows=_worst_rows(split, worst),
     )
+
+
+def _worst_rows(split: _Split, worst: _Measured) -> tuple[str, ...]:
+    """Ids of the measured rows of a segment with a loss above 0, the largest loss first."""
+    rows = split.measured[worst.segment.inside]
+    rows = rows[np.argsort(-split.loss[rows], kind="stable")][:MAX_ROWS]
+    return tuple(split.case.rows.ids[i] for i in rows[split.loss[rows] > 0])
 
 
 def _expectations(split: _Split, one: _Measured) -> dict[str, float]:

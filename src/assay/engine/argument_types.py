@@ -118,6 +118,10 @@ _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: _maps(value, _is_word, Mapping),
         "a mapping from name to options",
     ),
+    "Mapping[str, Sequence[Any]]": (
+        lambda value: _maps(value, _is_word, Sequence),
+        "a mapping from name to a list",
+    ),
     "Mapping[str, AttackResult]": (
         lambda value: _maps(value, _is_word, AttackResult),
         "a mapping from name to the result of an attack",

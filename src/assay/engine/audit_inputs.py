@@ -93,6 +93,16 @@ class AuditInputs:
         """The favourable class; by default the last one."""
         return self.favourable or (self.model.classes[-1] if self.model.classes else "")
 
+    @property
+    def artefact(self) -> Any:
+        """What is suspected to act as a shortcut: an image with α, a PNG file or a function of rows; else ``None``."""
+        return self.options.get("pasted_artefact", {}).get("artefact")
+
+    @property
+    def claimed_epsilon(self) -> float | None:
+        """The ε of differential privacy with which the model was trained, as claimed; ``None`` where none is."""
+        return self.options.get("privacy_bound", {}).get("epsilon")
+
     def options_of(self, method: Method) -> dict[str, Any]:
         """The options given for a diagnosis; the removal is filled in where the diagnosis takes one."""
         given = dict(self.options.get(method.name, {}))
@@ -148,6 +158,18 @@ INPUTS: dict[str, Input] = {
     ),
     "concepts": Input("concept examples", "concepts={name: rows}", "", lambda i: bool(i.concepts)),
     "regions": Input("region masks", "regions=masks", "", lambda i: i.regions is not None),
+    "artefact": Input(
+        "a suspected artefact",
+        "options={'pasted_artefact': {'artefact': image}}",
+        "--option artefact=FILE.png",
+        lambda i: i.artefact is not None,
+    ),
+    "claimed_epsilon": Input(
+        "the ε with which the model was trained",
+        "options={'privacy_bound': {'epsilon': …}}",
+        "--option epsilon=…",
+        lambda i: i.claimed_epsilon is not None,
+    ),
 }
 """What may be known about a model under audit, by the name that ``needs`` and ``optional`` use."""
 

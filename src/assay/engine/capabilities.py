@@ -9,6 +9,7 @@ from assay.basics.errors import CapabilityError
 from assay.cases.case import Case
 from assay.model.attention import may_have_attention
 from assay.model.layer_trace import may_end_in_pooling
+from assay.model.linear_scores import is_linear
 from assay.model.transformations.shift_input import has_affine_layer
 from assay.nouns.catalogue import Method
 from assay.nouns.inputs.target import LOSSES
@@ -70,6 +71,15 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         lambda case: len(case.rows.shape) == 1 or case.rows.text is not None,
         "needs a table or texts; the rows of {name} have shape {shape}.",
     ),
+    "likelihood": (
+        lambda case: case.model.about.get("gives") == "log-likelihood",
+        "needs a language model that scores continuations, and pairs (prefix, secret) as rows; {name} is none. Wrap it "
+        "with assay.model.language_model(net, tokenizer).",
+    ),
+    "texts": (
+        lambda case: case.model.encode is not None and case.rows.text is not None and bool(case.rows.text.source),
+        "needs texts and a model that reads texts; the rows of {name} are none, or are the states of a layer.",
+    ),
     "columns": (
         lambda case: len(case.rows.shape) == 1,
         "needs a table or raw texts; the rows of {name} have shape {shape}.",
@@ -77,6 +87,19 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
     "trees": (
         lambda case: case.model.forest is not None,
         "needs a model of trees; {name} shows none. Use shapley with Marginal(background).",
+    ),
+    "completions": (
+        lambda case: (
+            case.rows.text is None
+            and (case.model.forest is not None or case.model.net is not None or is_linear(case.model))
+        ),
+        "needs trees, a linear classifier or a torch net over numbers and levels; {name} is none of them. "
+        "assay.smallest_sufficient finds the fewest features that keep the class under one removal.",
+    ),
+    "parts": (
+        lambda case: case.rows.text is None and (case.model.rows_exact or is_linear(case.model)),
+        "needs trees that can be read or a linear classifier, whose parts can be taken out; {name} is neither. "
+        "diagnose.disparity measures the gap between groups of any classifier, and which columns drive it.",
     ),
     "attention": (
         lambda case: may_have_attention(case.model),
@@ -93,6 +116,10 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
 
 INSTEAD_OF_IDS = "explain a layer (case.from_layer), or carry the ids along (carried=…)"
 """What to do where a net's ids have no derivative."""
+
+
+OTHER_ATTACKS = " attack.column_changes changes columns of any kind, attack.token_substitution changes words."
+"""What attacks inputs that are no numbers."""
 
 
 def holds_words(case: Case) -> bool:
@@ -113,4 +140,5 @@ def require_capabilities(method: Method, case: Case) -> None:
                 ids=" with respect to whole numbers (ids)" if case.takes_ids else "",
                 instead=INSTEAD_OF_IDS if case.takes_ids else "a differentiable surrogate",
             )
-            raise CapabilityError(f"{method.verb}.{method.name} {text}")
+            instead = OTHER_ATTACKS if method.verb == "attack" and need == "numbers" else ""
+            raise CapabilityError(f"{method.verb}.{method.name} {text}{instead}")

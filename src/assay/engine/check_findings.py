@@ -78,14 +78,16 @@ def attack_findings(subject: str, result: AttackResult, level: float) -> list[Fi
     """One finding for each check of the attack: the mean over rows of the field the check reads.
 
     Without ``reads`` the estimate is the attack success rate, 0 … 1. ``null`` is the same field after random moves of
-    the same size where the check reads ``after``.
+    the same size where the check reads ``after``; else the rate of success of random moves, where it is known.
     """
+    random = float(result.random.mean())
+    robust = result.validity.get("random_robust_accuracy")
     return [
         replace(
             _finding(check, subject, result, values, level),
-            null=float(result.random.mean()) if check.reads == "after" else None,
+            null=random if check.reads == "after" else None if check.reads or robust is None else 1.0 - float(robust),
             evidence={
-                "after random moves of the same size": float(result.random.mean()),
+                "after random moves of the same size": random,
                 "prediction unchanged": int(result.prediction_unchanged.sum()),
             },
         )
@@ -94,23 +96,33 @@ def attack_findings(subject: str, result: AttackResult, level: float) -> list[Fi
 
 
 def certificate_findings(subject: str, result: Certificate, level: float) -> list[Finding]:
-    """One finding for each check of the certificate: the mean over rows of the bound the check reads.
+    """One finding for each check of the certificate: the mean over rows of the bound or extra that the check reads.
 
     Without ``reads`` the estimate is the share of rows that are certified, 0 … 1; an abstention is not certified.
+    ``null`` is the same mean for random explanations of equal size, where the certificate has it.
     """
     return [
         replace(
             _finding(check, subject, result, values, level),
+            null=_of_random(check, result),
             evidence={"rows abstained": int(result.abstained.sum()), "theorem": result.theorem},
         )
         for check, values in _read(result, 1.0 - result.abstained.astype(float))
     ]
 
 
+def _of_random(check: Check, result: Certificate) -> float | None:
+    """The mean over the defined rows of what the check reads, for random explanations of equal size."""
+    values = result.control.get(check.reads, result.extra.get(f"random_{check.reads}"))
+    known = np.empty(0) if values is None else values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
+
+
 def _read(result: AttackResult | Certificate, default: Floats) -> list[tuple[Check, Floats]]:
     found: list[tuple[Check, Floats]] = []
     for check in find(result.provenance.verb, result.provenance.method).checks:
-        values = np.asarray(getattr(result, check.reads), dtype=np.float64) if check.reads else default
+        read = result.extra[check.reads] if check.reads in result.extra else getattr(result, check.reads, default)
+        values = np.asarray(read, dtype=np.float64) if check.reads else default
         found.append((check if check.reads else replace(check, bounds=(0.0, 1.0)), values))
     return found
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
@@ -31,6 +29,7 @@ from assay.engine.infinite_targets import (
     nan_where_infinite,
     without_warnings,
 )
+from assay.engine.provenance import provenance_of
 from assay.model.pass_locks import hold_locks
 from assay.nouns.catalogue import Check, Cost, Method, Verb, enter, owned
 from assay.nouns.inputs.features import Features
@@ -234,13 +233,16 @@ def repairer(
     claims: set[str] | None = None,
     cost: Callable[..., Cost] | None = None,
     answers: tuple[str, ...] = (),
+    side_effects: str = "",
     proposals: Callable[[AuditInputs, Sequence[Finding]], Sequence[Mapping[str, Any]]] | None = None,
+    audit_cost: Callable[[AuditInputs], Cost] | None = None,
 ) -> Callable[[Callable[P, Any]], Declared[P, Repair]]:
     """Declare a repair: body (case, …, *, options) → the fields of a ``Repair`` by name, the new model among them.
 
     ``answers`` are the codes of the checks it is meant to fix: an audit tries the repair where one of them fails and
-    its ``needs`` are known. ``proposals`` gives the options of each attempt from the failed findings (default: one
-    attempt with the defaults).
+    its ``needs`` are known. ``side_effects`` says in a sentence what else the repair may change, for better or worse;
+    every finding that suggests the repair shows it. ``proposals`` gives the options of each attempt from the failed
+    findings (default: one attempt with the defaults). ``audit_cost``: the most of an attempt by itself.
     """
 
     def pack(
@@ -258,7 +260,9 @@ def repairer(
         claims=claims,
         cost=cost,
         answers=frozenset(answers),
+        side_effects=side_effects,
         proposals=proposals,
+        audit_cost=audit_cost,
         has_exact_cost=False,
     )
 
@@ -297,7 +301,7 @@ def _declare(
                     answer = body(*args, **cast(Any, options))
                     spent = {"forwards": meter.forwards - before[0], "backwards": meter.backwards - before[1]}
                     used = {name: given[name] for name in method.options}
-                    result = pack(method, _provenance(method, case, used, spent), case, answer, explanation)
+                    result = pack(method, provenance_of(method, case, used, spent), case, answer, explanation)
             return result if note is None or isinstance(result, list) else replace(result, notes=(*result.notes, note))
 
         method = Method(
@@ -327,43 +331,16 @@ def _subjects(method: Method, given: Mapping[str, Any]) -> tuple[Case, Explanati
     if case is None:
         raise InputError(f"{method.verb}.{method.name} needs a case; make one with assay.case(model, x).")
     explanation = next((value for value in given.values() if isinstance(value, Explanation)), None)
-    _fitting(explanation, case)
+    _fitting(explanation, case, None if method.verb == "evaluate" and "train" in method.needs else len(case.features))
     require_capabilities(method, case)
     return case, explanation
 
 
-def _provenance(method: Method, case: Case, options: Mapping[str, Any], spent: Mapping[str, int]) -> Provenance:
-    return Provenance(
-        method=method.name,
-        verb=method.verb,
-        options=options,
-        seed=case.seed,
-        target=case.target_text,
-        model_fingerprint=case.model.fingerprint,
-        rows_fingerprint=case.rows.fingerprint,
-        features_fingerprint=case.features.fingerprint,
-        versions=versions(),
-        device=case.model.device,
-        cost={what: count for what, count in spent.items() if count},
-    )
-
-
-@functools.cache
-def versions() -> Mapping[str, str]:
-    """Versions of the packages that numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("assay", "numpy", "scipy", "scikit-learn", "torch"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _fitting(explanation: Explanation | None, case: Case) -> None:
+def _fitting(explanation: Explanation | None, case: Case, parts: int | None) -> None:
+    """Refuse an explanation of other rows, or of other parts; parts that are training rows are not the case's."""
     if explanation is None:
         return
-    if explanation.ids != case.rows.ids or len(explanation.features) != len(case.features):
+    if explanation.ids != case.rows.ids or parts not in (None, len(explanation.features)):
         raise InputError(
             f"the explanation has {len(explanation.ids)} rows of {len(explanation.features)} parts, the case "
             f"{len(case)} rows of {len(case.features)} parts; both must have the same rows, in the same "

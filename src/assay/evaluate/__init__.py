@@ -26,6 +26,7 @@ from assay.evaluate.insertion import insertion as insertion
 from assay.evaluate.irof import irof as irof
 from assay.evaluate.label_randomisation import label_randomisation as label_randomisation
 from assay.evaluate.lerf import lerf as lerf
+from assay.evaluate.linear_datamodeling_score import linear_datamodeling_score as linear_datamodeling_score
 from assay.evaluate.local_lipschitz import local_lipschitz as local_lipschitz
 from assay.evaluate.localisation_auc import localisation_auc as localisation_auc
 from assay.evaluate.mass_accuracy import mass_accuracy as mass_accuracy
@@ -80,6 +81,7 @@ __all__ = [
     "irof",
     "label_randomisation",
     "lerf",
+    "linear_datamodeling_score",
     "local_lipschitz",
     "localisation_auc",
     "mass_accuracy",

@@ -26,6 +26,7 @@ ROUNDING = 1e-6
             "at most",
             claim="{estimate:.1%} of the change in output is unexplained",
             over="change",
+            severe=0.5,
         ),
     ),
 )

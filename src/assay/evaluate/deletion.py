@@ -28,6 +28,7 @@ from assay.nouns.results.result import Estimate, Explanation
             claim="normalised deletion score {estimate:.2f} (0 = random ranking, 1 = {top})",
             is_normalised=True,
             kind="faithful",
+            severe=0.0,
         ),
     ),
 )

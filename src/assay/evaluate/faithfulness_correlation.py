@@ -26,6 +26,7 @@ from assay.nouns.results.result import Estimate, Explanation
             claim="faithfulness correlation r = {estimate:.2f}",
             bounds=(-1.0, 1.0),
             kind="faithful",
+            severe=-0.3,
         ),
     ),
 )

@@ -26,6 +26,7 @@ from assay.nouns.results.result import Estimate, Explanation
             0.1,
             "at most",
             claim="differs by {estimate:.2f} of its largest value for the same net with shifted inputs",
+            severe=0.5,
         ),
     ),
 )

@@ -24,6 +24,7 @@ from assay.nouns.results.result import Estimate, Explanation
             1.0,
             "at most",
             claim="largest relative change {estimate:.2f} under small perturbations of the input",
+            severe=5.0,
         ),
     ),
 )

@@ -26,6 +26,7 @@ from assay.nouns.results.result import Estimate, Explanation
             reads="signed",
             bounds=(-1.0, 1.0),
             kind="sane",
+            severe=0.8,
         ),
         Check(
             "SAN104",
@@ -36,6 +37,7 @@ from assay.nouns.results.result import Estimate, Explanation
             claim="rank correlation {estimate:.2f} of the magnitudes after weight randomisation",
             reads="absolute",
             bounds=(-1.0, 1.0),
+            severe=0.8,
         ),
     ),
 )

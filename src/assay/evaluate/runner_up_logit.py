@@ -26,6 +26,7 @@ from assay.nouns.results.result import Estimate, Explanation
             "at most",
             claim="rank correlation {estimate:.2f} with the explanation of the runner-up class",
             bounds=(-1.0, 1.0),
+            severe=0.99,
         ),
     ),
 )

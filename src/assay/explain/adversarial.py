@@ -69,11 +69,11 @@ def adversarial(
     """
     ball = Ball(norm, FARTHEST, low, high, scale)
     if case.model.rows_exact:
-        label = Threat.of(case, ball, None, None).label
+        label = Threat.within(case, ball, None, None).label
         x = _of_trees(case, ball, label, max_nodes)
     else:
         ball = replace(ball, radius=1.0)
-        threat = Threat.of(case, ball, None, None)
+        threat = Threat.within(case, ball, None, None)
         label, x = threat.label, _by_search(threat, steps)
     rows = to_floats(case.rows.x)
     change = np.where(np.isnan(rows), 0.0, to_floats(x) - rows)

@@ -5,6 +5,7 @@ from assay.model.adapters.boosters import catboost as catboost
 from assay.model.adapters.boosters import lightgbm as lightgbm
 from assay.model.adapters.boosters import xgboost as xgboost
 from assay.model.adapters.function import function as function
+from assay.model.adapters.language_model import language_model as language_model
 from assay.model.adapters.sklearn import sklearn as sklearn
 from assay.model.adapters.text import Tokens as Tokens
 from assay.model.adapters.text import text as text
@@ -25,6 +26,7 @@ from assay.model.transformations.multiplicative_smoothing import multiplicative_
 from assay.model.transformations.one_output import one_output as one_output
 from assay.model.transformations.randomise_weights import layer_names as layer_names
 from assay.model.transformations.randomise_weights import randomise_weights as randomise_weights
+from assay.model.transformations.round_probabilities import round_probabilities as round_probabilities
 from assay.model.transformations.smooth import smooth as smooth
 from assay.model.transformations.softplus_surrogate import softplus_surrogate as softplus_surrogate
 from assay.model.transformations.straight_through import straight_through as straight_through
@@ -38,12 +40,14 @@ __all__ = [
     "expectation_over_transformations",
     "fast",
     "function",
+    "language_model",
     "layer_names",
     "multiplicative_smoothing",
     "lightgbm",
     "one_output",
     "randomise_weights",
     "region_mean",
+    "round_probabilities",
     "sklearn",
     "smooth",
     "softplus_surrogate",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import Any, Literal
 
 from assay.basics.errors import InputError
@@ -25,15 +26,19 @@ FAMILIES = {
     "STA": "stability of explanations",
     "SCO": "reliability of the scores that verdicts use",
     "ATK": "attacks",
-    "CER": "certificates",
+    "CRT": "certificates",
     "PRV": "privacy",
     "FAI": "fairness",
+    "ROB": "robustness",
     "SHC": "shortcuts",
     "SHF": "explanations under a shift of the data",
     "DAT": "data",
     "RUN": "the audit itself",
 }
 """What the first three letters of a check code stand for."""
+
+ONLY_GIVEN = "none unless given"
+"""The ``origin`` of a check that judges only by a threshold of the caller's; the declared one is never used."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class Check:
     side of ``threshold``; a check without a threshold informs and never fails. Where ``undecided_from`` is given, the
     check must be shown to pass: an interval that contains the threshold fails, and is undecided only if it also reaches
     this value.
+
+    ``severe`` is the estimate from which a failure is of high severity (``assay.nouns.results.severity``).
 
     ``origin`` says where the threshold comes from, such as a law. ``assumes`` holds the codes of checks that must not
     fail: in an audit where one of them does, this check is not applicable.
@@ -64,6 +71,7 @@ class Check:
     threshold: float | None = None
     direction: Direction = ""
     undecided_from: float | None = None
+    severe: float | None = None
     origin: str = "default"
     assumes: tuple[str, ...] = ()
     claim: str = ""
@@ -78,6 +86,14 @@ class Check:
     def family(self) -> str:
         """What the three letters of the code stand for."""
         return FAMILIES.get(self.code[:3], self.code[:3])
+
+    @property
+    def passes(self) -> str:
+        """Which estimates pass, in words; "informs" without a threshold."""
+        if self.threshold is None:
+            return "informs"
+        limit = "a threshold that you give" if self.origin == ONLY_GIVEN else f"{self.threshold:g}"
+        return f"{self.direction} {limit}"
 
     @property
     def score(self) -> str:
@@ -106,8 +122,8 @@ class Method:
     ``needs`` names what a case must offer (``gradient``, ``classes``, ``net``, ``image``, …) and what must be known
     about the model under audit (``labels``, ``train``, ``groups``, ``recipe``, …); ``optional`` names what is read
     where it is known. ``checks`` are the questions the method answers, ``answers`` the codes of the checks that a
-    repair is meant to fix. ``claims`` names laws that the contract suite
-    tests. ``better`` is the direction of a score. ``options`` are the keyword-only parameters.
+    repair is meant to fix, ``side_effects`` says what else a repair may change. ``claims`` names laws that the
+    contract suite tests. ``better`` is the direction of a score. ``options`` are the keyword-only parameters.
     ``cost`` (case, options, price of the explanation judged) says what is asked of the model, before it runs.
     """
 
@@ -121,6 +137,7 @@ class Method:
     status: Literal["stable", "provisional"] = "provisional"
     checks: tuple[Check, ...] = ()
     answers: frozenset[str] = frozenset()
+    side_effects: str = ""
     optional: frozenset[str] = frozenset()
     has_exact_cost: bool = True
     cost: Callable[..., Cost] | None = field(default=None, repr=False, compare=False)
@@ -196,6 +213,8 @@ def known(verb: str | None = None) -> Iterator[Method]:
 
 def find(verb: str, name: str) -> Method:
     """The method of this verb and name; raises ``InputError`` with the nearest names."""
+    if (verb, name) not in _CATALOGUE and verb in VERBS:
+        import_module(f"assay.{verb}")  # its methods enter the catalogue
     if (verb, name) in _CATALOGUE:
         return _CATALOGUE[verb, name]
     import difflib

@@ -12,9 +12,11 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Masks
+from assay.cases.new_case import case
 from assay.data import german_credit
 from assay.model.adapters.function import function
 from assay.model.model import Model
+from assay.planted.benchmark_case import BenchmarkCase, Competence
 
 NOISE = 0.3
 """Standard deviation of the noise in the detector's examples of LIME's queries, of standardised columns."""
@@ -115,10 +117,53 @@ def scaffold(
     )
 
 
+def scaffolded_table(
+    seed: Seed, hides_from: Literal["lime", "shap"] = "shap", *, rows: int = 16, train: int = 900
+) -> BenchmarkCase:
+    """German credit, decided by sex on rows of data, by the instalment rate on what looks like an explainer's query.
+
+    Truth: the column of sex has the whole effect on rows of data; every other column 0. Agreement is the share of rows
+    in which this column has the largest size. The background are k-means centroids, from which the detector of SHAP's
+    queries was trained.
+    """
+    from sklearn.cluster import KMeans
+
+    table, names, numeric = german_columns()
+    made = scaffold(
+        table,
+        names,
+        sensitive="female",
+        decoys=("installment_rate",),
+        numeric=numeric,
+        hides_from=hides_from,
+        seed=seed,
+        trees=20,
+        copies=5,
+        substitutions=5000,
+    )
+    chosen = made.x[:rows]
+    mask = np.broadcast_to(np.array(made.names) == made.sensitive, chosen.shape)
+    kept = decisions(made.model, made.x) == decisions(made.biased, made.x)
+    return BenchmarkCase(
+        name=f"German credit, scaffold that hides from {hides_from.upper()}",
+        case=case(made.model, chosen, label=1, names=made.names, seed=seed),
+        truth=mask.astype(np.float64),
+        mask=np.array(mask),
+        agreement="precision",
+        chance=1 / len(names),
+        competence=Competence.of_successes("share of held-out rows that are decided by sex", kept, 0.5),
+        start=made.train.mean(axis=0),
+        background=np.asarray(KMeans(CENTROIDS, n_init=1, random_state=0).fit(made.train).cluster_centers_),
+        meaning="share of rows of data that are decided by the column",
+        should="give sex the largest value, and the instalment rate 0",
+        sources=("slack2020",),
+        is_marginal=True,
+        training_rows=made.train[:train],
+    )
+
+
 def decisions(model: Model, rows: Floats) -> Masks:
     """Whether the model decides "yes" (row,)."""
-    from assay.cases.new_case import case
-
     return np.asarray(case(model, rows, label=1).prediction[:, 1] > 0.5)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from assay.basics.stats import bootstrap
 from assay.basics.types import Floats, PerRow
 from assay.cases.case import Case
 from assay.engine.capabilities import require_capabilities
-from assay.engine.declare import versions
 from assay.engine.gradients.distributions import Line
+from assay.engine.provenance import versions
 from assay.nouns.catalogue import Method, find, known
 from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable, BenchmarkVerdict
 from assay.planted.agreement import agreement
@@ -25,9 +25,10 @@ from assay.planted.benchmark_case import BenchmarkCase
 from assay.planted.clusters import clusters
 from assay.planted.gaussian_tables import gaussian_tables
 from assay.planted.grid_pointing import grid_pointing
+from assay.planted.scaffolding import scaffolded_table
 from assay.planted.synthetic_birds import synthetic_birds
 from assay.planted.trigger_words import trigger_words
-from assay.planted.watermark import watermark
+from assay.planted.watermark import Fooling, watermark
 from assay.planted.xai_tris import xai_tris
 
 
@@ -52,6 +53,13 @@ BENCHMARKS: dict[str, Benchmark] = {
     one.name: one
     for one in (
         *(Benchmark(f"watermark-{f:g}", partial(watermark, follows=f), 1000 * (f == 1)) for f in (0.0, 0.5, 0.9, 1.0)),
+        *(
+            Benchmark(
+                f"watermark-dense{how and '-' + how}",
+                partial(watermark, follows=1.0, is_dense=True, fooled=how, rows=12),
+            )
+            for how in get_args(Fooling)
+        ),
         Benchmark("tetrominoes-linear", partial(xai_tris, scenario="linear"), 2000),
         Benchmark("tetrominoes-multiplicative", partial(xai_tris, scenario="multiplicative")),
         Benchmark("tetrominoes-rigid", partial(xai_tris, scenario="rigid")),
@@ -61,6 +69,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         Benchmark("table-additive", partial(gaussian_tables, kind="additive")),
         Benchmark("table-xor", partial(gaussian_tables, kind="xor")),
         Benchmark("table-trees", partial(gaussian_tables, kind="additive", trees=True), 1500),
+        *(Benchmark(f"table-scaffold-{by}", partial(scaffolded_table, hides_from=by)) for by in ("lime", "shap")),
         Benchmark("clusters", clusters, 5000),
         Benchmark("grid-pointing", grid_pointing, 1000),
         Benchmark("grid-pointing-disconnected", partial(grid_pointing, disconnected=True)),
@@ -197,6 +206,8 @@ def explain_case(method: Method, benchmark_case: BenchmarkCase) -> Floats:
 
     ``CapabilityError`` if the case lacks what the method needs, or the values are of a layer's units.
     """
+    if "train" in method.needs:
+        raise CapabilityError(f"explain.{method.name} explains by training rows, not by features of the input.")
     explanation = method.call(_case_for(method, benchmark_case), **method_options(method, benchmark_case))
     if explanation.features.fingerprint != benchmark_case.case.features.fingerprint:
         raise CapabilityError(f"explain.{method.name} explains units of a layer, not features of the input.")

@@ -12,6 +12,8 @@ from tests.nouns.specimens import attack_result
 from assay.basics.seed import Seed
 from assay.basics.stats import Interval
 from assay.nouns.comparisons.method_comparison import MethodComparison, Ranking, Scored
+from assay.nouns.comparisons.mus_experiment import AccuracyLine, MusExperiment, MusSubject, StabilityLine
+from assay.nouns.comparisons.shift_experiment import MEASURES, ShiftExperiment, ShiftLine
 from assay.nouns.inputs.features import Features, columns, elements, integer_map
 from assay.nouns.results.result import Certificate, Explanation, Provenance, Score
 
@@ -140,7 +142,35 @@ def things() -> dict[str, tuple[Any, str]]:
         "calibration": (CURVE, "calibration"),
         "attacked rows": (attack_result(), "attacked rows"),
         "radius curve": (certified([0.0, 1.0, 2.0, np.nan]), "radius curve"),
+        "radius curve of smoothing": (smoothing_experiment(), "radius curve"),
+        "accuracy curve of smoothing": (smoothing_experiment(), "accuracy curve"),
+        "shift settings": (shift_experiment(), "shift settings"),
     }
+
+
+def shift_experiment() -> ShiftExperiment:
+    """Two settings, the second of unequal accuracy and without an interval."""
+    lines = []
+    for recipe, mean, low, high in (("relu", 0.8, 0.7, 0.9), ("softplus", 0.5, np.nan, np.nan)):
+        means, intervals = dict.fromkeys(MEASURES, mean), dict.fromkeys(MEASURES, Interval(low, high, 0.95, "student"))
+        shares = dict.fromkeys(MEASURES, mean / 2)
+        unequal = recipe == "softplus"
+        lines.append(ShiftLine(recipe, 0.0, None, 0.1, 2, 0.8, 0.8, unequal, means, intervals, shares, np.nan, np.nan))
+    return ShiftExperiment(tuple(lines), "saliency", 10, 2, 0.95, 0)
+
+
+def smoothing_experiment() -> MusExperiment:
+    """One subject with two explanations at two λ, one of them searched, and its accuracy."""
+    radii = {"consistent": (True, False, True), "incremental": (1.0, 1.0, 0.0), "incremental_ties": (1.0, 1.0, 1.0)}
+    sides = {**radii, "decremental": (1.0, 0.0, 0.0), "decremental_ties": (1.0, 1.0, 0.0)}
+    lines = [
+        StabilityLine("digits", name, at, 1 / (2 * at), 2.0, **sides, attacked=found, exhaustive=(False,) * len(found))
+        for at in (0.5, 0.25)
+        for name, found in (("shapley", (2.0, np.nan, 1.0)), ("random", ()))
+    ]
+    rates = [AccuracyLine("digits", at, 10, hits, hits + 1, 0.9, (0.5, 0.5)) for at, hits in ((0.5, 8), (0.25, 5))]
+    one = MusSubject("digits", "a net on digits", 3, 10, 8.0, "Constant(0.0)", 16, 99)
+    return MusExperiment((one,), tuple(lines), tuple(rates), (), 0)
 
 
 def parsed(plot: Any) -> ET.Element:

@@ -131,6 +131,12 @@ def with_text(thing: Any, text: str) -> Any:
         (scored_,) = thing.scores.values()
         hostile = replace(scored_, score=text, ranking=_renamed(scored_.ranking, text))
         return replace(thing, methods=with_text(thing.methods, text), scores={text: hostile})
+    if hasattr(thing, "stability"):
+        subjects = tuple(replace(one, name=text) for one in thing.subjects)
+        lines = {n: tuple(replace(one, subject=text) for one in getattr(thing, n)) for n in ("stability", "accuracy")}
+        return replace(thing, subjects=subjects, **lines)
+    if hasattr(thing, "lines"):
+        return replace(thing, lines=tuple(replace(one, recipe=text) for one in thing.lines))
     if hasattr(thing, "names"):
         return replace(thing, names=with_text(thing.names, text))
     return f"{text}" if isinstance(thing, str) else thing

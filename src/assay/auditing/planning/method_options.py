@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from assay.auditing.planning.profiles import Options, Profile, refuse_options
+from assay.auditing.planning.profiles import Options, Profile
+from assay.auditing.planning.requests import refuse_options
 from assay.basics.errors import InputError
 from assay.nouns.catalogue import Verb, find
 

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.auditing import settings_grid
+from assay.auditing.planning.certificates import (
+    CERTIFIED_BY,
+    CERTIFIED_METHODS,
+    explanations_certified,
+    why_not_certified,
+    with_noise,
+)
 from assay.auditing.planning.scope import AuditScope, shift_scale
 from assay.auditing.planning.views import VIEW, view_background, view_case, why_not_viewed
 from assay.basics.errors import CapabilityError, InputError, MissingExtra
@@ -24,12 +31,6 @@ RUNNER_UP_METHODS = ("integrated_gradients", "shapley")
 
 RUNNER_UP = "the runner-up"
 """Subject of an explanation of each row's second class."""
-
-CERTIFIED_METHODS = ("integrated_gradients", "shapley")
-"""Explanations whose top features are certified: the first that the case can have."""
-
-CERTIFIED_BY = {"shapley_error": ("shapley",)}
-"""Explanations that a certificate is about, where these are others."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +131,7 @@ def make_plan(scope: AuditScope, diagnoses: Sequence[Step] = (), is_selected: Se
     for name, given in profile.attacks.items():
         layout.attack(name, given, explained)
     for name, given in profile.certificates.items():
-        if not {"explanation", "parts"} & set(find("certify", name).arguments):
-            layout.on_predictions("certify", name, given)
-            continue
-        certified = CERTIFIED_BY.get(name, CERTIFIED_METHODS)
-        for subject in [one for one in certified if one in explained][:1] if classifier else []:
-            layout.add("certify", name, subject, given)
+        layout.certificate(name, given, explained)
     for name, given in profile.views.items() if is_selected("") else ():
         layout.view(name, given)
     chosen = tuple(step for step in diagnoses if any(map(is_selected, step.codes)))
@@ -210,6 +206,24 @@ class _Layout:
             return
         for subject in [subject for subject in explained if subject in scope.profile.attacked]:
             self.add("attack", name, subject, given)
+
+    def certificate(self, name: str, given: Mapping[str, Any], explained: Sequence[str]) -> None:
+        """A certificate of the predictions, or of the explanation that it is about, or why it is left out."""
+        method, scope = find("certify", name), self.scope
+        options = with_noise(method, given, scope)
+        reason, enable = why_not_certified(method, options, scope)
+        subjects = explanations_certified(name, explained)
+        if reason:
+            self.leave_out(f"certify.{name}", reason, enable)
+        elif not {"explanation", "parts"} & set(method.arguments):
+            self.on_predictions("certify", name, options)
+        elif "ball" in method.arguments and scope.ball is None:
+            self.leave_out(f"certify.{name}", f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument)
+        elif not subjects:
+            known = CERTIFIED_BY.get(name, CERTIFIED_METHODS)
+            self.leave_out(f"certify.{name}", f"it is about {' or '.join(known)}", f"methods=({known[-1]!r},)")
+        else:
+            self.add("certify", name, subjects[0], options)
 
     def on_predictions(self, verb: Verb, name: str, given: Mapping[str, Any]) -> None:
         """An attack on the predictions, or a certificate of them, or why it is left out."""

@@ -6,13 +6,12 @@ Adding a method to a profile is one line of ``TABLE`` or ``IMAGE``. Everything t
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from assay.basics.errors import InputError
-from assay.nouns.catalogue import Method, Verb, find, known
+from assay.nouns.catalogue import Method, known
 
 DEPTHS = ("quick", "standard", "deep")
 """How deep an audit can go, the cheapest first."""
@@ -67,11 +66,48 @@ TABLE: dict[str, Any] = {
     "attack.top_k": {"steps": 20},
     "attack.pgd": {"included": NOT_QUICK, "steps": 20},
     "attack.auto": {"included": DEEP, "steps": 30, "queries": 300},
-    "certify.soft_stability": {"draws": 100, "radius": 2},
+    "attack.column_changes": {
+        "included": NOT_QUICK,
+        "queries": by_depth(100, 200, 400),
+        "max_nodes": by_depth(0, 0, 500),
+    },
+    "certify.soft_stability": {"draws": 100, "radius": 2, "curve": True},
+    "certify.mus": {"included": DEEP, "q": 16, "smoothing": 0.25},
+    "certify.removal_effect": {"included": NOT_QUICK, "ball": None},
+    "certify.removal_bound": {"included": DEEP, "draws": 16},
+    "certify.bound_propagation": {"included": NOT_QUICK},
+    "certify.randomised_smoothing": {"included": DEEP, "draws": 200, "selection_draws": 20},
+    "certify.smoothed_top_k": {"included": DEEP, "draws": 64},
     "certify.shapley_error": {"included": DEEP, "budget": 4096},
     "certify.tree_robustness": {"included": DEEP, "max_nodes": 2000},
+    "certify.sufficient_features": {"included": DEEP, "ball": None, "max_nodes": 2000},
+    "certify.lipschitz_margin": {"included": DEEP},
     "diagnose.disparity": {"rows": by_depth(50, 100, 500), "budget": by_depth(256, 512, 4096)},
+    "diagnose.error_disparity": {"included": DEEP},
     "diagnose.shortcut": {"rows": by_depth(200, 400, 4000)},
+    "diagnose.robustness": {
+        "included": NOT_QUICK,
+        "rows": by_depth(50, 100, 400),
+        "attack": by_depth("pgd", "pgd", "auto"),
+        "steps": by_depth(10, 20, 30),
+        "queries": 200,
+        "max_nodes": by_depth(0, 0, 2000),
+    },
+    "diagnose.proxy_use": {"included": NOT_QUICK, "rows": by_depth(1000, 1000, 4000), "linear": DEEP},
+    "diagnose.robust_features": {"included": DEEP},
+    "diagnose.label_errors": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
+    "diagnose.exploration": {"included": NOT_QUICK},
+    "repair.cleaning": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
+    "diagnose.shadow_membership": {"included": DEEP},
+    "diagnose.explanation_membership": {"included": DEEP},
+    "diagnose.privacy_bound": {"included": DEEP},
+    "diagnose.feature_use": {"included": DEEP},
+    "repair.adversarial_training": {"included": DEEP},
+    "repair.gloro": {"included": DEEP},
+    "repair.curvature_penalty": {"included": DEEP},
+    "repair.aggregation": {"included": DEEP},
+    "repair.right_reasons": {"included": DEEP},
+    "repair.private_training": {"included": DEEP},
     "view.permutation_importance": {"included": NOT_QUICK},
     "view.partial_dependence": {"included": NOT_QUICK},
     "view.ale": {"included": NOT_QUICK},
@@ -122,9 +158,42 @@ IMAGE: dict[str, Any] = {
     "attack.top_k": {"steps": by_depth(5, 9, 33)},
     "attack.pgd": {"included": NOT_QUICK, "steps": by_depth(5, 9, 33)},
     "attack.auto": {"included": DEEP, "steps": 30, "queries": 300},
+    "repair.adversarial_training": {"included": DEEP},
+    "repair.gloro": {"included": DEEP},
+    "repair.curvature_penalty": {"included": DEEP},
+    "repair.aggregation": {"included": DEEP},
+    "repair.right_reasons": {"included": DEEP},
+    "repair.private_training": {"included": DEEP},
+    "diagnose.disparity": {},
+    "diagnose.error_disparity": {"included": DEEP},
+    "diagnose.shortcut": {},
+    "diagnose.shortcut_clusters": {"included": DEEP},
+    "diagnose.robustness": {
+        "included": NOT_QUICK,
+        "rows": by_depth(16, 32, 100),
+        "attack": by_depth("pgd", "pgd", "auto"),
+        "steps": by_depth(5, 9, 30),
+        "queries": by_depth(60, 60, 300),
+        "proofs": DEEP,
+        "how": "crown-ibp",
+        "noise": by_depth(2, 3, 10),
+    },
+    "diagnose.robust_features": {"included": DEEP},
+    "diagnose.label_errors": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
+    "diagnose.exploration": {"included": NOT_QUICK},
+    "repair.cleaning": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
+    "diagnose.shadow_membership": {"included": DEEP},
+    "diagnose.explanation_membership": {"included": DEEP},
+    "diagnose.privacy_bound": {"included": DEEP},
+    "diagnose.feature_use": {"included": DEEP},
     "view.influential_units": {"included": NOT_QUICK, "top": 5},
     "certify.mus": {"q": 16, "smoothing": 0.25},
-    "certify.soft_stability": {"draws": 60, "radius": 4},
+    "certify.soft_stability": {"draws": 60, "radius": 4, "curve": DEEP},
+    "certify.removal_effect": {"included": NOT_QUICK, "ball": None},
+    "certify.bound_propagation": {"included": DEEP, "how": "crown-ibp"},
+    "certify.randomised_smoothing": {"included": DEEP, "draws": 200, "selection_draws": 20},
+    "certify.smoothed_top_k": {"included": DEEP, "draws": 64},
+    "certify.lipschitz_margin": {"included": DEEP},
     "re-explained": ("saliency", "input_x_gradient", "integrated_gradients", "smooth_grad"),
     "attacked": ("saliency",),
     "budget": by_depth(128, 256, 2048),
@@ -153,8 +222,22 @@ TEXT: dict[str, Any] = {
     "evaluate.sparseness": {},
     "evaluate.familiarity": {"included": DEEP, "steps": 5},
     "attack.top_k": {"steps": by_depth(5, 9, 33)},
-    "certify.soft_stability": {"draws": by_depth(60, 100, 400), "radius": 2},
+    "attack.token_substitution": {"included": NOT_QUICK, "delete": True, "queries": by_depth(60, 60, 300)},
+    "certify.soft_stability": {"draws": by_depth(60, 100, 400), "radius": 2, "curve": True},
+    "certify.mus": {"included": NOT_QUICK, "q": 16, "smoothing": 0.25},
+    "certify.removal_effect": {"included": NOT_QUICK, "ball": None},
     "diagnose.disparity": {"rows": by_depth(20, 50, 200), "budget": by_depth(128, 256, 2048)},
+    "diagnose.error_disparity": {"included": DEEP},
+    "diagnose.swapped_words": {"included": NOT_QUICK, "rows": by_depth(200, 200, 2000), "draws": by_depth(1, 2, 4)},
+    "diagnose.shortcut": {},
+    "diagnose.label_errors": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
+    "diagnose.exploration": {"included": NOT_QUICK},
+    "repair.cleaning": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
+    "diagnose.shadow_membership": {"included": DEEP},
+    "diagnose.explanation_membership": {"included": DEEP},
+    "diagnose.privacy_bound": {"included": DEEP},
+    "diagnose.exposure": {"included": DEEP},
+    "diagnose.feature_use": {"included": DEEP},
     "re-explained": ("saliency", "input_x_gradient", "integrated_gradients"),
     "attacked": ("saliency",),
     "budget": by_depth(128, 256, 2048),
@@ -174,6 +257,7 @@ class Profile:
     values of repaired models. ``diagnoses`` maps a diagnosis to its options. ``reliability`` are the options with
     which the scores themselves are tested; empty where they are not. ``settings_grid`` says whether the explanations
     are also ranked under other settings of the score. ``views`` are explanations that are shown and not judged.
+    ``repairs`` are those that only some depths try, with their options.
     """
 
     rows: int
@@ -190,6 +274,7 @@ class Profile:
     reliability: Options = field(default_factory=dict)
     settings_grid: bool = False
     views: Mapping[str, Options] = field(default_factory=dict)
+    repairs: Mapping[str, Options] = field(default_factory=dict)
 
 
 def profile_of(kind: str, depth: str) -> Profile:
@@ -219,6 +304,7 @@ def profile_of(kind: str, depth: str) -> Profile:
         reliability=data["reliability"] or {},
         settings_grid=data["settings_grid"],
         views=methods("view"),
+        repairs=methods("repair"),
     )
 
 
@@ -237,10 +323,16 @@ def all_profiles() -> dict[tuple[str, str], Profile]:
     return {(kind, depth): profile_of(kind, depth) for kind in KINDS for depth in DEPTHS}
 
 
-def with_declared_checks(profile: Profile) -> Profile:
-    """The profile with every attack and certificate that declares a check, those it does not name with their defaults.
+def is_included(method: Method, included: Mapping[str, Options]) -> bool:
+    """Whether a method is among those that a depth includes, or no line of this file says where it belongs."""
+    return method.name in included or not any(f"{method.verb}.{method.name}" in lines for lines in KINDS.values())
 
-    So an attack or a certificate enters all audits by its declaration alone, as a diagnosis does.
+
+def with_declared_checks(profile: Profile) -> Profile:
+    """The profile with every attack and certificate that declares a check and that no profile names, with its defaults.
+
+    So an attack or a certificate enters all audits by its declaration alone, as a diagnosis does. One that a line of
+    this file names enters where, and as deep as, the line says.
     """
     return replace(
         profile,
@@ -250,140 +342,5 @@ def with_declared_checks(profile: Profile) -> Profile:
 
 
 def _declared(verb: str) -> dict[str, Options]:
-    return {method.name: {} for method in known(verb) if method.checks}
-
-
-SMALL, TIMES = 3 * 64 * 64, 8
-"""Images of at most so many numbers are explained on so many times as many rows: a pass is cheap, and about a hundred
-rows are needed to distinguish a shuffled explanation from one with a normalised score of 0.2."""
-
-
-def enlarge_for_small_images(profile: Profile, shape: tuple[int, ...]) -> Profile:
-    """The profile for images of this shape."""
-    return replace(profile, rows=profile.rows * TIMES) if math.prod(shape) <= SMALL else profile
-
-
-WIDE = 50
-"""A table of at most so many columns, or texts of so many words, are explained with the profile as it is."""
-
-
-def reduce_for_wide_table(profile: Profile, features: int, kind: str = "table") -> tuple[Profile, tuple[str, ...]]:
-    """The profile for a table of so many features, or texts of up to so many words, and what was changed.
-
-    Coalition methods need at least four evaluations a feature; curves get at most ``WIDE`` steps. So that the cost of a
-    wide table grows with the width and not with its square, fewer rows are explained, against a smaller background.
-    """
-    if features <= WIDE:
-        return profile, ()
-    least = 4 * features + 2
-    rows, background = max(12, profile.rows * WIDE // features), max(4, profile.background * WIDE // features)
-    what, against = f"{features:,} columns", f" against {background} background rows"
-    if kind == "text":
-        what, against = f"Texts of up to {features:,} words", ""
-    text = (
-        f"{what}: {rows} rows are explained{against}, with at least {least:,} coalitions a row, and curves have {WIDE} "
-        f"steps."
-    )
-    return replace(
-        profile,
-        rows=rows,
-        background=background,
-        explainers={name: _at_least(given, "budget", least) for name, given in profile.explainers.items()},
-        views={
-            name: _at_least(given, "budget", least) if name == "local_slopes" else given
-            for name, given in profile.views.items()
-        },
-        scores={
-            name: {**given, "steps": WIDE} if name in ("deletion", "insertion") else given
-            for name, given in profile.scores.items()
-        },
-        diagnoses={
-            name: {**given, "rows": max(4 if name == "disparity" else 60, given["rows"] * WIDE // features)}
-            if "rows" in given
-            else given
-            for name, given in profile.diagnoses.items()
-        },
-    ), (text,)
-
-
-MANY_CLASSES = 500
-"""Models of tables with at most so many classes are audited with the profile as it is."""
-
-
-def reduce_for_many_classes(profile: Profile, classes: int) -> tuple[Profile, tuple[str, ...]]:
-    """The profile for a model of tables with so many classes, and what was changed.
-
-    Every evaluation computes all classes, so that its cost grows with their number. Rows explained and background
-    shrink by the root of ``MANY_CLASSES`` / classes each, so that their product times the classes stays the same.
-    """
-    if classes <= MANY_CLASSES:
-        return profile, ()
-    share = math.sqrt(MANY_CLASSES / classes)
-    rows, background = max(12, round(profile.rows * share)), max(4, round(profile.background * share))
-    text = f"{classes:,} classes: {rows} rows are explained against {background} background rows."
-    return replace(
-        profile,
-        rows=rows,
-        background=background,
-        diagnoses={
-            name: {**given, "rows": max(12, round(given["rows"] * share))} if "rows" in given else given
-            for name, given in profile.diagnoses.items()
-        },
-    ), (text,)
-
-
-def _at_least(options: Options, name: str, least: int) -> Options:
-    return {**options, name: max(options[name], least)} if name in options else options
-
-
-MethodRequest = Sequence[str] | Mapping[str, Options]
-"""Methods by name, or with their options."""
-
-
-def with_requests(
-    profile: Profile, methods: MethodRequest, scores: MethodRequest, settings_grid: bool | None = None
-) -> Profile:
-    """The profile with other explanations or scores than its own, where any are named, and with or without the grid.
-
-    A name without options keeps those of the profile. Scores that are named are computed for every explanation, also
-    where that means explaining again by removal; the plan states the cost.
-    """
-    explainers = _requested("explain", methods, profile.explainers) if methods else profile.explainers
-    requested = _requested("evaluate", scores, profile.scores) if scores else profile.scores
-    cheap = tuple(name for name in explainers if "gradient" in find("explain", name).needs)
-    again = tuple(explainers) if scores else cheap
-    return replace(
-        profile,
-        explainers=explainers,
-        scores=requested,
-        randomised=again if methods or scores else profile.randomised,
-        moved=again if methods or scores else profile.moved,
-        attacked=tuple(name for name in profile.attacked if name in explainers),
-        settings_grid=profile.settings_grid if settings_grid is None else settings_grid,
-    )
-
-
-def _requested(verb: Verb, request: MethodRequest, options: Mapping[str, Options]) -> dict[str, Options]:
-    given = request if isinstance(request, Mapping) else {name: {} for name in request}
-    for name, chosen in given.items():
-        refuse_options(find(verb, name), chosen)
-    return {name: {**options.get(name, {}), **chosen} for name, chosen in given.items()}
-
-
-def refuse_options(method: Method, given: Options) -> None:
-    """Raise ``InputError`` for options that the method does not have, and for a removal of its own."""
-    label = f"{method.verb}.{method.name}"
-    unknown = sorted(set(given) - set(method.options))
-    if unknown:
-        raise InputError(f"{label} has no option {unknown[0]!r}; there are {', '.join(method.options) or 'none'}.")
-    if "remove" in given:
-        raise InputError(
-            f"{label}: remove={_short(given['remove'])} is refused: an audit compares all explanations under one "
-            f"removal, so all methods get the same. Give the rows that fill absent features to the audit "
-            f"(background=), or call {label} by itself."
-        )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{type(value).__name__}(…)"
+    named = {name for lines in KINDS.values() for name in lines}
+    return {m.name: {} for m in known(verb) if m.checks and f"{verb}.{m.name}" not in named}

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from assay.auditing.planning.profiles import (
-    Profile,
+from assay.auditing.planning.profile_sizes import (
     enlarge_for_small_images,
     reduce_for_many_classes,
     reduce_for_wide_table,
 )
+from assay.auditing.planning.profiles import Profile
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Ints

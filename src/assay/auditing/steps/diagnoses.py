@@ -10,6 +10,7 @@ import narwhals as nw
 import numpy as np
 
 from assay.auditing.planning.plan import Step
+from assay.auditing.planning.profiles import is_included
 from assay.auditing.steps.model_key import model_key
 from assay.auditing.steps.result_store import ResultStore
 from assay.basics.errors import AssayError, InputError
@@ -18,6 +19,7 @@ from assay.cases.removals import content_fingerprint
 from assay.engine.audit_inputs import AuditInputs, call_on_inputs, not_run_reason
 from assay.engine.retraining.labelled_rows import true_labels
 from assay.engine.sensitive_groups import MISSING, RANGES, complete_groups, sensitive_columns
+from assay.model.state_fingerprint import state_fingerprint
 from assay.nouns.catalogue import Cost, Method, find, known
 from assay.nouns.inputs.frames import is_frame
 from assay.nouns.records.record import NotRun
@@ -51,9 +53,15 @@ def refuse_bad_inputs(inputs: AuditInputs, columns: Sequence[str]) -> None:
 
 
 def plan_diagnoses(inputs: AuditInputs) -> tuple[list[Step], list[NotRun]]:
-    """The diagnoses that can be run, with their cost, and those that cannot, with the argument that enables them."""
+    """The diagnoses that can be run, with their cost, and those that cannot, with the argument that enables them.
+
+    A diagnosis that a line of the profiles names is planned where, and as deep as, the line says, or where it has
+    options.
+    """
     steps, skipped = [], []
     for method in audited_diagnoses():
+        if not is_included(method, inputs.options):
+            continue
         reason, enable = not_run_reason(method, inputs)
         if reason:
             skipped.append(NotRun(f"diagnose.{method.name}", reason, enable))
@@ -79,7 +87,7 @@ def run_diagnoses(
         if step.verb != "diagnose" or step.subject:
             continue
         on_step(place)
-        outcome = store.once(step.key, _dependencies(inputs), _attempt(step, inputs))
+        outcome = store.once(step.key, _dependencies(inputs, find("diagnose", step.method)), _attempt(step, inputs))
         if isinstance(outcome, Refusal):
             refusals.append(outcome)
         else:
@@ -97,8 +105,9 @@ def _attempt(step: Step, inputs: AuditInputs) -> Callable[[], Any]:
     return make
 
 
-def _dependencies(inputs: AuditInputs) -> dict[str, Any]:
+def _dependencies(inputs: AuditInputs, method: Method) -> dict[str, Any]:
     """Everything that the findings of a diagnosis depend on."""
+    trained = {"recipe": state_fingerprint(inputs.recipe)} if "recipe" in method.needs | method.optional else {}
     train = () if inputs.train is None else (content_fingerprint(inputs.train[0]), labels_fingerprint(inputs.train[1]))
     return {
         "model": model_key(inputs.case),
@@ -112,6 +121,7 @@ def _dependencies(inputs: AuditInputs) -> dict[str, Any]:
         "features": "" if inputs.features is None else inputs.features.fingerprint,
         "options": {name: dict(given) for name, given in inputs.options.items()},
         "seed": [inputs.seed.root, *inputs.seed.path],
+        **trained,
     }
 
 

@@ -22,6 +22,7 @@ from assay.engine.check_findings import attack_findings, certificate_findings
 from assay.engine.coalitions.masks import TOP_SHARE
 from assay.nouns.catalogue import Check, enter_check, find
 from assay.nouns.comparisons.settings_grid import SettingsGrid
+from assay.nouns.records.record import CertifiedSet
 from assay.nouns.results.finding import Finding
 from assay.nouns.results.result import AttackResult, Certificate, Explanation, Refusal, Score
 
@@ -50,6 +51,7 @@ class AuditResults:
     scores: dict[tuple[str, str], Score] = field(default_factory=dict)
     attack_results: dict[str, AttackResult] = field(default_factory=dict)
     certificates: dict[str, Certificate] = field(default_factory=dict)
+    certified: dict[str, CertifiedSet] = field(default_factory=dict)
     reliability: list[Finding] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     grid: SettingsGrid | None = None
@@ -74,6 +76,8 @@ class AuditResults:
             self.attack_results[f"{step.subject} {step.method}".strip() if taken else step.subject] = outcome
         else:
             self.certificates[step.method] = outcome
+            if step.subject:
+                self.certified[step.method] = CertifiedSet(step.subject, _certified_share(step))
 
     def declared_findings(self, level: float) -> list[Finding]:
         """Findings of the certificates, and of the attacks that are not on an explanation, that declare checks."""
@@ -122,6 +126,15 @@ def run_step(step: Step, scope: AuditScope, results: AuditResults, store: Result
         options = {**outcome.provenance.options, **step.options}
         outcome = replace(outcome, provenance=replace(outcome.provenance, options=options))
     results.put(step, outcome)
+
+
+def _certified_share(step: Step) -> float:
+    """The share of the features that a certificate is about: the top features, or those that it removes."""
+    method = find(step.verb, step.method)
+    if "parts" in method.arguments:
+        return TOP_SHARE
+    share = method.options.get("share")
+    return 0.0 if share is None else float(step.options.get("share", share.default))
 
 
 def _run_settings_grid(step: Step, scope: AuditScope, results: AuditResults, store: ResultStore) -> None:

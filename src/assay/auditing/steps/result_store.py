@@ -16,7 +16,7 @@ from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
 from assay.cases.answer_cache import AnswerCache
 from assay.cases.explanation_cache import ExplanationCache
-from assay.engine.declare import versions
+from assay.engine.provenance import versions
 from assay.model.model import Meter
 from assay.nouns.records.jsonable import to_jsonable
 from assay.nouns.records.store import Bundle, load, save

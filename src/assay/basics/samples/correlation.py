@@ -26,3 +26,15 @@ def pearson(a: Floats, b: Floats) -> Floats:
     norm = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
     ratio = np.divide((a * b).sum(axis=-1), norm, out=np.full(len(a), np.nan), where=(norm > 0) & ~constant)
     return np.clip(ratio, -1.0, 1.0)
+
+
+def spearman_limits(correlation: float, rows: int, level: float = 0.95) -> tuple[float, float]:
+    """Limits of a rank correlation by Fisher's transformation with the standard error of Bonett and Wright (2000).
+
+    NaN below four rows, or without a correlation.
+    """
+    if rows < 4 or not np.isfinite(correlation):
+        return float("nan"), float("nan")
+    half = scipy_stats.norm.ppf((1 + level) / 2) * np.sqrt((1 + correlation**2 / 2) / (rows - 3))
+    centre = np.arctanh(np.clip(correlation, -1 + 1e-12, 1 - 1e-12))
+    return float(np.tanh(centre - half)), float(np.tanh(centre + half))

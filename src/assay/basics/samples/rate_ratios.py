@@ -29,6 +29,12 @@ def ratio_limits(
     return low, high
 
 
+def rate_ratio_limits(hits: Ints, trials: Ints, level: float = 0.95) -> tuple[float, float]:
+    """``ratio_limits`` of two rates, first over second; ``hits`` and ``trials`` (2,)."""
+    low, high = ratio_limits(hits[:1], trials[:1], hits[1:], trials[1:], level)
+    return float(low[0]), float(high[0])
+
+
 def _where_score_is(goal: float, x: Floats, n: Floats, y: Floats, m: Floats) -> Floats:
     """The logarithm of the ratio at which the score statistic, which falls with the ratio, equals ``goal``."""
     low, high = np.full(len(x), -LARGEST), np.full(len(x), LARGEST)

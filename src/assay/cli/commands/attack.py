@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay.cli.request import Request
+
+if TYPE_CHECKING:
+    from assay.nouns.catalogue import Method
 
 
 def attack(
@@ -16,7 +19,7 @@ def attack(
     /,
     *,
     request: Request,
-    ball: str,
+    ball: str = "",
     explanation: Path | None = None,
     of: str = "",
     of_option: tuple[str, ...] = (),
@@ -34,7 +37,7 @@ def attack(
         The attack. See: assay list attack.
     ball
         How far inputs may be moved, in the units of the rows: linf:0.03, l2:1 or l1:5, with bounds linf:0.03:0:1;
-        l0:3:0:1 changes three elements.
+        l0:3:0:1 changes three elements. Attacks on columns and on words have limits of their own instead.
     explanation
         A saved explanation of the same rows, for attacks on explanations.
     of
@@ -44,7 +47,6 @@ def attack(
     save
         File for the result.
     """
-    from assay.cli.options import ball as ball_of
     from assay.cli.printing import print_result
     from assay.cli.request import explanation_of, method_of
 
@@ -55,10 +57,28 @@ def attack(
     attacked: list[Any] = []
     if "explanation" in signature(chosen.body).parameters:
         attacked.append(explanation_of(request, case, explanation, of, of_option))
+    around = _ball(chosen, ball)
     options = request.options(chosen)
     if "labels" in chosen.options and table.labels is not None:
         options.setdefault("labels", table.labels)
     with request.progress(chosen, case, options):
-        found = chosen.call(*attacked, case, ball_of(ball), **options)
+        found = chosen.call(*attacked, case, *around, **options)
     print_result(found, request.format, save)
     return 0
+
+
+def _ball(method: Method, text: str) -> list[Any]:
+    """The ball of an attack that takes one; ``InputError`` where it is missing, or given for nothing."""
+    from assay.basics.errors import InputError
+    from assay.cli.options import FORMS
+    from assay.cli.options import ball as ball_of
+
+    takes_ball = "ball" in signature(method.body).parameters
+    if takes_ball and not text:
+        raise InputError(f"attack {method.name} needs a ball: --ball {FORMS['Ball']}.")
+    if text and not takes_ball:
+        raise InputError(
+            f"attack {method.name} changes few columns or words, and takes no --ball. Its limits are options: assay "
+            f"show {method.name}."
+        )
+    return [ball_of(text)] if takes_ball else []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,12 @@ def certify(
     case = request.case(loaded, request.table())
     given: dict[str, Any] = {"case": case}
     if {"explanation", "parts"} & set(chosen.arguments):
-        explained = explanation_of(request, case, explanation, of, of_option)
+        is_optional = (
+            "explanation" in chosen.arguments and signature(chosen.body).parameters["explanation"].default is None
+        )
+        explained = None
+        if not is_optional or explanation is not None or of:
+            explained = explanation_of(request, case, explanation, of, of_option)
         given["explanation"] = explained
     if "ball" in chosen.arguments:
         if not ball:

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from assay.nouns.results.finding import Finding
 
 
-def show(what: str, /, *, run: Path | None = None, format: Literal["text", "json"] = "text") -> int:
+def show(
+    what: str,
+    /,
+    *,
+    run: Path | None = None,
+    as_test: bool = False,
+    format: Literal["text", "json"] = "text",
+) -> int:
     """Show the meaning of a check code (with --run: its findings), a method's documentation, or a saved result.
 
     Parameters
@@ -24,11 +31,15 @@ def show(what: str, /, *, run: Path | None = None, format: Literal["text", "json
         A check code (SAN102), its beginning (SAN), a method (shapley, explain.shapley), or the path of a saved result.
     run
         Folder of an audit whose findings of this code are shown.
+    as_test
+        Print a pytest file that makes the worst finding of this code again, and fails where it fails; needs --run.
     format
         text or json.
     """
     from assay.auditing.check_catalogue import all_checks
 
+    if as_test:
+        return _show_test(what.upper(), run)
     if Path(what).is_file():
         return _show_saved(Path(what), format)
     code = what.upper()
@@ -47,6 +58,17 @@ def show(what: str, /, *, run: Path | None = None, format: Literal["text", "json
     return 0
 
 
+def _show_test(code: str, run: Path | None) -> int:
+    from assay.cli.output_formats import load_run
+    from assay.report.formats.regression_test import regression_test
+
+    if run is None:
+        raise InputError(f"--as-test writes a test from a finished audit; name its folder: --run FOLDER ({code}).")
+    loaded = load_run(run)
+    sys.stdout.write(regression_test(loaded.record, loaded[code]))
+    return 0
+
+
 def _print_json(checks: tuple[Check, ...], findings: list[Finding]) -> None:
     from dataclasses import asdict, replace
 
@@ -57,7 +79,7 @@ def _print_json(checks: tuple[Check, ...], findings: list[Finding]) -> None:
 
 
 def _print_text(checks: tuple[Check, ...], findings: list[Finding], run: Path | None) -> None:
-    from assay.cli.printing import format_finding, terminal
+    from assay.cli.printing import describe_repairs, format_finding, terminal
     from assay.cli.terminal.evidence_text import describe_finding
 
     console = terminal()
@@ -67,9 +89,11 @@ def _print_text(checks: tuple[Check, ...], findings: list[Finding], run: Path | 
         if check.code not in found:
             console.print(f"  when it fails: {check.remedy}", soft_wrap=True)
         if check.threshold is not None and check.code not in found:
-            console.print(f"  passes: {check.direction} {check.threshold:g}")
+            console.print(f"  passes: {check.passes}")
         if check.method:
             console.print(f"  method: assay show {check.method}")
+        for line in describe_repairs(check):
+            console.print(f"  {line}", soft_wrap=True)
         if run is not None and check.code not in found:
             console.print(f"  {run} has no finding of this check.", soft_wrap=True)
     for finding in findings:
@@ -152,5 +176,7 @@ def _print_method(method: Method) -> None:
         console.print(f"check {check.code}: {check.question}", soft_wrap=not console.is_terminal)
     if method.answers:
         console.print(f"repairs failures of: {', '.join(sorted(method.answers))}", soft_wrap=not console.is_terminal)
+    if method.side_effects:
+        console.print(f"side effects: {method.side_effects}", soft_wrap=not console.is_terminal)
     if method.claims:
         console.print(f"claims, tested: {', '.join(sorted(method.claims))}", soft_wrap=not console.is_terminal)

@@ -51,8 +51,20 @@ def _numbers(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "passes", f"{finding.direction} {finding.threshold:g} (threshold: {origin})"
     if finding.null is not None:
         yield "without any effect", f"{finding.null:.4g}"
+    if finding.null_interval is not None:
+        none = finding.null_interval
+        yield "estimates without any effect", f"{none.low:.4g} … {none.high:.4g} ({100 * none.level:.4g} %)"
+    if finding.severity:
+        yield "severity", finding.severity
     if finding.n:
         yield "rows", f"{finding.n:,}"
+    if finding.detectable is not None:
+        yield "smallest failure that so many rows show", f"{finding.detectable:.4g}"
+    if finding.rows:
+        yield "rows that show it", printable(", ".join(map(str, finding.rows[:MAX_ITEMS])))
+    if finding.features:
+        named = printable(", ".join(finding.features))
+        yield "features there", f"{named} (by {finding.features_by}, {finding.features_verdict})"
     if finding.verdict == "undecided" and finding.more:
         yield "rows to decide", f"about {finding.more:,} more"
 

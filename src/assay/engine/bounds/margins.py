@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from assay.basics.types import Floats, Ints, PerRow
-from assay.engine.bounds.layer_chain import LayerChain
+from assay.engine.bounds.layer_graph import LayerGraph
 from assay.engine.bounds.propagation import InputSet, linear_lower_bounds, propagate_intervals, tighten_by_crown
 from assay.engine.search.ball import Ball
 from assay.nouns.inputs.rows import to_floats
@@ -17,7 +17,7 @@ ROUNDING = 64.0
 """Units in the last place of the largest output that are subtracted from a margin, for each layer."""
 
 
-def bound_margins(chain: LayerChain, rows: Any, ball: Ball, labels: Ints, how: str) -> PerRow:
+def bound_margins(graph: LayerGraph, rows: Any, ball: Ball, labels: Ints, how: str) -> PerRow:
     """A lower bound (row,) of the score of the label less the highest other, on the ball around each row.
 
     Of nets with one score it is that score, turned to the label.
@@ -25,22 +25,28 @@ def bound_margins(chain: LayerChain, rows: Any, ball: Ball, labels: Ints, how: s
     import torch
 
     with torch.no_grad():
-        x = rows.double()
-        inputs = InputSet.of(x, ball)
-        bounds = propagate_intervals(chain, inputs)
-        if how == "crown":
-            bounds = tighten_by_crown(chain, inputs, bounds)
-        low, high = bounds.low[-1], bounds.high[-1]
-        weights = torch.as_tensor(_weights(labels, low.shape[1]), dtype=x.dtype, device=x.device)
-        limits = (weights.clamp(min=0) * low[:, None] + weights.clamp(max=0) * high[:, None]).sum(dim=2)
-        if how != "ibp":
-            limits = torch.maximum(limits, linear_lower_bounds(chain, inputs, bounds, weights))
-        largest = torch.maximum(low.abs(), high.abs()).amax(dim=1)
-        allowance = ROUNDING * torch.finfo(rows.dtype).eps * len(chain.steps)
-        return to_floats(limits.amin(dim=1) - allowance * largest)
+        return to_floats(margin_limits(graph, InputSet.of(rows.double(), ball), labels, how, rows.dtype))
 
 
-def _weights(labels: Ints, classes: int) -> Floats:
+def margin_limits(graph: LayerGraph, inputs: InputSet, labels: Ints, how: str, precision: Any) -> Any:
+    """The same (row,) on any sets of inputs, for a model that rounds to ``precision`` (a type of torch)."""
+    import torch
+
+    plain = propagate_intervals(graph, inputs)
+    bounds = tighten_by_crown(graph, inputs, plain) if how == "crown" else plain
+    low, high = bounds.low[-1], bounds.high[-1]
+    weights = torch.as_tensor(class_weights(labels, low.shape[1]), dtype=low.dtype, device=low.device)
+    limits = (weights.clamp(min=0) * low[:, None] + weights.clamp(max=0) * high[:, None]).sum(dim=2)
+    for one in {"ibp": (), "crown-ibp": (plain,), "crown": (plain, bounds)}[
+        how
+    ]:  # other lines may happen to fit better
+        limits = torch.maximum(limits, linear_lower_bounds(graph, inputs, one, weights))
+    largest = torch.maximum(low.abs(), high.abs()).amax(dim=1)
+    allowance = ROUNDING * torch.finfo(precision).eps * len(graph.steps)
+    return limits.amin(dim=1) - allowance * largest
+
+
+def class_weights(labels: Ints, classes: int) -> Floats:
     """Weights (row, other class, class) of the score of the label less each other; ± the score where there is one."""
     if classes == 1:
         return (2.0 * labels - 1.0)[:, None, None]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Interval bound propagation and CROWN: what a chain of affine layers and rectifiers can return on a set of inputs."""
+"""Interval bound propagation and CROWN: what a graph of layers can return on a set of inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from assay.engine.bounds.layer_chain import LayerChain
+from assay.engine.bounds.layer_graph import Activation, Affine, LayerGraph, MaxPool, Sum
+from assay.engine.bounds.relaxations import through_activation, through_max_pool
 from assay.engine.search.ball import Ball
 
 if TYPE_CHECKING:
@@ -59,116 +60,171 @@ class InputSet:
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """Limits (row, *shape) of what enters each step of a chain, and of its outputs at the end."""
+    """Limits (row, *shape) of each value of a graph: the input, and the output of each step."""
 
     low: tuple[pt.Tensor, ...]
     high: tuple[pt.Tensor, ...]
 
 
-def propagate_intervals(chain: LayerChain, inputs: InputSet) -> Bounds:
-    """Interval bound propagation: an affine layer maps the centre of a box, and its radius by absolute weights."""
+def propagate_intervals(graph: LayerGraph, inputs: InputSet) -> Bounds:
+    """Interval bound propagation: an affine layer maps the centre of a box, and its radius by absolute weights.
+
+    The other steps are increasing in every number, and map the two ends.
+    """
     low, high = [inputs.low], [inputs.high]
-    for step in chain.steps:
-        if step is None:
-            low.append(low[-1].clamp(min=0))
-            high.append(high[-1].clamp(min=0))
-        else:
-            centre, radius = step((low[-1] + high[-1]) / 2), step.absolute((high[-1] - low[-1]) / 2)
-            low.append(centre - radius)
-            high.append(centre + radius)
+    for place in range(len(graph.steps)):
+        least, most = _interval(graph, low, high, place)
+        low.append(least)
+        high.append(most)
     return Bounds(tuple(low), tuple(high))
 
 
-def tighten_by_crown(chain: LayerChain, inputs: InputSet, bounds: Bounds) -> Bounds:
-    """The same limits, at each rectifier the better of these and of linear bounds back to the input (CROWN)."""
+def _interval(
+    graph: LayerGraph, low: list[pt.Tensor], high: list[pt.Tensor], place: int
+) -> tuple[pt.Tensor, pt.Tensor]:
+    """Limits of the output of a step from those of what it reads."""
+    step, source = graph.steps[place], graph.sources[place]
+    if isinstance(step, Affine):
+        least, most = low[source[0]], high[source[0]]
+        centre, radius = step((least + most) / 2), step.absolute((most - least) / 2)
+        return centre - radius, centre + radius
+    return step(*(low[one] for one in source)), step(*(high[one] for one in source))
+
+
+def tighten_by_crown(graph: LayerGraph, inputs: InputSet, bounds: Bounds) -> Bounds:
+    """The same limits, before each step that is not affine the better of these and of linear bounds (CROWN)."""
     import torch
 
     low, high = list(bounds.low), list(bounds.high)
-    for place, step in enumerate(chain.steps):
-        if step is None:
-            if any(one is None for one in chain.steps[:place]):  # before the first rectifier intervals are exact in ℓ∞
-                least, most = _linear_limits(chain, inputs, Bounds(tuple(low), tuple(high)), place)
-                low[place], high[place] = torch.maximum(low[place], least), torch.minimum(high[place], most)
-            low[place + 1], high[place + 1] = low[place].clamp(min=0), high[place].clamp(min=0)
-        else:
-            centre, radius = step((low[place] + high[place]) / 2), step.absolute((high[place] - low[place]) / 2)
-            low[place + 1] = torch.maximum(low[place + 1], centre - radius)
-            high[place + 1] = torch.minimum(high[place + 1], centre + radius)
+    done: set[int] = set()
+    for place, step in enumerate(graph.steps):
+        value = graph.sources[place][0]
+        is_curved = isinstance(step, Activation | MaxPool)
+        if is_curved and value not in done and not _is_exact(graph, value):
+            least, most = _linear_limits(graph, inputs, Bounds(tuple(low), tuple(high)), value)
+            low[value], high[value] = torch.maximum(low[value], least), torch.minimum(high[value], most)
+            done.add(value)
+        least, most = _interval(graph, low, high, place)
+        low[place + 1] = torch.maximum(low[place + 1], least)
+        high[place + 1] = torch.minimum(high[place + 1], most)
     return Bounds(tuple(low), tuple(high))
 
 
-def _linear_limits(chain: LayerChain, inputs: InputSet, bounds: Bounds, place: int) -> tuple[pt.Tensor, pt.Tensor]:
-    """Linear bounds (row, *shape) of each number that enters step ``place``, as many at a time as memory allows."""
+def _is_exact(graph: LayerGraph, value: int) -> bool:
+    """Whether linear bounds of a value would be no better than intervals.
+
+    At most one affine layer lies before it, so that intervals are exact in ℓ∞; or it is the output of an activation,
+    which max-pooling often reads.
+    """
+    if value > 0 and isinstance(graph.steps[value - 1], Activation):
+        return True
+    layers = 0
+    while value > 0:
+        step = graph.steps[value - 1]
+        if not isinstance(step, Affine) or layers > 1:
+            return False
+        layers += hasattr(step.layer, "out_channels") or hasattr(step.layer, "out_features")
+        value = graph.sources[value - 1][0]
+    return layers <= 1
+
+
+def _linear_limits(graph: LayerGraph, inputs: InputSet, bounds: Bounds, value: int) -> tuple[pt.Tensor, pt.Tensor]:
+    """Linear bounds (row, *shape) of each number of a value, as many at a time as memory allows."""
     import torch
 
-    like = bounds.low[place]
-    size, widest = like[0].numel(), max(one[0].numel() for one in bounds.low[: place + 1])
+    like = bounds.low[value]
+    size, widest = like[0].numel(), max(one[0].numel() for one in bounds.low[: value + 1])
     together = max(1, MAX_NUMBERS // (len(like) * widest))
     found: list[list[pt.Tensor]] = [[], []]
     for start in range(0, size, together):
         unit = torch.eye(size, dtype=like.dtype, device=like.device)[start : start + together]
         unit = unit.reshape(1, -1, *like.shape[1:]).expand(len(like), -1, *like.shape[1:])
-        found[0].append(linear_lower_bounds(chain, inputs, bounds, unit, place))
-        found[1].append(-linear_lower_bounds(chain, inputs, bounds, -unit, place))
+        found[0].append(linear_lower_bounds(graph, inputs, bounds, unit, value))
+        found[1].append(-linear_lower_bounds(graph, inputs, bounds, -unit, value))
     least, most = (torch.cat(one, dim=1).reshape(like.shape) for one in found)
     return least, most
 
 
 def linear_lower_bounds(
-    chain: LayerChain, inputs: InputSet, bounds: Bounds, weights: pt.Tensor, end: int | None = None
+    graph: LayerGraph, inputs: InputSet, bounds: Bounds, weights: pt.Tensor, value: int | None = None
 ) -> pt.Tensor:
-    """A lower bound (row, query) of Σ ``weights`` (row, query, *shape) · what enters step ``end`` (the outputs).
+    """A lower bound (row, query) of Σ ``weights`` (row, query, *shape) · a value (the outputs).
 
-    Backwards, a rectifier whose sign is not known in the set is replaced by a line: above it u/(u−l) · (z − l), below
-    it 0 or z, whichever leaves less area (Zhang et al. 2018).
+    Backwards, each step that is not affine is replaced by a line below and a line above it.
     """
     import torch
 
-    end = len(chain.steps) if end is None else end
+    value = len(graph.steps) if value is None else value
     rows, queries = weights.shape[:2]
     constant = torch.zeros((rows, queries), dtype=weights.dtype, device=weights.device)
-    for place in range(end - 1, -1, -1):
-        step, low, high = chain.steps[place], bounds.low[place], bounds.high[place]
-        if step is None:
-            weights, further = _through_rectifier(weights, low, high)
-            constant = constant + further
-        else:
+    held: dict[int, pt.Tensor] = {value: weights}
+    for place in range(value - 1, -1, -1):
+        if place + 1 not in held:
+            continue
+        weights, step, source = held.pop(place + 1), graph.steps[place], graph.sources[place]
+        low, high = bounds.low[source[0]], bounds.high[source[0]]
+        if isinstance(step, Affine):
             zero = step(torch.zeros_like(low[:1]))
             constant = constant + (weights * zero[:, None]).flatten(2).sum(dim=2)
             flat = step.transpose(weights.flatten(0, 1), tuple(low.shape[1:]))
             weights = flat.reshape(rows, queries, *low.shape[1:])
-    return constant + inputs.least(weights)
+        elif not isinstance(step, Sum):
+            through = through_activation if isinstance(step, Activation) else through_max_pool
+            weights, further = through(step, weights, low, high)  # type: ignore[arg-type]  # each takes its own kind
+            constant = constant + further
+        for one in source:
+            held[one] = held[one] + weights if one in held else weights
+    return constant + (inputs.least(held[0]) if 0 in held else 0.0)
 
 
-def _through_rectifier(weights: pt.Tensor, low: pt.Tensor, high: pt.Tensor) -> tuple[pt.Tensor, pt.Tensor]:
-    """Weights of the rectifier's input for a lower bound, and the constant (row, query) that is added."""
-    import torch
-
-    open_ = (low < 0) & (high > 0)
-    above = torch.where(open_, high / torch.where(open_, high - low, torch.ones_like(low)), (low >= 0).to(low.dtype))
-    below = torch.where(open_, (high > -low).to(low.dtype), (low >= 0).to(low.dtype))
-    lift = torch.where(open_, -above * low, torch.zeros_like(low))
-    positive, negative = weights.clamp(min=0), weights.clamp(max=0)
-    return positive * below[:, None] + negative * above[:, None], (negative * lift[:, None]).flatten(2).sum(dim=2)
-
-
-def largest_slope(chain: LayerChain, inputs: InputSet, weights: pt.Tensor) -> pt.Tensor:
+def largest_slope(graph: LayerGraph, inputs: InputSet, weights: pt.Tensor) -> pt.Tensor:
     """Upper bound (row,) of the ℓ2 norm of the gradient of Σ ``weights`` (row, class) · outputs in the box.
 
     Intervals of the derivatives are propagated backwards; on the box, which is convex, it is a Lipschitz constant.
     """
     import torch
 
-    bounds = propagate_intervals(chain, inputs)
-    low = high = weights
-    for place in range(len(chain.steps) - 1, -1, -1):
-        step, shape = chain.steps[place], tuple(bounds.low[place].shape[1:])
-        if step is not None:
+    bounds = propagate_intervals(graph, inputs)
+    held: dict[int, tuple[pt.Tensor, pt.Tensor]] = {len(graph.steps): (weights, weights)}
+    for place in range(len(graph.steps) - 1, -1, -1):
+        if place + 1 not in held:
+            continue
+        (low, high), step, source = held.pop(place + 1), graph.steps[place], graph.sources[place]
+        least, most = bounds.low[source[0]], bounds.high[source[0]]
+        if isinstance(step, Affine):
+            shape = tuple(least.shape[1:])
             centre = step.transpose((low + high) / 2, shape)
             radius = step.transpose((high - low) / 2, shape, absolute=True)
             low, high = centre - radius, centre + radius
-            continue
-        on, off = bounds.low[place] >= 0, bounds.high[place] <= 0
-        low = torch.where(on, low, torch.where(off, torch.zeros_like(low), low.clamp(max=0)))
-        high = torch.where(on, high, torch.where(off, torch.zeros_like(high), high.clamp(min=0)))
+        elif isinstance(step, MaxPool):
+            lows, highs = step.windows(least, -torch.inf), step.windows(most, -torch.inf)
+            top = lows.amax(dim=-1, keepdim=True)
+            can = highs >= top  # a member may be the largest
+            must = can & (can.sum(dim=-1, keepdim=True) == 1)
+            low, high = (one.flatten(-2)[..., None] for one in (low, high))
+            low = torch.where(must, low, torch.where(can, low.clamp(max=0), torch.zeros_like(low)))
+            high = torch.where(must, high, torch.where(can, high.clamp(min=0), torch.zeros_like(high)))
+            low, high = (step.scatter(one, tuple(least.shape[1:])) for one in (low, high))
+        elif isinstance(step, Activation):
+            flattest, steepest = _slopes(step, least, most)
+            low, high = (
+                torch.minimum(low * flattest, low * steepest),
+                torch.maximum(high * flattest, high * steepest),
+            )
+        for one in source:
+            held[one] = (held[one][0] + low, held[one][1] + high) if one in held else (low, high)
+    low, high = held[0]
     return torch.linalg.vector_norm(torch.maximum(low.abs(), high.abs()).flatten(1), dim=1)
+
+
+def _slopes(step: Activation, low: pt.Tensor, high: pt.Tensor) -> tuple[pt.Tensor, pt.Tensor]:
+    """The smallest and the largest derivative between two limits."""
+    import torch
+
+    if step.kind == "relu":
+        return (low >= 0).to(low.dtype), (high > 0).to(low.dtype)
+    ends = step.slope(low), step.slope(high)
+    largest = torch.maximum(*ends)
+    if step.kind != "softplus":
+        largest = torch.where((low < 0) & (high > 0), torch.full_like(largest, step.largest_slope), largest)
+    return torch.minimum(*ends), largest

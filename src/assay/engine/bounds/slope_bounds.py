@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proved Lipschitz constants of a target of a rectifier net, between all inputs of a ball with features removed."""
+"""Proved Lipschitz constants of a target of a net, between all inputs of a ball with features removed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from assay.basics.errors import CapabilityError
 from assay.basics.types import PerRow
 from assay.cases.case import Case
 from assay.cases.removals import Removal
-from assay.engine.bounds.layer_chain import read_chain
 from assay.engine.bounds.propagation import InputSet, largest_slope
+from assay.engine.bounds.read_layers import read_layers
 from assay.engine.search.ball import Ball
 from assay.nouns.inputs.rows import to_floats
 
@@ -31,7 +31,7 @@ def bound_slopes(case: Case, ball: Ball, remove: Removal) -> PerRow:
     """
     import torch
 
-    chain = read_chain(case)
+    graph = read_layers(case)
     with torch.no_grad():
         x = case.rows.x.double()
         weights = _target_weights(case, x)
@@ -41,7 +41,7 @@ def bound_slopes(case: Case, ball: Ball, remove: Removal) -> PerRow:
         for queries, filled, _ in case.game(remove).inputs(np.arange(len(case)), nothing):
             for row, version in zip(queries.tolist(), filled.double()):
                 low[row], high[row] = torch.minimum(low[row], version), torch.maximum(high[row], version)
-        return to_floats(largest_slope(chain, InputSet(low, high, x), weights)) * (1 + ROUNDING)
+        return to_floats(largest_slope(graph, InputSet(low, high, x), weights)) * (1 + ROUNDING)
 
 
 def _target_weights(case: Case, like: pt.Tensor) -> pt.Tensor:

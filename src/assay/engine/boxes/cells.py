@@ -97,7 +97,7 @@ def _last_values(
         found = np.empty(len(keys), dtype=bool)
         step = max(1, MAX_NUMBERS // math.prod(template.shape))
         for part in (slice(start, start + step) for start in range(0, len(keys), step)):
-            matrix = forest.matrix(_with_elements(template, element[part], _from_keys(keys[part])))
+            matrix = forest.matrix(with_elements(template, element[part], _from_keys(keys[part])))
             found[part] = matrix[np.arange(len(matrix)), column[part]] <= threshold[part]
         return found
 
@@ -117,7 +117,7 @@ def _is_monotone(forest: Forest, template: Rows, element: int, column: Ints, thr
     if not len(finite):
         return True
     values = np.concatenate([finite, np.nextafter(finite, np.inf), (finite[:-1] + finite[1:]) / 2])
-    matrix = forest.matrix(_with_elements(template, np.full(len(values), element), values))
+    matrix = forest.matrix(with_elements(template, np.full(len(values), element), values))
     block = max(1, MAX_NUMBERS // len(values))
     return all(
         np.array_equal(matrix[:, column[part]] <= threshold[part], values[:, None] <= ends[part])
@@ -125,7 +125,7 @@ def _is_monotone(forest: Forest, template: Rows, element: int, column: Ints, thr
     )
 
 
-def _with_elements(template: Rows, element: Ints, values: Floats) -> Rows:
+def with_elements(template: Rows, element: Ints, values: Floats) -> Rows:
     """Copies of one row, each with this value of one element."""
     rows = template.take(np.zeros(len(values), dtype=np.int64))
     x = np.array(rows.x, dtype=np.float64)

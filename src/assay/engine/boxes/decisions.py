@@ -43,17 +43,20 @@ def rivals(case: Case, forest: Forest, label: int) -> list[Rival]:
     One of them has to hold for another decision, and where one holds, ``label`` is not decided for.
     ``CapabilityError`` for labels that do not exclude each other, and where the decision is no comparison of sums.
     """
-    kind, size = case.model.kind, forest.value.shape[1]
+    return rivals_of_sums(case, OutputKind.of(forest.gives), forest.value.shape[1], label)
+
+
+def rivals_of_sums(case: Case, summed: OutputKind, size: int, label: int) -> list[Rival]:
+    """The same for a model whose outputs follow from ``size`` sums of the kind ``summed``, of trees or of columns."""
+    kind = case.model.kind
     classes = max(2, size)
     if not kind.exclusive or not kind.decides:
         raise _no_comparison(case)
-    found = [
-        _rival(kind, OutputKind.of(forest.gives), size, label, other) for other in range(classes) if other != label
-    ]
+    found = [_rival(kind, summed, size, label, other) for other in range(classes) if other != label]
     draws = case.seed.child("decisions").generator().normal(size=(PROBES, size))
-    if forest.gives == "probabilities":
+    if summed == "probabilities":
         draws = np.abs(draws) / np.abs(draws).sum(axis=1, keepdims=True) if size > 1 else 1 / (1 + np.exp(-draws))
-    outputs = model_outputs(kind, OutputKind.of(forest.gives), draws)
+    outputs = model_outputs(kind, summed, draws)
     if outputs is None:
         raise _no_comparison(case)
     changed = np.any([one.holds(draws) for one in found], axis=0)
@@ -89,6 +92,6 @@ def _of_sum(threshold: float, kind: OutputKind, summed: OutputKind) -> float:
 
 def _no_comparison(case: Case) -> CapabilityError:
     return CapabilityError(
-        f"the decision of {case.model.name} (gives {case.model.kind}) is not a comparison of sums of its trees, so no "
+        f"the decision of {case.model.name} (gives {case.model.kind}) is not a comparison of sums, so no "
         f"exact search is possible. Use attack.square, and certify.randomised_smoothing."
     )

@@ -26,7 +26,7 @@ class Search:
 
     ``worth`` (leaf,) is what a leaf adds. ``costs`` holds for each player the distance of each cell from the row
     (cell,), infinite where the player may not go; ``own`` (player,) are the row's cells. A worth of at least ``limit``
-    counts.
+    counts. With ``places`` no more players than that may move; costs of 0 count as no move.
     """
 
     boxes: LeafBoxes
@@ -35,6 +35,7 @@ class Search:
     costs: tuple[Floats, ...]
     own: Ints
     norm: Norm
+    places: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +204,7 @@ class _Evaluator:
         leaves = node.leaves[inside]
         near = np.clip(box.near[inside, player], first[player], last[player])
         moved = self.costs[self.offset[player] + near]
-        if self.search.norm == "linf":
+        if self.search.norm == "linf" and self.search.places is None:
             distance = np.maximum(box.distance[inside], moved)
         else:
             costs = box.costs[inside]
@@ -248,6 +249,8 @@ class _Evaluator:
     def _norm(self, costs: Floats) -> Floats:
         if not costs.shape[1]:
             return np.zeros(len(costs))
+        if self.search.places is not None:
+            costs = np.where(((costs > 0).sum(axis=1) > self.search.places)[:, None], np.inf, costs)
         if self.search.norm == "linf":
             return np.asarray(costs.max(axis=1))
         return np.asarray(costs.sum(axis=1) if self.search.norm == "l1" else np.sqrt((costs**2).sum(axis=1)))

@@ -59,7 +59,11 @@ def nearest_changes(case: Case, predicted: Ints, ball: Ball, max_nodes: int) -> 
         boxes = leaf_boxes(forest, cells, players, left[:, row])
         values = [cells.nearest_values(one, x[row, one]) for one in players.tolist()]
         costs = [_costs(v, x[row, one], scale[one], ball) for v, one in zip(values, players.tolist())]
-        one = _nearest(forest, boxes, conditions[int(predicted[row])], tuple(costs), own[row, players], ball, max_nodes)
+        norm: Norm = "l1" if ball.norm == "l0" else ball.norm
+        limit = float(np.nextafter(ball.radius, np.inf))
+        one = nearest_point(
+            forest, boxes, conditions[int(predicted[row])], tuple(costs), own[row, players], norm, limit, max_nodes
+        )
         found.append(_change(x[row], players, values, *one))
     return found
 
@@ -70,24 +74,27 @@ def _costs(values: Floats, own: float, scale: float, ball: Ball) -> Floats:
     return np.where((values >= ball.low) & (values <= ball.high) & (distance <= ball.radius), distance, np.inf)
 
 
-def _nearest(
+def nearest_point(
     forest: Forest,
     boxes: LeafBoxes,
     conditions: list[Rival],
     costs: tuple[Floats, ...],
     own: Ints,
-    ball: Ball,
+    norm: Norm,
+    limit: float,
     max_nodes: int,
+    places: int | None = None,
 ) -> tuple[float, float, Ints | None, int, bool]:
-    """Lower bound, distance, cells, boxes searched and whether the search ended, over all other classes."""
-    limit = float(np.nextafter(ball.radius, np.inf))
-    norm: Norm = "l1" if ball.norm == "l0" else ball.norm
+    """Lower bound, distance, cells, boxes searched and whether the search ended, over all other classes.
+
+    Distances of at least ``limit`` count as none, and with ``places`` changes of more players.
+    """
     low, best, cells, nodes, ended = limit, limit, None, 0, True
     for rival in conditions:
         worth = forest.value[boxes.node] @ rival.weights
         rounding = ROUNDING * (1 + abs(rival.limit) + np.maximum.reduceat(np.abs(worth), boxes.starts).sum())
         needed = rival.limit - float(forest.base @ rival.weights) + (-rounding if rival.ties else rounding)
-        found = minimal_change(Search(boxes, worth, needed, costs, own, norm), max_nodes, best)
+        found = minimal_change(Search(boxes, worth, needed, costs, own, norm, places), max_nodes, best)
         nodes += found.nodes
         low, ended = min(low, found.low), ended and found.low >= min(best, found.distance)
         if found.cells is not None:

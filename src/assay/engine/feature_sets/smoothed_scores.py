@@ -35,6 +35,25 @@ def smoothed_scores(
     return np.concatenate(found)
 
 
+def smoothed_votes_and_probabilities(
+    game: Game, which: Which, keep: Queries, masks: MaskSet
+) -> tuple[Floats, Floats | None]:
+    """The votes and the summed probabilities (query, class) of ``smoothed_scores``, from the same passes.
+
+    Probabilities are ``None`` where the scores are no log odds, or the threshold is one of the score.
+    """
+    together, found = max(1, MAX_MASKS // len(masks)), []
+    for start in range(0, len(which), together):
+        rows = np.asarray(which)[start : start + together]
+        present = keep[start : start + together][:, None, :] & masks
+        outputs, kind = game.decision_outputs(np.repeat(rows, len(masks)), present.reshape(-1, keep.shape[1]))
+        scores = class_scores(outputs, kind)
+        votes = np.eye(scores.shape[1])[predicted_class(outputs, kind)]
+        found.append([one.reshape(len(rows), len(masks), -1).sum(axis=1) for one in (votes, outputs)])
+    votes, summed = (np.concatenate(parts) for parts in zip(*found))
+    return votes, summed if kind == "probabilities" and summed.shape == votes.shape else None
+
+
 def _answers(game: Game, which: Which, keep: Queries, votes: bool) -> Floats:
     """One vote, or the probabilities (query, class)."""
     model = game.case.model

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from assay.cases.case import Case
+from assay.engine.attributions.map_objectives import overlap_of_top, top_features
 from assay.engine.search.ball import Ball
 from assay.model.model import Model
 from assay.nouns.catalogue import find
@@ -19,6 +20,8 @@ Metrics = dict[str, float]
 
 ATTACKED = "top-k overlap under attack"
 RANDOM = "top-k overlap under random perturbations"
+BETWEEN = "top-k overlap between rows"
+"""Of each row with the next, without any attack: near 1 where the map is nearly the same whatever the input."""
 
 NOT_TESTED = Note(
     "not-adaptively-tested",
@@ -57,15 +60,31 @@ def overlaps_under_attack(case: Case, model: Model, ball: Ball | None, steps: in
     """
     if ball is None:
         return {}, {}
-    found: list[Metrics] = []
-    same = model.gives == case.model.gives
-    explained = case if same else case.with_target("log_odds")  # a smoothed model has no logits
-    for one in (case.model, model):
-        changed = replace(explained, model=one)
-        explanation: Explanation = find("explain", "saliency").call(changed)
-        result: AttackResult = find("attack", "top_k").call(explanation, changed, ball, steps=steps)
-        found.append({ATTACKED: float(result.after.mean()), RANDOM: float(result.random.mean())})
-    return found[0], found[1]
+    return overlap_under_attack(case, case.model, ball, steps, model), overlap_under_attack(case, model, ball, steps)
+
+
+def overlap_under_attack(
+    case: Case, model: Model, ball: Ball, steps: int, compared_with: Model | None = None
+) -> Metrics:
+    """The mean top-k overlap of saliency of ``model``: under ``attack.top_k``, at random perturbations, between rows.
+
+    The log odds are explained where ``model`` and the one that it is ``compared_with`` (by default the case's) give
+    different kinds of outputs.
+    """
+    other = case.model if compared_with is None else compared_with
+    explained = case if model.gives == other.gives else case.with_target("log_odds")  # a smoothed model has no logits
+    changed = replace(explained, model=model)
+    explanation: Explanation = find("explain", "saliency").call(changed)
+    result: AttackResult = find("attack", "top_k").call(explanation, changed, ball, steps=steps)
+    found = {ATTACKED: float(result.after.mean()), RANDOM: float(result.random.mean())}
+    return found if len(case) < 2 or case.features.per_row else found | {BETWEEN: _overlap_between_rows(explanation)}
+
+
+def _overlap_between_rows(explanation: Explanation) -> float:
+    share = find("attack", "top_k").options["k"].default
+    return float(
+        overlap_of_top(top_features(explanation.values, share), np.roll(explanation.values, 1, 0), share).mean()
+    )
 
 
 def repaired_fields(case: Case, model: Model, change: str, ball: Ball | None, steps: int) -> dict[str, Any]:

@@ -24,9 +24,10 @@ def explanation_shift(
     ``feature`` is the share of k in both top k, ``sign`` the share in both with equal sign. ``direction`` is 1 where
     every feature of either top k has equal sign in both explanations, ``signed_set`` 1 where both top k have the same
     features and signs. 0 is a sign of its own. ``distance`` is the Euclidean distance of the values, in units of the
-    target; ``turned`` the distance after both are scaled to length 1 (0 … 2; √2 at a right angle, 2 in opposite
-    directions), NaN where an explanation is all 0. A row with fewer than k features uses those it has. A row with a NaN
-    in either explanation is NaN.
+    target. ``relative`` is it over the length of the first explanation (Meyer et al. call it normalised): rows where
+    that is short can dominate its mean. ``turned`` is the distance after both are scaled to length 1 (0 … 2; √2 at a
+    right angle, 2 in opposite directions). ``relative`` is NaN where the first explanation is all 0, ``turned`` where
+    either is. A row with fewer than k features uses those it has. A row with a NaN in either explanation is NaN.
 
     Both explanations should explain the same label; ``diagnose.explanation_shift`` ensures it. ``clusters`` (row,)
     names rows that belong together. Two random explanations share k/n of their features. For a method without signs
@@ -62,12 +63,14 @@ def shift_measures(one: PerPart, other: PerPart, available: Masks, k: int) -> di
     top, others = ((magnitude_ranks(values, available) < k) & available for values in (one, other))
     same_sign = np.sign(one) == np.sign(other)
     direction = ~((top | others) & ~same_sign).any(axis=1)
+    distance, length = np.linalg.norm(one - other, axis=1), np.linalg.norm(one, axis=1)
     measures = {
         "feature": (top & others).sum(axis=1) / np.maximum(count, 1),
         "sign": (top & others & same_sign).sum(axis=1) / np.maximum(count, 1),
         "direction": direction.astype(np.float64),
         "signed_set": (direction & (top == others).all(axis=1)).astype(np.float64),
-        "distance": np.linalg.norm(one - other, axis=1),
+        "distance": distance,
+        "relative": np.divide(distance, length, out=np.full(len(one), np.nan), where=length > 0),
         "turned": np.linalg.norm(_unit_length(one) - _unit_length(other), axis=1),
     }
     return {measure: np.where(undefined, np.nan, values) for measure, values in measures.items()}

@@ -67,18 +67,22 @@ def _train(case: Case, recipe: Recipe, number: int) -> RandomLabelModel:
 
 def _permute(labels: Any, order: Ints) -> Any:
     """The labels in another order, as the same type; ``InputError`` where all are the same."""
-    if is_torch_array(labels) or isinstance(labels, np.ndarray):
-        other = labels[order]
-    elif isinstance(labels, list | tuple):
-        other = type(labels)([labels[i] for i in order.tolist()])
-    else:
-        import narwhals as nw
-
-        other = nw.from_native(labels, series_only=True)[order.tolist()].to_native()
-        if hasattr(labels, "index") and hasattr(other, "index"):
-            other.index = labels.index  # the index stays with the rows
     if len(set(map(str, list(labels)))) < 2:
         raise InputError("all training labels are the same; permuting them changes nothing.")
+    return take_labels(labels, order)
+
+
+def take_labels(labels: Any, which: Ints) -> Any:
+    """The labels at these positions, repeats allowed, as the same type; the index of a series stays with the rows."""
+    if is_torch_array(labels) or isinstance(labels, np.ndarray):
+        return labels[which]
+    if isinstance(labels, list | tuple):
+        return type(labels)([labels[i] for i in which.tolist()])
+    import narwhals as nw
+
+    other = nw.from_native(labels, series_only=True)[which.tolist()].to_native()
+    if len(which) == len(labels) and hasattr(labels, "index") and hasattr(other, "index"):
+        other.index = labels.index
     return other
 
 

@@ -37,7 +37,7 @@ def begin(
     """The problem and its rows as first points; ``InputError`` for a norm that the attack is not defined for."""
     if ball.norm not in norms:
         raise InputError(f"the ball's norm is {ball.norm!r}; this attack is defined for {', '.join(norms)}.")
-    threat = Threat.of(case, ball, labels, target_label)
+    threat = Threat.within(case, ball, labels, target_label)
     margin = threat.search_margins(case.prediction)
     return AttackRun(threat, BestPoints(threat.x, margin, [margin]))
 
@@ -69,7 +69,9 @@ def finish(
     )
 
 
-def finish_nearest(run: AttackRun, nearest: NearestPoints, notes: Sequence[Note] = ()) -> dict[str, Any]:
+def finish_nearest(
+    run: AttackRun, nearest: NearestPoints, notes: Sequence[Note] = (), *, uses_gradient: bool = True
+) -> dict[str, Any]:
     """The result of the nearest points: those inside the ball, and all distances as ``minimal_distance``."""
     threat = run.threat
     at_start = threat.successes(threat.case.prediction)
@@ -84,6 +86,7 @@ def finish_nearest(run: AttackRun, nearest: NearestPoints, notes: Sequence[Note]
             "minimal_distance_median": float(np.median(distance)),
             "rows_without_success": int(np.isinf(distance).sum()),
         },
+        uses_gradient=uses_gradient,
     )
 
 

@@ -65,6 +65,12 @@ def _notes(threat: Threat, left_out: list[str], losses: dict[str, float], found_
     if left_out:
         why = f"undefined in {threat.ball.norm}" if threat.case.model.has_gradient else "the model has no gradient"
         notes.append(Note("stages-left-out", f"stages left out ({why}): {', '.join(left_out)}"))
+    if threat.case.rows.text is not None:
+        text = (
+            "changes of words are left out (attack.token_substitution): the embeddings of the words are moved, and no "
+            "text may have such embeddings"
+        )
+        notes.append(Note("words-left-out", text))
     if losses and max(losses.values()) - min(losses.values()) > DISAGREEMENT:
         shares = ", ".join(f"{name} {value:.0%}" for name, value in losses.items())
         text = (

@@ -19,7 +19,7 @@ from assay.basics.samples.correlation import spearman
 from assay.basics.stats import skewness_corrected_interval
 from assay.basics.types import Array, Floats, Masks
 from assay.cases.case import Case
-from assay.engine.attributions.map_objectives import MapObjective, overlap_of_top, top_features
+from assay.engine.attributions.map_objectives import MapObjective, normalised, overlap_of_top, top_features
 from assay.engine.cost import Given, cost_of_explaining_again
 from assay.engine.recompute import recompute
 from assay.engine.search.ascent import ascend
@@ -41,7 +41,8 @@ STAGES = 4
 class ExplanationAttack:
     """An explanation under attack: the case it explains, the ball, the objective, and the class at the rows.
 
-    ``k`` is the share of the features that counts as the top in the report.
+    ``k`` is the share of the features that counts as the top in the report. Where ``members`` are given, a search by
+    gradient differentiates the mean of their normalised sizes in place of the explanation, which has no derivative.
     """
 
     explanation: Explanation
@@ -49,6 +50,7 @@ class ExplanationAttack:
     ball: Ball
     objective: MapObjective
     k: float
+    members: tuple[Explanation, ...] = ()
 
     def values(self, x: Array, seed: Any = None) -> Floats:
         """The explanation's values (row, part) at other inputs, with its own seed unless another is given."""
@@ -111,7 +113,8 @@ class ExplanationAttack:
     def _gradient(self, sharpness: float, output_weight: float) -> Callable[[Array], Array]:
         """The gradient of the objective for the surrogate, less the change of its outputs times ``output_weight``."""
         torch = need("torch", extra="torch")
-        body, options = find("explain", self.explanation.method).body, self.explanation.provenance.options
+        searched = self.members or (self.explanation,)
+        bodies = [(find("explain", one.method).body, one.provenance.options) for one in searched]
         case = replace(self.case, seed=self.explanation.provenance.seed)
         batch = max(1, case.model.batch // 8)  # second derivatives need about eight times the memory
         surrogate = replace(softplus_surrogate(case.model, sharpness=sharpness), batch=batch)
@@ -121,7 +124,9 @@ class ExplanationAttack:
         def gradient(x: Array) -> Array:
             with torch.enable_grad():
                 x = x.detach().requires_grad_(True)
-                rising = self.objective.ascent(_values_by_feature(smooth, body(smooth.at(x), **options))).sum()
+                maps = [_values_by_feature(smooth, body(smooth.at(x), **options)) for body, options in bodies]
+                values = sum(map(normalised, maps)) / len(maps) if self.members else maps[0]
+                rising = self.objective.ascent(values).sum()
                 if output_weight:
                     now = probabilities(smooth.outputs(x), gives)
                     rising = rising - output_weight * ((now - as_array(at_rows, now)) ** 2).sum()

@@ -26,7 +26,7 @@ from assay.nouns.inputs.target import (
 )
 from assay.nouns.results.result import Note
 
-LossName = Literal["margin", "cross_entropy", "dlr", "difference"]
+LossName = Literal["margin", "cross_entropy", "dlr", "difference", "score", "other_scores"]
 
 LOSSES: tuple[LossName, ...] = ("margin", "cross_entropy", "dlr")
 
@@ -103,10 +103,15 @@ def attack_loss(name: LossName, outputs: Array, label: Array, aim: Array | None,
     the label, or log p of the aim. dlr: the difference of logits ratio −(z_label − max other) / (z₁ − z₃), or with an
     aim −(z_label − z_aim) / (z₁ − (z₃ + z₄) / 2), of scores in descending order (Croce and Hein 2020).
     difference: the score of the aim minus that of the label; for two classes and for labels minus the margin.
+    score: the score of the aim, else of the label; other_scores: the sum of the scores of all other classes.
     """
     if name == "margin":
         return -search_margin(outputs, label, gives) if aim is None else search_margin(outputs, aim, gives)
     xp = array_namespace(outputs)
+    if name in ("score", "other_scores"):
+        scores = search_scores(outputs, gives)
+        own = select_label(scores, label if aim is None else aim)
+        return own if name == "score" else xp.sum(scores, axis=1) - own
     if name == "difference":
         scores = search_scores(outputs, gives)
         if aim is None or scores.shape[1] == 2 or not OutputKind.of(gives).exclusive:

@@ -58,30 +58,25 @@ class GradientRecord:
 
 
 @dataclass(frozen=True, eq=False)
-class Threat:
-    """Rows that an attack moves, the ball that limits it, and what counts as success.
+class Goal:
+    """Rows under attack, and what counts as success, however the rows are changed.
 
     ``label`` (row,) is the class to leave: the true one where ``has_truth``, else the predicted one. ``target`` (row,)
-    is the class to reach in a targeted attack. ``places`` (row,) are the positions of these rows in ``record``.
+    is the class to reach in a targeted attack.
     """
 
     case: Case
-    ball: Ball
     label: Ints
     target: Ints | None
     has_truth: bool
-    record: GradientRecord
-    places: Ints
 
     @staticmethod
-    def of(case: Case, ball: Ball, labels: Labels | None, target_label: Labels | None) -> Threat:
-        """The problem; ``InputError`` for classes that do not exist and rows outside the bounds."""
+    def of(case: Case, labels: Labels | None, target_label: Labels | None) -> Goal:
+        """The goal; ``InputError`` for classes that do not exist, and for targets that are the rows' own labels."""
         require_decisions(case.model.gives)
-        ball.check_bounds(case.rows.x)
-        count = len(case)
 
         def resolve(given: Any) -> Ints:
-            return resolve_label(given, case.model, count, lambda: case.prediction)
+            return resolve_label(given, case.model, len(case), lambda: case.prediction)
 
         label = resolve("predicted" if labels is None else labels)
         target = None if target_label is None else resolve(target_label)
@@ -90,17 +85,13 @@ class Threat:
             raise InputError(
                 f"row {case.rows.ids[row]}: target_label is the row's own label. Give another class, or leave it out."
             )
-        return Threat(
-            case, ball, label, target, labels is not None, GradientRecord.of(count), np.arange(count, dtype=np.int64)
-        )
-
-    def __len__(self) -> int:
-        return len(self.case)
-
-    @property
-    def x(self) -> Array:
-        """The rows (row, *shape)."""
-        return self.case.rows.x
+        goal = Goal(case, label, target, labels is not None)
+        if target is not None and goal.successes(case.prediction).all():
+            raise InputError(
+                "every row is decided for its target_label already, so that no attack would change anything. The "
+                "target is the class to reach; the true classes, which the rows shall leave, are labels=."
+            )
+        return goal
 
     @property
     def gives(self) -> Gives:
@@ -111,6 +102,64 @@ class Threat:
     def classes(self) -> int:
         """The number of classes; two for a single score."""
         return int(class_scores(self.case.prediction[:1], self.gives).shape[1])
+
+    def margins(self, outputs: Floats, which: Ints | None = None) -> Floats:
+        """How far the attack is from success (row,): below 0 where it succeeds; infinite where an output is not finite.
+
+        The margin of the label, or minus that of the class to reach. ``which`` is the row of each line of ``outputs``.
+        """
+        return self._margins(margin, outputs, which)
+
+    def search_margins(self, outputs: Floats, which: Ints | None = None) -> Floats:
+        """The same without saturation: between logarithms where the model gives probabilities."""
+        return self._margins(search_margin, outputs, which)
+
+    def _margins(self, measure: Any, outputs: Floats, which: Ints | None) -> Floats:
+        finite = np.isfinite(outputs).all(axis=1)
+        safe = np.where(finite[:, None], outputs, 0.0)
+        label = self._of(self.label if self.target is None else self.target, which)
+        signed = measure(safe, label, self.gives) if self.target is None else -measure(safe, label, self.gives)
+        return np.where(finite, to_floats(signed), np.inf)
+
+    def successes(self, outputs: Floats, which: Ints | None = None) -> Masks:
+        """Where the attack succeeds (row,): another class than the label, or the class to reach, is decided."""
+        if self.target is not None:
+            return decides_for(outputs, self._of(self.target, which), self.gives)
+        finite = np.isfinite(outputs).all(axis=1)
+        return np.asarray(finite & ~decides_for(outputs, self._of(self.label, which), self.gives))
+
+    @staticmethod
+    def _of(classes: Ints, which: Ints | None) -> Ints:
+        return classes if which is None else classes[which]
+
+
+@dataclass(frozen=True, eq=False)
+class Threat(Goal):
+    """A goal with the ball that limits how far an attack moves the rows.
+
+    ``places`` (row,) are the positions of these rows in ``record``.
+    """
+
+    ball: Ball
+    record: GradientRecord
+    places: Ints
+
+    @staticmethod
+    def within(case: Case, ball: Ball, labels: Labels | None, target_label: Labels | None) -> Threat:
+        """The problem; ``InputError`` for classes that do not exist and rows outside the bounds."""
+        require_decisions(case.model.gives)
+        ball.check_bounds(case.rows.x)
+        goal, count = Goal.of(case, labels, target_label), len(case)
+        places = np.arange(count, dtype=np.int64)
+        return Threat(case, goal.label, goal.target, goal.has_truth, ball, GradientRecord.of(count), places)
+
+    def __len__(self) -> int:
+        return len(self.case)
+
+    @property
+    def x(self) -> Array:
+        """The rows (row, *shape)."""
+        return self.case.rows.x
 
     def take(self, which: Ints) -> Threat:
         """The same problem for some of the rows, which writes into the same record."""
@@ -176,32 +225,6 @@ class Threat:
         if len(self) == self.record.rows:  # shares of the same rows only can be compared
             self.record.shares.append(float(1 - nonzero.mean()))
         return slope
-
-    def margins(self, outputs: Floats) -> Floats:
-        """How far the attack is from success (row,): below 0 where it succeeds; infinite where an output is not finite.
-
-        The margin of the label, or minus that of the class to reach.
-        """
-        return self._margins(margin, outputs)
-
-    def search_margins(self, outputs: Floats) -> Floats:
-        """The same without saturation: between logarithms where the model gives probabilities."""
-        return self._margins(search_margin, outputs)
-
-    def _margins(self, measure: Any, outputs: Floats) -> Floats:
-        finite = np.isfinite(outputs).all(axis=1)
-        safe = np.where(finite[:, None], outputs, 0.0)
-        signed = (
-            measure(safe, self.label, self.gives) if self.target is None else -measure(safe, self.target, self.gives)
-        )
-        return np.where(finite, to_floats(signed), np.inf)
-
-    def successes(self, outputs: Floats) -> Masks:
-        """Where the attack succeeds (row,): another class than the label, or the class to reach, is decided."""
-        if self.target is not None:
-            return decides_for(outputs, self.target, self.gives)
-        finite = np.isfinite(outputs).all(axis=1)
-        return np.asarray(finite & ~decides_for(outputs, self.label, self.gives))
 
     def clear_successes(self, outputs: Floats) -> Masks:
         """The successes (row,) by a margin that rounding does not undo, for searches of the smallest perturbation."""

@@ -12,7 +12,7 @@ import numpy as np
 from assay.basics.stats import clopper_pearson
 from assay.basics.types import Array, Floats, Masks
 from assay.cases.case import Case
-from assay.engine.search.threat import Threat, choose_rows
+from assay.engine.search.threat import Goal, Threat, choose_rows
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Note
 
@@ -65,7 +65,7 @@ def attack_report(
     case, rows, ball = threat.case, threat.x, threat.ball
     again, at_start = threat.outputs(rows), threat.successes(case.prediction)
     x = ball.confine(choose_rows(at_start, rows, x), rows)
-    outputs, (sizes, halves) = threat.outputs(x), _in_halves(case, x)
+    outputs, (sizes, halves) = threat.outputs(x), outputs_in_halves(case, x)
     confirmed, other = threat.successes(outputs), threat.successes(halves)
     distance = np.asarray(ball.length(to_floats(x) - to_floats(rows)))
     inside = (distance <= ball.radius * (1 + 1e-6)) & _within_bounds(x, ball.low, ball.high)
@@ -74,8 +74,8 @@ def attack_report(
     random = np.min([threat.margins(threat.outputs(edge)) for edge in edges], axis=0)
     clear = success & ~at_start
     validity = {
-        **_accuracy_fields(threat, success),
-        **_model_fields(case, again),
+        **accuracy_fields(threat, success),
+        **model_fields(case, again),
         **_input_fields(threat),
         **_point_fields(distance, inside, after[clear], random),
         **{"batch_sizes": sizes, "batches_agree": bool((confirmed == other).all())},
@@ -93,18 +93,19 @@ def attack_report(
     return {
         "x": x,
         "success": success,
-        "prediction_unchanged": ~_changed(threat, outputs),
+        "prediction_unchanged": ~prediction_changed(threat, outputs),
         "distance": distance,
         "before": threat.margins(case.prediction),
         "after": after,
         "random": random,
         "quantity": "margin",
-        "notes": (*notes, *_trap_notes(case, traps)),
-        **{"validity": validity, "extra": dict(extra or {})},
+        "notes": (*notes, *trap_notes(case, traps)),
+        **{"validity": validity, "extra": {"class": classes_found(threat, outputs), **(extra or {})}},
     }
 
 
-def _accuracy_fields(threat: Threat, success: Masks) -> dict[str, Any]:
+def accuracy_fields(threat: Goal, success: Masks) -> dict[str, Any]:
+    """The robust accuracy with its interval, and what it is a share of."""
     robust, rows = int((~success).sum()), len(success)
     limits = clopper_pearson(robust, rows)
     return {
@@ -116,7 +117,8 @@ def _accuracy_fields(threat: Threat, success: Masks) -> dict[str, Any]:
     }
 
 
-def _model_fields(case: Case, again: Floats) -> dict[str, Any]:
+def model_fields(case: Case, again: Floats) -> dict[str, Any]:
+    """Whether the outputs ``again`` of a second pass agree, the mode of the net, and what the outputs are."""
     return {
         "deterministic": bool(np.allclose(again, case.prediction, rtol=1e-4, atol=1e-5)),
         "evaluation_mode": _is_in_evaluation(case),
@@ -147,9 +149,9 @@ def _point_fields(distance: Floats, inside: Masks, margins: Floats, random: Floa
 def _model_traps(threat: Threat, validity: Mapping[str, Any]) -> dict[str, Masks]:
     case, ball = threat.case, threat.ball
     return {
-        "not-deterministic": _all(case, not validity["deterministic"]),
-        "probabilities-as-logits": _all(case, validity["rows_sum_to_one"] and case.model.kind == "logits"),
-        "range-and-bounds": _all(case, _is_narrow(threat.x, ball.low, ball.high)),
+        "not-deterministic": everywhere(case, not validity["deterministic"]),
+        "probabilities-as-logits": everywhere(case, validity["rows_sum_to_one"] and case.model.kind == "logits"),
+        "range-and-bounds": everywhere(case, _is_narrow(threat.x, ball.low, ball.high)),
     }
 
 
@@ -162,7 +164,7 @@ def _search_traps(threat: Threat, random_better: Masks, *, uses_gradient: bool) 
         "not-finite": broken,
         "zero-gradient": zero,
         "random-better": random_better & ~zero,
-        "vanishing-gradient": _all(threat.case, _vanishes(threat)),
+        "vanishing-gradient": everywhere(threat.case, _vanishes(threat)),
     }
 
 
@@ -194,7 +196,8 @@ TEXTS = {
 """What each trap means and what to do about it, by the code of its note."""
 
 
-def _trap_notes(case: Case, traps: Mapping[str, Masks]) -> tuple[Note, ...]:
+def trap_notes(case: Case, traps: Mapping[str, Masks]) -> tuple[Note, ...]:
+    """One note for each trap that some rows are in."""
     return tuple(
         Note(
             code,
@@ -206,24 +209,34 @@ def _trap_notes(case: Case, traps: Mapping[str, Masks]) -> tuple[Note, ...]:
     )
 
 
-def _all(case: Case, holds: bool) -> Masks:
+def everywhere(case: Case, holds: bool) -> Masks:
+    """The same answer for all rows."""
     return np.full(len(case), bool(holds))
 
 
-def _meaning(threat: Threat) -> str:
+def _meaning(threat: Goal) -> str:
     return MEANINGS["targets" if threat.target is not None else "labels" if threat.has_truth else "predictions"]
 
 
-def _changed(threat: Threat, outputs: Floats) -> Masks:
+def prediction_changed(threat: Goal, outputs: Floats) -> Masks:
     """Where the prediction is another than at the rows."""
+    from assay.nouns.inputs.target import predicted_class
+
+    found = classes_found(threat, outputs)
+    before = predicted_class(threat.case.prediction, threat.gives)
+    return np.asarray(np.isfinite(found) & (found != before))
+
+
+def classes_found(threat: Goal, outputs: Floats) -> Floats:
+    """The position of the class predicted at the points found; NaN where an output is not finite."""
     from assay.nouns.inputs.target import predicted_class
 
     finite = np.isfinite(outputs).all(axis=1)
     safe = np.where(finite[:, None], outputs, threat.case.prediction)
-    return np.asarray(predicted_class(safe, threat.gives) != predicted_class(threat.case.prediction, threat.gives))
+    return np.where(finite, predicted_class(safe, threat.gives), np.nan)
 
 
-def _in_halves(case: Case, x: Array) -> tuple[tuple[int, int], Floats]:
+def outputs_in_halves(case: Case, x: Array) -> tuple[tuple[int, int], Floats]:
     """Two batch sizes, and the outputs (row, out) in the smaller one, about half the larger."""
     first = min(len(x), case.max_batch_rows())
     second = max(1, (first + 1) // 2)

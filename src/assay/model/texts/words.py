@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 Span = tuple[int, int]
 """Where a word or token begins and ends in its text."""
@@ -42,16 +42,22 @@ def word_spans(text: str) -> tuple[list[Span], bool]:
 
 
 def join_words(text: str, spans: Sequence[Span], present: Sequence[bool], replacement: str = "") -> str:
-    """The text with every absent word replaced, or deleted where the replacement is empty.
+    """The text with every absent word replaced, or deleted where the replacement is empty (``replace_words``)."""
+    return replace_words(text, spans, {place: replacement for place, own in enumerate(present) if not own})
 
-    Punctuation stays. Of the white space before and after a deleted word only one stays, and none at the ends. With all
-    words present it is the text itself.
+
+def replace_words(text: str, spans: Sequence[Span], replacements: Mapping[int, str]) -> str:
+    """The text with the words at these places replaced, or deleted where the replacement is empty.
+
+    Punctuation stays. Of the white space before and after a deleted word only one stays, and none at the ends. Without
+    replacements it is the text itself.
     """
     joined, end, is_deleted = "", 0, False
-    for (start, stop), is_present in zip(spans, present):
+    for place, (start, stop) in enumerate(spans):
         joined = _append_gap(joined, text[end:start], is_deleted)
-        joined += text[start:stop] if is_present else replacement
-        is_deleted, end = not is_present and not replacement, stop
+        word = replacements.get(place, text[start:stop])
+        joined += word
+        is_deleted, end = not word, stop
     last = text[end:]
     return joined.rstrip() + last if is_deleted and not last.strip() else _append_gap(joined, last, is_deleted)
 

@@ -28,7 +28,7 @@ def softplus_surrogate(model: Model, *, sharpness: float = 20.0) -> Model:
         raise CapabilityError(f"softplus_surrogate needs a torch net; {model.name} is none.")
 
     def forward(rows: Rows) -> Array:
-        with _replace_relu(sharpness):
+        with softplus_for_relu(sharpness):
             return model.forward(rows)
 
     def rebuild(net: Any, fingerprint: str, name: str) -> Model:
@@ -49,7 +49,8 @@ def softplus_surrogate(model: Model, *, sharpness: float = 20.0) -> Model:
     )
 
 
-def _replace_relu(sharpness: float) -> Any:
+def softplus_for_relu(sharpness: float) -> Any:
+    """Context in which every ReLU that runs is a softplus."""
     torch = need("torch", extra="torch")
     functional = torch.nn.functional
     relu = {torch.relu, torch.relu_, functional.relu, torch.Tensor.relu, torch.Tensor.relu_}

@@ -72,6 +72,7 @@ class RepairRecord:
     """A repair: the change, its effect on the given rows, and the same findings before and after it.
 
     ``metrics`` compares the model before and after on all rows with labels, row by row; empty without labels.
+    ``baseline`` and ``baseline_metrics`` are the same after the plain repair ``baseline_change``; empty without one.
     """
 
     method: str
@@ -82,6 +83,9 @@ class RepairRecord:
     before: tuple[Finding, ...]
     after: tuple[Finding, ...]
     metrics: tuple[MetricChange, ...] = ()
+    baseline_change: str = ""
+    baseline: tuple[Finding, ...] = ()
+    baseline_metrics: tuple[MetricChange, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,17 @@ class Gallery:
     why: str
     rows: tuple[int, ...]
     of: int
+
+
+@dataclass(frozen=True)
+class CertifiedSet:
+    """What a certificate is about: the ``share`` of the features with the highest values of one ``explanation``.
+
+    A row of n features has ⌈share · n⌉ of them. ``share`` is 0 where the certificate is about all values.
+    """
+
+    explanation: str
+    share: float
 
 
 @dataclass(frozen=True)
@@ -132,13 +147,28 @@ def find_waiver(finding: Finding, waivers: Sequence[Waiver], day: str) -> Waiver
 
 
 @dataclass(frozen=True)
+class RepairText:
+    """A repair that a check suggests: its method, what it does, what it needs, and what else it may change."""
+
+    method: str
+    meaning: str
+    needs: tuple[str, ...]
+    side_effects: str
+
+
+@dataclass(frozen=True)
 class CheckText:
-    """Text of a check on the page: its family, its question, and the remedy when it fails."""
+    """Text of a check on the page: its family, its question, the remedy when it fails, and the repairs that answer it.
+
+    ``severe`` is the estimate from which a failure is of high severity.
+    """
 
     code: str
     family: str
     question: str
     remedy: str
+    severe: float | None = None
+    repairs: tuple[RepairText, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,11 +177,12 @@ class Record:
 
     ``level`` is the confidence that holds for all verdicts of pass and fail together. ``predictions`` and ``truth``
     name each explained row's predicted and true class; of a regression ``truth`` has the true values as text and
-    ``predictions`` is empty. ``axioms`` holds the verdicts of the measured table for the
-    explainers of the audit, by method and axiom. ``comparison`` ranks the explanations, score by score;
-    ``settings_grid`` holds how the ranking by one score changes under other settings. ``views``
-    are explanations of the model that are shown and not judged, by method; ``agreement`` compares the explanations of
-    the rows pair by pair. ``times`` holds what differs
+    ``predictions`` is empty. ``axioms`` holds the verdicts of the measured table for the explainers of the audit, by
+    method and axiom. ``classes`` names the classes of the model in the order of its outputs. ``certified`` says which
+    explanation a certificate is about, by certificate; those of predictions are not in it. ``comparison`` ranks the
+    explanations, score by score; ``settings_grid`` holds how the ranking by one score changes under other settings.
+    ``views`` are explanations of the model that are shown and not judged, by method; ``agreement`` compares the
+    explanations of the rows pair by pair. ``times`` holds what differs
     when the same audit is run twice.
     """
 
@@ -166,6 +197,7 @@ class Record:
     checks: tuple[CheckText, ...] = ()
     attack_results: Mapping[str, AttackResult] = field(default_factory=dict)
     certificates: Mapping[str, Certificate] = field(default_factory=dict)
+    certified: Mapping[str, CertifiedSet] = field(default_factory=dict)
     reasons: tuple[Reasons, ...] = ()
     repairs: tuple[RepairRecord, ...] = ()
     refusals: tuple[Refusal, ...] = ()
@@ -173,6 +205,7 @@ class Record:
     limits: tuple[str, ...] = ()
     predictions: tuple[str, ...] = ()
     truth: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     galleries: tuple[Gallery, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     axioms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

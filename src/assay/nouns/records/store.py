@@ -29,12 +29,22 @@ from assay.nouns.comparisons.agreement import Agreement
 from assay.nouns.comparisons.benchmark_table import BenchmarkLine, BenchmarkModel, BenchmarkTable
 from assay.nouns.comparisons.explanation_shift import ExplanationShift
 from assay.nouns.comparisons.method_comparison import MethodComparison, Pair, Ranking, Scored
+from assay.nouns.comparisons.mus_experiment import (
+    AccuracyLine,
+    MusExperiment,
+    MusSubject,
+    SkippedSubject,
+    StabilityLine,
+)
 from assay.nouns.comparisons.score_reliability import Reliability, ReliabilityCheck
 from assay.nouns.comparisons.settings_grid import Scoring, SettingsGrid
+from assay.nouns.comparisons.shift_experiment import ShiftExperiment, ShiftLine
 from assay.nouns.comparisons.wrong_classes import WrongClasses
 from assay.nouns.inputs.features import Features
+from assay.nouns.inputs.frames import is_frame
 from assay.nouns.records.jsonable import describe, key_text, simple_fields
 from assay.nouns.records.record import (
+    CertifiedSet,
     CheckText,
     Gallery,
     MetricChange,
@@ -43,6 +53,7 @@ from assay.nouns.records.record import (
     Reasons,
     Record,
     RepairRecord,
+    RepairText,
     Waiver,
 )
 from assay.nouns.results.finding import Finding
@@ -65,15 +76,17 @@ KINDS: dict[str, Any] = {
     for kind in (
         Explanation, Score, AttackResult, Certificate, Record, Bundle,
         MethodComparison, Agreement, Reliability, SettingsGrid,
-        WrongClasses, GlobalExplanation, ExplanationShift, BenchmarkTable,
+        WrongClasses, GlobalExplanation, ExplanationShift, BenchmarkTable, ShiftExperiment, MusExperiment,
     )
 }  # fmt: skip
 PARTS: dict[str, Any] = KINDS | {
     kind.__name__: kind
     for kind in (
         Provenance, Note, Seed, Features, Finding, Interval, Basis,
-        Refusal, CheckText, NotRun, Reason, Reasons, MetricChange, RepairRecord, Gallery, Waiver,
-        Scored, Pair, Ranking, ReliabilityCheck, Scoring, BenchmarkModel, BenchmarkLine,
+        Refusal, CheckText, NotRun, Reason, Reasons, MetricChange, RepairRecord, RepairText, Gallery, Waiver,
+        CertifiedSet,
+        Scored, Pair, Ranking, ReliabilityCheck, Scoring, BenchmarkModel, BenchmarkLine, ShiftLine,
+        MusSubject, SkippedSubject, StabilityLine, AccuracyLine,
     )
 }  # fmt: skip
 """Types a file may hold at its top level, and types of the fields within."""
@@ -187,6 +200,8 @@ def _packed(value: Any, name: str, arrays: _Arrays | None) -> Any:
         return {"kind": type(value).__name__, "fields": packed}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return {"kind": "array", "name": arrays.add(value, name)}
+    if name.rpartition("/")[2] == "inputs" and is_frame(value):
+        return None  # the attacked rows in the caller's form: their matrix is kept
     raise InputError(f"{name} is {type(value).__name__}, which a result file cannot hold.")
 
 

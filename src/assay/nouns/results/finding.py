@@ -19,6 +19,10 @@ PRACTICAL = 20
 """Further rows, in multiples of the present ones, beyond which a check is called practically undecidable."""
 
 
+MAX_ROWS = 200
+"""Most rows that a finding names."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One check's outcome: an estimate, the interval that decides the verdict, and the threshold.
@@ -28,6 +32,12 @@ class Finding:
     ``basis`` recomputes the interval at any level; where many checks are judged together, ``interval`` is at the
     level of the verdict and ``alone`` is the interval of this check alone. ``more`` estimates how many further rows
     would decide an undecided check.
+
+    ``severity`` of a failure is by the rule of ``assay.nouns.results.severity``; ``affected`` is the share of rows that
+    the finding is about. ``detectable`` is the smallest estimate on the failing side that this many rows show to fail
+    in four of five samples. ``null_interval`` is where the estimate lies where there is no effect, at the level that it
+    names. ``rows`` are ids of rows that show the finding, the clearest first. ``features`` are those that an
+    explanation names on these rows; ``features_by`` is its method, ``features_verdict`` whether it may be used.
     """
 
     code: str
@@ -47,6 +57,14 @@ class Finding:
     alone: Interval | None = None
     threshold_origin: str = ""
     more: int | None = None
+    severity: Literal["", "low", "medium", "high"] = ""
+    affected: float = 1.0
+    detectable: float | None = None
+    null_interval: Interval | None = None
+    rows: tuple[Any, ...] = ()
+    features: tuple[str, ...] = ()
+    features_by: str = ""
+    features_verdict: str = ""
 
     @property
     def is_practically_undecidable(self) -> bool:

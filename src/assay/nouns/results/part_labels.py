@@ -24,6 +24,12 @@ def word_column(texts: Cells, features: Features) -> dict[str, list[str]]:
     return {"word" if features.per_row else "cell": [text for row in texts for text in row]}
 
 
+def describe_changes(changes: Cells, ids: Sequence[str], most: int = 3) -> str:
+    """What an attack changed in the first rows that it changed, a line each; empty without changes."""
+    told = [f"\n  row {name}: {'; '.join(row)}" for name, row in zip(ids, changes) if row]
+    return "".join(told[:most]) + (f"\n  … {len(told) - most} more rows changed" if len(told) > most else "")
+
+
 def describe_top(values: PerPart, ids: Sequence[str], texts: Cells, features: Features) -> str:
     """The three features that matter most: by their means, or the words of the first row where each row has its own.
 
@@ -49,7 +55,7 @@ def to_shap_explanation(explanation: Any) -> Any:
     return need("shap", extra="shap").Explanation(
         values=values,
         base_values=np.array(explanation.base),
-        data=explanation.features.pool(np.asarray(explanation.x)) / np.maximum(explanation.features.sizes, 1),
+        data=_part_data(explanation),
         display_data=np.array(explanation.part_texts, dtype=object) if explanation.part_texts else None,
         feature_names=list(explanation.features.names),
         output_names=kinds.pop() if len(kinds) == 1 else None,
@@ -57,3 +63,9 @@ def to_shap_explanation(explanation: Any) -> Any:
         upper_bounds=None if half is None else values + half,
         error_std=error,
     )
+
+
+def _part_data(explanation: Any) -> Any:
+    """The mean of each part's elements (row, part); ``None`` where the parts are training rows."""
+    features, x = explanation.features, np.asarray(explanation.x)
+    return features.pool(x) / np.maximum(features.sizes, 1) if x.shape[1:] == features.shape else None

@@ -34,3 +34,13 @@ class Provenance:
     versions: Mapping[str, str]
     device: str
     cost: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A step that could not be completed, with the reason."""
+
+    method: str
+    verb: str
+    reason: str
+    kind: str

@@ -13,13 +13,15 @@ from assay.basics.errors import InputError
 from assay.basics.stats import Interval, clopper_pearson, skewness_corrected_interval
 from assay.basics.types import Floats, Masks, PerPart, PerRow, RowMasks
 from assay.nouns.inputs.features import Features
+from assay.nouns.inputs.recipe import Recipe
 from assay.nouns.records.plottable import Plottable
 from assay.nouns.records.saveable import Saveable
 from assay.nouns.renamed import WithFormerNames
 from assay.nouns.results.global_explanation import GlobalExplanation, mean_over
-from assay.nouns.results.part_labels import describe_top, to_shap_explanation, word_column
+from assay.nouns.results.part_labels import describe_changes, describe_top, to_shap_explanation, word_column
 from assay.nouns.results.provenance import Note as Note
 from assay.nouns.results.provenance import Provenance as Provenance
+from assay.nouns.results.provenance import Refusal as Refusal
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,7 @@ class AttackResult(Result, Plottable):
     perturbations of the same size. Of attacks on predictions ``validity`` says, by name, what makes the robust accuracy
     valid or not (docs/attacks.md); ``extra`` holds further numbers a row, such as ``minimal_distance``. Of attacks on
     explanations it says what was searched and what evaluated, and has the means of ``extra`` with their limits.
+    ``changes`` say what words or columns changed; ``inputs`` are the rows as texts, or as a frame, which no file has.
     """
 
     x: Any
@@ -263,6 +266,8 @@ class AttackResult(Result, Plottable):
     meaning: str = ""
     validity: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Floats] = field(default_factory=dict)
+    changes: tuple[tuple[str, ...], ...] = ()
+    inputs: Any = None
 
     @property
     def robust_accuracy(self) -> float:
@@ -279,11 +284,12 @@ class AttackResult(Result, Plottable):
     def __repr__(self) -> str:
         limits, of = self.interval(), self.validity.get("robust_accuracy_of", "")
         robust = f"\n  robust accuracy {self.robust_accuracy:.1%} [{limits.low:.1%}, {limits.high:.1%}] of {of}"
+        changes = describe_changes(self.changes, self.ids)
         return (
             f"{self._head()}\n  {self.quantity}: {self.before.mean():.4g} → {self.after.mean():.4g} "
             f"(random perturbations: {self.random.mean():.4g}); succeeded on {int(self.success.sum())} of "
             f"{len(self.ids)} rows, prediction unchanged on {int(self.prediction_unchanged.sum())}"
-            f"{robust if 'robust_accuracy' in self.validity else ''}{self._tail()}"
+            f"{robust if 'robust_accuracy' in self.validity else ''}{changes}{self._tail()}"
         )
 
 
@@ -352,20 +358,27 @@ class Certificate(Result, Plottable):
         lines.append("; ".join(text for text in (f"holds for {self.certified}", same, largest) if text))
         for name in (name for name in self.bounds if name in self.control):
             own, other = (_mean_of_finite(values[name]) for values in (self.bounds, self.control))
-            lines.append(f"{name}: mean {own:.3g}, of a random explanation of equal size {other:.3g}")
+            lines.append(f"{name}: mean {own}, of a random explanation of equal size {other}")
         return tuple(lines)
 
 
-def _mean_of_finite(values: Floats) -> float:
+def _mean_of_finite(values: Floats) -> str:
     finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else float("nan")
+    return f"{finite.mean():.3g}" if len(finite) else "undefined"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Repair(Result):
     """A changed ``model`` (a ``Model``), the change, and its measured effect on the given rows.
 
-    Every repair is audited again.
+    Where the repair changes how a model is explained and not the model, ``explanation`` is the one to use instead, and
+    ``model`` the model as it was. Every repair of a model is audited again.
+
+    ``baseline`` is the model after a plain repair of the same fault (stronger regularisation, another threshold, a
+    column left out), with the same data and seed; ``baseline_change`` says which. It is audited as the repair is: a
+    repair is worth its price only where it does better than this. ``None`` where no plainer repair is known.
+    ``recipe`` trains models as the repaired one was, where the repair is a training: shadow models need it, and its
+    rows are the training rows from then on; ``baseline_recipe`` is that of the plain repair, where it differs.
     """
 
     model: Any
@@ -373,17 +386,12 @@ class Repair(Result):
     before: Mapping[str, float]
     after: Mapping[str, float]
     meaning: str = ""
+    explanation: Explanation | None = None
+    baseline: Any = None
+    baseline_change: str = ""
+    recipe: Recipe | None = None
+    baseline_recipe: Recipe | None = None
 
     def __repr__(self) -> str:
         changes = "; ".join(f"{k} {self.before[k]:.4g} → {self.after[k]:.4g}" for k in self.after if k in self.before)
         return f"{self._head()}\n  {self.change}\n  {changes}{self._tail()}"
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A step that could not be completed, with the reason."""
-
-    method: str
-    verb: str
-    reason: str
-    kind: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
@@ -15,18 +15,28 @@ from assay.report.audit.evidence import evidence_parts
 from assay.report.audit.summary import worst_first
 from assay.report.audit.waivers import WaiverState, waiver_state
 from assay.report.drawing.formatting import (
+    ADVICE,
     VERDICTS,
     describe_rows_needed,
     finding_numbers,
     format_count,
     format_number,
+    join_names,
+    method_name,
     prose,
     shorten,
+    truncate,
 )
 from assay.report.drawing.svg import draw_strip
 
 MAX_FINDINGS = 100
 """Findings of one verdict that are listed."""
+
+MAX_SHOWN = 15
+"""Checks of one verdict that are shown; the others are listed where the reader opens them."""
+
+MAX_OTHERS = 20
+"""Further subjects of one check that are listed with it."""
 
 BUDGET = 140_000
 """Characters of all findings; a finding beyond it keeps its line and loses its details."""
@@ -43,7 +53,11 @@ MAX_CLAIM = 600
 
 @dataclass(frozen=True)
 class FindingView:
-    """One finding: its line, and its details (empty where there are none, or no space for them)."""
+    """One finding: its line, and its details (empty where there are none, or no space for them).
+
+    ``others`` are findings of the same check about other subjects, the worst first; ``left`` is how many more there
+    are.
+    """
 
     anchor: str
     finding: Finding
@@ -53,15 +67,35 @@ class FindingView:
     waiver: WaiverState | None
     more: str
     details: Markup
+    others: tuple[FindingView, ...] = ()
+    left: int = 0
 
 
 @dataclass(frozen=True)
 class FindingGroup:
-    """The findings of one verdict: their number, and the views of the worst of them."""
+    """The findings of one verdict: their number, and the views of the worst of them, one for each check.
+
+    The first ``MAX_SHOWN`` are ``shown``, the others ``hidden`` until they are opened.
+    """
 
     verdict: Verdict
     count: int
     views: tuple[FindingView, ...]
+
+    @property
+    def shown(self) -> tuple[FindingView, ...]:
+        """What is open to be read."""
+        return self.views[:MAX_SHOWN]
+
+    @property
+    def hidden(self) -> tuple[FindingView, ...]:
+        """What is listed below it."""
+        return self.views[MAX_SHOWN:]
+
+    @property
+    def listed(self) -> int:
+        """How many findings the views are about."""
+        return sum(1 + len(view.others) + view.left for view in self.views)
 
 
 @dataclass(frozen=True)
@@ -80,34 +114,61 @@ def list_findings(record: Record, budget: int = BUDGET) -> FindingList:
     """
     ordered = worst_first(record)
     found: dict[Verdict, list[Finding]] = {v: [f for f in ordered if f.verdict == v] for v in VERDICTS}
-    listed = [finding for group in found.values() for finding in group[:MAX_FINDINGS]]
-    lines = [_line(record, finding, f"f{place}") for place, finding in enumerate(listed, 1)]
-    left = budget - line_size(lines)
-    views, shortened = [], 0
-    printed: dict[tuple[str, Markup], FindingView] = {}
-    for line in lines:
-        finding = line.finding
-        parts = _detail_parts(record, finding) if left > 0 else []
-        details = Markup("\n").join(
-            _link(name, printed[name, part]) if (name, part) in printed else part for name, part in parts
-        )
-        fits = left > 0 and len(details) <= left
-        left = left - len(details) if fits else 0  # after the first that does not fit, none has details
-        shortened += not fits and bool(finding.meaning or finding.advice or finding.evidence)
-        if fits:
-            printed |= {p: line for p in parts if p[0] and len(p[1]) >= SHARED and p not in printed}
-        views.append(replace(line, details=details if fits else Markup("")))
+    listed = [same for group in found.values() for same in _by_check(group[:MAX_FINDINGS])]
+    lines = [_merged(record, same, f"f{place}") for place, same in enumerate(listed, 1)]
+    printed = _Printed(record, budget - line_size(lines))
+    views = [printed.with_details(line) for line in lines]
+    views = [replace(view, others=tuple(map(printed.with_details, view.others))) for view in views]
     groups = tuple(
         FindingGroup(verdict, len(group), tuple(view for view in views if view.finding.verdict == verdict))
         for verdict, group in found.items()
         if group
     )
-    return FindingList(groups, shortened, sum(len(view.details) for view in views))
+    every = [one for view in views for one in (view, *view.others)]
+    return FindingList(groups, printed.shortened, sum(len(view.details) for view in every))
+
+
+@dataclass
+class _Printed:
+    """The characters that are left for details, and the texts and tables that were printed before."""
+
+    record: Record
+    left: int
+    shortened: int = 0
+    parts: dict[tuple[str, Markup], FindingView] = field(default_factory=dict)
+
+    def with_details(self, line: FindingView) -> FindingView:
+        """The view with its details where they fit; after the first that does not fit, none has any."""
+        finding = line.finding
+        own = _detail_parts(self.record, finding) if self.left > 0 else []
+        details = Markup("\n").join(
+            _link(name, self.parts[name, part]) if (name, part) in self.parts else part for name, part in own
+        )
+        fits = self.left > 0 and len(details) <= self.left
+        self.left = self.left - len(details) if fits else 0
+        self.shortened += not fits and bool(finding.meaning or finding.advice or finding.evidence)
+        if fits:
+            self.parts |= {p: line for p in own if p[0] and len(p[1]) >= SHARED and p not in self.parts}
+        return replace(line, details=details if fits else Markup(""))
+
+
+def _by_check(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """The findings of one verdict by code, in the order of the worst of each code."""
+    codes = dict.fromkeys(finding.code for finding in findings)
+    return [[finding for finding in findings if finding.code == code] for code in codes]
+
+
+def _merged(record: Record, same: Sequence[Finding], anchor: str) -> FindingView:
+    """The view of the worst finding of a check, with those about other subjects."""
+    worst, *rest = same
+    others = tuple(_line(record, one, f"{anchor}-{place}") for place, one in enumerate(rest[:MAX_OTHERS], 2))
+    return replace(_line(record, worst, anchor), others=others, left=len(rest) - len(others))
 
 
 def line_size(lines: Sequence[FindingView]) -> int:
     """Characters of the lines of findings without their details, about."""
-    return sum(LINE + len(line.claim) + len(line.strip) for line in lines)
+    own = sum(LINE + len(line.claim) + len(line.strip) for line in lines)
+    return own + sum(LINE // 2 + len(other.claim) for line in lines for other in line.others)
 
 
 def _link(name: str, view: FindingView) -> Markup:
@@ -138,10 +199,56 @@ def _detail_parts(record: Record, finding: Finding) -> list[tuple[str, Markup]]:
         parts.append(("meaning", Markup("<p>{}</p>").format(finding.meaning)))
     if finding.advice:
         parts.append(("what to do", Markup("<p><strong>What to do.</strong> {}</p>").format(finding.advice)))
-    interval = describe_interval(record, finding)
-    if interval:
-        parts.append(("", Markup('<p class="fine">{}</p>').format(interval)))
-    return [*parts, *evidence_parts(finding.evidence)]
+    parts += [("", Markup('<p class="fine">{}</p>').format(text)) for text in _small_print(record, finding) if text]
+    return [*parts, *_repair_parts(record, finding), *evidence_parts(finding.evidence)]
+
+
+MAX_IDS = 12
+"""Ids of rows that are printed."""
+
+
+def _small_print(record: Record, finding: Finding) -> list[str]:
+    """The interval, what the rows could show, why the severity, which rows show it, and which features matter there."""
+    check = next((check for check in record.checks if check.code == finding.code), None)
+    limit = None if check is None else check.severe
+    severity = f"Severity {finding.severity}" if finding.severity else ""
+    if severity and limit is not None:
+        severity += f": limit of severity {format_number(limit)}, {_percent(finding.affected)} of rows affected."
+    reach = "" if finding.detectable is None else f"{format_number(finding.detectable)} or "
+    reach += {"at most": "more", "at least": "less", "": ""}[finding.direction] if reach else ""
+    none = finding.null_interval
+    ids = ", ".join(truncate(str(one)) for one in finding.rows[:MAX_IDS])
+    more = len(finding.rows) - MAX_IDS
+    trust = {str(verdict): text for verdict, text in ADVICE.items()}.get(finding.features_verdict, "not judged")
+    named = join_names([truncate(name) for name in finding.features])
+    return [
+        describe_interval(record, finding),
+        f"So many rows show a failure in four of five samples where the true value is {reach}." if reach else "",
+        f"Without any effect it lies between {format_number(none.low)} and {format_number(none.high)} "
+        f"({_percent(none.level)})."
+        if none is not None
+        else "",
+        severity,
+        f"Rows that show it: {ids}{f' and {more:,} more' if more > 0 else ''}." if ids else "",
+        f"Features that matter most at these rows: {named}, by {method_name(finding.features_by)} (verdict on this "
+        f"explanation: {trust})."
+        if named
+        else "",
+    ]
+
+
+def _repair_parts(record: Record, finding: Finding) -> list[tuple[str, Markup]]:
+    """The repairs that answer a failed or undecided check, with what they need and what else they may change."""
+    check = next((check for check in record.checks if check.code == finding.code), None)
+    if check is None or not check.repairs or finding.verdict not in ("fail", "undecided"):
+        return []
+    lines = Markup("").join(
+        Markup("<li><code>repair.{}</code>: {}{}</li>").format(
+            one.method, one.meaning, f" Side effects: {one.side_effects}" if one.side_effects else ""
+        )
+        for one in check.repairs
+    )
+    return [("repairs", Markup("<p><strong>Repairs.</strong></p><ul>{}</ul>").format(lines))]
 
 
 def describe_interval(record: Record, finding: Finding) -> str:

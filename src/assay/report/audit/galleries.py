@@ -33,10 +33,12 @@ BUDGET = 70_000
 class Card:
     """One row as bars, coloured words or images, or the name of the gallery that has it (``repeated_from``).
 
-    ``base`` and ``output`` are the explained output as text; ``base`` is empty where the method has none.
+    ``position`` is the row's position among those explained. ``base`` and ``output`` are the explained output as text;
+    ``base`` is empty where the method has none.
     """
 
     anchor: str
+    position: int
     row: str
     predicted: str
     true: str
@@ -112,8 +114,11 @@ def gallery_method(record: Record) -> tuple[str, bool]:
     return (both or passed or own or [""])[0], bool(passed)
 
 
-def draw_galleries(record: Record) -> Galleries:
-    """The galleries of a record; images shrink, then rows are left out, until they fit into the budget."""
+def draw_galleries(record: Record, most: int = MAX_ROWS) -> Galleries:
+    """The galleries of a record, of each at most ``most`` rows.
+
+    Images shrink, then rows are left out, until they fit into the budget.
+    """
     name, is_usable = gallery_method(record)
     if not name or not record.galleries:
         return Galleries()
@@ -128,8 +133,8 @@ def draw_galleries(record: Record) -> Galleries:
         has_classes=bool(record.predictions or explanation.labels),
         absent=_absent(record),
     )
-    tries = [(MAX_ROWS, *size) for size in SIZES] + [(rows, *SIZES[-1]) for rows in range(MAX_ROWS - 1, 0, -1)]
-    for rows, image_size, map_size in tries if has_images(explanation) else [(MAX_ROWS, 0, 0)]:
+    tries = [(most, *size) for size in SIZES] + [(rows, *SIZES[-1]) for rows in range(most - 1, 0, -1)]
+    for rows, image_size, map_size in tries if has_images(explanation) else [(most, 0, 0)]:
         drawn = replace(drawn, views=_views(record, explanation, rows, (image_size, map_size)))
         if drawn.size <= BUDGET:
             break
@@ -137,15 +142,36 @@ def draw_galleries(record: Record) -> Galleries:
 
 
 def some_cards(galleries: Galleries, most: int) -> tuple[tuple[str, Card], ...]:
-    """Up to ``most`` different rows with the name of their gallery, in turn from each, wrong decisions first."""
+    """Up to ``most`` different rows with the name of their gallery, in turn from each, wrong decisions first.
+
+    Of the classes that the rows of the galleries have, predicted or true, each has a row among the last ones where it
+    would have none.
+    """
     ordered = sorted(galleries.views, key=lambda view: not view.gallery.name.startswith("wrong"))
     queues = [[(view.gallery.name, card) for card in view.cards if not card.repeated_from] for view in ordered]
     found: list[tuple[str, Card]] = []
-    while any(queues) and len(found) < most:
+    while any(queues):
         for queue in queues:
-            if queue and len(found) < most:
-                found.append(queue.pop(0))
-    return tuple(found)
+            found += [queue.pop(0)] if queue else []
+    chosen, rest = found[:most], found[most:]
+    for label, card in rest:
+        spare = _spare(chosen)
+        if spare is not None and _classes(card) - {name for _, one in chosen for name in _classes(one)}:
+            chosen[spare] = (label, card)
+    return tuple(chosen)
+
+
+def _classes(card: Card) -> set[str]:
+    return {card.predicted, card.true} - {""}
+
+
+def _spare(chosen: Sequence[tuple[str, Card]]) -> int | None:
+    """The position of the last row without whose classes none is missing; ``None`` where there is no such row."""
+    for place in range(len(chosen) - 1, -1, -1):
+        others = {name for at, (_, card) in enumerate(chosen) if at != place for name in _classes(card)}
+        if _classes(chosen[place][1]) <= others:
+            return place
+    return None
 
 
 def _views(record: Record, explanation: Explanation, most: int, sizes: tuple[int, int]) -> tuple[GalleryView, ...]:
@@ -154,7 +180,7 @@ def _views(record: Record, explanation: Explanation, most: int, sizes: tuple[int
     for gallery in record.galleries:
         cards = []
         for row in [row for row in gallery.rows if row < len(explanation.ids)][:most]:
-            card = Card(f"row-{row}", explanation.ids[row], _at(record.predictions, row), _at(record.truth, row))
+            card = Card(f"row-{row}", row, explanation.ids[row], _at(record.predictions, row), _at(record.truth, row))
             if row in seen:
                 cards.append(replace(card, repeated_from=seen[row]))
             else:

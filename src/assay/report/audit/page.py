@@ -8,22 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
-from assay.basics.types import Floats
 from assay.nouns.records.record import Reasons, Record
-from assay.nouns.results.result import AttackResult, Certificate, Explanation
+from assay.nouns.results.result import Explanation
+from assay.nouns.results.severity import RULE
 from assay.report.audit.explanation_verdicts import explanation_verdicts
 from assay.report.audit.findings import FindingList, line_size, list_findings
+from assay.report.audit.galleries import MAX_ROWS as MAX_GALLERY_ROWS
 from assay.report.audit.galleries import draw_galleries, some_cards
 from assay.report.audit.glossary import glossary
 from assay.report.audit.performance import performance
 from assay.report.audit.repairs import repair_views
 from assay.report.audit.score_matrix import score_matrix
 from assay.report.audit.settings_grid import summarise_grid
-from assay.report.audit.summary import summary
+from assay.report.audit.summary import checked_name, summary
 from assay.report.audit.tiles import describe_scope, next_command, tiles
 from assay.report.audit.views import agreement_table, draw_views
 from assay.report.audit.waivers import day_of, waiver_coverages
@@ -34,7 +33,6 @@ from assay.report.drawing.formatting import (
     VERDICTS,
     advice_chip,
     breakable,
-    decimals_for,
     finding_numbers,
     format_count,
     format_number,
@@ -48,8 +46,10 @@ from assay.report.drawing.formatting import (
     verdict_chip,
 )
 from assay.report.drawing.image_maps import draw_images, has_images, image_size
-from assay.report.drawing.svg import draw_attack, draw_coverage, draw_strip
-from assay.report.drawing.validity import describe_validity
+from assay.report.drawing.svg import draw_strip
+from assay.report.robustness.attacks import view_attacks
+from assay.report.robustness.certificates import view_certificates
+from assay.report.robustness.certified_rows import certified_row
 
 MAX_ROWS = 3
 """Rows of a table that are drawn one by one."""
@@ -87,6 +87,9 @@ FOLDED = ("repairs", "views", "scores", "methods", "attacks", "limits", "reprodu
 MAX_PAGE, SLACK = 300_000, 1_000
 """Bytes of a page that the details of findings may fill, and characters that are kept free."""
 
+GALLERY_ROWS = (MAX_GALLERY_ROWS, 4, 2, 1)
+"""Rows of a gallery that are tried until the page fits into ``MAX_PAGE``."""
+
 CARDS = 6
 """Example rows that are shown before anything is unfolded."""
 
@@ -98,18 +101,24 @@ UNSEEN = dict.fromkeys(
 
 
 def render(record: Record) -> str:
-    """The page of a record; details of findings are left out, and counted, where it exceeds ``MAX_PAGE``."""
-    findings = list_findings(record)
-    page = _render(record, findings)
-    excess = len(page.encode()) - MAX_PAGE
-    if excess <= 0 or not findings.size:
-        return page
+    """The page of a record within ``MAX_PAGE``, where that is possible.
+
+    Details of findings are left out, and counted; where that does not suffice, galleries show fewer rows.
+    """
+    page, findings = "", list_findings(record)
     lines = line_size([view for group in findings.groups for view in group.views])
-    return _render(record, list_findings(record, lines + max(0, findings.size - excess - SLACK)))
+    for rows in GALLERY_ROWS:
+        page = _render(record, findings, rows)
+        excess = len(page.encode()) - MAX_PAGE
+        if excess > 0 and findings.size:
+            page = _render(record, list_findings(record, lines + max(0, findings.size - excess - SLACK)), rows)
+        if len(page.encode()) <= MAX_PAGE:
+            return page
+    return page
 
 
-def _render(record: Record, findings: FindingList) -> str:
-    view = _view(record, findings)
+def _render(record: Record, findings: FindingList, rows: int = MAX_GALLERY_ROWS) -> str:
+    view = _view(record, findings, rows)
     has_content = {
         "performance": view["performance"].metrics,
         "findings": record.findings,
@@ -131,9 +140,12 @@ def _render(record: Record, findings: FindingList) -> str:
     return page.translate(UNSEEN)
 
 
-def _view(record: Record, findings: FindingList) -> dict[str, Any]:
-    """Everything that the templates print."""
-    galleries = draw_galleries(record)
+def _view(record: Record, findings: FindingList, rows: int) -> dict[str, Any]:
+    """Everything that the templates print; of each gallery at most ``rows`` rows besides the example rows."""
+    every = draw_galleries(record)
+    galleries = every if rows == MAX_GALLERY_ROWS else draw_galleries(record, rows)
+    cards = some_cards(every, CARDS)
+    anchors = galleries.image_anchors | {card.image_anchor for _, card in cards if card.image}
     return {
         "title": record.title or "Audit",
         "identity": _identity(record),
@@ -141,7 +153,7 @@ def _view(record: Record, findings: FindingList) -> dict[str, Any]:
         "command": next_command(record),
         "verdicts": explanation_verdicts(record),
         "performance": performance(record),
-        "cards": (cards := some_cards(galleries, CARDS)),
+        "cards": cards,
         "shown": {card.anchor for _, card in cards},
         "views": draw_views(record),
         "agreement": agreement_table(record),
@@ -152,14 +164,13 @@ def _view(record: Record, findings: FindingList) -> dict[str, Any]:
         "rank_plots": rank_plots(record),
         "grid": summarise_grid(record),
         "galleries": galleries,
-        "images": draw_images(
-            record, chosen_rows=_gallery_rows(record), spent=galleries.size, known=galleries.image_anchors
-        ),
+        "images": draw_images(record, chosen_rows=_gallery_rows(record), spent=every.size, known=anchors),
         "image_size": next((image_size(e) for e in record.explanations.values() if has_images(e)), (1, 1)),
         "charts": _charts(record),
         "reason_tables": _reasons_by_row(record.reasons),
-        "attacks": [_attack(subject, attack_result) for subject, attack_result in record.attack_results.items()],
-        "certificates": [_certificate(name, c) for name, c in record.certificates.items()],
+        "attacks": view_attacks(record),
+        "certificates": view_certificates(record),
+        "certified": functools.partial(certified_row, record),
         "repairs": repair_views(record),
         "terms": glossary(record),
         "versions": _versions(record),
@@ -187,8 +198,8 @@ def environment() -> Environment:
         "format_count": format_count, "method_label": method_label, "method_name": method_name,
         "draw_strip": draw_strip, "finding_numbers": finding_numbers, "shorten": shorten, "breakable": breakable,
         "rounding_title": rounding_title, "prose": prose,
-        "VERDICTS": VERDICTS, "OPEN": OPEN, "FOLDED": FOLDED, "COST_LABELS": COST_LABELS, "MAX_BARS": MAX_BARS,
-        "colours": colours,
+        "SEVERITY_RULE": RULE, "VERDICTS": VERDICTS, "OPEN": OPEN, "FOLDED": FOLDED, "COST_LABELS": COST_LABELS,
+        "MAX_BARS": MAX_BARS, "colours": colours,
     }  # fmt: skip
     environment.globals.update(functions)
     return environment
@@ -213,7 +224,7 @@ def _missing(record: Record) -> list[tuple[str, str]]:
     for item in record.not_run:
         verb, _, name = item.what.partition(".")
         if verb in ("diagnose", "attack", "certify", "repair") and item.enable != NOT_POSSIBLE:
-            needed.setdefault(item.enable, []).append(method_name(name))
+            needed.setdefault(item.enable, []).append(checked_name(name))
     return [(enable, join_names(list(dict.fromkeys(names))[:6])) for enable, names in needed.items()]
 
 
@@ -257,42 +268,6 @@ def _reasons_by_row(reasons: Sequence[Reasons]) -> list[tuple[str, str, float, l
     ]
 
 
-@dataclass(frozen=True)
-class _Attack:
-    subject: str
-    attack_result: AttackResult
-    figure: Markup
-    before: str
-    after: str
-    random: str
-    largest: str
-    robust: str
-    validity: tuple[tuple[str, str], ...]
-
-
-def _attack(subject: str, attack_result: AttackResult) -> _Attack:
-    means = (_mean(attack_result.before), _mean(attack_result.after), _mean(attack_result.random))
-    before, after, random = (format_number(mean, decimals_for(*means)) for mean in means)
-    sizes = attack_result.distance
-    largest = format_number(float(np.nanmax(sizes)) if np.isfinite(sizes).any() else float("nan"))
-    robust, fields = describe_validity(attack_result)
-    return _Attack(subject, attack_result, draw_attack(*means), before, after, random, largest, robust, fields)
-
-
-def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-@dataclass(frozen=True)
-class _Bound:
-    name: str
-    median: str
-    smallest: str
-    largest: str
-    figure: Markup
-
-
 COST_LABELS = {
     "when": "date",
     "took": "duration",
@@ -301,25 +276,6 @@ COST_LABELS = {
     "gradient evaluations now": "gradient evaluations in this run",
 }
 """Cost and time entries as text on the page."""
-
-BOUNDS = {
-    "rate_low": "lower limit of the stability rate",
-    "incremental": "radius for added features",
-    "decremental": "radius for removed features",
-}
-"""Bounds of certificates as text on the page."""
-
-
-def _certificate(name: str, certificate: Certificate) -> tuple[str, Certificate, list[_Bound]]:
-    bounds = []
-    for quantity, values in certificate.bounds.items():
-        known = values[~np.isnan(values)]
-        quantiles = np.quantile(known, (0.5, 0.0, 1.0)) if len(known) else np.full(3, np.nan)
-        median, smallest, largest = (format_number(v) if len(known) else "abstained" for v in quantiles.tolist())
-        label = BOUNDS.get(quantity, quantity)
-        figure = draw_coverage(values.tolist(), f"share of rows certified at {label} ≥ x")
-        bounds.append(_Bound(label, median, smallest, largest, figure))
-    return name, certificate, bounds
 
 
 def _versions(record: Record) -> Mapping[str, str]:

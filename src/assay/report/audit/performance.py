@@ -35,6 +35,10 @@ MAX_CLASSES = 6
 MAX_CONFUSION = 12
 """Classes of a confusion matrix that is drawn."""
 
+FEW, LARGE = 5, 1000
+"""Classes up to which the names above the columns are written across, and the count from which the cells of more
+classes are percentages of the true class, so that they fit next to each other."""
+
 
 @dataclass(frozen=True)
 class MetricLine:
@@ -67,6 +71,7 @@ class Performance:
     unlisted: int = 0
     confusion: tuple[tuple[str, tuple[str, ...]], ...] = ()
     decided: tuple[str, ...] = ()
+    in_percent: bool = False
     calibration: Markup | str = ""
     calibration_text: str = ""
     generalisation: str = ""
@@ -80,6 +85,8 @@ def performance(record: Record) -> Performance:
     classes = measured.get(CLASSES, {})
     worst = sorted(classes, key=lambda name: _recall(classes[name]))[:MAX_CLASSES]
     confusion = measured.get(CONFUSION, {}) if len(classes) <= MAX_CONFUSION else {}
+    largest = max((int(count) for line in confusion.values() for count in line.values()), default=0)
+    in_percent = len(confusion) > FEW and largest >= LARGE
     curves = audited_curves(record)
     return Performance(
         metrics=tuple(_metric(name, line) for name, line in measured[METRICS].items()),
@@ -87,9 +94,10 @@ def performance(record: Record) -> Performance:
         more_classes=len(classes) - len(worst),
         unlisted=int(measured.get(CUT, 0)),
         confusion=tuple(
-            (shorten(true.removeprefix("true ")), tuple(f"{count:,}" for count in line.values()))
+            (shorten(true.removeprefix("true ")), _cells(line, in_percent=in_percent))
             for true, line in confusion.items()
         ),
+        in_percent=in_percent,
         decided=tuple(shorten(name.removeprefix("decided ")) for name in next(iter(confusion.values()), {})),
         calibration=Markup(draw_calibration(curves[0])._repr_html_()) if curves else "",
         calibration_text=describe_calibration(record),
@@ -220,6 +228,17 @@ def _metric(name: str, line: Mapping[str, Any]) -> MetricLine:
         metric_label(name), format_number(value, decimals), format_interval(low, high, decimals),
         format_number(constant, decimals), {"higher": "↑", "lower": "↓"}.get(str(line.get("better")), ""),
     )  # fmt: skip
+
+
+def _cells(line: Mapping[str, int], *, in_percent: bool) -> tuple[str, ...]:
+    """The cells of one true class: counts, or percentages of its rows."""
+    total = sum(line.values())
+    if in_percent and total:
+        return tuple(
+            "0" if not count else f"{100 * count / total:.0f}" if 200 * count >= total else "<1"
+            for count in line.values()
+        )
+    return tuple(f"{count:,}" for count in line.values())
 
 
 def _class(name: str, line: Mapping[str, Any]) -> ClassLine:

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from assay.nouns.records.record import MetricChange, Record, RepairRecord
 from assay.nouns.results.finding import Finding
@@ -49,7 +49,8 @@ class MetricLine:
 class RepairView:
     """One repair: the metrics on the same rows, what it measured itself, and its findings before and after.
 
-    ``unchanged`` are the codes of findings that say the same after.
+    ``unchanged`` are the codes of findings that say the same after. ``baseline`` are the metrics after the plain
+    repair of the same fault, ``plain`` its findings by the code and subject of those before.
     """
 
     repair: RepairRecord
@@ -57,6 +58,14 @@ class RepairView:
     measured: tuple[tuple[str, str, str], ...]
     pairs: tuple[tuple[Finding | None, Finding | None], ...]
     unchanged: tuple[str, ...]
+    baseline: tuple[MetricLine, ...]
+    plain: Mapping[tuple[str, str], Finding]
+
+    def sides(self, before: Finding | None, after: Finding | None) -> tuple[tuple[str, Finding | None], ...]:
+        """The findings before, after the repair, and after the plain one where there is one."""
+        own = ("before", before), ("after", after)
+        known = None if before is None else self.plain.get((before.code, before.subject))
+        return (*own, ("after the plain repair", known)) if self.repair.baseline_change else own
 
 
 def repair_views(record: Record) -> list[RepairView]:
@@ -67,6 +76,12 @@ def repair_views(record: Record) -> list[RepairView]:
             tuple(map(_metric, repair.metrics[:MAX_METRICS])),
             _measured(repair),
             *_changed_and_unchanged(pair_findings(repair)),
+            tuple(map(_metric, repair.baseline_metrics[:MAX_METRICS])),
+            {
+                (before.code, before.subject): after
+                for before, after in pair_findings(replace(repair, after=repair.baseline))
+                if before is not None and after is not None
+            },
         )
         for repair in record.repairs
     ]

@@ -189,7 +189,8 @@ def headline(record: Record) -> str:
     still_open = [*_families(undecided), *_open_checks(undecided_explanation_checks(record), "explanations")]
     still_open += _open_checks(of_scores, "scores")
     parts += [f"undecided: {join_names(still_open)}"] * bool(still_open)
-    unchecked = [name for name in MODEL_FAMILIES if not any(f.code.startswith(name) and _has_answer(f) for f in model)]
+    answered = {f.code[:3] for f in model if _has_answer(f) and f.code != WITHOUT_GROUPS}
+    unchecked = [name for name in MODEL_FAMILIES if name not in answered]
     parts += [f"not checked: {join_names([FAMILY_NAMES[name] for name in unchecked])}"] * bool(unchecked)
     return f"{'; '.join(parts)}."
 
@@ -205,16 +206,50 @@ FAMILY_NAMES = {
     "PRV": "privacy",
     "SHC": "shortcuts",
     "DAT": "data",
+    "ROB": "robustness",
     "ATK": "attacks",
-    "CER": "certificates",
+    "CRT": "certificates",
     "SHF": "shift of explanations",
     "TRU": "explanations",
     "RUN": "the audit itself",
 }
 """The families of checks about the model and its data, as the headline names them."""
 
+ANSWERED_BY = {
+    "performance": "PER",
+    "segments": "PER",
+    "disparity": "FAI",
+    "amplification": "FAI",
+    "proxy": "FAI",
+    "swapped": "FAI",
+    "membership": "PRV",
+    "exposure": "PRV",
+    "privacy": "PRV",
+    "feature": "PRV",
+    "shortcut": "SHC",
+    "artefact": "SHC",
+    "data": "DAT",
+    "exploration": "DAT",
+    "label": "DAT",
+    "drift": "DAT",
+}
+"""The family of the checks of the diagnoses that have this word in their name, where the headline may name it."""
+
+
+def checked_name(name: str) -> str:
+    """A diagnosis under the word that the headline has for its checks, with its own name where that is another."""
+    code = next((ANSWERED_BY[word] for word in name.split("_") if word in ANSWERED_BY), "")
+    family, own = FAMILY_NAMES.get(code, ""), method_name(name)
+    if not family or own == family:
+        return own
+    return family if family.startswith(own) else f"{family} ({own})"
+
+
 MODEL_FAMILIES = ("PER", "FAI", "PRV", "SHC", "DAT")
 """Families that every audit should answer; the headline names those that it did not."""
+
+WITHOUT_GROUPS = "FAI302"
+"""The check of fairness that needs no groups, and so does not answer whether a model is fair to them."""
 
 
 def _has_answer(finding: Finding) -> bool:

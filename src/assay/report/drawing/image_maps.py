@@ -47,6 +47,7 @@ class ImageView:
     """
 
     anchor: str
+    position: int
     row: str
     predicted: str
     true: str
@@ -121,7 +122,7 @@ def _image_view(
     predicted = labels[row] if row < len(labels) else ""
     true = record.truth[row] if row < len(record.truth) else ""
     anchor = image_anchor(row)
-    return ImageView(anchor, first.ids[row], predicted, true, "" if anchor in known else image, is_stretched, maps)
+    return ImageView(anchor, row, first.ids[row], predicted, true, "" if anchor in known else image, is_stretched, maps)
 
 
 def encode_image(image: Floats, most: int) -> tuple[str, bool]:

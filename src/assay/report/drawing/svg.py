@@ -205,19 +205,31 @@ def draw_roc(points: Sequence[tuple[float, float]], across: str, up: str, title:
     )
 
 
-def draw_coverage(values: Sequence[float], title: str) -> Markup:
-    """Share of rows certified at ≥ x against x, a decreasing step function."""
-    known = sorted(v for v in values if math.isfinite(v))
-    most = max(known, default=0.0)
+def draw_coverage(values: Sequence[float], title: str, control: Sequence[float] = ()) -> Markup:
+    """Share of rows certified at ≥ x against x, a decreasing step function; dashed for a random explanation.
+
+    Rows without a bound (NaN) count as below every x. Empty where no bound is above 0.
+    """
+    most = max((v for v in (*values, *control) if math.isfinite(v)), default=0.0)
     if most <= 0:
         return Markup("")
-    width, height, count = 180, 60, len(values)
+    lines = [("line", values), *([("chance", control)] if control else [])]
+    paths = Markup("").join(
+        Markup('<path class="{}" d="{}"/>').format(kind, _steps_down(numbers, most))
+        for kind, numbers in reversed(lines)
+    )
+    return Markup(
+        '<svg class="plot" width="220" height="84" role="img"><title>{}</title><path class="frame" d="M0 4V64H180"/>'
+        '{}<text x="0" y="80">0</text><text x="180" y="80" text-anchor="middle">{}</text></svg>'
+    ).format(title, paths, format_number(most))
+
+
+def _steps_down(values: Sequence[float], most: float) -> str:
+    """The path of a coverage curve, from 0 to ``most``."""
+    known, width, height, count = sorted(v for v in values if math.isfinite(v)), 180, 60, len(values)
     steps = [f"M0 {height * (1 - len(known) / count) + 4:.1f}"]
     for below, value in enumerate(known, 1):
         if below == len(known) or known[below] > value:  # equal values are one step
-            steps.append(f"H{width * value / most:.0f}V{height * (1 - (len(known) - below) / count) + 4:.1f}")
-    return Markup(
-        '<svg class="plot" width="220" height="84" role="img"><title>{}</title><path class="frame" d="M0 4V64H180"/>'
-        '<path class="line" d="{}"/><text x="0" y="80">0</text>'
-        '<text x="180" y="80" text-anchor="middle">{}</text></svg>'
-    ).format(title, "".join(steps), format_number(most))
+            x = width * max(0.0, value) / most
+            steps.append(f"H{x:.0f}V{height * (1 - (len(known) - below) / count) + 4:.1f}")
+    return "".join(steps)

@@ -12,6 +12,8 @@ import numpy as np
 
 from assay.basics.errors import InputError
 from assay.nouns.comparisons.method_comparison import MethodComparison
+from assay.nouns.comparisons.mus_experiment import MusExperiment
+from assay.nouns.comparisons.shift_experiment import ShiftExperiment
 from assay.nouns.records.record import Record
 from assay.nouns.results.global_explanation import GlobalExplanation
 from assay.nouns.results.result import AttackResult, Certificate, Explanation, Score
@@ -29,6 +31,8 @@ from assay.report.plots.kinds.heat_map import draw_heat_maps
 from assay.report.plots.kinds.interaction_matrix import draw_matrix_of_pairs, pair_matrix
 from assay.report.plots.kinds.radius_curve import draw_radius_curve
 from assay.report.plots.kinds.removal_curve import draw_removal_curves, has_removal_curve
+from assay.report.plots.kinds.shift_settings import draw_shift_settings
+from assay.report.plots.kinds.smoothing_curves import draw_accuracy_curves, draw_certified_shares
 from assay.report.plots.kinds.waterfall import draw_waterfall
 from assay.report.plots.plot import Plot
 from assay.report.plots.reading import numeric_cells
@@ -64,6 +68,10 @@ def _has_numbers(explanation: Explanation) -> bool:
     )
 
 
+def _has_subjects(experiment: MusExperiment) -> bool:
+    return bool(experiment.subjects)
+
+
 KINDS = (
     Kind("dependence", Explanation, "curves, or numeric columns and rows", _has_numbers, draw_dependence),
     Kind(
@@ -89,8 +97,11 @@ KINDS = (
         draw_critical_difference,
     ),
     Kind("bar", MethodComparison, "scores of methods", _always, draw_method_bars),
+    Kind("shift settings", ShiftExperiment, "settings of a study", _always, draw_shift_settings),
     Kind("attacked rows", AttackResult, "an attack", _always, draw_attacked_rows),
     Kind("radius curve", Certificate, "certified bounds", _always, draw_radius_curve),
+    Kind("radius curve", MusExperiment, "a subject", _has_subjects, draw_certified_shares),
+    Kind("accuracy curve", MusExperiment, "a subject", _has_subjects, draw_accuracy_curves),
 )
 """All kinds but calibration, which takes arrays. For each type the usual kind comes first, except for explanations."""
 

@@ -84,6 +84,7 @@ def _paths(panel: CurvePanel, top: float) -> Markup:
         viewBox=f"0 0 1000 {HEIGHT:g}",
         preserveAspectRatio="none",
         overflow="visible",
+        aria_hidden="true",
     )
 
 

@@ -1,0 +1,94 @@
+"""Severity by one rule, the smallest failure that a check can show, and features named at a finding's rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import assay
+from assay import explain
+from assay.auditing.finding_features import name_features
+from assay.auditing.joint_verdicts import judge_jointly, smallest_detectable
+from assay.basics.stats import Basis, Interval
+from assay.nouns.catalogue import Check
+from assay.nouns.results.finding import Finding
+from assay.nouns.results.severity import severity_of
+
+GAP = Check("FAI101", "How large?", "", 0.1, "at most", severe=0.2)
+SHARE = Check("FAI104", "How small?", "", 0.8, "at least", severe=0.5)
+SKILL = Check("PER101", "Any?", "", 0.1, "at least", undecided_from=0.4, severe=0.0)
+
+
+def failed(low: float, high: float, check: Check = GAP, affected: float = 1.0) -> Finding:
+    return Finding(
+        check.code, "fail", "", "model", (low + high) / 2, Interval(low, high, 0.95, "x"), check.threshold,
+        check.direction, affected=affected,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "check", "affected", "expected"),
+    [
+        (0.21, 0.4, GAP, 1.0, "high"),
+        (0.19, 0.9, GAP, 1.0, "medium"),
+        (0.124, 0.9, GAP, 1.0, "low"),
+        (0.30, 0.4, GAP, 0.09, "medium"),
+        (0.30, 0.4, GAP, 0.04, "low"),
+        (0.20, 0.45, SHARE, 0.5, "high"),
+        (0.20, 0.60, SHARE, 0.5, "medium"),
+        (0.20, 0.79, SHARE, 0.5, "low"),
+        (-0.2, 0.2, SKILL, 1.0, "high"),
+        (-0.2, 0.3, SKILL, 1.0, "medium"),
+    ],
+)
+def test_severity_reads_the_cautious_limit_and_the_share_of_rows(low, high, check, affected, expected) -> None:
+    assert severity_of(failed(low, high, check, affected), check) == expected
+
+
+def test_only_failures_of_checks_with_a_limit_have_a_severity() -> None:
+    finding = failed(0.3, 0.4)
+    assert severity_of(replace(finding, verdict="undecided"), GAP) == ""
+    assert severity_of(finding, replace(GAP, severe=None)) == ""
+    assert severity_of(finding, None) == ""
+    exact = replace(finding, interval=None, estimate=0.15)
+    assert severity_of(exact, GAP) == "medium"
+
+
+@pytest.mark.parametrize("direction", ["at most", "at least"])
+def test_four_of_five_samples_show_the_smallest_detectable_failure(direction) -> None:
+    sign = 1 if direction == "at most" else -1
+    generator = np.random.default_rng(0)
+
+    def finding(true: float) -> Finding:
+        basis = Basis("student", {"values": generator.normal(true, 1.0, 200)})
+        return judge_jointly(
+            [Finding("EXP201", "undecided", "", "x", 0.0, basis.at(0.95), 0.0, direction, n=200, basis=basis)]
+        )[0]
+
+    reach = finding(0.0).detectable
+    assert reach is not None
+    assert sign * reach > 0
+    shown = sum(finding(reach).verdict == "fail" for _ in range(300))
+    assert 0.72 < shown / 300 < 0.88
+
+
+def test_without_a_threshold_nothing_is_detectable() -> None:
+    assert smallest_detectable(Finding("PRV103", "informative", "", "model")) is None
+
+
+def test_features_are_named_by_the_best_tested_explanation_at_the_rows() -> None:
+    x = np.array([[3.0, 0.1, 0.2], [4.0, 0.2, 0.1], [5.0, 0.0, 0.3], [0.1, 9.0, 0.2]])
+    model = assay.model.function(lambda x: x.sum(axis=1), gradient=np.ones_like, fingerprint="sum")
+    case = assay.case(model, x, names=["a", "b", "c"])
+    explanation = explain.input_x_gradient(case)
+    ids = case.rows.ids
+    fault = replace(failed(0.3, 0.4), rows=ids[:3])
+    trust = [Finding("TRU001", verdict, "", name) for name, verdict in (("one", "rejected"), ("two", "informative"))]
+    named = name_features([fault, *trust], {"one": explanation, "two": explanation})[0]
+    assert named.features == ("a", "c", "b")
+    assert (named.features_by, named.features_verdict) == ("two", "informative")
+    few = replace(fault, rows=ids[2:])
+    assert name_features([few, *trust], {"one": explanation, "two": explanation})[0].features == ()
+    assert name_features([fault], {"one": explanation})[0].features == ()

@@ -1,0 +1,48 @@
+"""Attacks that take a ball, and those on columns and words that have limits of their own."""
+
+import json
+
+from tests.cli.test_method_commands import ROWS
+
+from assay.cli.options import parsed
+from assay.cli.request import method_of
+
+
+def test_columns_are_attacked_within_their_rules(assay, tmp_path):
+    rules = tmp_path / "bounds.json"
+    rules.write_text(json.dumps({"a": [-9, 9]}))
+    done = assay(
+        f"attack mine.py:build column_changes {ROWS} --option columns=a --option up=a --option bounds={rules} "
+        f"--option max_columns=1 --option queries=50 --format json"
+    )
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert all(one.startswith("a: ") for row in found["changes"] for one in row)
+    assert max(found["extra"]["queries"]) <= 50
+
+
+def test_an_attack_on_columns_takes_no_ball_and_one_in_a_ball_needs_it(assay):
+    done = assay(f"attack mine.py:build column_changes {ROWS} --ball linf:0.1")
+    assert done.code == 2
+    assert "takes no --ball" in done.err
+    done = assay(f"attack mine.py:build square {ROWS}")
+    assert done.code == 2
+    assert "needs a ball" in done.err
+
+
+def test_lists_by_name_are_read_from_a_file(assay, tmp_path):
+    table = tmp_path / "words.json"
+    table.write_text(json.dumps({"good": ["fine", "nice"]}))
+    method = method_of("attack", "token_substitution")
+    assert parsed(method, [f"candidates={table}", "delete=true"]) == {
+        "candidates": {"good": ["fine", "nice"]},
+        "delete": True,
+    }
+    table.write_text(json.dumps(["good"]))
+    done = assay(f"attack mine.py:build token_substitution {ROWS} --option candidates={table}")
+    assert done.code == 2
+    assert "no lists by name" in done.err
+    done = assay(f"attack mine.py:build token_substitution {ROWS} --option candidates=nowhere.json")
+    assert "there is no file" in done.err
+    done = assay(f"attack mine.py:build token_substitution {ROWS}")
+    assert "needs texts" in done.err
