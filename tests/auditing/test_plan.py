@@ -203,3 +203,12 @@ def test_a_table_of_numbers_has_a_ball_scaled_by_column_and_few_valued_columns_s
     assert any("move 2 of 3 columns" in limit for limit in prepared.scope.limits)
     given = assay.Ball("linf", 0.5)
     assert prepare(model, x[100:], y[100:], ball=given, profile="quick").scope.ball is given
+
+
+@pytest.mark.parametrize("depth", ["quick", "standard", "deep"])
+def test_a_wide_table_can_be_planned_at_every_depth(depth: str) -> None:
+    x = np.random.default_rng(0).normal(size=(80, 64))
+    model = LogisticRegression().fit(x, (x[:, 0] > 0).astype(int))
+    prepared = prepare(model, x, profile=depth)
+    assert not [step for step in prepared.plan.steps if step.method == "interactions"]
+    assert any("64 columns" in limit for limit in prepared.scope.limits)

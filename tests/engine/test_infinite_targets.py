@@ -66,7 +66,7 @@ def call(method: Method, one: assay.Case) -> Any:
 
 def offered(verb: str) -> list[Method]:
     one = case("log_odds", slice(0, 1))
-    return [method for method in methods(verb) if all(NEEDS[n][0](one) for n in method.needs - {"loss"})]
+    return [method for method in methods(verb) if all(n in NEEDS and NEEDS[n][0](one) for n in method.needs - {"loss"})]
 
 
 EVERY = [

@@ -107,6 +107,8 @@ SOURCES: dict[str, str] = {
     "goodfellow2015": "Goodfellow, Shlens and Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
     "hanley1982": "Hanley and McNeil: The Meaning and Use of the Area under a Receiver Operating Characteristic (ROC) "
     "Curve. Radiology 143, 1982.",
+    "hansen2020": "Rieger and Hansen: A Simple Defense against Adversarial Attacks on Heatmap Explanations. "
+    "ICML Workshop WHI 2020.",
     "hardt2016": "Hardt, Price and Srebro: Equality of Opportunity in Supervised Learning. NeurIPS 2016.",
     "hedstrom2023": "Hedström, Bommer, Wickstrøm, Samek, Lapuschkin and Höhne: The Meta-Evaluation Problem in "
     "Explainable AI. TMLR 2023.",
@@ -195,8 +197,6 @@ SOURCES: dict[str, str] = {
     "Classifier. KDD 2016.",
     "rieger2020": "Rieger and Hansen: IROF: a low resource evaluation metric for explanation methods. ICLR "
     "Workshop 2020.",
-    "rieger2020defence": "Rieger and Hansen: A Simple Defense against Adversarial Attacks on Heatmap Explanations. "
-    "ICML Workshop WHI 2020.",
     "rivest1987": "Rivest: Learning Decision Lists. Machine Learning 2, 1987.",
     "ross2017": "Ross, Hughes and Doshi-Velez: Right for the Right Reasons: Training Differentiable Models by "
     "Constraining their Explanations. IJCAI 2017.",

@@ -43,7 +43,7 @@ def _audit_cost(inputs: AuditInputs) -> Cost:
 
 
 @repairer(
-    source="rieger2020defence",
+    source="hansen2020",
     needs={"classes", "numbers", "complete"},
     answers=("ATK401", "STA301"),
     proposals=_proposals,

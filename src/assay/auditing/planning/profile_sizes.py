@@ -39,6 +39,8 @@ def reduce_for_wide_table(profile: Profile, features: int, kind: str = "table") 
         f"{what}: {rows} rows are explained{against}, with at least {least:,} coalitions a row, and curves have {WIDE} "
         f"steps."
     )
+    if "interactions" in profile.views:
+        text += " Interactions of pairs, whose number grows with the square, are left out."
     return replace(
         profile,
         rows=rows,
@@ -47,6 +49,7 @@ def reduce_for_wide_table(profile: Profile, features: int, kind: str = "table") 
         views={
             name: _at_least(given, "budget", least) if name == "local_slopes" else given
             for name, given in profile.views.items()
+            if name != "interactions"
         },
         scores={
             name: {**given, "steps": WIDE} if name in ("deletion", "insertion") else given
