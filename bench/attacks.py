@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attacks on predictions next to those of foolbox, ART and torchattacks: robust accuracy and time, in one run.
 
-Run by hand in an environment with the three libraries: python bench/attacks.py [--rows 200]. Writes bench/attacks.md.
+Writes bench/attacks.md (make peers).
 """
 
 from __future__ import annotations
