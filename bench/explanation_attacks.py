@@ -39,7 +39,6 @@ GRADIENT: dict[str, dict[str, Any]] = {
     "integrated_gradients": {"steps": 4},
     "smooth_grad": {"draws": 2},
     "expected_gradients": {"steps": 1},
-    "internal_influence": {},
 }
 
 
@@ -95,7 +94,10 @@ def line(net: str, name: str, found: dict[str, Any]) -> list[str]:
 
 
 def photographs() -> list[list[str]]:
-    """Six gradient explainers of EfficientNet-Lite0 on 16 photographs: 1,000 of 50,176 pixels are the top."""
+    """Six gradient explainers of EfficientNet-Lite0 on 16 photographs: 1,000 of 50,176 pixels are the top.
+
+    Grad-CAM has no gradient by the input here, and is searched.
+    """
     from bench.localisation import BOXES, labels, picture
 
     from assay.demos.image import efficientnet_lite0
@@ -106,9 +108,8 @@ def photographs() -> list[list[str]]:
     rows = np.stack([picture(row) for row in labels()[:16]])
     lines = []
     ball = assay.Ball("linf", 8.0, 0.0, 255.0)
-    for name, options in GRADIENT.items():
+    for name, options in {**GRADIENT, "grad_cam": {}}.items():
         more = {"background": rows[:4]} if name == "expected_gradients" else {}
-        more = {"layer": "_blocks.0", "start": 127.0} if name == "internal_influence" else more
 
         def make(name: str = name, options: dict[str, Any] = options, more: Any = more) -> dict[str, Any]:
             found = []
@@ -117,7 +118,10 @@ def photographs() -> list[list[str]]:
                 def pair(part: int = part) -> dict[str, Any]:
                     case = assay.case(model, rows[part : part + 2], features=assay.grid((3, 224, 224), 1))
                     explanation = getattr(explain, name)(case, **options, **more)
-                    return summary(attack.top_k(explanation, case, ball, k=1000 / 50176, steps=STEPS))
+                    k = 1000 / 50176
+                    if name not in GRADIENT:
+                        return summary(attack.explanation_search(explanation, case, ball, k=k, queries=QUERIES))
+                    return summary(attack.top_k(explanation, case, ball, k=k, steps=STEPS))
 
                 found.append(stored(f"photo-{name}-{part}", pair))
             return {
