@@ -35,6 +35,17 @@ def by_depth(quick: Any, standard: Any, deep: Any) -> ByDepth:
 
 NOT_QUICK, DEEP = ByDepth(False, True, True), ByDepth(False, False, True)
 
+OF_TRAINING_ROWS: dict[str, Any] = {
+    "diagnose.label_errors": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
+    "diagnose.exploration": {"included": NOT_QUICK},
+    "repair.cleaning": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
+    "diagnose.shadow_membership": {"included": DEEP},
+    "diagnose.explanation_membership": {"included": DEEP},
+    "diagnose.privacy_bound": {"included": DEEP},
+    "diagnose.feature_use": {"included": DEEP},
+}
+"""What every kind of input is asked about its training rows: wrong labels, copies, and what the model remembers."""
+
 TABLE: dict[str, Any] = {
     "rows": by_depth(60, 100, 400),
     "background": by_depth(20, 50, 200),
@@ -95,13 +106,7 @@ TABLE: dict[str, Any] = {
     },
     "diagnose.proxy_use": {"included": NOT_QUICK, "rows": by_depth(1000, 1000, 4000), "linear": DEEP},
     "diagnose.robust_features": {"included": DEEP},
-    "diagnose.label_errors": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
-    "diagnose.exploration": {"included": NOT_QUICK},
-    "repair.cleaning": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
-    "diagnose.shadow_membership": {"included": DEEP},
-    "diagnose.explanation_membership": {"included": DEEP},
-    "diagnose.privacy_bound": {"included": DEEP},
-    "diagnose.feature_use": {"included": DEEP},
+    **OF_TRAINING_ROWS,
     "repair.adversarial_training": {"included": DEEP},
     "repair.gloro": {"included": DEEP},
     "repair.curvature_penalty": {"included": DEEP},
@@ -179,13 +184,7 @@ IMAGE: dict[str, Any] = {
         "noise": by_depth(2, 3, 10),
     },
     "diagnose.robust_features": {"included": DEEP},
-    "diagnose.label_errors": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
-    "diagnose.exploration": {"included": NOT_QUICK},
-    "repair.cleaning": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
-    "diagnose.shadow_membership": {"included": DEEP},
-    "diagnose.explanation_membership": {"included": DEEP},
-    "diagnose.privacy_bound": {"included": DEEP},
-    "diagnose.feature_use": {"included": DEEP},
+    **OF_TRAINING_ROWS,
     "view.influential_units": {"included": NOT_QUICK, "top": 5},
     "certify.mus": {"q": 16, "smoothing": 0.25},
     "certify.soft_stability": {"draws": 60, "radius": 4, "curve": DEEP},
@@ -230,14 +229,8 @@ TEXT: dict[str, Any] = {
     "diagnose.error_disparity": {"included": DEEP},
     "diagnose.swapped_words": {"included": NOT_QUICK, "rows": by_depth(200, 200, 2000), "draws": by_depth(1, 2, 4)},
     "diagnose.shortcut": {},
-    "diagnose.label_errors": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
-    "diagnose.exploration": {"included": NOT_QUICK},
-    "repair.cleaning": {"included": NOT_QUICK, "by": by_depth("default", "default", "auto")},
-    "diagnose.shadow_membership": {"included": DEEP},
-    "diagnose.explanation_membership": {"included": DEEP},
-    "diagnose.privacy_bound": {"included": DEEP},
+    **OF_TRAINING_ROWS,
     "diagnose.exposure": {"included": DEEP},
-    "diagnose.feature_use": {"included": DEEP},
     "re-explained": ("saliency", "input_x_gradient", "integrated_gradients"),
     "attacked": ("saliency",),
     "budget": by_depth(128, 256, 2048),
