@@ -122,3 +122,16 @@ def test_wrong_options_and_decisions_by_a_threshold_are_refused():
     _, before = case.prediction, case.model.meter.forwards
     certify.lipschitz_margin(case)
     assert case.model.meter.forwards == before
+
+
+def test_an_activation_counts_with_its_largest_slope():
+    torch.manual_seed(0)
+    first, last = nn.Linear(4, 6), nn.Linear(6, 2)
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    gap = torch.linalg.vector_norm(last.weight[0] - last.weight[1]).item()
+    norm = torch.linalg.matrix_norm(first.weight, 2).item()
+    for activation, slope in ((nn.Sigmoid(), 0.25), (nn.Tanh(), 1.0), (nn.ReLU(), 1.0)):
+        case = case_of(nn.Sequential(first, activation, last), x)
+        margins = np.abs(np.diff(case.prediction, axis=1))[:, 0]
+        radius = certify.lipschitz_margin(case).bounds["radius"]
+        assert_allclose(radius, margins / (gap * norm * slope), rtol=1e-5)
