@@ -158,7 +158,8 @@ def exposure(
     with mean 1 / ln 2.
 
     With drawn candidates exposure ends at log2(references + 1). ``extrapolated`` in the evidence is then the estimate
-    by a skew-normal distribution of the perplexities (Carlini et al. 2019), which goes beyond what was measured.
+    by a skew-normal distribution of the perplexities (The Secret Sharer, Carlini et al. 2019), which goes beyond what
+    was measured.
     """
     if not threshold > 0 or enumerated < 1 or references < 1 or beam < 1:
         raise InputError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linear datamodeling score."""
+"""Linear datamodeling score (LDS)."""
 
 import numpy as np
 

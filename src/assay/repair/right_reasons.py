@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training of a net not to depend on what should not matter."""
+"""Right for the right reasons: training of a net not to depend on what should not matter."""
 
 from __future__ import annotations
 
