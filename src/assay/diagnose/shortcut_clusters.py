@@ -78,12 +78,12 @@ def shortcut_clusters(
 ) -> list[Finding]:
     """Clusters of explanations within a class, and whether the region of one raises the class wherever it is pasted.
 
-    Spectral relevance analysis (SpRAy; Lapuschkin et al. 2019), then a causal test. Explanations of the predicted class
-    by the method ``by`` (or ``maps``, one (channel, height, width) a row, of any layer or method) are summed over channels and
-    over cells, at most 16 a side, and divided by the sum of their sizes. For each class: the graph of 10 nearest
-    neighbours, symmetric; the normalised Laplacian; k-means on its first k eigenvectors, k by the largest gap of
-    eigenvalues and 2, 3, 4. Clusters are ranked by Fisher's ratio. The region of a cluster are the cells to which its
-    mean map points more than that of the other rows of its class does.
+    Spectral relevance analysis (SpRAy; Lapuschkin et al. 2019), then a causal test. Explanations of the predicted
+    class by the method ``by`` (or ``maps``, one (channel, height, width) a row, of any layer or method) are summed
+    over channels and over cells, at most 16 a side, and divided by the sum of their sizes. For each class: the
+    graph of 10 nearest neighbours, symmetric; the normalised Laplacian; k-means on its first k eigenvectors, k by
+    the largest gap of eigenvalues and 2, 3, 4. Clusters are ranked by Fisher's ratio. The region of a cluster are
+    the cells to which its mean map points more than that of the other rows of its class does.
 
     SHC301: the 30 most separable clusters are pasted into rows of other classes, each row getting the region of another
     member. Of those whose own rows lose log-odds of the class when the region is filled from its surroundings (more
