@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import load_breast_cancer, load_iris
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.report import table, write  # found only once the folder is on the path
+from tests.planted_cues import decoys, iris_cancer
 from tests.watermark_text import CARTON, CHINESE, LATIN, photographs, watermark
 
 import assay
@@ -128,16 +128,6 @@ def planted_tags() -> str:
     return table(["tagged eights", f"SHC301 of {SEEDS} nets", "median F1 of the cluster", "median estimate"], lines)
 
 
-def decoys(x: Any, shade: Any, generator: Any) -> tuple[Any, Any]:
-    """Digits with a 2 × 2 swatch of this shade (row,) in a random corner, and its mask."""
-    x, mask = x.copy(), np.zeros(x.shape, dtype=bool)
-    for row in range(len(x)):
-        down, across = 6 * generator.integers(2), 6 * generator.integers(2)
-        place = row, 0, slice(down, down + 2), slice(across, across + 2)
-        x[place], mask[place] = shade[row] / 9, True
-    return x, mask
-
-
 def decoy_digits() -> str:
     """The swatch's shade tells the class in training and nothing in the test."""
     lines = []
@@ -163,17 +153,6 @@ def decoy_digits() -> str:
         sides = (x[1000:], test, test, test)
         lines.append([float((predict_classes(a, b) == y[1000:]).mean()) for a, b in zip(nets, sides)])
     return accuracies(lines)
-
-
-def iris_cancer(seed: int) -> tuple[Any, Any]:
-    """50 rows of two kinds of iris beside 50 of each kind of tumour: 34 columns, the first four from the flowers."""
-    flowers, tumours = load_iris(), load_breast_cancer()
-    parts = [
-        np.hstack([flowers.data[flowers.target == kind], tumours.data[tumours.target == label][:50]])
-        for label, kind in ((0, 1), (1, 2))
-    ]
-    order = np.random.default_rng(seed).permutation(100)
-    return np.concatenate(parts)[order], np.repeat([0, 1], 50)[order]
 
 
 def iris_cancers() -> str:
