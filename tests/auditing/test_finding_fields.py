@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
 
 import assay
 from assay import explain
+from assay.auditing.check_catalogue import suggested_repairs
 from assay.auditing.finding_features import name_features
 from assay.auditing.joint_verdicts import judge_jointly, smallest_detectable
 from assay.basics.stats import Basis, Interval
@@ -92,3 +95,13 @@ def test_features_are_named_by_the_best_tested_explanation_at_the_rows() -> None
     few = replace(fault, rows=ids[2:])
     assert name_features([few, *trust], {"one": explanation, "two": explanation})[0].features == ()
     assert name_features([fault], {"one": explanation})[0].features == ()
+
+
+def test_only_repairs_that_the_kind_of_model_can_have_are_suggested() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2)).eval()
+    plain = assay.case(assay.wrap(LogisticRegression().fit([[0.0, 1.0], [1.0, 0.0]], [0, 1])), np.zeros((2, 2)))
+    suggested = {name: [one.method for one in suggested_repairs("PRV101", case)] for name, case in (
+        ("net", assay.case(assay.wrap(net), np.zeros((2, 2), dtype=np.float32))), ("linear", plain), ("any", None)
+    )}  # fmt: skip
+    assert suggested["linear"] == ["refit"]
+    assert suggested["net"] == suggested["any"] == ["private_training", "refit"]

@@ -61,7 +61,7 @@ class AuditOutcome:
                 "checks judged together": sum(f.alone is not None for f in self.findings),
             },
             findings=tuple(self.findings),
-            checks=_check_texts(self.findings),
+            checks=_check_texts(self.findings, inputs.case),
             explanations=results.explanations,
             rivals=results.rivals,
             scores=results.scores,
@@ -100,11 +100,11 @@ def _agreement(named: Mapping[str, Explanation]) -> Agreement | None:
     return agreement(named, k=min(AGREE_ON, len(next(iter(named.values())).features)))
 
 
-def _check_texts(findings: Sequence[Finding]) -> tuple[CheckText, ...]:
-    """What the page says about each check that has a finding."""
+def _check_texts(findings: Sequence[Finding], case: Case) -> tuple[CheckText, ...]:
+    """What the page says about each check that has a finding, with the repairs that a model of this kind can have."""
     codes = {finding.code for finding in findings}
     return tuple(
-        CheckText(c.code, c.family, c.question, c.remedy, c.severe, suggested_repairs(c.code))
+        CheckText(c.code, c.family, c.question, c.remedy, c.severe, suggested_repairs(c.code, case))
         for c in checks()
         if c.code in codes
     )
