@@ -141,8 +141,8 @@ def nets() -> list[tuple[str, torch.nn.Module, np.ndarray]]:
     large, photographs, _ = pictures()
     return [
         ("digit CNN", small, x[:64]),
-        ("ResNet-20, fast forward", large, photographs[:24]),
-        ("ResNet-20", large, photographs[:16]),
+        ("ResNet-20, fast forward", large, photographs[:64]),
+        ("ResNet-20", large, photographs[:64]),
     ]
 
 

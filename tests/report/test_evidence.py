@@ -5,7 +5,7 @@ import re
 import pytest
 from tests.report.page import Page
 
-from assay.report.audit.evidence import MAX_LINES, evidence_tables, roc_points
+from assay.report.findings.evidence import MAX_LINES, evidence_tables, roc_points
 
 
 def test_plain_values_become_one_table() -> None:

@@ -8,10 +8,13 @@ from tests.report.page import Page
 from tests.report.record import LEAK, PROXY, complete, credit
 
 from assay.basics.stats import Interval
+from assay.nouns.catalogue import FAMILIES
 from assay.nouns.records.record import CheckText, Record, RepairText
 from assay.nouns.results.finding import Finding
-from assay.report.audit.findings import BUDGET, MAX_FINDINGS, describe_interval, finding_details, list_findings
 from assay.report.audit.page import render
+from assay.report.findings.fault_classes import FAULT_CLASSES, fault_class
+from assay.report.findings.finding_list import BUDGET, MAX_FINDINGS, describe_interval, finding_details, list_findings
+from assay.report.findings.repairs import repaired_findings
 
 
 def some(count: int, **changes: object) -> Record:
@@ -42,8 +45,8 @@ def test_the_strip_is_drawn_with_the_interval_of_the_verdict() -> None:
 
 def test_of_more_than_a_hundred_findings_the_worst_are_listed_and_the_rest_counted() -> None:
     record = some(150, evidence={})
-    group = list_findings(record).groups[0]
-    assert (group.count, len(group.views), group.views[0].finding.code) == (150, MAX_FINDINGS, "FAI149")
+    part = list_findings(record).groups[0].parts[0]
+    assert (part.count, len(part.views), part.views[0].finding.code) == (150, MAX_FINDINGS, "FAI149")
     assert "The worst 100 of 150 are listed" in Page(render(record)).text
 
 
@@ -57,14 +60,56 @@ def test_a_check_of_several_subjects_is_listed_once_with_the_worst_first() -> No
         ("FAI102", PROXY.subject, 0),
     ]
     assert group.views[0].others[0].claim == "age: a gap"
-    assert (group.count, group.listed) == (3, 3)
+    assert (group.parts[0].count, group.parts[0].listed) == (3, 3)
 
 
 def test_more_than_fifteen_checks_are_shown_where_they_are_opened() -> None:
     record = some(17)
-    group = list_findings(record).groups[0]
-    assert (len(group.shown), len(group.hidden)) == (15, 2)
+    part = list_findings(record).groups[0].parts[0]
+    assert (len(part.shown), len(part.hidden)) == (15, 2)
     assert "2 further checks" in Page(render(record)).text
+
+
+def test_fifteen_failed_checks_are_shown_over_all_fault_classes_together() -> None:
+    names = [f"{family}{place}" for place in range(100, 112) for family in ("FAI", "PRV")]
+    findings = tuple(replace(PROXY, code=code, evidence={}) for code in names)
+    groups = list_findings(replace(empty(), findings=findings)).groups
+    assert sum(len(part.shown) for group in groups for part in group.parts) == 15
+    assert sum(len(part.views) for group in groups for part in group.parts) == 24
+
+
+def test_findings_stand_under_their_fault_class_and_the_worst_class_comes_first() -> None:
+    codes = {"EXP101": "pass", "FAI101": "undecided", "PRV101": "fail", "FAI105": "pass", "ACM101": "pass"}
+    findings = tuple(replace(PROXY, code=code, verdict=verdict) for code, verdict in codes.items())
+    groups = list_findings(replace(empty(), findings=findings)).groups
+    assert [(group.name, [part.verdict for part in group.parts]) for group in groups] == [
+        ("Privacy", ["fail"]),
+        ("Fairness", ["undecided", "pass"]),
+        ("Other checks", ["pass"]),
+        ("Explanations", ["pass"]),
+    ]
+
+
+def test_every_family_of_checks_has_a_fault_class() -> None:
+    assert set(FAMILIES) <= set(FAULT_CLASSES)
+
+
+def test_a_fault_class_has_a_table_of_its_findings_before_and_after_a_repair() -> None:
+    record = complete(credit())
+    repair = record.repairs[0]
+    repairs = (RepairText(repair.method, "A model.", (), ""),)
+    checks = (CheckText(PROXY.code, "fairness", "How large?", "", 0.2, repairs),)
+    record = replace(record, checks=checks, repairs=(replace(repair, before=(PROXY,), after=(PROXY,)),))
+    [change] = repaired_findings(record)
+    assert (
+        change
+        in next(
+            group for group in list_findings(record).groups if group.name == fault_class(change.before.code)
+        ).changes
+    )
+    page = Page(render(record))
+    assert "Before and after repairs" in page.text
+    assert f'id="{change.anchor}"' in render(record)
 
 
 def test_severity_rows_features_and_repairs_stand_with_a_failure() -> None:

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 from tests.report.extreme_records import empty
 from tests.report.page import Page
-from tests.report.record import PROXY, repair_record
+from tests.report.record import LEAK, PROXY, credit, repair_record
 
 from assay.basics.stats import Interval
-from assay.nouns.records.record import MetricChange, Record, RepairRecord
+from assay.nouns.records.record import CheckText, MetricChange, Record, RepairRecord, RepairText
 from assay.nouns.results.finding import Finding
 from assay.report.audit.page import render
-from assay.report.audit.repairs import MAX_METRICS, describe_tried, repair_views
 from assay.report.audit.summary import summary
+from assay.report.findings.repairs import MAX_METRICS, describe_tried, repair_views
 
 
 def change(name: str, before: float, after: float, half: float, better: str = "higher") -> MetricChange:
@@ -105,3 +105,13 @@ def test_of_many_classes_some_recalls_are_printed_and_the_others_counted() -> No
     many = [change(f"recall of {i}", 0.5, 0.5, 0.1) for i in range(MAX_METRICS + 3)]
     page = render(record(repaired(*many)))
     assert "3 more in result.json." in Page(page).text
+
+
+def test_findings_that_keep_their_verdict_stand_in_a_table_unless_the_repair_answers_them() -> None:
+    answered, other = replace(PROXY, claim="a gap of .2"), replace(LEAK, claim="a gap of .3")
+    after = tuple(replace(finding, claim="a gap of .1", estimate=0.1) for finding in (answered, other))
+    repair = replace(credit().repairs[0], before=(answered, other), after=after)
+    check = CheckText(PROXY.code, "fairness", "How large?", "", 0.2, (RepairText(repair.method, "A model.", (), ""),))
+    [view] = repair_views(replace(empty(), repairs=(repair,), checks=(check,)))
+    assert [before.code for before, _ in view.pairs if before] == [PROXY.code]
+    assert [before.code for before, _ in view.same_verdict if before] == [LEAK.code]

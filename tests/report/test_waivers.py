@@ -8,7 +8,7 @@ from tests.report.record import PROXY, WAIVERS, complete, credit
 from assay.nouns.records.record import Waiver
 from assay.report.audit.page import render
 from assay.report.audit.summary import summary, worst_first
-from assay.report.audit.waivers import day_of, is_waived, waiver_coverages, waiver_state
+from assay.report.findings.waivers import day_of, is_waived, waiver_coverages, waiver_state
 
 
 def test_a_finding_is_waived_on_the_last_day_and_not_on_the_next() -> None:

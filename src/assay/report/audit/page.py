@@ -14,18 +14,15 @@ from assay.nouns.records.record import Reasons, Record
 from assay.nouns.results.result import Explanation
 from assay.nouns.results.severity import RULE
 from assay.report.audit.explanation_verdicts import explanation_verdicts
-from assay.report.audit.findings import FindingList, line_size, list_findings
 from assay.report.audit.galleries import MAX_ROWS as MAX_GALLERY_ROWS
 from assay.report.audit.galleries import draw_galleries, some_cards
 from assay.report.audit.glossary import glossary
 from assay.report.audit.performance import performance
-from assay.report.audit.repairs import repair_views
 from assay.report.audit.score_matrix import score_matrix
 from assay.report.audit.settings_grid import summarise_grid
 from assay.report.audit.summary import checked_name, summary
 from assay.report.audit.tiles import describe_scope, next_command, tiles
 from assay.report.audit.views import agreement_table, draw_views
-from assay.report.audit.waivers import day_of, waiver_coverages
 from assay.report.drawing import colours
 from assay.report.drawing.bars import MAX_BARS, Chart, local_chart, mean_chart, reason_chart
 from assay.report.drawing.critical_difference import rank_plots
@@ -47,15 +44,15 @@ from assay.report.drawing.formatting import (
 )
 from assay.report.drawing.image_maps import draw_images, has_images, image_size
 from assay.report.drawing.svg import draw_strip
+from assay.report.findings.finding_list import OPEN, FindingList, line_size, list_findings
+from assay.report.findings.repairs import repair_views
+from assay.report.findings.waivers import day_of, waiver_coverages
 from assay.report.robustness.attacks import view_attacks
 from assay.report.robustness.certificates import view_certificates
 from assay.report.robustness.certified_rows import certified_row
 
 MAX_ROWS = 3
 """Rows of a table that are drawn one by one."""
-
-OPEN = ("error", "fail")
-"""Verdicts whose findings are unfolded when the page is opened."""
 
 IDENTITY = ("model", "data", "explained output")
 """What an audit records about itself that is printed at the top; the rest is printed under Reproduce."""
@@ -86,6 +83,9 @@ FOLDED = ("repairs", "views", "scores", "methods", "attacks", "limits", "reprodu
 
 MAX_PAGE, SLACK = 300_000, 1_000
 """Bytes of a page that the details of findings may fill, and characters that are kept free."""
+
+MAX_CHANGES = 12
+"""Findings of a fault class before and after repairs that are printed."""
 
 GALLERY_ROWS = (MAX_GALLERY_ROWS, 4, 2, 1)
 """Rows of a gallery that are tried until the page fits into ``MAX_PAGE``."""
@@ -199,7 +199,7 @@ def environment() -> Environment:
         "draw_strip": draw_strip, "finding_numbers": finding_numbers, "shorten": shorten, "breakable": breakable,
         "rounding_title": rounding_title, "prose": prose,
         "SEVERITY_RULE": RULE, "VERDICTS": VERDICTS, "OPEN": OPEN, "FOLDED": FOLDED, "COST_LABELS": COST_LABELS,
-        "MAX_BARS": MAX_BARS, "colours": colours,
+        "MAX_BARS": MAX_BARS, "MAX_CHANGES": MAX_CHANGES, "colours": colours,
     }  # fmt: skip
     environment.globals.update(functions)
     return environment

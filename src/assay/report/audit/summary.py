@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding, Verdict
 from assay.report.audit.performance import describe_quality
-from assay.report.audit.repairs import describe_tried
-from assay.report.audit.waivers import is_waived
 from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count, join_names, method_name
+from assay.report.findings.repairs import describe_tried
+from assay.report.findings.waivers import is_waived
 
 TRUST = "TRU001"
 """The code of the verdict on an explanation as a whole."""

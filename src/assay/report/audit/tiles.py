@@ -16,8 +16,8 @@ from assay.report.audit.summary import (
     most_urgent,
     undecided_explanation_checks,
 )
-from assay.report.audit.waivers import is_waived, waiver_coverages
 from assay.report.drawing.formatting import format_count, format_number, join_names, method_name
+from assay.report.findings.waivers import is_waived, waiver_coverages
 
 NOT_TESTED = "not tested"
 """The note of a tile about which nothing was tested."""

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding
-from assay.report.audit.waivers import waiver_state
 from assay.report.drawing.formatting import VERDICTS, describe_rows_needed, finding_numbers, has_numbers
+from assay.report.findings.waivers import waiver_state
 
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -11,10 +11,10 @@ from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding
 from assay.report.audit.summary import summary, worst_first
 from assay.report.audit.tiles import describe_scope
-from assay.report.audit.waivers import waiver_state
 from assay.report.comparison import summary as comparison_summary
 from assay.report.comparison.page import change_numbers, describe_pairing, drift_numbers
 from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count, has_numbers
+from assay.report.findings.waivers import waiver_state
 
 MAX_LENGTH = 65_000
 """Characters of a comment; GitHub's limit is 65,536."""

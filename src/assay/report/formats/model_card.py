@@ -10,9 +10,9 @@ from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding
 from assay.report.audit.summary import TRUST, not_run, summary, worst_first
 from assay.report.audit.tiles import describe_scope
-from assay.report.audit.waivers import waiver_state
 from assay.report.drawing.formatting import finding_numbers, has_numbers
 from assay.report.drawing.image_maps import has_images
+from assay.report.findings.waivers import waiver_state
 from assay.report.formats.markdown import escape_markdown
 
 LIBRARIES = {"black box": "onnx", "architecture": "pytorch", "estimator": "sklearn"}

@@ -9,9 +9,9 @@ from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding
 from assay.report.audit.summary import summary, worst_first
 from assay.report.audit.tiles import describe_scope, tiles
-from assay.report.audit.waivers import waiver_state
 from assay.report.drawing.colours import FAIL, PASS, UNDECIDED
 from assay.report.drawing.formatting import VERDICTS, finding_numbers, format_count, has_numbers, shorten
+from assay.report.findings.waivers import waiver_state
 
 MAX_FINDINGS = 12
 

@@ -34,6 +34,10 @@ MAX_METRICS = 12
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 
+Pair = tuple[Finding | None, Finding | None]
+"""A finding before and after a repair; ``None`` where it was not made."""
+
+
 @dataclass(frozen=True)
 class MetricLine:
     """A metric before and after as text, their difference with its paired interval, and what that shows."""
@@ -49,17 +53,20 @@ class MetricLine:
 class RepairView:
     """One repair: the metrics on the same rows, what it measured itself, and its findings before and after.
 
-    ``unchanged`` are the codes of findings that say the same after. ``baseline`` are the metrics after the plain
-    repair of the same fault, ``plain`` its findings by the code and subject of those before.
+    ``pairs`` are failures that the repair answers, and findings with another verdict after it; ``same_verdict`` those
+    with other numbers alone; ``unchanged`` are the codes of findings that say the same after. ``baseline``
+    are the metrics after the plain repair of the same fault, ``plain`` its findings, by code and subject before.
     """
 
     repair: RepairRecord
     metrics: tuple[MetricLine, ...]
     measured: tuple[tuple[str, str, str], ...]
-    pairs: tuple[tuple[Finding | None, Finding | None], ...]
+    pairs: tuple[Pair, ...]
+    same_verdict: tuple[Pair, ...]
     unchanged: tuple[str, ...]
     baseline: tuple[MetricLine, ...]
     plain: Mapping[tuple[str, str], Finding]
+    anchor: str
 
     def sides(self, before: Finding | None, after: Finding | None) -> tuple[tuple[str, Finding | None], ...]:
         """The findings before, after the repair, and after the plain one where there is one."""
@@ -75,15 +82,12 @@ def repair_views(record: Record) -> list[RepairView]:
             repair,
             tuple(map(_metric, repair.metrics[:MAX_METRICS])),
             _measured(repair),
-            *_changed_and_unchanged(pair_findings(repair)),
+            *_by_change(pair_findings(repair), answered_codes(record, repair)),
             tuple(map(_metric, repair.baseline_metrics[:MAX_METRICS])),
-            {
-                (before.code, before.subject): after
-                for before, after in pair_findings(replace(repair, after=repair.baseline))
-                if before is not None and after is not None
-            },
+            _plain_findings(repair),
+            repair_anchor(place),
         )
-        for repair in record.repairs
+        for place, repair in enumerate(record.repairs)
     ]
 
 
@@ -115,10 +119,10 @@ def _measured(repair: RepairRecord) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def pair_findings(repair: RepairRecord) -> list[tuple[Finding | None, Finding | None]]:
+def pair_findings(repair: RepairRecord) -> list[Pair]:
     """Each finding before with the same check after; the repaired model may have another name."""
     left = list(repair.after)
-    pairs: list[tuple[Finding | None, Finding | None]] = []
+    pairs: list[Pair] = []
     for before in repair.before:
         same_code = sorted((f for f in left if f.code == before.code), key=lambda f: f.subject != before.subject)
         after = same_code[0] if same_code else None
@@ -127,15 +131,68 @@ def pair_findings(repair: RepairRecord) -> list[tuple[Finding | None, Finding | 
     return [*pairs, *((None, f) for f in left)]
 
 
-def _changed_and_unchanged(
-    pairs: Sequence[tuple[Finding | None, Finding | None]],
-) -> tuple[tuple[tuple[Finding | None, Finding | None], ...], tuple[str, ...]]:
-    same = tuple(before.code for before, after in pairs if before is not None and _says_the_same(before, after))
-    return tuple((b, a) for b, a in pairs if b is None or not _says_the_same(b, a)), same
+@dataclass(frozen=True)
+class RepairedFinding:
+    """A finding that a repair answers, before it, after it and after the plain repair; ``anchor`` is the repair's."""
+
+    anchor: str
+    method: str
+    before: Finding
+    after: Finding
+    plain: Finding | None
 
 
-def _says_the_same(before: Finding, after: Finding | None) -> bool:
-    return after is not None and (before.verdict, before.claim) == (after.verdict, after.claim)
+def repair_anchor(place: int) -> str:
+    """The id on the page of the repair at a place of the record."""
+    return f"repair-{place + 1}"
+
+
+def repaired_findings(record: Record) -> list[RepairedFinding]:
+    """The findings that the repairs of a record answer, in the order of the repairs."""
+    found = []
+    for place, repair in enumerate(record.repairs):
+        codes = answered_codes(record, repair)
+        plain = _plain_findings(repair)
+        found += [
+            RepairedFinding(repair_anchor(place), repair.method, b, a, plain.get((b.code, b.subject)))
+            for b, a in pair_findings(repair)
+            if b is not None and a is not None and b.code in codes
+        ]
+    return found
+
+
+def answered_codes(record: Record, repair: RepairRecord) -> set[str]:
+    """The codes of the checks that a repair answers."""
+    return {check.code for check in record.checks if any(one.method == repair.method for one in check.repairs)}
+
+
+def _plain_findings(repair: RepairRecord) -> Mapping[tuple[str, str], Finding]:
+    """The findings after the plain repair, by the code and subject of those before."""
+    return {
+        (before.code, before.subject): after
+        for before, after in pair_findings(replace(repair, after=repair.baseline))
+        if before is not None and after is not None
+    }
+
+
+def _by_change(pairs: Sequence[Pair], answered: set[str]) -> tuple[tuple[Pair, ...], tuple[Pair, ...], tuple[str, ...]]:
+    """The pairs that changed or are answered, those with the same verdict, and the codes of those that say the same."""
+    same = [pair for pair in pairs if _says_the_same(*pair)]
+    others = [pair for pair in pairs if pair not in same]
+    same_verdict = [
+        (before, after)
+        for before, after in others
+        if before
+        and after
+        and before.verdict == after.verdict
+        and (before.code not in answered or before.verdict != "fail")
+    ]
+    changed = [pair for pair in others if pair not in same_verdict]
+    return tuple(changed), tuple(same_verdict), tuple(before.code for before, _ in same if before is not None)
+
+
+def _says_the_same(before: Finding | None, after: Finding | None) -> bool:
+    return before is not None and after is not None and (before.verdict, before.claim) == (after.verdict, after.claim)
 
 
 def describe_tried(record: Record, finding: Finding) -> str:

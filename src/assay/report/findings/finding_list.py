@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The findings, worst first, each with as many details as the page has space for."""
+"""The findings by fault class, worst first, each with as many details as the page has space for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
 from assay.nouns.records.record import Record
 from assay.nouns.results.finding import Finding, Verdict
-from assay.report.audit.evidence import evidence_parts
 from assay.report.audit.summary import worst_first
-from assay.report.audit.waivers import WaiverState, waiver_state
 from assay.report.drawing.formatting import (
     ADVICE,
     VERDICTS,
@@ -28,12 +26,19 @@ from assay.report.drawing.formatting import (
     truncate,
 )
 from assay.report.drawing.svg import draw_strip
+from assay.report.findings.evidence import evidence_parts
+from assay.report.findings.fault_classes import fault_class
+from assay.report.findings.repairs import RepairedFinding, repaired_findings
+from assay.report.findings.waivers import WaiverState, waiver_state
 
 MAX_FINDINGS = 100
 """Findings of one verdict that are listed."""
 
+OPEN: tuple[Verdict, ...] = ("error", "fail")
+"""Verdicts whose findings are unfolded when the page is opened."""
+
 MAX_SHOWN = 15
-"""Checks of one verdict that are shown; the others are listed where the reader opens them."""
+"""Failed checks that are shown; the others, and those of other verdicts, are listed where the reader opens them."""
 
 MAX_OTHERS = 20
 """Further subjects of one check that are listed with it."""
@@ -72,25 +77,21 @@ class FindingView:
 
 
 @dataclass(frozen=True)
-class FindingGroup:
-    """The findings of one verdict: their number, and the views of the worst of them, one for each check.
+class FindingPart:
+    """The findings of one fault class and verdict: their number, and the views of the worst, one for each check.
 
-    The first ``MAX_SHOWN`` are ``shown``, the others ``hidden`` until they are opened.
+    ``shown`` are open to be read where the class is unfolded, ``hidden`` until they are opened.
     """
 
     verdict: Verdict
     count: int
-    views: tuple[FindingView, ...]
+    shown: tuple[FindingView, ...]
+    hidden: tuple[FindingView, ...]
 
     @property
-    def shown(self) -> tuple[FindingView, ...]:
-        """What is open to be read."""
-        return self.views[:MAX_SHOWN]
-
-    @property
-    def hidden(self) -> tuple[FindingView, ...]:
-        """What is listed below it."""
-        return self.views[MAX_SHOWN:]
+    def views(self) -> tuple[FindingView, ...]:
+        """All of them."""
+        return (*self.shown, *self.hidden)
 
     @property
     def listed(self) -> int:
@@ -99,8 +100,30 @@ class FindingGroup:
 
 
 @dataclass(frozen=True)
+class FindingGroup:
+    """One fault class: its name, its findings by verdict with the worst first, and the repairs tried on them.
+
+    ``changes`` are the findings that a repair was to answer, before and after it.
+    """
+
+    name: str
+    parts: tuple[FindingPart, ...]
+    changes: tuple[RepairedFinding, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict."""
+        return self.parts[0].verdict
+
+    @property
+    def views(self) -> tuple[FindingView, ...]:
+        """The views of all verdicts."""
+        return tuple(view for part in self.parts for view in part.views)
+
+
+@dataclass(frozen=True)
 class FindingList:
-    """All groups, worst first, the number of findings without their details, and the characters of the details."""
+    """All classes, worst first, the number of findings without their details, and the characters of the details."""
 
     groups: tuple[FindingGroup, ...]
     shortened: int
@@ -110,7 +133,8 @@ class FindingList:
 def list_findings(record: Record, budget: int = BUDGET) -> FindingList:
     """The findings of a record within the budget: first all lines, then the details of the worst.
 
-    What several findings have in common (the meaning of a check, the rates of all groups) is printed once.
+    What several findings have in common (the meaning of a check, the rates of all groups) is printed once. At most
+    ``MAX_SHOWN`` failed checks of all classes together are shown unopened.
     """
     ordered = worst_first(record)
     found: dict[Verdict, list[Finding]] = {v: [f for f in ordered if f.verdict == v] for v in VERDICTS}
@@ -119,13 +143,27 @@ def list_findings(record: Record, budget: int = BUDGET) -> FindingList:
     printed = _Printed(record, budget - line_size(lines))
     views = [printed.with_details(line) for line in lines]
     views = [replace(view, others=tuple(map(printed.with_details, view.others))) for view in views]
-    groups = tuple(
-        FindingGroup(verdict, len(group), tuple(view for view in views if view.finding.verdict == verdict))
-        for verdict, group in found.items()
-        if group
-    )
     every = [one for view in views for one in (view, *view.others)]
-    return FindingList(groups, printed.shortened, sum(len(view.details) for view in every))
+    return FindingList(_by_class(record, found, views), printed.shortened, sum(len(view.details) for view in every))
+
+
+def _by_class(
+    record: Record, found: Mapping[Verdict, Sequence[Finding]], views: Sequence[FindingView]
+) -> tuple[FindingGroup, ...]:
+    """The views by fault class; the class of the worst view comes first."""
+    first = {view.anchor for view in views[:MAX_SHOWN]}
+    groups, repaired = [], repaired_findings(record)
+    for name in dict.fromkeys(fault_class(view.finding.code) for view in views):
+        parts = []
+        for verdict, findings in found.items():
+            own = [v for v in views if v.finding.verdict == verdict and fault_class(v.finding.code) == name]
+            shown = [v for v in own if verdict not in OPEN or v.anchor in first][:MAX_SHOWN]
+            hidden = [view for view in own if view not in shown]
+            count = sum(fault_class(finding.code) == name for finding in findings)
+            parts += [FindingPart(verdict, count, tuple(shown), tuple(hidden))] * bool(own)
+        changes = [one for one in repaired if fault_class(one.before.code) == name]
+        groups.append(FindingGroup(name, tuple(parts), tuple(changes)))
+    return tuple(groups)
 
 
 @dataclass
