@@ -48,6 +48,14 @@ PAIRS: tuple[tuple[Camp, Camp], ...] = (("local", "global"), ("agnostic", "speci
 
 EVERY_DATA: tuple[Kind, ...] = ("table", "image", "text", "language-model")
 EVERY_MODEL: tuple[Kind, ...] = ("trees", "net", "black-box")
+TABLE: tuple[Kind, ...] = ("table",)
+RECORDS: tuple[Kind, ...] = ("table", "text")
+NUMBERS: tuple[Kind, ...] = ("table", "image")
+WORDS: tuple[Kind, ...] = ("text", "language-model")
+NET: tuple[Kind, ...] = ("net",)
+
+BACKGROUND = "--background FILE"
+OF = "--background FILE --of shapley"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Methods that say where a model is wrong, and why."""
+
+from __future__ import annotations
+
+from assay.nouns.choosing.choice import BACKGROUND, EVERY_DATA, NET, NUMBERS, RECORDS, TABLE, Choice
+
+DEBUG: tuple[Choice, ...] = (
+    Choice(
+        "diagnose.weak_segments",
+        ("debug",),
+        "rows of one or two columns where the model is worse, found on one half and tested on the other",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN",
+    ),
+    Choice(
+        "diagnose.drift",
+        ("debug",),
+        "columns whose values differ between training and test rows",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
+        "diagnose.data",
+        ("debug",),
+        "rows copied across the split, columns that give the label away, rare classes",
+        RECORDS,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
+        "evaluate.runner_up_logit",
+        ("debug",),
+        "does the explanation show why this class and not the second",
+        ("image", "language-model"),
+        flags="--of occlusion",
+    ),
+    Choice(
+        "explain.shapley",
+        ("debug",),
+        "the rows that the model gets wrong, explained for the loss: which features caused the error",
+        TABLE,
+        flags="--target COLUMN --ask loss --background FILE",
+    ),
+    Choice(
+        "explain.tree_shapley",
+        ("debug",),
+        "which columns pushed the score of a wrong row, exact for trees",
+        TABLE,
+        ("trees",),
+        flags=BACKGROUND,
+    ),
+    Choice(
+        "explain.integrated_gradients",
+        ("debug",),
+        "which part of a wrong row pushed its score; compare the predicted class with --label runner_up",
+        EVERY_DATA,
+        NET,
+    ),
+    Choice(
+        "explain.training_influence",
+        ("debug",),
+        "the training rows without which this answer would be another: wrong or missing examples",
+        EVERY_DATA,
+        NET,
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
+        "explain.occlusion",
+        ("debug",),
+        "what a wrong answer rests on: remove one feature at a time and see when it turns right",
+        EVERY_DATA,
+    ),
+    Choice(
+        "diagnose.shortcut",
+        ("debug",),
+        "columns that the model relies on though they do not help on held-out rows",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
+        "explain.influential_units",
+        ("debug",),
+        "which units of a layer carry a wrong answer, and what they respond to",
+        NUMBERS,
+        NET,
+        scope="global",
+    ),
+    Choice(
+        "diagnose.label_errors",
+        ("debug",),
+        "rows whose label is probably wrong, with the share of wrong labels and its interval",
+        EVERY_DATA,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
+        "diagnose.exploration",
+        ("debug",),
+        "near-copies across the split, cues that give the label away, imbalance",
+        EVERY_DATA,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
+        "diagnose.shortcut_clusters",
+        ("debug",),
+        "kinds of pictures that a class is recognised by, confirmed by pasting the part into others",
+        ("image",),
+        NET,
+        scope="global",
+        flags="--target COLUMN",
+    ),
+    Choice(
+        "diagnose.membership",
+        ("debug",),
+        "does the model remember its training rows instead of a rule",
+        EVERY_DATA,
+        scope="global",
+        flags="--target COLUMN --train FILE",
+    ),
+)
