@@ -11,8 +11,9 @@ from sklearn.linear_model import LogisticRegression
 
 import assay
 from assay import explain
+from assay.auditing.audit import prepare
 from assay.auditing.check_catalogue import suggested_repairs
-from assay.auditing.finding_features import name_features
+from assay.auditing.finding_features import most_trusted, name_features
 from assay.auditing.joint_verdicts import judge_jointly, smallest_detectable
 from assay.basics.stats import Basis, Interval
 from assay.nouns.catalogue import Check
@@ -89,12 +90,44 @@ def test_features_are_named_by_the_best_tested_explanation_at_the_rows() -> None
     ids = case.rows.ids
     fault = replace(failed(0.3, 0.4), rows=ids[:3])
     trust = [Finding("TRU001", verdict, "", name) for name, verdict in (("one", "rejected"), ("two", "informative"))]
-    named = name_features([fault, *trust], {"one": explanation, "two": explanation})[0]
+    assert most_trusted([fault, *trust], ["one", "two"]) == "two"
+    assert most_trusted([fault], ["one", "two"]) == ""
+    named = name_features([fault, *trust], "two", [explanation])[0]
     assert named.features == ("a", "c", "b")
     assert (named.features_by, named.features_verdict) == ("two", "informative")
     few = replace(fault, rows=ids[2:])
-    assert name_features([few, *trust], {"one": explanation, "two": explanation})[0].features == ()
-    assert name_features([fault], {"one": explanation})[0].features == ()
+    assert name_features([few, *trust], "two", [explanation])[0].features == ()
+    assert name_features([fault], "two", [explanation])[0].features == ()
+    halves = [explain.input_x_gradient(case.take(places)) for places in ([0, 1], [2, 3])]
+    assert name_features([fault, *trust], "two", halves)[0].features == ("a", "c", "b")
+
+
+def test_features_are_not_named_by_rows_given_that_have_the_ids_of_training_rows() -> None:
+    x = np.array([[3.0, 0.1], [4.0, 0.2], [5.0, 0.0]])
+    model = assay.model.function(lambda x: x.sum(axis=1), gradient=np.ones_like, fingerprint="sum")
+    explanation = explain.input_x_gradient(assay.case(model, x, names=["a", "b"]))
+    fault = replace(failed(0.3, 0.4), rows=explanation.ids, rows_of="train")
+    trust = Finding("TRU001", "pass", "", "one")
+    assert name_features([fault, trust], "one", [explanation])[0].features == ()
+    assert name_features([replace(fault, rows_of="data"), trust], "one", [explanation])[0].features == ("a", "b")
+
+
+def test_rows_of_findings_that_were_not_explained_are_explained_within_the_cost_that_is_said() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 4))
+    y = (x[:, 0] + x[:, 1] * (x[:, 2] > 1) * 4 > 0).astype(int)
+    weights = np.array([2.0, 0.2, 0.0, 0.0])
+    model = LogisticRegression().fit(x, y)
+    model.coef_, model.intercept_ = weights[None], np.zeros(1)
+    prepared = prepare(model, x, y, profile="quick", methods=["shapley"], select=("PER", "EXP", "TRU"))
+    record = prepared.run().record
+    most = prepared.plan.cost.forwards + prepared.plan.at_most.forwards
+    assert prepared.plan.evidence.forwards > 0
+    assert record.cost["model evaluations requested"] <= most
+    named = [f for f in record.findings if f.code == "PER201" and f.features]
+    explained = set(record.explanations["shapley"].ids)
+    assert named
+    assert not set(named[0].rows[:5]) <= explained
 
 
 def test_only_repairs_that_the_kind_of_model_can_have_are_suggested() -> None:

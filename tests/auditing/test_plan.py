@@ -41,10 +41,19 @@ def test_planning_asks_the_model_nothing() -> None:
     assert prepared.inputs.model.meter.forwards == 0
 
 
-def test_a_table_is_asked_exactly_what_was_planned() -> None:
+def test_a_table_is_asked_exactly_what_was_planned_and_for_rows_of_findings_at_most_what_is_said() -> None:
     model, x, y = table()
-    run = assay.audit(model, x[300:], y[300:], train=(x[:300], y[:300]), suspects=("0", "1"), profile="quick")
-    assert run.record.cost["model evaluations requested"] == run.record.cost["model evaluations requested, planned"]
+    options = {"train": (x[:300], y[:300]), "suspects": ("0", "1"), "profile": "quick"}
+    evidence = prepare(model, x[300:], y[300:], **options).plan.evidence.forwards
+    run = assay.audit(model, x[300:], y[300:], **options)
+    cost = run.record.cost
+    rows = cost["model evaluations requested"] - cost["model evaluations requested, planned"]
+    assert 0 < rows <= evidence
+    named = [f for f in run.findings if f.verdict in ("fail", "undecided") and f.rows_of == "data" and f.rows]
+    assert any(f.features for f in named)
+    run = assay.audit(model, x[300:360], y[300:360], **options)
+    cost = run.record.cost
+    assert cost["model evaluations requested"] == cost["model evaluations requested, planned"]
     assert {"SHC201", "SHC202", "DAT101", "PRV101"} <= {finding.code for finding in run.findings}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from assay import attack, certify, diagnose, evaluate, explain, repair
 from assay.auditing import settings_grid as grids
 from assay.auditing.clock import Clock
-from assay.auditing.finding_features import name_features
+from assay.auditing.finding_features import most_trusted, name_features
 from assay.auditing.joint_verdicts import check_thresholds, drop_disproved, judge_jointly, with_thresholds
 from assay.auditing.outcome import AuditOutcome
 from assay.auditing.planning.call_text import call_text
@@ -35,6 +35,7 @@ from assay.auditing.steps.diagnoses import (
     refuse_bad_inputs,
     run_diagnoses,
 )
+from assay.auditing.steps.evidence_rows import EvidenceRows
 from assay.auditing.steps.execution import AuditResults, Progress, no_progress, refused_checks, run_steps
 from assay.auditing.steps.repairs import RepairedModel, plan_repairs, run_repairs
 from assay.auditing.steps.result_store import ResultStore
@@ -46,6 +47,7 @@ from assay.engine.audit_inputs import AuditInputs
 from assay.engine.search.ball import Ball
 from assay.model.adapters.wrap import wrap
 from assay.model.model import Model
+from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.recipe import Recipe
 from assay.nouns.records.record import Reasons, Waiver
 from assay.nouns.results.finding import Finding
@@ -173,6 +175,7 @@ class PreparedAudit:
     plan: Plan
     scope: AuditScope
     inputs: AuditInputs
+    evidence: EvidenceRows
     profile: str
     is_selected: Selection
     requested: tuple[str, ...] = ()
@@ -284,9 +287,12 @@ def prepare(
         return chosen and not any(code.startswith(start) for start in ignore)
 
     plan = make_plan(scope, steps, is_selected)
-    planned = replace(plan, skipped=(*plan.skipped, *skipped))
+    evidence = EvidenceRows(whole, scope)
+    has_findings = any(step.verb == "diagnose" for step in plan.steps)
+    extra = evidence.cost(plan.steps) if has_findings else Cost()
+    planned = replace(plan, skipped=(*plan.skipped, *skipped), evidence=extra)
     arguments = {name: given[name] for name in _DEFAULTS if name in given}
-    return PreparedAudit(planned, scope, inputs, profile, is_selected, tuple(methods), arguments)
+    return PreparedAudit(planned, scope, inputs, evidence, profile, is_selected, tuple(methods), arguments)
 
 
 @dataclass
@@ -322,7 +328,7 @@ class _Audit:
         findings = self._judged([*_trust(scope, results), *found], candidates)
         repairs, refused = self._repaired(scope, inputs, findings, diagnosed)
         results.refusals += refused
-        findings = name_features(findings, {name: results.explanations[name] for name in candidates})
+        findings = self._with_features(findings, candidates, results)
         audit = self.audit
         return AuditOutcome(
             audit.plan,
@@ -349,6 +355,14 @@ class _Audit:
         if trust and self.audit.is_selected(AVAILABLE.code):
             found.append(conclude_available(trust, self.audit.inputs.model.name))
         return reject_tried(found, [name for name in names if name not in self.audit.requested])
+
+    def _with_features(self, findings: Sequence[Finding], names: Sequence[str], results: AuditResults) -> list[Finding]:
+        """The findings with the features that the most trusted explanation names at their rows."""
+        name, evidence = most_trusted(findings, names), self.audit.evidence
+        if not name:
+            return list(findings)
+        more = self.store.uncached("rows of findings", lambda: evidence.explain(findings, name, self.audit.plan.steps))
+        return name_features(findings, name, [results.explanations[name], *([more] if more is not None else [])])
 
     def _repaired(
         self, scope: AuditScope, inputs: AuditInputs, findings: Sequence[Finding], diagnosed: Sequence[Finding]

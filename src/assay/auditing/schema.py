@@ -54,6 +54,7 @@ class FindingPart(_Part):
     detectable: Number = Field(description="The smallest failing value that so many rows show in four of five samples.")
     null_interval: IntervalPart | None = Field(description="Where the estimate lies where there is no effect.")
     rows: list[Any] = Field(description="Ids of rows that show the finding, the clearest first.")
+    rows_of: Literal["data", "train"] = Field(description="Whether these are of the rows given or training rows.")
     features: list[str] = Field(description="Features that an explanation names on these rows.")
     features_by: str = Field(description="The method of that explanation.")
     features_verdict: str = Field(description="The verdict on that explanation.")

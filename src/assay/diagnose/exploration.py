@@ -206,6 +206,7 @@ def _contradictions(rows: ExploredRows, level: float) -> Finding:
         null=float(1 - (shares**2).sum()),
         affected=len(pairs) / len(rows.labels),
         rows=tuple(dict.fromkeys(rows.ids[row] for pair in other for row in pair))[:MAX_ROWS],
+        rows_of="train",
         evidence={
             "copies": len(pairs),
             "pairs": [
@@ -298,6 +299,7 @@ def _gaps(rows: ExploredRows, threshold: float, level: float) -> Finding:
         meaning=MEANING[GAPS.code],
         affected=float(missing.mean()),
         rows=tuple(rows.ids[i] for i in shown),
+        rows_of="train",
         evidence={"column": best.name, "class": name, "missing": int(missing.sum())},
     )
 

@@ -244,6 +244,7 @@ def _finding(judged: _Judged, basis: Basis, level: float, threshold: float) -> F
         evidence={**_evidence(judged), "flagged by group": composition, "clearest": _clearest_lines(judged)},
         affected=count / max(rows, 1),
         rows=tuple(judged.rows.ids[found.judged[i]] for i in judged.clearest()[:MAX_ROWS]),
+        rows_of="train",
     )
 
 

@@ -239,6 +239,7 @@ def _at_low_rate(attack: _Attack, scores: dict[str, Floats], rate: float, thresh
         meaning=MEANING[LOW_RATE],
         affected=found.true_rate,
         rows=tuple(str(row) for row in called[:MAX_ROWS]),
+        rows_of="train",
         evidence={
             "requested rate": rate,
             **_evidence(attack, found),

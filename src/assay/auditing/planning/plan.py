@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from assay.auditing import settings_grid
@@ -65,13 +65,15 @@ class Step:
 class Plan:
     """Steps in the order they run, and what is left out with the reason.
 
-    ``clean`` is the cost of the model's own output at the rows explained. Costs count rows asked for; an answer that is
+    ``clean`` is the cost of the model's own output at the rows explained, ``evidence`` the most that explaining rows of
+    findings can cost. Costs count rows asked for; an answer that is
     in the cache is not computed again, so the model is evaluated at most as often.
     """
 
     clean: Cost
     steps: tuple[Step, ...]
     skipped: tuple[NotRun, ...]
+    evidence: Cost = field(default_factory=Cost)
 
     @property
     def cost(self) -> Cost:
@@ -81,7 +83,7 @@ class Plan:
     @property
     def at_most(self) -> Cost:
         """The most that steps can cost whose extent depends on the data: small groups, repairs of what fails."""
-        return sum((step.cost for step in self.steps if not step.exact), Cost())
+        return sum((step.cost for step in self.steps if not step.exact), self.evidence)
 
     def done_share(self, done: int) -> float:
         """Share of the cost spent when ``done`` steps have run."""

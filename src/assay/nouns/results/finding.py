@@ -36,8 +36,9 @@ class Finding:
     ``severity`` of a failure is by the rule of ``assay.nouns.results.severity``; ``affected`` is the share of rows that
     the finding is about. ``detectable`` is the smallest estimate on the failing side that this many rows show to fail
     in four of five samples. ``null_interval`` is where the estimate lies where there is no effect, at the level that it
-    names. ``rows`` are ids of rows that show the finding, the clearest first. ``features`` are those that an
-    explanation names on these rows; ``features_by`` is its method, ``features_verdict`` whether it may be used.
+    names. ``rows`` are ids of rows that show the finding, the clearest first; ``rows_of`` says whether of the rows given
+    or of the training rows. ``features`` are those that an explanation names on these rows; ``features_by`` is its
+    method, ``features_verdict`` whether it may be used.
     """
 
     code: str
@@ -62,6 +63,7 @@ class Finding:
     detectable: float | None = None
     null_interval: Interval | None = None
     rows: tuple[Any, ...] = ()
+    rows_of: Literal["data", "train"] = "data"
     features: tuple[str, ...] = ()
     features_by: str = ""
     features_verdict: str = ""

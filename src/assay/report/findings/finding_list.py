@@ -267,7 +267,7 @@ def _small_print(record: Record, finding: Finding) -> list[str]:
         if none is not None
         else "",
         severity,
-        f"Rows that show it: {ids}{f' and {more:,} more' if more > 0 else ''}." if ids else "",
+        f"{'Training rows' if finding.rows_of == 'train' else 'Rows'} that show it: {ids}{f' and {more:,} more' if more > 0 else ''}." if ids else "",
         f"Features that matter most at these rows: {named}, by {method_name(finding.features_by)} (verdict on this "
         f"explanation: {trust})."
         if named

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The explanation of rows that show a fault and are not among the rows explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from assay.auditing.planning.plan import Step
+from assay.auditing.planning.scope import AuditScope
+from assay.cases.case import Case
+from assay.cases.new_case import case
+from assay.engine.cost import cost_of
+from assay.nouns.catalogue import Cost, find
+from assay.nouns.results.finding import Finding
+from assay.nouns.results.result import Explanation
+
+ROWS_OF_A_FINDING, MOST_ROWS = 5, 20
+"""Rows of one finding, and rows in all, that are explained for findings."""
+
+
+@dataclass(frozen=True)
+class EvidenceRows:
+    """All rows given: ``whole`` is their case, ``scope`` says which of them are explained and how."""
+
+    whole: Case
+    scope: AuditScope
+
+    @property
+    def most(self) -> int:
+        """The most rows that can be explained in addition."""
+        return min(MOST_ROWS, len(self.whole) - len(self.scope.case))
+
+    def cost(self, steps: Sequence[Step]) -> Cost:
+        """The most that explaining rows of findings can cost: the dearest explanation, at the rows of most features."""
+        if self.most <= 0:
+            return Cost()
+        features = self.whole.features
+        sizes = np.asarray(features.index).max(axis=-1) if features.per_row else np.zeros(len(self.whole))
+        dearest = self._case(np.argsort(-sizes, kind="stable")[: self.most])
+        costs = [cost_of(find("explain", step.method), dearest, step.options) for step in _explainers(steps)]
+        clean = Cost(2 * self.most * self.whole.model.passes_per_row)
+        return clean + max(costs, key=lambda cost: cost.forwards + 2 * cost.backwards, default=Cost())
+
+    def explain(self, findings: Sequence[Finding], method: str, steps: Sequence[Step]) -> Explanation | None:
+        """The explanation by ``method`` of rows that failed and undecided findings name, where there are any.
+
+        The first ``ROWS_OF_A_FINDING`` of each finding that are not explained yet, in the order of the findings, as
+        long as they are at most ``MOST_ROWS``.
+        """
+        places = {one: place for place, one in enumerate(self.whole.rows.ids)}
+        known = set(self.scope.case.rows.ids)
+        chosen: dict[int, None] = {}
+        for finding in sorted(findings, key=lambda one: one.verdict != "fail"):
+            if finding.verdict in ("fail", "undecided") and finding.rows_of == "data":
+                other = [places[one] for one in finding.rows if one in places and one not in known]
+                chosen |= dict.fromkeys(other[:ROWS_OF_A_FINDING])
+        if not chosen:
+            return None
+        rows = replace(self._case(np.sort(np.array(list(chosen)[:MOST_ROWS])))).with_target(label=self.scope.label)
+        step = next(step for step in _explainers(steps) if step.method == method)
+        explained: Explanation = find("explain", method).call(rows, **step.options)
+        return explained
+
+    def _case(self, places: np.ndarray) -> Case:
+        """Some of the rows as the audit explains its rows."""
+        whole = self.whole
+        if whole.rows.text is not None:
+            some, ids = [whole.rows.text.source[i] for i in places], [whole.rows.ids[i] for i in places]
+            return case(whole.model, some, target=whole.target, label=None, ids=ids, seed=whole.seed)
+        taken = whole.take(places)
+        features = self.scope.case.features
+        return taken if features.per_row else replace(taken, features=features)
+
+
+def _explainers(steps: Sequence[Step]) -> list[Step]:
+    return [step for step in steps if step.verb == "explain" and not step.subject]
