@@ -90,7 +90,7 @@ def searched(known: CaseCompletions, row: int) -> float:
     started = time.process_time()
     completions = known.around(row)
     order = np.argsort(completions.importance(), kind="stable")
-    minimal_set(completions, np.ones(len(order), dtype=bool), order, 20_000)
+    minimal_set(completions, np.ones(len(order), dtype=bool), order, 60_000)
     return time.process_time() - started
 
 
@@ -128,7 +128,7 @@ def main() -> None:
         machine(),
         "",
         f"{given.rows} held-out rows, the domain that of the training rows (ranges, whole numbers, levels), "
-        f"`certify.sufficient_features` with its defaults (20,000 boxes a question). Seconds of CPU a row on one core, "
+        f"`certify.sufficient_features` with its defaults (60,000 boxes a question). Seconds of CPU a row on one core, "
         f"without the preparation that all rows share (cells and leaves of the trees). Undecided: rows in which a "
         f"member is not shown to be necessary. Necessary: members with a counterexample that the model confirms. "
         f"Random completions: {given.draws:,} a row, how many change the class. Saved by `smallest`: features, on the "

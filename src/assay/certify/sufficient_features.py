@@ -64,7 +64,7 @@ def sufficient_features(
     ball: Ball | None = None,
     start: Any = None,
     smallest: bool = False,
-    max_nodes: int = 20_000,
+    max_nodes: int = 60_000,
 ) -> dict[str, Any]:
     """The number of features that fix the predicted class of a row, whatever the other features are: a proved set.
 
