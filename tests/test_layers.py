@@ -22,19 +22,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"basics", "nouns", "model"},
     "cases": {"basics", "nouns", "model", "cases"},
     "engine": CORE,
-    **dict.fromkeys(VERBS, CORE),
+    "interpretable": CORE | {"interpretable"},
+    **dict.fromkeys(VERBS, CORE | {"interpretable"}),
     "examples": CORE - {"engine"},
     "axioms": CORE | VERBS | {"examples", "data", "axioms"},
     "planted": CORE | VERBS | {"examples", "data", "planted"},
     "experiments": CORE | VERBS | {"data", "demos", "planted", "experiments"},
     "report": {"basics", "nouns", "report"},
     "data": {"basics", "nouns", "data"},
-    "demos": CORE | VERBS | {"report", "data", "auditing", "demos"},
-    "auditing": CORE | VERBS | {"report", "data", "auditing"},
+    "demos": CORE | VERBS | {"interpretable", "report", "data", "auditing", "demos"},
+    "auditing": CORE | VERBS | {"interpretable", "report", "data", "auditing"},
     "testing": CORE | {"auditing", "testing"},
     "cli": CORE
     | VERBS
-    | {"report", "data", "auditing", "demos", "cli", "examples", "axioms", "planted", "experiments"},
+    | {"interpretable", "report", "data", "auditing", "demos", "cli", "examples", "axioms", "planted", "experiments"},
     "__main__": {"cli"},
 }
 METHODS = VERBS | {"nouns", "cases", "engine", "basics", "report"}
@@ -201,6 +202,8 @@ PLANTED = {
     "up from nouns": ("assay.nouns.x", "import assay.model.model", "imports assay.model"),
     "up from model": ("assay.model.x", "from assay.cases.case import Case", "imports assay.cases"),
     "up from cases": ("assay.cases.x", "from assay.engine.search.ball import Ball", "imports assay.engine"),
+    "up from engine to models": ("assay.engine.x", "import assay.interpretable.rule_list", "imports assay.interp"),
+    "verbs from models": ("assay.interpretable.x", "from assay import explain", "imports assay.explain"),
     "up from engine": ("assay.engine.x", "from assay.explain.shapley import shapley", "imports assay.explain"),
     "by the public face": ("assay.nouns.x", "from assay import case", "imports assay.cases.new_case"),
     "inside a function": ("assay.nouns.x", "def f():\n    from assay.cases.case import Case", "imports assay.cases"),

@@ -11,7 +11,7 @@ from assay.nouns.records.plottable import Plottable
 from assay.nouns.renamed import FORMER_NAMES, present_name
 
 if TYPE_CHECKING:
-    from assay import attack, certify, diagnose, evaluate, examples, explain, model, repair
+    from assay import attack, certify, diagnose, evaluate, examples, explain, interpretable, model, repair
     from assay.auditing.audit import audit
     from assay.auditing.compare import compare
     from assay.auditing.run import Run
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from assay.nouns.records.store import load
     from assay.report.plots.choose import plot
 
-_PACKAGES = ("attack", "certify", "diagnose", "evaluate", "examples", "explain", "model", "repair")
+_PACKAGES = ("attack", "certify", "diagnose", "evaluate", "examples", "explain", "interpretable", "model", "repair")
 _PLACES = {
     "Ball": "engine.search.ball",
     "Blur": "cases.removals",

@@ -67,6 +67,7 @@ def test_saliency_is_never_named(goal):
 def test_the_commands_for_tables_run(assay, project, model):
     kind = "net" if model == "deep" else "trees"
     files = {"--background FILE": "--background plain.csv", "--train FILE": "--train noisy.csv"}
+    files["--recipe FILE.py:FUNCTION"] = "--recipe mine.py:recipe"
     bad, seen = {}, set()
     for choice in CHOICES:
         is_new = choice.models == ("net",) if kind == "net" else kind in choice.models

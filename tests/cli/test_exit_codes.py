@@ -73,6 +73,12 @@ CASES = {
         0: f"experiment mus mine.py:build {PLAIN} --rows 2 --dry-run",
         2: "experiment nothing",
     },
+    "study": {
+        0: f"study mine.py:build {PLAIN} --of occlusion --tests 4 --teaching 2",
+        2: "study",
+        3: f"{NUMERICAL}study mine.py:build {PLAIN} --of occlusion --tests 4 --teaching 2",
+        4: "study harm.pkl --data plain.csv --target y --of occlusion",
+    },
     "list": {0: "list checks", 2: "list nothing"},
     "compare": {
         0: "compare audit audit",

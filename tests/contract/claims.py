@@ -25,6 +25,7 @@ from assay.nouns.results.result import Estimate
 def complete(method: Method) -> None:
     """Σ values = output − base."""
     asked = [name for name in ("smooth", "neural", "visual", "wooded") if supports(method, name)]
+    asked = asked or [name for name in ("mixed",) if supports(method, name)]
     assert asked
     finely = {"steps": 64} if "steps" in method.options else {}
     for name in asked:

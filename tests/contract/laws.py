@@ -48,7 +48,7 @@ def values_are_finite_or_noted_as_undefined(runs: Runs) -> None:
     assert not np.isinf(result.values).any()
     noted = {row for note in result.notes if note.code == "undefined" for row in note.rows}
     assert noted == {name for name, is_undefined in zip(result.ids, undefined) if is_undefined}
-    if runs.method.verb == "explain":
+    if runs.method.verb == "explain" and runs.method.has_exact_cost:  # a search may find nothing
         assert not undefined.any()
 
 
@@ -111,7 +111,11 @@ def the_provenance_records_the_call(runs: Runs) -> None:
 def model_evaluations_equal_the_declared_cost(runs: Runs) -> None:
     """A method without a declared cost enters no plan; test_catalogue demands one of all methods of the package."""
     _, counted, declared = runs.second
-    assert declared is None or counted == declared
+    if declared is not None and not runs.method.has_exact_cost:
+        assert counted.forwards <= declared.forwards
+        assert counted.backwards <= declared.backwards
+    else:
+        assert declared is None or counted == declared
 
 
 def the_result_survives_saving_and_loading(runs: Runs) -> None:

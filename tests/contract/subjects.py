@@ -196,11 +196,18 @@ def retraining_recipe(case: Case) -> Recipe:
             model, forward=lambda rows: _other_outputs(forward(rows), case), closed_form_gradient=other, forest=None
         )
 
-    x: Any = case.rows.x[[0, 0, 0, 0]]
+    x: Any = np.random.default_rng(3).uniform(-0.5, 1.0, (4, *case.rows.shape))
+    x = torch.as_tensor(x, dtype=case.rows.x.dtype) if case.model.namespace == "torch" else x
     if case.rows.table is not None or case.rows.text is not None:
         x = TEXTS if case.rows.table is None else loan_pipeline()[0].iloc[:4]
     labels = [0.5, 2.0, 1.0, 3.0] if case.model.gives == "values" else [*case.model.classes, 0, 1, 2, 1]
     return Recipe(fit, x, [labels[place % 2] for place in range(len(x))])
+
+
+def labels_of(case: Case) -> Any:
+    """A true label for each row of the case, by its id."""
+    places = [sum(map(ord, name)) % 2 for name in case.rows.ids]
+    return [[0.5, 2.0][one] for one in places] if case.model.gives == "values" else places
 
 
 def training_rows(case: Case) -> tuple[Any, Any]:
@@ -264,6 +271,7 @@ GIVEN: dict[str, Callable[[Case], Any]] = {
     "remove": lambda case: assay.Constant(0.0),
     "recipe": lambda case: retraining_recipe(case),
     "train": lambda case: training_rows(case),
+    "labels": lambda case: labels_of(case),
     "comparison": lambda case: np.random.default_rng(2).uniform(-0.5, 0.5, (10, *case.rows.shape)),
 }
 

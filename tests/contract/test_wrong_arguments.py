@@ -144,6 +144,7 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
     few = explain.leave_one_out(case.take(range(4)), remove=remove)
     taught = (torch.as_tensor(OTHER[:4]), OTHER_Y[:4])
     training = {"train": taught, "held_out": taught, "epochs": 1, "steps": 1, "rows": 2}
+    wide_forest = assay.case(assay.wrap(trees()), X)
     parts, both = np.tile([True, False, False, True], (5, 1)), np.concatenate([X, OTHER])
     return {
         **{name: {"case": smooth, "ball": ball, "steps": 2} for name in ("pgd", "bim", "apgd", "fmn", "deepfool")},
@@ -180,6 +181,20 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
         "disparity": {"case": case, "groups": ["a", "b"] * 30, "favourable": 1, "remove": remove, "rows": 5},
         "error_disparity": {"case": case, "groups": ["a", "b"] * 30, "labels": Y, "favourable": 1},
         "bias_amplification": {"case": case, "labels": Y, "groups": ["a", "b"] * 30},
+        "rashomon": {"case": wide_forest, "train": OTHER, "train_labels": OTHER_Y, "depth": 1},
+        "simpler_model": {
+            "case": wide_forest,
+            "train": OTHER,
+            "train_labels": OTHER_Y,
+            "held_out": (X, Y),
+            "families": ("tree",),
+        },
+        "recourse_gap": {
+            "case": assay.case(assay.wrap(trees()), X),
+            "groups": ["a", "b"] * 30,
+            "favourable": 1,
+            "rows": 10,
+        },
         "proxy_use": {"case": assay.case(assay.wrap(trees()), X), "groups": ["a", "b"] * 30},
         "swapped_words": {"case": SUBJECTS["textual"](), "pairs": ("good/bad",)},
         "membership": {"case": case, "labels": Y, "outside": OTHER, "outside_labels": OTHER_Y},
@@ -255,6 +270,7 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
             "q": 2,
             "epochs": 1,
         },
+        "replace": {"case": wide_forest, "recipe": recipe, "held_out": (OTHER, OTHER_Y), "family": "tree"},
         "replace_proxy": {
             "case": assay.case(assay.wrap(trees()), X),
             "held_out": (X, Y),

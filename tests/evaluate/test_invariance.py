@@ -42,6 +42,7 @@ SCORES: Mapping[str, Mapping[str, Any]] = {
     "input_invariance": {},
     "insertion": {"steps": 10},
     "irof": {"steps": 10},
+    "kar": {"recipe": LEARNER, "fractions": (0.5,), "seeds": 2},
     "label_randomisation": {"recipe": LEARNER},
     "lerf": {"steps": 10},
     "local_lipschitz": {"ball": Ball("linf", 0.05), "draws": 2},
@@ -56,6 +57,7 @@ SCORES: Mapping[str, Mapping[str, Any]] = {
     "relative_output_stability": {"ball": Ball("linf", 0.05), "draws": 2},
     "relative_representation_stability": {"ball": Ball("linf", 0.05), "draws": 2},
     "road": {},
+    "roar": {"recipe": LEARNER, "fractions": (0.5,), "seeds": 2},
     "runner_up_logit": {},
     "saliency_metric": {},
     "selectivity": {"steps": 10},
@@ -69,7 +71,12 @@ SCORES: Mapping[str, Mapping[str, Any]] = {
 
 def _score(name: str, case: Any) -> Any:
     e = explain.integrated_gradients(case, steps=3)
-    return getattr(evaluate, name)(e, case, **SCORES[name])
+    return getattr(evaluate, name)(e, case, **_options(name, case))
+
+
+def _options(name: str, case: Any) -> dict[str, Any]:
+    """The options of a score; true labels by the rows' ids."""
+    return {**SCORES[name], **({"labels": [int(i) % 3 for i in case.rows.ids]} if name in ("roar", "kar") else {})}
 
 
 OF_THEIR_OWN = {
@@ -117,7 +124,7 @@ def test_net_rows_explanation_and_global_generators_stay_untouched(name: str) ->
     case = digits(2)
     e = explain.integrated_gradients(case, steps=3)
     values = e.values.copy()
-    getattr(evaluate, name)(e, case, **SCORES[name])
+    getattr(evaluate, name)(e, case, **_options(name, case))
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     assert torch.equal(images, pictures)
     assert_array_equal(e.values, values)

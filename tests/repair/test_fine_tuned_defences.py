@@ -13,6 +13,13 @@ from assay import attack, explain, repair
 from assay.basics.errors import CapabilityError, InputError
 from assay.engine.performance.change_of_model import ATTACKED, RANDOM
 from assay.engine.performance.change_of_training import PLAIN, ROBUST
+from assay.engine.performance.explained_and_inverted import (
+    ALIGNMENT,
+    INVERSION,
+    NEAREST,
+    VISUALISATION,
+    explained_and_inverted,
+)
 from assay.engine.retraining.adversarial_rows import adversarial_rows
 
 FITTING = {"epochs": 4, "rate": 3e-3, "steps": 8, "rows": 20}
@@ -157,3 +164,34 @@ def test_on_the_mnist_cnn_the_penalty_helps_against_the_adaptive_attack_and_plai
     assert found.after[ATTACKED] > found.before[ATTACKED] + 0.05
     assert found.after[ATTACKED] > found.after[ATTACKED + PLAIN] + 0.05
     assert found.after["accuracy"] > 0.93
+
+
+def test_the_repair_says_how_well_the_net_is_explained_and_inverted_before_and_after():
+    found = repaired("adversarial_training", steps=4, rows=100, clean=0.0)
+    for name in (ALIGNMENT, INVERSION, NEAREST):
+        assert found.before[name] == found.before[name + PLAIN]
+        assert name + PLAIN in found.after
+    assert found.after[ALIGNMENT] > found.after[ALIGNMENT + PLAIN] + 0.02
+    assert VISUALISATION not in found.after  # rows of numbers are no pictures
+
+
+def test_alignment_and_reconstructions_are_perfect_for_a_net_whose_weights_are_the_class_means():
+    means = np.random.default_rng(0).normal(size=(3, 1, 4, 4))
+    means -= means.mean(axis=0)
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3, bias=False)).double()
+    with torch.no_grad():
+        net[1].weight.copy_(torch.as_tensor(means.reshape(3, 16)))
+    labels = np.repeat(np.arange(3), 5)
+    found = explained_and_inverted(
+        assay.case(assay.model.torch(net.eval(), gives="logits"), torch.as_tensor(means[labels])), labels
+    )
+    assert found[NEAREST] == 1.0
+    assert found[VISUALISATION] > 0.7
+    assert found[INVERSION] > 0.7
+    assert found[ALIGNMENT] > 0.8
+    assert (
+        explained_and_inverted(
+            assay.case(assay.model.torch(net, gives="logits"), torch.as_tensor(means[:1])), labels[:1]
+        )
+        == {}
+    )

@@ -12,7 +12,6 @@ from typing import Any
 from assay import attack, certify, diagnose, evaluate, explain, repair
 from assay.auditing import settings_grid as grids
 from assay.auditing.clock import Clock
-from assay.auditing.finding_features import most_trusted, name_features
 from assay.auditing.joint_verdicts import check_thresholds, drop_disproved, judge_jointly, with_thresholds
 from assay.auditing.outcome import AuditOutcome
 from assay.auditing.planning.call_text import call_text
@@ -47,7 +46,6 @@ from assay.engine.audit_inputs import AuditInputs
 from assay.engine.search.ball import Ball
 from assay.model.adapters.wrap import wrap
 from assay.model.model import Model
-from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.recipe import Recipe
 from assay.nouns.records.record import Reasons, Waiver
 from assay.nouns.results.finding import Finding
@@ -288,9 +286,7 @@ def prepare(
 
     plan = make_plan(scope, steps, is_selected)
     evidence = EvidenceRows(whole, scope)
-    has_findings = any(step.verb == "diagnose" for step in plan.steps)
-    extra = evidence.cost(plan.steps) if has_findings else Cost()
-    planned = replace(plan, skipped=(*plan.skipped, *skipped), evidence=extra)
+    planned = replace(plan, skipped=(*plan.skipped, *skipped), evidence=evidence.cost(plan.steps))
     arguments = {name: given[name] for name in _DEFAULTS if name in given}
     return PreparedAudit(planned, scope, inputs, evidence, profile, is_selected, tuple(methods), arguments)
 
@@ -328,20 +324,12 @@ class _Audit:
         findings = self._judged([*_trust(scope, results), *found], candidates)
         repairs, refused = self._repaired(scope, inputs, findings, diagnosed)
         results.refusals += refused
-        findings = self._with_features(findings, candidates, results)
-        audit = self.audit
+        findings = self.audit.evidence.name_features(findings, candidates, results, plan.steps, self.store)
+        audit, total = self.audit, self.store.total()
         return AuditOutcome(
-            audit.plan,
-            audit.scope,
-            audit.inputs,
-            audit.profile,
-            explained,
-            results,
-            findings,
-            repairs,
-            self.store.total(),
+            audit.plan, audit.scope, audit.inputs, audit.profile, explained, results, findings, repairs, total,
             self.level,
-        )
+        )  # fmt: skip
 
     def _judged(self, findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
         """All selected checks judged together, and what follows for each explanation."""
@@ -355,14 +343,6 @@ class _Audit:
         if trust and self.audit.is_selected(AVAILABLE.code):
             found.append(conclude_available(trust, self.audit.inputs.model.name))
         return reject_tried(found, [name for name in names if name not in self.audit.requested])
-
-    def _with_features(self, findings: Sequence[Finding], names: Sequence[str], results: AuditResults) -> list[Finding]:
-        """The findings with the features that the most trusted explanation names at their rows."""
-        name, evidence = most_trusted(findings, names), self.audit.evidence
-        if not name:
-            return list(findings)
-        more = self.store.uncached("rows of findings", lambda: evidence.explain(findings, name, self.audit.plan.steps))
-        return name_features(findings, name, [results.explanations[name], *([more] if more is not None else [])])
 
     def _repaired(
         self, scope: AuditScope, inputs: AuditInputs, findings: Sequence[Finding], diagnosed: Sequence[Finding]

@@ -54,6 +54,8 @@ SOURCES: dict[str, str] = {
     "Visual Explanations for Deep Convolutional Networks. WACV 2018.",
     "chefer2021": "Chefer, Gur and Wolf: Generic Attention-Model Explainability for Interpreting Bi-Modal and "
     "Encoder-Decoder Transformers. ICCV 2021.",
+    "chen2019": "Chen, Li, Tao, Barnett, Su and Rudin: This Looks Like That: Deep Learning for Interpretable Image "
+    "Recognition. NeurIPS 2019.",
     "chen2020": "Chen, Jordan and Wainwright: HopSkipJumpAttack: A Query-Efficient Decision-Based Attack. IEEE S&P "
     "2020.",
     "chung2019": "Chung, Kraska, Polyzotis, Tae and Whang: Slice Finder: Automated Data Slicing for Model Validation. "
@@ -87,10 +89,16 @@ SOURCES: dict[str, str] = {
     "erion2021": "Erion, Janizek, Sturmfels, Lundberg and Lee: Improving performance of deep learning models with "
     "axiomatic attribution priors and expected gradients. Nature Machine Intelligence 3, 2021.",
     "fawcett2006": "Fawcett: An Introduction to ROC Analysis. Pattern Recognition Letters 27, 2006.",
+    "erhan2009": "Erhan, Bengio, Courville and Vincent: Visualizing Higher-Layer Features of a Deep Network. "
+    "University of Montreal, Technical Report 1341, 2009.",
+    "fel2023": "Fel, Boissin, Boutin, Picard, Novello, Colin, Linsley, Rousseau, Cadène, Goetschalckx, Gardes and "
+    "Serre: Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization. NeurIPS 2023.",
     "feldman2015": "Feldman, Friedler, Moeller, Scheidegger and Venkatasubramanian: Certifying and Removing "
     "Disparate Impact. KDD 2015.",
     "fisher2019": "Fisher, Rudin and Dominici: All Models are Wrong, but Many are Useful: Learning a Variable's "
     "Importance by Studying an Entire Class of Prediction Models Simultaneously. JMLR 20, 2019.",
+    "fong2019": "Fong, Patrick and Vedaldi: Understanding Deep Networks via Extremal Perturbations and Smooth Masks. "
+    "ICCV 2019.",
     "fredrikson2015": "Fredrikson, Jha and Ristenpart: Model Inversion Attacks that Exploit Confidence "
     "Information and Basic Countermeasures. ACM CCS 2015.",
     "friedman1999": "Friedman and Moulin: Three Methods to Share Joint Costs or Surplus. Journal of Economic Theory "
@@ -158,10 +166,12 @@ SOURCES: dict[str, str] = {
     "liu2021": "Liu, Khandagale, White and Neiswanger: Synthetic Benchmarks for Scientific Research in Explainable "
     "Machine Learning. NeurIPS 2021.",
     "lundberg2017": "Lundberg and Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017.",
+    "lou2013": "Lou, Caruana, Gehrke and Hooker: Accurate Intelligible Models with Pairwise Interactions. KDD 2013.",
     "lundberg2020": "Lundberg and others: From Local Explanations to Global Understanding with Explainable AI for "
     "Trees. Nature Machine Intelligence 2, 2020.",
     "madry2018": "Madry, Makelov, Schmidt, Tsipras and Vladu: Towards Deep Learning Models Resistant to Adversarial "
     "Attacks. ICLR 2018.",
+    "martens2014": "Martens and Provost: Explaining Data-Driven Document Classifications. MIS Quarterly 38(1), 2014.",
     "massart1990": "Massart: The Tight Constant in the Dvoretzky-Kiefer-Wolfowitz Inequality. Annals of Probability "
     "18, 1990.",
     "maurer2009": "Maurer and Pontil: Empirical Bernstein Bounds and Sample-Variance Penalization. COLT 2009.",
@@ -182,6 +192,7 @@ SOURCES: dict[str, str] = {
     "2020.",
     "northcutt2021": "Northcutt, Jiang and Chuang: Confident Learning: Estimating Uncertainty in Dataset Labels. "
     "JAIR 70, 2021.",
+    "olah2017": "Olah, Mordvintsev and Schubert: Feature Visualization. Distill, 2017.",
     "openxai2022": "Agarwal, Krishna, Saxena, Pawelczyk, Johnson, Puri, Zitnik and Lakkaraju: OpenXAI: Towards a "
     "Transparent Evaluation of Model Explanations. NeurIPS 2022.",
     "owen1977": "Owen: Values of Games with a Priori Unions. Mathematical Economics and Game Theory, 1977.",
@@ -202,6 +213,8 @@ SOURCES: dict[str, str] = {
     "Constraining their Explanations. IJCAI 2017.",
     "rong2022": "Rong, Leemann, Borisov, Kasneci and Kasneci: A Consistent and Efficient Evaluation Strategy for "
     "Attribution Methods. ICML 2022.",
+    "rudin2019": "Rudin: Stop Explaining Black Box Machine Learning Models for High Stakes Decisions and Use "
+    "Interpretable Models Instead. Nature Machine Intelligence 1, 2019.",
     "salem2019": "Salem, Zhang, Humbert, Berrang, Fritz and Backes: ML-Leaks: Model and Data Independent Membership "
     "Inference Attacks and Defenses on Machine Learning Models. NDSS 2019.",
     "samek2017": "Samek, Binder, Montavon, Lapuschkin and Müller: Evaluating the Visualization of What a Deep Neural "
@@ -210,6 +223,7 @@ SOURCES: dict[str, str] = {
     "Attribution. ICLR 2020.",
     "selvaraju2017": "Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra: Grad-CAM: Visual Explanations from Deep "
     "Networks via Gradient-based Localization. ICCV 2017.",
+    "semenova2022": "Semenova, Rudin and Parr: On the Existence of Simpler Machine Learning Models. ACM FAccT 2022.",
     "serrano2019": "Serrano and Smith: Is Attention Interpretable? ACL 2019.",
     "shapley1953": "Shapley: A Value for n-Person Games. Contributions to the Theory of Games II, 1953.",
     "shokri2017": "Shokri, Stronati, Song and Shmatikov: Membership Inference Attacks Against Machine Learning "
@@ -233,8 +247,12 @@ SOURCES: dict[str, str] = {
     "sundararajan2020": "Sundararajan and Najmi: The Many Shapley Values for Model Explanation. ICML 2020.",
     "theiner2022": "Theiner, Müller-Budack and Ewerth: Interpretable Semantic Photo Geolocation. WACV 2022.",
     "tsai2023": "Tsai, Yeh and Ravikumar: Faith-Shap: The Faithful Shapley Interaction Index. JMLR 24, 2023.",
+    "ustun2019": "Ustun, Spangher and Liu: Actionable Recourse in Linear Classification. FAT* 2019.",
     "vaswani2017": "Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin: Attention Is All You "
     "Need. NeurIPS 2017.",
+    "wachter2017": "Wachter, Mittelstadt and Russell: Counterfactual Explanations without Opening the Black Box: "
+    "Automated Decisions and the GDPR. Harvard Journal of Law and Technology 31, 2018 (Karimi, Schölkopf and Valera: "
+    "Algorithmic Recourse, FAccT 2021, for causes).",
     "wang2020": "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu: Score-CAM: Score-Weighted Visual Explanations "
     "for Convolutional Neural Networks. CVPR Workshop 2020.",
     "wang2021": "Wang and Russakovsky: Directional Bias Amplification. ICML 2021.",

@@ -373,6 +373,7 @@ INTERVALS: dict[str, Callable[..., Interval]] = {
     "balanced": largest_balanced_rate_interval,
     "area": auc_interval,
     "skill": skill_interval,
+    "areas": lambda level, **d: Interval(*group_gaps.largest_area(auc_interval, level, **d), level, "newcombe-auc"),
     "distance": distance_interval,
     "coverage": largest_rate_distance_interval,
     "excess": excess_interval,

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
+from assay.basics.errors import CapabilityError
 from assay.basics.types import Array, Floats, Ints, Masks
 from assay.cases.inpainting import inpaint
 from assay.nouns.inputs.rows import to_floats
@@ -19,7 +20,8 @@ from assay.nouns.inputs.rows import to_floats
 class Filling(Protocol):
     """``fill(which, keep)`` yields versions of rows ``which`` (query,); elements with ``keep`` False are replaced.
 
-    ``keep`` has axes (query, *shape).
+    ``keep`` has axes (query, *shape). Fillings that replace every element by itself also take a soft ``keep`` of
+    numbers 0 … 1 (``fill_softly``): the version is keep · x + (1 − keep) · filling.
     """
 
     def fill(self, which: Ints, keep: Masks) -> Iterator[Array]:
@@ -33,7 +35,7 @@ class FixedReplacement:
     x: Array
     other: Array
 
-    def fill(self, which: Ints, keep: Masks) -> Iterator[Array]:
+    def fill(self, which: Ints, keep: Masks | Floats) -> Iterator[Array]:
         """Yield the version."""
         yield replace_absent(
             keep, _select_rows(self.x, which), self.other if len(self.other) == 1 else _select_rows(self.other, which)
@@ -106,9 +108,25 @@ class ImputedPixels:
         yield replace_absent(keep, rows, xp.asarray(filled, dtype=rows.dtype, **where))
 
 
-def replace_absent(keep: Masks, x: Array, other: Array) -> Array:
-    """``x`` where ``keep`` is True, else ``other``; either may be one row for all."""
+def fill_softly(filling: Filling, which: Ints, keep: Floats) -> Array:
+    """The version of rows ``which`` (query,) with the share ``keep`` (query, *shape) of each element, 0 … 1, kept.
+
+    ``CapabilityError`` for fillings of several versions, and for those whose filling depends on what is present.
+    """
+    if not isinstance(filling, FixedReplacement):
+        raise CapabilityError(
+            "a soft mask needs one filling of every element that does not depend on the others: remove=assay.Blur(), "
+            "assay.Constant(value) or assay.Mean(background)."
+        )
+    return next(filling.fill(which, np.ascontiguousarray(keep)))
+
+
+def replace_absent(keep: Masks | Floats, x: Array, other: Array) -> Array:
+    """``x`` where ``keep`` is True, else ``other``; a mixture for numbers 0 … 1. Either may be one row for all."""
     xp = array_namespace(x)
+    if keep.dtype.kind == "f":
+        share = xp.asarray(keep, dtype=x.dtype, device=x.device) if is_torch_array(x) else keep.astype(x.dtype)
+        return share * x + (1 - share) * other
     repeats = (slice(None) if step else slice(0, 1) for step in keep.strides[1:])
     keep = keep[(slice(None), *repeats)]  # axes with stride 0 are read once
     mask = xp.asarray(keep, device=x.device) if is_torch_array(x) else keep

@@ -46,6 +46,7 @@ COMMAND_CODES = {
     "axioms": (PASSED, USAGE),
     "benchmark": (PASSED, USAGE),
     "experiment": (PASSED, USAGE),
+    "study": _METHOD,
     "list": (PASSED, USAGE),
     "compare": (PASSED, FINDINGS, USAGE, INCOMPLETE, UNREADABLE, NOTHING),
     "gate": (PASSED, FINDINGS, USAGE, INCOMPLETE, UNREADABLE, NOTHING),

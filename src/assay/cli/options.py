@@ -26,15 +26,18 @@ FORMS = {
     "str | None": "a word",
     "float | Fraction": "a number, or a fraction such as 1/8",
     "tuple[float, ...]": "numbers with commas between them",
+    "tuple[int, ...]": "whole numbers with commas between them",
     "tuple[str, ...]": "words with commas between them",
     "Sequence[str]": "words with commas between them",
     "Sequence[str | Explanation]": "names of explainers with commas between them",
     "str | Explanation": "the name of an explainer",
     "Removal": "constant:0, mean, blur:10, noisy_linear:0.01, or marginal (needs --background)",
+    "Removal | None": "constant:0, mean, blur:10, noisy_linear:0.01, or marginal (needs --background)",
     "Ball": "linf:0.03, l2:1 or l1:5, with bounds linf:0.03:0:1, or l0:3:0:1",
     "Ball | None": "linf:0.03, l2:1 or l1:5, with bounds linf:0.03:0:1, or l0:3:0:1",
     "Labels | None": "the name of a class",
     "Mapping[str, Sequence[Any]] | None": 'a JSON file such as {"name": [entry, entry]}',
+    "Mapping[str, float] | None": "NAME:NUMBER with commas between them",
     "Any": "a number",
     "ArtefactLike": "a PNG file with transparency, of the size of the rows",
     "MaskLike": "names of columns with commas between them",
@@ -109,7 +112,7 @@ def _value(word: str, kind: str, text: str, background: Any) -> Any:
     if kind not in FORMS:
         raise InputError(f"--option {word}: a {kind} cannot be written on the command line; call it in Python.")
     try:
-        if kind == "Removal":
+        if kind in ("Removal", "Removal | None"):
             return removal(text, background)
         return ball(text) if kind in ("Ball", "Ball | None") else PARSERS[kind](text)
     except (ValueError, ZeroDivisionError) as error:
@@ -145,6 +148,11 @@ def _lists(path: str) -> dict[str, list[Any]]:
     return found
 
 
+def _numbers(text: str) -> dict[str, float]:
+    """``age:2,income:0.5`` as numbers by name; a name may hold colons."""
+    return {name: float(number) for name, _, number in (word.rpartition(":") for word in _words(text))}
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
@@ -159,12 +167,14 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "str | None": str,
     "float | Fraction": _fraction,
     "tuple[float, ...]": lambda text: tuple(map(float, _words(text))),
+    "tuple[int, ...]": lambda text: tuple(map(int, _words(text))),
     "tuple[str, ...]": _words,
     "Sequence[str]": _words,
     "Sequence[str | Explanation]": _words,
     "str | Explanation": str,
     "Labels | None": lambda text: int(text) if text.isdigit() else text,
     "Mapping[str, Sequence[Any]] | None": lambda text: _lists(text),
+    "Mapping[str, float] | None": lambda text: _numbers(text),
     "Any": float,
     "ArtefactLike": str,
     "MaskLike": str,

@@ -19,6 +19,8 @@ from assay.diagnose.pasted_artefact import pasted_artefact as pasted_artefact
 from assay.diagnose.performance import performance as performance
 from assay.diagnose.privacy_bound import privacy_bound as privacy_bound
 from assay.diagnose.proxy_use import proxy_use as proxy_use
+from assay.diagnose.rashomon import rashomon as rashomon
+from assay.diagnose.recourse_gap import recourse_gap as recourse_gap
 from assay.diagnose.robust_features import robust_features as robust_features
 from assay.diagnose.robustness import robustness as robustness
 from assay.diagnose.scaffolding import scaffolding as scaffolding
@@ -27,6 +29,7 @@ from assay.diagnose.second_removal import second_removal as second_removal
 from assay.diagnose.shadow_membership import shadow_membership as shadow_membership
 from assay.diagnose.shortcut import shortcut as shortcut
 from assay.diagnose.shortcut_clusters import shortcut_clusters as shortcut_clusters
+from assay.diagnose.simpler_model import simpler_model as simpler_model
 from assay.diagnose.swapped_words import swapped_words as swapped_words
 from assay.diagnose.weak_segments import weak_segments as weak_segments
 
@@ -49,6 +52,8 @@ __all__ = [
     "performance",
     "privacy_bound",
     "proxy_use",
+    "recourse_gap",
+    "rashomon",
     "robust_features",
     "robustness",
     "scaffolding",
@@ -57,6 +62,7 @@ __all__ = [
     "shadow_membership",
     "shortcut",
     "shortcut_clusters",
+    "simpler_model",
     "swapped_words",
     "weak_segments",
 ]

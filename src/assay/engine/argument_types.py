@@ -108,12 +108,17 @@ _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "bool": (lambda value: isinstance(value, bool | np.bool_), "True or False"),
     "str": (_is_word, "a word"),
     "tuple[float, ...]": (_are_numbers, "a sequence of finite numbers"),
+    "tuple[int, ...]": (lambda value: _are(value, is_whole_number), "a sequence of whole numbers"),
     "tuple[str, ...]": (lambda value: _are(value, _is_word), "a list of names"),
     "Sequence[str]": (lambda value: _are(value, _is_word), "a list of names"),
     "Sequence[tuple[str, str]]": (lambda value: _are(value, _is_pair), "a list of pairs of names"),
     "Pairs": (lambda value: _are(value, _is_pair), "a list of pairs of names"),
     "Sequence[Any]": (lambda value: isinstance(value, Sequence | Explanation), "a list"),
     "Sequence[Finding]": (lambda value: _are(value, lambda one: isinstance(one, Finding)), "a list of findings"),
+    "Mapping[str, float]": (
+        lambda value: isinstance(value, Mapping) and all(map(_is_word, value)) and all(map(_is_finite, value.values())),
+        "a mapping from name to number",
+    ),
     "Mapping[str, Mapping[str, Any]]": (
         lambda value: _maps(value, _is_word, Mapping),
         "a mapping from name to options",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from assay.basics.errors import CapabilityError
 from assay.cases.case import Case
+from assay.model.additive_scores import is_additive
 from assay.model.attention import may_have_attention
 from assay.model.layer_trace import may_end_in_pooling
 from assay.model.linear_scores import is_linear
@@ -67,6 +68,16 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         lambda case: len(case.rows.shape) == 1 and not holds_words(case),
         "needs a table; the rows of {name} have shape {shape}, or are raw texts.",
     ),
+    "shared parts": (
+        lambda case: (
+            not case.features.per_row
+            and case.rows.text is None
+            and case.rows.sparse is None
+            and (case.rows.layout is None or case.rows.layout.single)
+        ),
+        "needs parts that all rows share, and rows that are a table, a signal or an image; the rows of {name} have "
+        "parts of their own, or are texts, several inputs or a sparse matrix.",
+    ),
     "records": (
         lambda case: len(case.rows.shape) == 1 or case.rows.text is not None,
         "needs a table or texts; the rows of {name} have shape {shape}.",
@@ -88,6 +99,11 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         lambda case: case.model.forest is not None,
         "needs a model of trees; {name} shows none. Use shapley with Marginal(background).",
     ),
+    "additive": (
+        lambda case: is_additive(case.model) and case.rows.text is None,
+        "needs a model that adds up terms: a linear model, an explainable boosting machine or a risk score; {name} is "
+        "not known to be one. Use shapley or ale.",
+    ),
     "completions": (
         lambda case: (
             case.rows.text is None
@@ -95,6 +111,11 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         ),
         "needs trees, a linear classifier or a torch net over numbers and levels; {name} is none of them. "
         "assay.smallest_sufficient finds the fewest features that keep the class under one removal.",
+    ),
+    "recourse": (
+        lambda case: case.model.forest is not None or is_linear(case.model),
+        "needs trees that can be read or a linear classifier; {name} is neither. attack.column_changes searches changes "
+        "of columns for any classifier.",
     ),
     "parts": (
         lambda case: case.rows.text is None and (case.model.rows_exact or is_linear(case.model)),

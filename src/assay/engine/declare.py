@@ -58,8 +58,12 @@ def explainer(
     claims: set[str] | None = None,
     status: Literal["stable", "provisional"] = "provisional",
     cost: Callable[..., Cost] | None = None,
+    has_exact_cost: bool = True,
 ) -> Callable[[Callable[P, Any]], Declared[P, Explanation]]:
-    """Declare an explanation: body (case, *, options) → array (row, part) or (row, *shape), or an ``Estimate``."""
+    """Declare an explanation: body (case, *, options) → array (row, part) or (row, *shape), or an ``Estimate``.
+
+    Where not ``has_exact_cost``, ``cost`` is the most it can be.
+    """
 
     def pack(
         method: Method, provenance: Provenance, case: Case, answer: Any, explanation: Explanation | None
@@ -87,7 +91,16 @@ def explainer(
             backend=case.rows.table.backend if case.rows.table is not None else "",
         )
 
-    return _declare(pack, verb="explain", source=source, needs=needs, claims=claims, status=status, cost=cost)
+    return _declare(
+        pack,
+        verb="explain",
+        source=source,
+        needs=needs,
+        claims=claims,
+        status=status,
+        cost=cost,
+        has_exact_cost=has_exact_cost,
+    )
 
 
 def scorer(

@@ -24,6 +24,7 @@ from assay.evaluate.infidelity import infidelity as infidelity
 from assay.evaluate.input_invariance import input_invariance as input_invariance
 from assay.evaluate.insertion import insertion as insertion
 from assay.evaluate.irof import irof as irof
+from assay.evaluate.kar import kar as kar
 from assay.evaluate.label_randomisation import label_randomisation as label_randomisation
 from assay.evaluate.lerf import lerf as lerf
 from assay.evaluate.linear_datamodeling_score import linear_datamodeling_score as linear_datamodeling_score
@@ -45,15 +46,18 @@ from assay.evaluate.relative_representation_stability import (
     relative_representation_stability as relative_representation_stability,
 )
 from assay.evaluate.road import road as road
+from assay.evaluate.roar import roar as roar
 from assay.evaluate.runner_up_logit import runner_up_logit as runner_up_logit
 from assay.evaluate.saliency_metric import saliency_metric as saliency_metric
 from assay.evaluate.selectivity import selectivity as selectivity
 from assay.evaluate.sensitivity_n import sensitivity_n as sensitivity_n
+from assay.evaluate.simulatability import simulatability as simulatability
 from assay.evaluate.smooth_parameter_randomisation import (
     smooth_parameter_randomisation as smooth_parameter_randomisation,
 )
 from assay.evaluate.sparseness import sparseness as sparseness
 from assay.evaluate.spatial_compactness import spatial_compactness as spatial_compactness
+from assay.evaluate.study import study as study
 from assay.evaluate.sufficiency import sufficiency as sufficiency
 from assay.evaluate.top_k_overlap import top_k_overlap as top_k_overlap
 
@@ -79,6 +83,7 @@ __all__ = [
     "input_invariance",
     "insertion",
     "irof",
+    "kar",
     "label_randomisation",
     "lerf",
     "linear_datamodeling_score",
@@ -98,6 +103,7 @@ __all__ = [
     "relative_output_stability",
     "relative_representation_stability",
     "road",
+    "roar",
     "runner_up_logit",
     "saliency_metric",
     "selectivity",

@@ -33,6 +33,7 @@ FAMILIES = {
     "SHC": "shortcuts",
     "SHF": "explanations under a shift of the data",
     "DAT": "data",
+    "ITP": "interpretability",
     "RUN": "the audit itself",
 }
 """What the first three letters of a check code stand for."""

@@ -12,6 +12,7 @@ from assay.repair.private_training import private_training as private_training
 from assay.repair.prune_experts import prune_experts as prune_experts
 from assay.repair.refit import refit as refit
 from assay.repair.removal import removal as removal
+from assay.repair.replace import replace as replace
 from assay.repair.replace_proxy import replace_proxy as replace_proxy
 from assay.repair.right_reasons import right_reasons as right_reasons
 from assay.repair.rounding import rounding as rounding
@@ -31,6 +32,7 @@ __all__ = [
     "prune_experts",
     "refit",
     "removal",
+    "replace",
     "replace_proxy",
     "right_reasons",
     "rounding",

@@ -49,8 +49,11 @@ def adversarial_training(
 
     ``before`` and ``after``: accuracy on ``held_out`` with limits at 95 %; robust accuracy of ``rows`` of these rows
     under ``attack.pgd`` with ``steps`` steps on the margin, from starts that training did not use; mean top-k overlap
-    of saliency of the case's rows under ``attack.top_k``. Numbers that end in "plain fine-tuning" are those of the
-    same training with clean = 1, which shows what the attack in the training adds. Notes have the paired differences,
+    of saliency of the case's rows under ``attack.top_k``; and, since robust nets are explained better and inverted more
+    easily, the cosine of gradients with class means, and the correlation of pictures of classes
+    (``explain.feature_visualisation``) and of reconstructions (``attack.model_inversion``) with class means. Numbers
+    that end in "plain fine-tuning" are those of the same training with clean = 1, which shows what the attack in the
+    training adds. Notes have the paired differences,
     and what speaks against the attack on the new net (zero gradients, say). Explanations need not withstand more.
     """
     if not 0 <= clean < 1 or inner_steps < 1:

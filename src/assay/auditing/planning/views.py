@@ -21,7 +21,7 @@ OF_TRUTH = ("permutation_importance", "sage")
 OF_BALL = ("local_slopes",)
 """Views of points around each row, which need to know how far a row may move."""
 
-FEW = ("interactions", "tree_interactions", "qii", "reason_codes", "local_slopes")
+FEW = ("interactions", "tree_interactions", "qii", "reason_codes", "local_slopes", "counterfactual")
 """Views that are computed for the first rows only."""
 
 ROWS = 20
@@ -44,9 +44,12 @@ def view_case(name: str, scope: AuditScope) -> Case:
 
 
 def view_background(name: str, scope: AuditScope) -> Any:
-    """The background rows of a view; surrogates are fitted to up to 500 training rows where they are known."""
-    is_surrogate = name.startswith("surrogate") and scope.reference is not None
-    return scope.reference if is_surrogate else scope.background
+    """The background rows of a view; surrogates are fitted to up to 500 training rows where they are known.
+
+    Counterfactuals read the ranges and levels of the columns from these, too.
+    """
+    reads_many = name.startswith("surrogate") or name == "counterfactual"
+    return scope.reference if reads_many and scope.reference is not None else scope.background
 
 
 def why_not_viewed(name: str, scope: AuditScope) -> tuple[str, str]:

@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from assay.auditing.finding_features import most_trusted, name_features
 from assay.auditing.planning.plan import Step
 from assay.auditing.planning.scope import AuditScope
+from assay.auditing.steps.execution import AuditResults
+from assay.auditing.steps.result_store import ResultStore
 from assay.cases.case import Case
 from assay.cases.new_case import case
 from assay.engine.cost import cost_of
@@ -34,13 +37,13 @@ class EvidenceRows:
         return min(MOST_ROWS, len(self.whole) - len(self.scope.case))
 
     def cost(self, steps: Sequence[Step]) -> Cost:
-        """The most that explaining rows of findings can cost: the dearest explanation, at the rows of most features."""
-        if self.most <= 0:
+        """The most that explaining rows of findings can cost: any explanation, at the rows of most features."""
+        if self.most <= 0 or not any(step.verb == "diagnose" for step in steps):
             return Cost()
         features = self.whole.features
         sizes = np.asarray(features.index).max(axis=-1) if features.per_row else np.zeros(len(self.whole))
-        dearest = self._case(np.argsort(-sizes, kind="stable")[: self.most])
-        costs = [cost_of(find("explain", step.method), dearest, step.options) for step in _explainers(steps)]
+        longest = self._case(np.argsort(-sizes, kind="stable")[: self.most])
+        costs = [cost_of(find("explain", step.method), longest, step.options) for step in _explainers(steps)]
         clean = Cost(2 * self.most * self.whole.model.passes_per_row)
         return clean + max(costs, key=lambda cost: cost.forwards + 2 * cost.backwards, default=Cost())
 
@@ -63,6 +66,21 @@ class EvidenceRows:
         step = next(step for step in _explainers(steps) if step.method == method)
         explained: Explanation = find("explain", method).call(rows, **step.options)
         return explained
+
+    def name_features(
+        self,
+        findings: Sequence[Finding],
+        names: Sequence[str],
+        results: AuditResults,
+        steps: Sequence[Step],
+        store: ResultStore,
+    ) -> list[Finding]:
+        """The findings with the features that the most trusted explanation among ``names`` shows at their rows."""
+        name = most_trusted(findings, names)
+        if not name:
+            return list(findings)
+        more = store.uncached("rows of findings", lambda: self.explain(findings, name, steps))
+        return name_features(findings, name, [results.explanations[name], *([] if more is None else [more])])
 
     def _case(self, places: np.ndarray) -> Case:
         """Some of the rows as the audit explains its rows."""

@@ -83,3 +83,26 @@ def paired_total(level: float, gained: Ints, lost: Ints, rows: Ints, weight: flo
 def largest_paired(level: float, gained: Ints, lost: Ints, rows: int) -> tuple[float, float]:
     """Limits for the largest |difference| of several paired rates (rate,), Bonferroni-corrected."""
     return _largest_size(*paired_rate_limits(gained, lost, int(rows), 1 - (1 - level) / len(gained)))
+
+
+def areas_of_groups(values: Floats, group: Any, names: Sequence[str]) -> tuple[Floats, Ints, Ints]:
+    """For each named group against the other rows the area under the ROC curve of ``values`` (row,), and both counts.
+
+    The area is the probability that a value of the group is the larger one, ties counted half; ∞ equals ∞.
+    """
+    ranks = scipy_stats.rankdata(values)
+    areas, counts = [], []
+    for name in names:
+        inside = np.asarray(group) == name
+        size, other = int(inside.sum()), int((~inside).sum())
+        areas.append((ranks[inside].sum() - size * (size + 1) / 2) / (size * other))
+        counts.append((size, other))
+    sizes = np.array(counts, dtype=np.int64)
+    return np.array(areas), sizes[:, 0], sizes[:, 1]
+
+
+def largest_area(interval: Any, level: float, areas: Floats, counts: Ints, others: Ints) -> tuple[float, float]:
+    """Limits for the largest of several areas under a ROC curve, from ``interval`` of each, Bonferroni-corrected."""
+    own = 1 - (1 - level) / len(areas)
+    found = [interval(float(a), int(n), int(m), own) for a, n, m in zip(areas, counts, others)]
+    return max(one.low for one in found), max(one.high for one in found)

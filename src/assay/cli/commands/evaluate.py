@@ -39,7 +39,7 @@ def evaluate(
     ball
         How far inputs may be moved, for scores that move them: linf:0.03 or l2:1.
     recipe
-        FILE.py:FUNCTION that returns an assay.Recipe, for scores that train again (label_randomisation).
+        FILE.py:FUNCTION that returns an assay.Recipe, for scores that train again (roar, kar, label_randomisation).
     save
         File for the result.
     """
@@ -49,8 +49,13 @@ def evaluate(
 
     chosen = method_of("evaluate", method)
     loaded, request = request.open(model)
-    case = request.case(loaded, request.table())
+    table = request.table()
+    case = request.case(loaded, table)
     options = request.options(chosen)
+    if "labels" in chosen.options:
+        if table.labels is None:
+            raise InputError(f"evaluate {method} needs the true labels of the rows: --target COLUMN.")
+        options["labels"] = table.labels
     if ball and "ball" in chosen.options:
         options["ball"] = ball_of(ball)
     if "recipe" in chosen.options:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,7 +26,8 @@ class Options:
     """What one column of one row may become: ``values`` (option,) in ``cells`` (option,), at ``costs`` (option,).
 
     The option ``own`` is the row's value, at cost 0. Of a number there is one option for each cell that the row may
-    reach, the cheapest value in it, in the order of the cells; of a level one for each level, its own first.
+    reach, the cheapest value in it, in the order of the cells; of a level one for each level, its own first. Elements
+    that follow the column have the values ``follow`` (by element, (option,)).
     """
 
     column: Column
@@ -34,6 +35,17 @@ class Options:
     values: Floats
     costs: Floats
     own: int
+    follow: Mapping[int, Floats] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Trees as far as their splits go: ``element`` (node,) is the element of a row that is compared, −1 at leaves."""
+
+    roots: Ints
+    left: Ints
+    right: Ints
+    element: Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +96,12 @@ class AllowedChanges:
         if column.is_coded:
             assert column.allowed is not None
             values = np.concatenate([[own], column.allowed[column.fits(column.allowed, own)]])
+            values = values[np.argsort(rules.cost(column, values, own), kind="stable")]
             cells, place = values.astype(np.int64), 0
         else:
             values, cells = self._numbers(column, own)
             place = int(np.flatnonzero(values == own)[0])
-        costs = column.cost(values, own, rules.unit, rules.level)
-        costs[place] = 0.0
-        return Options(column, cells, values, costs, place)
+        return Options(column, cells, values, rules.cost(column, values, own), place)
 
     def _numbers(self, column: Column, own: float) -> tuple[Floats, Ints]:
         """The value nearest to ``own`` in each cell that has one which the column may take, and the cells."""
@@ -118,7 +129,7 @@ class AllowedChanges:
         self, row: int, predicted: int, options: Sequence[Options], norm: Norm, places: int, most: float, max_nodes: int
     ) -> NearestChange:
         """The cheapest change of a row by at most ``places`` columns at a cost of at most ``most``."""
-        boxes = self._leaves(row, options)
+        boxes = self.leaves(row, options)
         costs, own = tuple(one.costs for one in options), np.array([one.own for one in options], dtype=np.int64)
         limit = float(np.nextafter(most, np.inf))
         low, distance, cells, nodes, ended = nearest_point(
@@ -131,48 +142,62 @@ class AllowedChanges:
             x[one.column.place] = one.values[cell]
         return NearestChange(low, distance, x, nodes, ended)
 
-    def _leaves(self, row: int, options: Sequence[Options]) -> LeafBoxes:
+    def leaves(self, row: int, options: Sequence[Options]) -> LeafBoxes:
         """The leaves that a row can reach, as boxes of options: one box for each run of options that reach the leaf."""
         forest, element = self.forest, _elements(self.forest)
-        player_of = {one.column.place: player for player, one in enumerate(options)}
-        ends = np.cumsum([0, *(len(one.values) for one in options)])
         local = {
-            player: self._local(one.column.place, len(element)) for player, one in enumerate(options)
-            if one.column.is_coded
-        }  # fmt: skip
-        at, tree = forest.roots, np.arange(len(forest.roots))
-        reach = np.ones((len(at), int(ends[-1])), dtype=bool)
-        found: list[tuple[Ints, Ints, Masks]] = []
-        while len(at):
-            leaf = forest.column[at] < 0
-            found.append((tree[leaf], at[leaf], reach[leaf]))
-            at, tree, reach = at[~leaf], tree[~leaf], reach[~leaf]
-            passes = np.stack([reach, reach])  # to the left, to the right
-            alive = np.stack([self.stays[at, row], ~self.stays[at, row]])
-            for place in set(np.unique(element[at]).tolist()) & set(player_of):
-                player = player_of[place]
-                here, part = np.flatnonzero(element[at] == place), slice(ends[player], ends[player + 1])
-                goes = self._goes_left(options[player], at[here], local.get(player))
-                for side, mask in enumerate((goes, ~goes)):
-                    passes[side, here, part] &= mask
-                    alive[side, here] = passes[side, here, part].any(axis=1)
-            children = [side[at[own]] for side, own in zip((forest.left, forest.right), alive)]
-            tree, reach = np.concatenate([tree[own] for own in alive]), passes[alive]
-            at = np.concatenate(children)
-        trees, nodes, reached = (np.concatenate(part) for part in zip(*found))
-        order = np.argsort(trees, kind="stable")
-        return _runs(trees[order], nodes[order], reached[order], ends, len(forest.roots))
+            one.column.place: self._local(one.column.place, len(element)) for one in options if one.column.is_coded
+        }
+
+        def goes_left(one: Options, place: int, nodes: Ints) -> Masks:
+            if place != one.column.place:
+                cells = np.searchsorted(self.cells.ends[place], one.follow[place], side="left")
+                return np.asarray(cells <= self.cells.last_left[nodes][:, None])
+            if not one.column.is_coded:
+                return np.asarray(one.cells <= self.cells.last_left[nodes][:, None])
+            return np.asarray(self.sides[place][1][local[place][nodes]][:, one.cells])
+
+        return option_boxes(
+            Splits(forest.roots, forest.left, forest.right, element), options, goes_left, self.stays[:, row]
+        )
 
     def _local(self, place: int, size: int) -> Ints:
         found = np.full(size, -1, dtype=np.int64)
         found[self.sides[place][0]] = np.arange(len(self.sides[place][0]))
         return found
 
-    def _goes_left(self, options: Options, nodes: Ints, local: Ints | None) -> Masks:
-        """Whether each option goes left at each of these splits (node, option)."""
-        if local is None:
-            return np.asarray(options.cells <= self.cells.last_left[nodes][:, None])
-        return np.asarray(self.sides[options.column.place][1][local[nodes]][:, options.cells])
+
+def option_boxes(
+    splits: Splits, options: Sequence[Options], goes_left: Callable[[Options, int, Ints], Masks], stays: Masks
+) -> LeafBoxes:
+    """The leaves of trees as boxes of options; ``goes_left`` gives the side of each option at nodes (node, option).
+
+    Elements that no option moves go to the left where ``stays`` (node,) says so.
+    """
+    player_of = {place: player for player, one in enumerate(options) for place in (one.column.place, *one.follow)}
+    ends = np.cumsum([0, *(len(one.values) for one in options)])
+    at, tree = splits.roots, np.arange(len(splits.roots))
+    reach = np.ones((len(at), int(ends[-1])), dtype=bool)
+    found: list[tuple[Ints, Ints, Masks]] = []
+    while len(at):
+        leaf = splits.element[at] < 0
+        found.append((tree[leaf], at[leaf], reach[leaf]))
+        at, tree, reach = at[~leaf], tree[~leaf], reach[~leaf]
+        passes = np.stack([reach, reach])  # to the left, to the right
+        alive = np.stack([stays[at], ~stays[at]])
+        for place in set(np.unique(splits.element[at]).tolist()) & set(player_of):
+            player = player_of[place]
+            here, part = np.flatnonzero(splits.element[at] == place), slice(ends[player], ends[player + 1])
+            goes = goes_left(options[player], place, at[here])
+            for side, mask in enumerate((goes, ~goes)):
+                passes[side, here, part] &= mask
+                alive[side, here] = passes[side, here, part].any(axis=1)
+        children = [side[at[own]] for side, own in zip((splits.left, splits.right), alive)]
+        tree, reach = np.concatenate([tree[own] for own in alive]), passes[alive]
+        at = np.concatenate(children)
+    trees, nodes, reached = (np.concatenate(part) for part in zip(*found))
+    order = np.argsort(trees, kind="stable")
+    return runs(trees[order], nodes[order], reached[order], ends, len(splits.roots))
 
 
 def level_count(case: Case, place: int) -> int:
@@ -187,7 +212,7 @@ def _elements(forest: Forest) -> Ints:
     return np.where(split, forest.origin[np.where(split, forest.column, 0)], -1)
 
 
-def _runs(trees: Ints, nodes: Ints, reach: Masks, ends: Ints, count: int) -> LeafBoxes:
+def runs(trees: Ints, nodes: Ints, reach: Masks, ends: Ints, count: int) -> LeafBoxes:
     """The leaves as boxes: a leaf that an interrupted row of options reaches becomes several boxes, which are apart."""
     first: list[Ints] = []
     last: list[Ints] = []

@@ -21,12 +21,21 @@ CUTS = 8
 
 
 @dataclass(frozen=True, eq=False)
+class Condition:
+    """A sum that has to reach ``limit``, too; ``worth`` (leaf,) is what each leaf adds to it, 0 for other trees."""
+
+    worth: Floats
+    limit: float
+
+
+@dataclass(frozen=True, eq=False)
 class Search:
     """One row's question: how far must the players move until the trees' worth exceeds ``limit``?
 
     ``worth`` (leaf,) is what a leaf adds. ``costs`` holds for each player the distance of each cell from the row
     (cell,), infinite where the player may not go; ``own`` (player,) are the row's cells. A worth of at least ``limit``
-    counts. With ``places`` no more players than that may move; costs of 0 count as no move.
+    counts. With ``places`` no more players than that may move; costs of 0 count as no move. The conditions ``also``
+    have to hold at the same point.
     """
 
     boxes: LeafBoxes
@@ -36,6 +45,7 @@ class Search:
     own: Ints
     norm: Norm
     places: int | None = None
+    also: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +132,8 @@ class _Evaluator:
         leaves = len(search.worth)
         self.tree = np.searchsorted(search.boxes.starts, np.arange(leaves), side="right") - 1
         self.numbers = count()
+        self.conditions = (Condition(search.worth, search.limit), *search.also)
+        self.sizes = [1e-12 + float(np.abs(one.worth).max(initial=0.0)) for one in self.conditions]
 
     def root(self) -> Node | None:
         """All cells; ``None`` where the trees cannot exceed the limit."""
@@ -137,19 +149,23 @@ class _Evaluator:
         starts = self._starts(leaves)
         if len(starts) < len(self.search.boxes.starts):
             return None
-        worth = self.search.worth[leaves]
-        bound = float(np.maximum.reduceat(worth, starts).sum())
-        if bound < self.search.limit:
+        worths = [(one.worth[leaves], one.limit) for one in self.conditions]
+        bounds = [float(np.maximum.reduceat(worth, starts).sum()) for worth, _ in worths]
+        if any(bound < limit for bound, (_, limit) in zip(bounds, worths)):
             return None
+        bound = bounds[0]
         levels = np.unique(distance[distance > low])
-        below, above = -2, len(levels) - 1  # level −1 is ``low`` itself, and often enough
-        while above - below > 1:
-            middle = -1 if below == -2 else (below + above) // 2
-            within = np.where(distance <= (low if middle < 0 else levels[middle]), worth, -np.inf)
-            if np.maximum.reduceat(within, starts).sum() >= self.search.limit:
-                above = middle
-            else:
-                below = middle
+        above = -1  # level −1 is ``low`` itself, and often enough
+        for worth, limit in worths:  # a level that is too low for one condition is too low for all
+            if best_within(worth, distance, starts, low if above < 0 else levels[above]) >= limit:
+                continue
+            below, above = above, len(levels) - 1
+            while above - below > 1:
+                middle = (below + above) // 2
+                if best_within(worth, distance, starts, levels[middle]) >= limit:
+                    above = middle
+                else:
+                    below = middle
         return Node(low if above < 0 else float(levels[above]), -bound, next(self.numbers), first, last, leaves)
 
     def open(self, node: Node) -> _OpenBox:
@@ -157,7 +173,8 @@ class _Evaluator:
         boxes, leaves = self.search.boxes, node.leaves
         near = self._near(leaves, node.first, node.last)
         costs = self.costs[self.offset + near]
-        distance, starts, worth = self._norm(costs), self._starts(leaves), self.search.worth[leaves]
+        distance, starts = self._norm(costs), self._starts(leaves)
+        worth = self._hardest(node)[leaves]
         within = np.where(distance <= node.low, worth, -np.inf)
         highest = np.maximum.reduceat(within, starts)
         hits = np.flatnonzero(within == np.repeat(highest, np.diff(np.append(starts, len(leaves)))))
@@ -165,6 +182,18 @@ class _Evaluator:
         first = np.maximum(boxes.first[chosen], node.first).max(axis=0)
         last = np.minimum(boxes.last[chosen], node.last).min(axis=0)
         return _OpenBox(node, starts, near, costs, distance, chosen, first, last)
+
+    def _hardest(self, node: Node) -> Floats:
+        """What each leaf adds to the condition that the nearest point of the box misses by most."""
+        if len(self.conditions) == 1:
+            return self.search.worth
+        here = self._leaves_at(np.clip(self.search.own, node.first, node.last), node)
+        missing = [(one.limit - one.worth[here].sum()) / size for one, size in zip(self.conditions, self.sizes)]
+        return self.conditions[int(np.argmax(missing))].worth
+
+    def _leaves_at(self, point: Ints, node: Node) -> Ints:
+        boxes, leaves = self.search.boxes, node.leaves
+        return np.asarray(leaves[((boxes.first[leaves] <= point) & (boxes.last[leaves] >= point)).all(axis=1)])
 
     def candidates(self, box: _OpenBox) -> list[Ints]:
         """Points to try: as near to the row as the box allows, and as many chosen leaves as possible."""
@@ -179,9 +208,8 @@ class _Evaluator:
 
     def reaches(self, point: Ints, node: Node) -> bool:
         """Whether the trees exceed the limit at this point of the node's box."""
-        boxes, leaves = self.search.boxes, node.leaves
-        here = ((boxes.first[leaves] <= point) & (boxes.last[leaves] >= point)).all(axis=1)
-        return bool(self.search.worth[leaves[here]].sum() >= self.search.limit)
+        here = self._leaves_at(point, node)
+        return all(bool(one.worth[here].sum() >= one.limit) for one in self.conditions)
 
     def divide(self, box: _OpenBox) -> list[Node]:
         """The box divided in two where the chosen leaves that contradict each other weigh most; not a single point."""
@@ -214,7 +242,7 @@ class _Evaluator:
 
     def _cut(self, box: _OpenBox, players: Ints) -> tuple[int, int]:
         """Player and last cell of the left box: each side loses as much worth of chosen leaves as possible."""
-        boxes, worth, chosen = self.search.boxes, self.search.worth, box.chosen
+        boxes, worth, chosen = self.search.boxes, self._hardest(box.node), box.chosen
         gain = worth[chosen] - np.minimum.reduceat(worth[box.node.leaves], box.starts)
         low, high = box.last[players].astype(float), box.first[players].astype(float) - 1
         cuts = np.rint(low[:, None] + np.linspace(0.0, 1.0, CUTS) * (high - low)[:, None]).astype(np.int64)
@@ -258,3 +286,8 @@ class _Evaluator:
     def _starts(self, leaves: Ints) -> Ints:
         tree = self.tree[leaves]
         return np.flatnonzero(np.concatenate([[True], tree[1:] != tree[:-1]])) if len(tree) else np.empty(0, np.int64)
+
+
+def best_within(worth: Floats, distance: Floats, starts: Ints, most: float) -> float:
+    """The sum over trees of the best leaf that is at most so far away."""
+    return float(np.maximum.reduceat(np.where(distance <= most, worth, -np.inf), starts).sum())

@@ -115,10 +115,7 @@ class ColumnSearch:
         values = [
             one.candidates(own[one.place], count) if one.place in is_open else np.empty(0) for one in self.rules.columns
         ]
-        costs = [
-            one.cost(listed, own[one.place], self.rules.unit, self.rules.level)
-            for one, listed in zip(self.rules.columns, values)
-        ]
+        costs = [self.rules.cost(one, listed, own[one.place]) for one, listed in zip(self.rules.columns, values)]
         start = float(self.goal.search_margins(self.goal.case.prediction)[row])
         return values, Choices(tuple(costs), start, worst=self.norm == "linf")
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -15,8 +15,9 @@ from assay.cases.case import Case
 from assay.nouns.inputs.frames import format_number
 from assay.nouns.inputs.rows import to_floats
 
-Unit = Literal["mad", "quantile"]
-"""How a change of a number is measured: in median absolute deviations, or by the share of rows that it passes."""
+Unit = Literal["mad", "quantile", "range"]
+"""How a change of a number is measured: in median absolute deviations, by the share of rows that it passes, or as a
+share of the column's range."""
 
 LEAST_COST = 1e-9
 """The cost of a change that its unit does not see, such as one between two rows of a quantile."""
@@ -57,11 +58,15 @@ class Column:
         """What it costs to change ``own`` to each of the values (value,)."""
         if self.is_coded:
             return np.full(len(values), level)
-        if unit == "mad":
-            return np.asarray(np.maximum(np.abs(values - own) / self.size, LEAST_COST))
+        if unit != "quantile":
+            return np.asarray(np.maximum(np.abs(values - own) / self.length(unit), LEAST_COST))
         ranks = [np.searchsorted(self.known, one, side=side) for one in (values, own) for side in ("left", "right")]
         share = np.abs((ranks[0] + ranks[1]) - (ranks[2] + ranks[3])) / (2 * len(self.known))
         return np.asarray(np.maximum(share, LEAST_COST))
+
+    def length(self, unit: Unit) -> float:
+        """What a change of a number is divided by: the median absolute deviation, or the range (1 where it is 0)."""
+        return self.size if unit == "mad" else float(self.known[-1] - self.known[0]) or 1.0
 
     def candidates(self, own: float, count: int) -> Floats:
         """At most ``count`` values that rows of the reference have, by their quantiles, with the two outermost."""
@@ -78,11 +83,27 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class ColumnRules:
-    """The columns that may change, and the costs: ``unit`` of numbers, ``level`` of a change of a level."""
+    """The columns that may change, and the costs: ``unit`` of numbers, ``level`` of a change of a level.
+
+    ``weights`` (by column) multiply the costs, ``tables`` hold those of single changes of a level (column, code before,
+    code after), and ``change`` is added for every column that changes.
+    """
 
     columns: tuple[Column, ...]
     unit: Unit
     level: float
+    weights: Mapping[str, float] = field(default_factory=dict)
+    tables: Mapping[tuple[str, float, float], float] = field(default_factory=dict)
+    change: float = 0.0
+
+    def cost(self, column: Column, values: Floats, own: float) -> Floats:
+        """What it costs to change ``own`` to each of the values (value,); its own value costs 0."""
+        found = column.cost(values, own, self.unit, self.level)
+        if self.tables and column.is_coded:
+            known = [self.tables.get((column.name, own, one)) for one in values.tolist()]
+            found = np.array([cost if one is None else one for cost, one in zip(found.tolist(), known)])
+        found = found * self.weights.get(column.name, 1.0) + self.change
+        return np.where(values == own, 0.0, found)
 
     @property
     def cost_text(self) -> str:
@@ -90,8 +111,13 @@ class ColumnRules:
         units = {
             "mad": "the change divided by the column's median absolute deviation",
             "quantile": "the share of the reference rows between both values",
+            "range": "the change divided by the column's range",
         }
-        return f"{units[self.unit]}; {self.level:g} for another level"
+        named = ", ".join(f"{name} × {weight:g}" for name, weight in self.weights.items())
+        more = [f"; {len(self.tables)} changes of a level as given"] if self.tables else []
+        more += [f"; {named}"] if named else []
+        more += [f"; {self.change:g} more for every column that changes"] if self.change else []
+        return f"{units[self.unit]}; {self.level:g} for another level{''.join(more)}"
 
 
 def column_rules(
@@ -105,12 +131,16 @@ def column_rules(
     background: Any,
     unit: Unit,
     level: float,
+    weights: Mapping[str, float] | None = None,
+    level_costs: Mapping[str, Sequence[Any]] | None = None,
+    change: float = 0.0,
 ) -> ColumnRules:
     """The rules of a call; ``InputError`` names columns that do not exist and values that no column can have."""
     names, rows = column_names(case), case.rows
     reference = to_floats(rows.x if background is None else rows.convert(background))
     chosen = tuple(columns) or names
     given = {"columns": columns, "up": up, "down": down, "values": values or {}, "bounds": bounds or {}}
+    given |= {"weights": tuple(weights or {}), "level_costs": level_costs or {}}
     for option, listed in given.items():
         unknown = [name for name in listed if name not in names]
         if unknown:
@@ -135,7 +165,34 @@ def column_rules(
         for place, name in enumerate(names)
         if name in chosen
     ]
-    return ColumnRules(tuple(found), unit, level)
+    _check_costs(weights or {}, change)
+    tables = _level_tables(case, found, level_costs or {})
+    return ColumnRules(tuple(found), unit, level, dict(weights or {}), tables, change)
+
+
+def _check_costs(weights: Mapping[str, float], change: float) -> None:
+    wrong = [name for name, weight in weights.items() if not (weight > 0 and np.isfinite(weight))]
+    if wrong:
+        raise InputError(f"the weight of {wrong[0]!r} is {weights[wrong[0]]}; a number above 0 is needed.")
+    if not (change >= 0 and np.isfinite(change)):
+        raise InputError(f"change_cost={change}; a number of at least 0 is needed.")
+
+
+def _level_tables(
+    case: Case, columns: Sequence[Column], given: Mapping[str, Sequence[Any]]
+) -> dict[tuple[str, float, float], float]:
+    """The costs of single changes of a level, by column, code before and code after."""
+    found = {}
+    for column in columns:
+        for entry in given.get(column.name, ()):
+            if not column.is_coded or len(entry) != 3 or not isinstance(entry[2], int | float) or not entry[2] > 0:
+                raise InputError(
+                    f"level_costs of {column.name!r}: {entry!r}; a column of levels and entries (level before, level "
+                    f"after, cost above 0) are needed."
+                )
+            before, after = (_encoded(case, column.place, column.name, one) for one in entry[:2])
+            found[column.name, before, after] = float(entry[2])
+    return found
 
 
 def _column(

@@ -44,6 +44,11 @@ MEANING = {
     "minus that in the other. The values of all columns and the baseline difference add up to the gap. "
     "Filling a column from the background creates rows that may not exist, and correlated columns share their "
     "influence; the values describe what the model uses, not causes.",
+    "FAI501": "Probability that a favourable decision is farther away, in cost, for a denied row of the group than for "
+    "one of the other groups, ties counted half: 0.5 is none, 1 certain. A way is the cheapest change of the columns "
+    "that may change; rows without any come last. Of models that are neither trees nor linear the ways are searched, "
+    "and may cost too much. It says nothing about how many rows of a group are denied (FAI101), and depends on what "
+    "may change and on what a change costs.",
 }
 ADVICE = {
     "pass": "No action needed on this evidence; repeat when the population changes.",

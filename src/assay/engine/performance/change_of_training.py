@@ -17,6 +17,7 @@ from assay.cases.case import Case
 from assay.cases.new_case import case as ask
 from assay.engine.audit_inputs import AuditInputs
 from assay.engine.performance.change_of_model import NOT_TESTED, Metrics, overlap_under_attack
+from assay.engine.performance.explained_and_inverted import PASSES, explained_and_inverted
 from assay.engine.performance.held_out import compare_performance, overlap_notes
 from assay.engine.retraining.fine_tuning import require_pair
 from assay.engine.retraining.labelled_rows import read_like, true_labels
@@ -43,6 +44,7 @@ class AdaptiveTest:
 
     ``attack.top_k`` attacks saliency of the rows of the case; ``attack.pgd`` the decisions on held-out rows drawn by
     the case's seed, from ``RESTARTS`` starts that training did not use. Both differentiate the fine-tuned net itself.
+    The same held-out rows give the numbers of ``explained_and_inverted``.
     """
 
     ball: Ball | None
@@ -70,7 +72,7 @@ def fine_tuning_cost(inputs: AuditInputs, passes: int, epochs: int = 5) -> Cost:
     train = 0 if inputs.train is None else len(inputs.train[1])
     case = inputs.explained if inputs.explained is not None else inputs.case
     trained = 2 * train + min(train, 5000) * epochs * (passes + 1)
-    attacked = 3 * (len(case) * 150 + 100 * 100)
+    attacked = 3 * (len(case) * 150 + 100 * 100 + PASSES)
     return Cost(trained + 20 * len(inputs.case) + attacked, attacked) * case.model.passes_per_row
 
 
@@ -87,8 +89,9 @@ def fine_tuned_fields(
     """The fields of a ``Repair`` by fine-tuning on ``train``: of the case's model, of ``model`` and of ``plain``.
 
     ``plain`` is fine-tuned in the same way without the defence; its numbers have names that end in ``PLAIN``. Accuracy
-    is that on the held-out rows; with a ball there are the mean top-k overlaps and the robust accuracy too, and with
-    ``prove`` the certified accuracy on the rows that are attacked.
+    is that on the held-out rows; with a ball there are the mean top-k overlaps and the robust accuracy too, how well
+    the net is explained and inverted (``explained_and_inverted``), and with ``prove`` the certified accuracy on the
+    rows that are attacked.
     """
     before, after, difference = compare_performance(case, model, held_out)
     simple = compare_performance(case, plain, held_out)[1]
@@ -101,6 +104,7 @@ def fine_tuned_fields(
         attacked = [_withstands(case, one, held_out, test) for one in (case.model, model, plain)]
         for one, metrics, (robust, _) in zip((case.model, model, plain), (before, after, simple), attacked):
             metrics |= _with_limits(ROBUST, robust)
+            metrics |= explained_and_inverted(*_drawn_rows(case, one, held_out, test))
             if prove is not None:
                 metrics |= _with_limits(CERTIFIED, _proved(case, one, held_out, test, prove))
         notes += [_robust_difference(attacked[0][0], attacked[1][0], test), *attacked[1][1]]

@@ -41,13 +41,15 @@ def ascend(
     steps: int = 40,
     step: float = 0.1,
     momentum: float = 0.0,
+    process: Callable[[Array], Array] | None = None,
 ) -> AscentResult:
     """Projected steepest ascent inside the ball around each row of ``x0``, all rows at once.
 
     x ← project(x + step · radius · steepest(direction)), direction ← momentum · direction + steepest(gradient(x)),
     ``steps`` times from each of ``starts`` (by default from the rows themselves). The result of a row is the point of
     highest ``objective`` among those that ``accept`` allows. ``gradient`` may be that of a smooth surrogate;
-    ``objective`` and ``accept`` are evaluated on the model itself. ``step`` is a share of the radius.
+    ``objective`` and ``accept`` are evaluated on the model itself. ``step`` is a share of the radius. ``process``
+    changes every point that is reached before it is evaluated (a blur, say) and must keep it within the ball.
     """
     if steps < 1 or not step > 0 or not 0 <= momentum < 1:
         raise InputError(
@@ -62,6 +64,7 @@ def ascend(
             zero &= ~_is_nonzero(slope)
             direction = momentum * direction + ball.steepest(slope)
             x = ball.project(x + step * ball.radius * ball.steepest(direction), x0)
+            x = x if process is None else process(x)
             current = objective(x)
             better = (current > highest) & accept(x)  # evaluated at every step, so that the cost is known in advance
             best, highest = _where(better, x, best), np.where(better, current, highest)

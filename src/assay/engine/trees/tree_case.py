@@ -60,19 +60,27 @@ MAX_PROBED = 4_000_000
 def linear_readout(case: Case, forest: Forest) -> tuple[Floats, Floats] | None:
     """Weights (row, out) and constants (row,) with target = outputs · weights + constant; ``None`` if it is not linear.
 
-    The weights are read off by moving one output at a time, first that of the label alone, and are checked on 40 random
-    outputs. No system of equations is solved, so that thousands of outputs take no longer than a pass.
+    The outputs are what the trees add up to.
+    """
+    return linear_target(case, forest.value.shape[1], OutputKind.of(forest.gives))
+
+
+def linear_target(case: Case, out: int, gives: OutputKind) -> tuple[Floats, Floats] | None:
+    """Weights (row, out) and constants (row,) with target = sums · weights + constant; ``None`` if it is not linear.
+
+    ``gives`` is the kind of the ``out`` sums of which the model's outputs are computed. The weights are read off by
+    moving one sum at a time, first that of the label alone, and are checked on 40 random sums. No system of equations
+    is solved, so that thousands of outputs take no longer than a pass.
     """
     if not case.target.smooth:
         return None
-    out = forest.value.shape[1]
     outputs = Seed(0).child("linear readout").generator().uniform(0.05, 0.95, (2 * PROBES, out))
     centre = 0.5 * (outputs[:PROBES] + outputs[PROBES:])
     weights, constant = np.zeros((len(case), out)), np.empty(len(case))
     for label in np.unique(case.label):
 
         def read(x: Floats, label: int = label) -> Floats | None:
-            return _read_target(case, forest, x, np.full(len(x), label))
+            return _read_target(case, gives, x, np.full(len(x), label))
 
         target, middle = read(outputs), read(centre)
         if target is None or middle is None or not _equal(target[:PROBES] + target[PROBES:], 2 * middle):
@@ -108,9 +116,9 @@ def _slopes(read: Callable[[Floats], Floats | None], start: Floats, parts: Seque
     return np.concatenate(found) if found else np.empty(0)
 
 
-def _read_target(case: Case, forest: Forest, sums: Floats, label: Ints) -> Floats | None:
-    """The target (row,) where the trees add up to ``sums`` (row, out); ``None`` where it is not defined."""
-    outputs = model_outputs(case.model.kind, OutputKind.of(forest.gives), sums)
+def _read_target(case: Case, gives: OutputKind, sums: Floats, label: Ints) -> Floats | None:
+    """The target (row,) of these ``sums`` (row, out) of kind ``gives``; ``None`` where it is not defined."""
+    outputs = model_outputs(case.model.kind, gives, sums)
     try:
         return None if outputs is None else to_floats(case.target.read(outputs, label, case.model.kind))
     except CapabilityError:

@@ -25,6 +25,7 @@ LOG_ODDS = (
     "QuadraticDiscriminantAnalysis",
     "GradientBoostingClassifier",
     "HistGradientBoostingClassifier",
+    "ExplainableBoostingClassifier",
 )
 """Classifiers whose ``decision_function`` is the log odds of two classes, or scores before a softmax."""
 

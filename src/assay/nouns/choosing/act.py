@@ -7,6 +7,14 @@ from assay.nouns.choosing.choice import BACKGROUND, OF, TABLE, Choice
 
 ACT: tuple[Choice, ...] = (
     Choice(
+        "explain.counterfactual",
+        ("act",),
+        "the cheapest allowed change that leads to the decision wanted, proved for trees and linear classifiers",
+        TABLE,
+        ("trees",),
+        flags=BACKGROUND,
+    ),
+    Choice(
         "explain.reason_codes",
         ("act",),
         "the reasons of an adverse decision with intervals, against rows that got the outcome",

@@ -39,4 +39,12 @@ SELECT_FEATURES: tuple[Choice, ...] = (
         is_intrinsic=True,
         flags=BACKGROUND,
     ),
+    Choice(
+        "evaluate.roar",
+        ("select-features",),
+        "accuracy after the columns ranked first are removed and the model is trained again, against random columns",
+        TABLE,
+        scope="global",
+        flags="--target COLUMN --background FILE --of shapley --recipe FILE.py:FUNCTION",
+    ),
 )

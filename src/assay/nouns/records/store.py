@@ -39,6 +39,7 @@ from assay.nouns.comparisons.mus_experiment import (
 from assay.nouns.comparisons.score_reliability import Reliability, ReliabilityCheck
 from assay.nouns.comparisons.settings_grid import Scoring, SettingsGrid
 from assay.nouns.comparisons.shift_experiment import ShiftExperiment, ShiftLine
+from assay.nouns.comparisons.simulatability import Simulatability
 from assay.nouns.comparisons.wrong_classes import WrongClasses
 from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.frames import is_frame
@@ -59,6 +60,7 @@ from assay.nouns.records.record import (
 from assay.nouns.results.finding import Finding
 from assay.nouns.results.global_explanation import GlobalExplanation
 from assay.nouns.results.result import AttackResult, Certificate, Explanation, Note, Provenance, Refusal, Repair, Score
+from assay.nouns.studies.study_result import ArmEffect, StudyResult
 
 SCHEMA = 2
 """Number of the file's layout; a file of another number is refused."""
@@ -77,6 +79,7 @@ KINDS: dict[str, Any] = {
         Explanation, Score, AttackResult, Certificate, Record, Bundle,
         MethodComparison, Agreement, Reliability, SettingsGrid,
         WrongClasses, GlobalExplanation, ExplanationShift, BenchmarkTable, ShiftExperiment, MusExperiment,
+        Simulatability, StudyResult,
     )
 }  # fmt: skip
 PARTS: dict[str, Any] = KINDS | {
@@ -86,7 +89,7 @@ PARTS: dict[str, Any] = KINDS | {
         Refusal, CheckText, NotRun, Reason, Reasons, MetricChange, RepairRecord, RepairText, Gallery, Waiver,
         CertifiedSet,
         Scored, Pair, Ranking, ReliabilityCheck, Scoring, BenchmarkModel, BenchmarkLine, ShiftLine,
-        MusSubject, SkippedSubject, StabilityLine, AccuracyLine,
+        MusSubject, SkippedSubject, StabilityLine, AccuracyLine, ArmEffect,
     )
 }  # fmt: skip
 """Types a file may hold at its top level, and types of the fields within."""

@@ -36,9 +36,9 @@ class Finding:
     ``severity`` of a failure is by the rule of ``assay.nouns.results.severity``; ``affected`` is the share of rows that
     the finding is about. ``detectable`` is the smallest estimate on the failing side that this many rows show to fail
     in four of five samples. ``null_interval`` is where the estimate lies where there is no effect, at the level that it
-    names. ``rows`` are ids of rows that show the finding, the clearest first; ``rows_of`` says whether of the rows given
-    or of the training rows. ``features`` are those that an explanation names on these rows; ``features_by`` is its
-    method, ``features_verdict`` whether it may be used.
+    names. ``rows`` are ids of rows that show the finding, the clearest first; ``rows_of`` says whether these are of the
+    rows given or of the training rows. ``features`` are those that an explanation names on these rows; ``features_by``
+    is its method, ``features_verdict`` whether it may be used.
     """
 
     code: str

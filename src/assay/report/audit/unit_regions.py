@@ -58,7 +58,7 @@ def draw_regions(record: Record, explanation: Explanation) -> tuple[RegionRow, .
 
 def _row(record: Record, explanation: Explanation, maps: Floats, names: list[str], row: int, side: int) -> RegionRow:
     units = tuple(UnitRegion(shorten(name, 24), _encode(one, side)) for name, one in zip(names, maps))
-    return RegionRow(explanation.ids[row], _image_of(record, explanation.ids[row], side), units)
+    return RegionRow(explanation.ids[row], image_of(record, explanation.ids[row], side), units)
 
 
 def _encode(values: Floats, side: int) -> str:
@@ -67,7 +67,7 @@ def _encode(values: Floats, side: int) -> str:
     return data_uri(encode_png(colour_levels(small, -high, high), DIVERGING))
 
 
-def _image_of(record: Record, row: str, side: int) -> str:
+def image_of(record: Record, row: str, side: int) -> str:
     """The image of a row, from an explanation of the images; empty where there is none."""
     for explanation in record.explanations.values():
         if has_images(explanation) and row in explanation.ids:

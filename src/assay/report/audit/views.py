@@ -11,6 +11,7 @@ from markupsafe import Markup
 from assay.basics.errors import InputError
 from assay.nouns.records.record import Record
 from assay.nouns.results.result import Explanation
+from assay.report.audit.unit_pictures import UnitPicture, draw_unit_pictures
 from assay.report.audit.unit_regions import RegionRow, draw_regions
 from assay.report.drawing.formatting import format_number, method_name, shorten
 from assay.report.plots.choose import plot
@@ -31,7 +32,7 @@ MAX_LINES = 24
 
 @dataclass(frozen=True)
 class View:
-    """One view: its method, what it means, its picture, its lines of text, and the regions of units of a layer."""
+    """One view: its method, what it means, its picture, its lines of text, and regions or pictures of units."""
 
     method: str
     meaning: str
@@ -39,6 +40,7 @@ class View:
     lines: tuple[str, ...]
     more: int
     regions: tuple[RegionRow, ...] = ()
+    units: tuple[UnitPicture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,13 @@ def draw_views(record: Record) -> Views:
     """The views of a record within the budget, in their order."""
     shown, left_out, spent = [], [], 0
     for name, explanation in record.views.items():
-        view = replace(_view(name, explanation), regions=draw_regions(record, explanation))
+        view = replace(
+            _view(name, explanation),
+            regions=draw_regions(record, explanation),
+            units=draw_unit_pictures(record, explanation),
+        )
         size = len(view.picture) + sum(len(unit.map) for row in view.regions for unit in row.units)
+        size += sum(unit.size for unit in view.units)
         if spent + size > BUDGET:
             left_out.append(name)
             continue

@@ -256,7 +256,7 @@ def _small_print(record: Record, finding: Finding) -> list[str]:
     reach += {"at most": "more", "at least": "less", "": ""}[finding.direction] if reach else ""
     none = finding.null_interval
     ids = ", ".join(truncate(str(one)) for one in finding.rows[:MAX_IDS])
-    more = len(finding.rows) - MAX_IDS
+    more, of = len(finding.rows) - MAX_IDS, "Training rows" if finding.rows_of == "train" else "Rows"
     trust = {str(verdict): text for verdict, text in ADVICE.items()}.get(finding.features_verdict, "not judged")
     named = join_names([truncate(name) for name in finding.features])
     return [
@@ -267,7 +267,7 @@ def _small_print(record: Record, finding: Finding) -> list[str]:
         if none is not None
         else "",
         severity,
-        f"{'Training rows' if finding.rows_of == 'train' else 'Rows'} that show it: {ids}{f' and {more:,} more' if more > 0 else ''}." if ids else "",
+        f"{of} that show it: {ids}{f' and {more:,} more' if more > 0 else ''}." if ids else "",
         f"Features that matter most at these rows: {named}, by {method_name(finding.features_by)} (verdict on this "
         f"explanation: {trust})."
         if named
