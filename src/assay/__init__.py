@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from assay.engine.search.ball import Ball
     from assay.model.adapters.wrap import wrap
     from assay.model.model import Model
+    from assay.nouns.inputs.concept import Concept
     from assay.nouns.inputs.features import Features, columns, elements, grid, groups, integer_map, superpixels
     from assay.nouns.inputs.recipe import Recipe
     from assay.nouns.inputs.target import Target, contrast, unit
@@ -47,6 +48,7 @@ _PLACES = {
     "Blur": "cases.removals",
     "BlurPath": "engine.gradients.distributions",
     "Case": "cases.case",
+    "Concept": "nouns.inputs.concept",
     "Conditional": "cases.removals",
     "Constant": "cases.removals",
     "Features": "nouns.inputs.features",

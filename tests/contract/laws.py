@@ -33,7 +33,8 @@ def values_have_the_shape_of_the_rows(runs: Runs) -> None:
         assert result.x.shape == (len(case), *result.features.shape)
         is_of_layer = "layer" in runs.method.options
         of_units = is_of_layer and result.features.fingerprint == units(result.features.shape).fingerprint
-        assert of_units or result.features.fingerprint == case.features.fingerprint
+        of_concepts = "concepts" in runs.method.needs
+        assert of_units or of_concepts or result.features.fingerprint == case.features.fingerprint
     assert result.values.dtype == np.float64
     assert result.ids == case.rows.ids
     assert result.meaning

@@ -272,6 +272,10 @@ GIVEN: dict[str, Callable[[Case], Any]] = {
     "recipe": lambda case: retraining_recipe(case),
     "train": lambda case: training_rows(case),
     "labels": lambda case: labels_of(case),
+    "concepts": lambda case: {
+        f"concept {one}": np.random.default_rng(one).uniform(-0.5, 0.5, (12, *case.rows.shape)) for one in range(2)
+    },
+    "random_rows": lambda case: np.random.default_rng(4).uniform(-0.5, 0.5, (60, *case.rows.shape)),
     "comparison": lambda case: np.random.default_rng(2).uniform(-0.5, 0.5, (10, *case.rows.shape)),
 }
 
@@ -332,6 +336,8 @@ def required_options(method: Method, case: Case) -> dict[str, Any]:
         given["comparison"] = loan_pipeline()[0].iloc[20:30]
     if case.rows.table is not None and "background" in method.options:
         given["background"] = loan_pipeline()[0].iloc[20:26]
+    elif method.name == "counterfactual":  # without one the other rows say how far a number may go
+        given["background"] = reference_rows(case)
     return given
 
 

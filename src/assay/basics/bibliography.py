@@ -145,6 +145,8 @@ SOURCES: dict[str, str] = {
     "2025.",
     "kaufman2012": "Kaufman, Rosset, Perlich and Stitelman: Leakage in Data Mining: Formulation, Detection, and "
     "Avoidance. ACM TKDD 6, 2012.",
+    "kim2018": "Kim, Wattenberg, Gilmer, Cai, Wexler, Viegas and Sayres: Interpretability Beyond Feature Attribution: "
+    "Quantitative Testing with Concept Activation Vectors (TCAV). ICML 2018.",
     "kindermans2019": "Kindermans, Hooker, Adebayo, Alber, Schütt, Dähne, Erhan and Kim: The (Un)reliability of "
     "Saliency Methods. Explainable AI, LNCS 11700, 2019.",
     "koh2017": "Koh and Liang: Understanding Black-box Predictions via Influence Functions. ICML 2017.",
@@ -251,8 +253,7 @@ SOURCES: dict[str, str] = {
     "vaswani2017": "Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin: Attention Is All You "
     "Need. NeurIPS 2017.",
     "wachter2017": "Wachter, Mittelstadt and Russell: Counterfactual Explanations without Opening the Black Box: "
-    "Automated Decisions and the GDPR. Harvard Journal of Law and Technology 31, 2018 (Karimi, Schölkopf and Valera: "
-    "Algorithmic Recourse, FAccT 2021, for causes).",
+    "Automated Decisions and the GDPR. Harvard Journal of Law and Technology 31, 2018.",
     "wang2020": "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu: Score-CAM: Score-Weighted Visual Explanations "
     "for Convolutional Neural Networks. CVPR Workshop 2020.",
     "wang2021": "Wang and Russakovsky: Directional Bias Amplification. ICML 2021.",

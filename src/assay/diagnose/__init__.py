@@ -2,6 +2,7 @@
 """Diagnoses: functions of a case that give findings about the model."""
 
 from assay.diagnose.bias_amplification import bias_amplification as bias_amplification
+from assay.diagnose.concept_use import concept_use as concept_use
 from assay.diagnose.data import data as data
 from assay.diagnose.disparity import disparity as disparity
 from assay.diagnose.drift import drift as drift
@@ -35,6 +36,7 @@ from assay.diagnose.weak_segments import weak_segments as weak_segments
 
 __all__ = [
     "bias_amplification",
+    "concept_use",
     "data",
     "disparity",
     "drift",

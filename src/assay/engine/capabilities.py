@@ -112,11 +112,6 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         "needs trees, a linear classifier or a torch net over numbers and levels; {name} is none of them. "
         "assay.smallest_sufficient finds the fewest features that keep the class under one removal.",
     ),
-    "recourse": (
-        lambda case: case.model.forest is not None or is_linear(case.model),
-        "needs trees that can be read or a linear classifier; {name} is neither. attack.column_changes searches changes "
-        "of columns for any classifier.",
-    ),
     "parts": (
         lambda case: case.rows.text is None and (case.model.rows_exact or is_linear(case.model)),
         "needs trees that can be read or a linear classifier, whose parts can be taken out; {name} is neither. "

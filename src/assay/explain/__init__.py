@@ -60,6 +60,7 @@ from assay.explain.smooth_grad import smooth_grad as smooth_grad
 from assay.explain.smooth_grad_squared import smooth_grad_squared as smooth_grad_squared
 from assay.explain.surrogate_rules import surrogate_rules as surrogate_rules
 from assay.explain.surrogate_tree import surrogate_tree as surrogate_tree
+from assay.explain.tcav import tcav as tcav
 from assay.explain.training_influence import training_influence as training_influence
 from assay.explain.tree_interactions import tree_interactions as tree_interactions
 from assay.explain.tree_shapley import tree_shapley as tree_shapley
@@ -125,6 +126,7 @@ __all__ = [
     "smooth_grad_squared",
     "surrogate_rules",
     "surrogate_tree",
+    "tcav",
     "training_influence",
     "tree_interactions",
     "tree_shapley",

@@ -18,7 +18,8 @@ from assay.engine.recourse.answers import STATUSES, Answer
 from assay.engine.recourse.causes import Causes, read_causes
 from assay.engine.recourse.question import Question, read_goal
 from assay.engine.recourse.refits import refitted_models, valid_shares
-from assay.engine.recourse.solvers import solve
+from assay.engine.recourse.searched import most_evaluations
+from assay.engine.recourse.solvers import kind_of, solve
 from assay.engine.search.threat import Labels, as_array
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.recipe import Recipe
@@ -30,15 +31,23 @@ SENSITIVITY = 0.2
 
 
 def _cost(case: Case, o: Given, again: Cost) -> Cost:
-    """A pass at each counterfactual; with causes one for each other causal model, with a recipe one for each refit."""
+    """A pass at each counterfactual; with causes one for each other causal model, with a recipe one for each refit.
+
+    For a model that is searched the most evaluations of the search come on top, with causes three times.
+    """
     edges = sum(len(parents) for parents in (o.causes or {}).values())
     scenarios = 2 * (edges + 1) if edges else 0
-    return Cost(o.count + scenarios + (2 * o.refits if o.recipe is not None else 0)) * (
+    searched = 0
+    if kind_of(case) == "searched":
+        columns = int(np.prod(case.rows.shape))
+        searched = most_evaluations(columns, o.max_nodes, o.count)
+        searched += 2 * most_evaluations(columns, o.max_nodes) if edges else 0
+    return Cost(o.count + scenarios + searched + (2 * o.refits if o.recipe is not None else 0)) * (
         len(case) * case.model.passes_per_row
     )
 
 
-@explainer(source="wachter2017", needs={"classes", "table", "recourse"}, cost=_cost)
+@explainer(source="wachter2017", needs={"classes", "table"}, cost=_cost, has_exact_cost=False)
 def counterfactual(
     case: Case,
     *,
@@ -87,9 +96,10 @@ def counterfactual(
     0.5]]}. A column that is set moves what follows it, and only what is set has a cost and has to be allowed (Karimi
     et al. 2021). A column that is set stops following its parents; to be set to the value it has costs nothing.
 
-    Trees and linear classifiers: exact. ``extra["status"]`` (row,) is 0 optimal (proved), 1 feasible
-    (``extra["bound"]`` (row,) is a proved lower bound of the least cost), 2 infeasible (proved: nothing that is allowed
-    leads there), 3 undecided after ``max_nodes`` boxes, 4 accepted: decided as wanted already. ``extra["x"]`` (row,
+    Trees and linear classifiers: exact. Any other model is searched by evaluations, at most about ``max_nodes`` a row
+    and counterfactual: never optimal, never infeasible, bound 0. ``extra["status"]`` (row,) is 0 optimal (proved), 1
+    feasible (``extra["bound"]`` (row,) is a proved lower bound of the least cost), 2 infeasible (proved: nothing that
+    is allowed leads there), 3 undecided at ``max_nodes``, 4 accepted: decided as wanted already. ``extra["x"]`` (row,
     counterfactual, column), ``extra["cost"]``, ``extra["changed"]`` (the number of columns set) and ``extra["valid"]``
     (row, counterfactual) describe all of them; ``valid`` is 1 where a fresh pass of the model decides as wanted. With a
     ``recipe`` extra["refit_seeds"] and extra["refit_bootstrap"] (row,) are the shares of ``refits`` models with other
@@ -220,6 +230,11 @@ def _notes(question: Question, found: Sequence[Answer], valid: Floats) -> tuple[
         "undecided": "the search ended at max_nodes without a counterfactual",
         "feasible": "the search ended at max_nodes: a cheaper counterfactual may exist, at no less than extra['bound']",
     }
+    if kind_of(question.case) == "searched":
+        texts["undecided"] = (
+            "the search by evaluations found no counterfactual, which does not prove that there is none"
+        )
+        texts["feasible"] = "searched by evaluations, without a proof: a cheaper counterfactual may exist"
     rows = {status: [row for row, one in enumerate(found) if one.status == status] for status in texts}
     fewer = [row for row, one in enumerate(found) if one.points and len(one.points) < question.count]
     rows["fewer"], texts["fewer"] = fewer, f"fewer than {question.count} counterfactuals were found"
@@ -237,6 +252,7 @@ def _notes(question: Question, found: Sequence[Answer], valid: Floats) -> tuple[
 def _lines(question: Question, found: Sequence[Answer], x: Floats, extra: Mapping[str, Floats]) -> tuple[str, ...]:
     """One line for each counterfactual: what changes, the cost, and what is proved."""
     case, lines = question.case, []
+    unproved = "searched, no proof" if kind_of(case) == "searched" else ""
     for row, one in enumerate(found):
         name = case.rows.ids[row]
         if not one.points:
@@ -249,7 +265,7 @@ def _lines(question: Question, found: Sequence[Answer], x: Floats, extra: Mappin
             changes = "; ".join(
                 text.replace(": ", " ", 1) for text in describe_changes(case, question.rows[row], point.x)
             )
-            proof = "cheapest, proved" if one.status == "optimal" else f"at least {one.bound:.4g} is needed"
+            proof = "cheapest, proved" if one.status == "optimal" else unproved or f"at least {one.bound:.4g} is needed"
             proof = proof if number == 0 else "next cheapest" if one.status == "optimal" else "another"
             refits = ""
             if number == 0 and "refit_seeds" in extra:

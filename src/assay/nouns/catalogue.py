@@ -31,6 +31,7 @@ FAMILIES = {
     "FAI": "fairness",
     "ROB": "robustness",
     "SHC": "shortcuts",
+    "CPT": "concepts",
     "SHF": "explanations under a shift of the data",
     "DAT": "data",
     "ITP": "interpretability",

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from assay.basics.types import Floats, Ints
+from assay.engine.boxes.greedy_point import GreedyPoint
 from assay.engine.boxes.leaf_boxes import LeafBoxes
 
 Norm = Literal["linf", "l2", "l1"]
@@ -79,8 +80,8 @@ def minimal_change(search: Search, max_nodes: int, at_most: float = np.inf) -> F
     A box's bound: the smallest ε such that Σ over trees of the best leaf within ε of the row exceeds the limit, where
     each leaf alone is compared with ε; every point of the box is at least that far away. The box with the smallest
     bound is divided where its best leaves contradict each other. If they do not, the box contains a point at which the
-    trees reach all of them, which is then the nearest one for ``linf``. Points at
-    ``at_most`` or farther are not searched for.
+    trees reach all of them, which is then the nearest one for ``linf``. For
+    ``l1`` greedy steps give a first point. Points at ``at_most`` or farther are not searched for.
     """
     evaluator = _Evaluator(search)
     best = float(at_most)
@@ -88,6 +89,9 @@ def minimal_change(search: Search, max_nodes: int, at_most: float = np.inf) -> F
     root = evaluator.root()
     heap = [] if root is None else [root]
     nodes = 0
+    start = evaluator.start() if heap and search.norm == "l1" else None
+    if start is not None and evaluator.distance(start) < best and evaluator.reaches(start, heap[0]):
+        best, cells = evaluator.distance(start), start
     while heap and heap[0].low < best and nodes < max_nodes:
         node = heapq.heappop(heap)
         nodes += 1
@@ -141,6 +145,12 @@ class _Evaluator:
         first, leaves = np.zeros_like(last), np.arange(len(self.search.worth), dtype=np.int32)
         near = self._near(leaves, first, last)
         return self._box(first, last, leaves, self._norm(self.costs[self.offset + near]), 0.0)
+
+    def start(self) -> Ints | None:
+        """A point that reaches the limits, from greedy steps."""
+        search, conditions = self.search, self.conditions
+        worths, limits = [one.worth for one in conditions], [one.limit for one in conditions]
+        return GreedyPoint(search.boxes, worths, limits, search.costs, search.own, search.places).find()
 
     def _box(self, first: Ints, last: Ints, leaves: Ints, distance: Floats, low: float) -> Node | None:
         """The box with its bounds, ``low`` that of the box around it; ``None`` where the limit cannot be exceeded."""

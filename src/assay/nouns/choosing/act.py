@@ -9,10 +9,16 @@ ACT: tuple[Choice, ...] = (
     Choice(
         "explain.counterfactual",
         ("act",),
-        "the cheapest allowed change that leads to the decision wanted, proved for trees and linear classifiers",
+        "the cheapest allowed change to the decision wanted: proved for trees and linear models, else searched",
         TABLE,
         ("trees",),
         flags=BACKGROUND,
+    ),
+    Choice(
+        "explain.evidence_counterfactual",
+        ("act",),
+        "the few words or segments that have to go for another decision",
+        ("image", "text"),
     ),
     Choice(
         "explain.reason_codes",
