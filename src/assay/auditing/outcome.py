@@ -11,13 +11,11 @@ import numpy as np
 
 from assay.auditing.check_catalogue import suggested_repairs
 from assay.auditing.method_ranking import rank_methods
-from assay.auditing.planning.influence_view import INFLUENCE
 from assay.auditing.planning.plan import Plan
 from assay.auditing.planning.scope import AuditScope
 from assay.auditing.row_gallery import galleries
 from assay.auditing.steps.execution import AuditResults
 from assay.auditing.steps.repairs import RepairedModel
-from assay.auditing.steps.row_influences import row_influences
 from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
 from assay.data.axioms import verdicts
@@ -53,7 +51,6 @@ class AuditOutcome:
         classes = _true_classes(inputs, self.case, scope.chosen)
         values = _true_values(inputs, scope.truth, len(self.case))
         candidates = {n: e for n, e in results.explanations.items() if n not in scope.references}
-        found_galleries = galleries(self.case, values if classes is None else classes, candidates, results.scores)
         return Record(
             title=title or f"Audit of {inputs.model.name}",
             about=_about(inputs, self.case, self.profile, str(scope.label)),
@@ -80,14 +77,13 @@ class AuditOutcome:
             predictions=self.case.classes if inputs.model.classes else (),
             truth=_truth_texts(inputs, classes, values),
             classes=inputs.model.classes,
-            galleries=found_galleries,
+            galleries=galleries(self.case, values if classes is None else classes, candidates, results.scores),
             waivers=tuple(waivers),
             axioms={name: verdicts(name) for name in results.explanations if verdicts(name)},
             comparison=rank_methods(results.scores, tuple(candidates), self.findings, inputs.seed, self.level),
             settings_grid=results.grid,
             views=results.views,
             agreement=_agreement(candidates),
-            influences=row_influences(self.case, results.views.get(INFLUENCE), scope.train, found_galleries),
             level=self.level,
             reproduce=reproduce,
         )

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from assay.auditing.planning.influence_view import INFLUENCE, described_pair, influence_case, influence_options
-from assay.auditing.planning.profiles import Options
 from assay.auditing.planning.scope import AuditScope
 from assay.cases.case import Case
 from assay.engine.audit_inputs import INPUTS
@@ -37,8 +35,6 @@ def view_case(name: str, scope: AuditScope) -> Case:
     where the loss is infinite; there the target is the probability of the true class.
     """
     case = scope.case
-    if name == INFLUENCE:
-        return influence_case(scope)
     if name in OF_TRUTH:
         return case.with_target("probability" if case.model.gives == "probabilities" else "loss", scope.truth)
     if case.model.classes:
@@ -56,18 +52,15 @@ def view_background(name: str, scope: AuditScope) -> Any:
     return scope.reference if reads_many and scope.reference is not None else scope.background
 
 
-def view_options(name: str, scope: AuditScope, given: Options) -> tuple[Options, str, str]:
-    """The options of a view; or why it is left out, and what would enable it (two empty texts where it is computed)."""
-    if name == INFLUENCE:
-        return influence_options(scope, given)
+def why_not_viewed(name: str, scope: AuditScope) -> tuple[str, str]:
+    """Why a view is left out, and what would enable it; two empty texts where it is computed."""
     if name in OF_TRUTH and scope.truth is None:
-        return given, "it needs the true labels of the rows", "y=labels"
+        return "it needs the true labels of the rows", "y=labels"
     if name in OF_BALL and scope.ball is None:
-        return given, f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument
-    return given, "", ""
+        return f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument
+    return "", ""
 
 
-def view_dependencies(scope: AuditScope, options: Options) -> Mapping[str, Any]:
-    """What a view depends on; training rows by their fingerprint."""
-    known = {name: described_pair(value) if name == "train" else value for name, value in options.items()}
-    return {"truth": None if scope.truth is None else np.asarray(scope.truth).tolist(), "options": known}
+def view_dependencies(scope: AuditScope) -> Mapping[str, Any]:
+    """What a view depends on that other steps do not."""
+    return {"truth": None if scope.truth is None else np.asarray(scope.truth).tolist()}

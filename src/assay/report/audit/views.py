@@ -11,7 +11,6 @@ from markupsafe import Markup
 from assay.basics.errors import InputError
 from assay.nouns.records.record import Record
 from assay.nouns.results.result import Explanation
-from assay.report.audit.influences import InfluenceLine, draw_influences
 from assay.report.audit.unit_pictures import UnitPicture, draw_unit_pictures
 from assay.report.audit.unit_regions import RegionRow, draw_regions
 from assay.report.drawing.formatting import format_number, method_name, shorten
@@ -24,9 +23,6 @@ BUDGET = 45_000
 GLOBAL = ("permutation_importance", "sage", "qii")
 """Views whose mean over rows is drawn."""
 
-INFLUENCE = "training_influence"
-"""The view that is drawn as training rows."""
-
 CURVES = 2
 """Features whose curves are drawn, those with the largest range."""
 
@@ -36,7 +32,7 @@ MAX_LINES = 24
 
 @dataclass(frozen=True)
 class View:
-    """One view: its method, meaning, picture and lines of text; regions or pictures of units, or training rows."""
+    """One view: its method, what it means, its picture, its lines of text, and regions or pictures of units."""
 
     method: str
     meaning: str
@@ -45,8 +41,6 @@ class View:
     more: int
     regions: tuple[RegionRow, ...] = ()
     units: tuple[UnitPicture, ...] = ()
-    influences: tuple[InfluenceLine, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,17 +55,13 @@ def draw_views(record: Record) -> Views:
     """The views of a record within the budget, in their order."""
     shown, left_out, spent = [], [], 0
     for name, explanation in record.views.items():
-        influences = draw_influences(record) if name == INFLUENCE else ()
-        view = View(name, "", "", (), 0) if influences else _view(name, explanation)
         view = replace(
-            view,
+            _view(name, explanation),
             regions=draw_regions(record, explanation),
             units=draw_unit_pictures(record, explanation),
-            influences=influences,
-            notes=tuple(shorten(note.text, 300) for note in explanation.notes) if influences else (),
         )
         size = len(view.picture) + sum(len(unit.map) for row in view.regions for unit in row.units)
-        size += sum(unit.size for unit in view.units) + sum(line.size for line in influences)
+        size += sum(unit.size for unit in view.units)
         if spent + size > BUDGET:
             left_out.append(name)
             continue
