@@ -93,15 +93,7 @@ def concept_use(
 def _finding(case: Case, found: Tcav, part: int, level: float) -> Finding:
     tables, name = found.tables(), found.names[part]
     p = tables["p"][part]
-    evidence = {
-        "classes": {
-            label or "target": {key: _number(tables[key][part, place]) for key in SHOWN}
-            for place, label in enumerate(found.classes)
-        },
-        "held-out accuracy of the direction": _number(tables["accuracy"][part, 0]),
-        "random concepts": found.options.random_concepts,
-        "notes": [note.text for note in found.notes],
-    }
+    evidence = _evidence(found, tables, part)
     if np.isnan(p).all():
         why = next((note.text for note in found.notes if note.code in ("not-separable", "one-direction")), "")
         return Finding(
@@ -134,6 +126,19 @@ def _finding(case: Case, found: Tcav, part: int, level: float) -> Finding:
         evidence=evidence,
         rows=tuple(case.rows.ids[row] for row in rises[:MAX_ROWS]),
     ).of(name)
+
+
+def _evidence(found: Tcav, tables: dict[str, Any], part: int) -> dict[str, Any]:
+    """All classes of one concept."""
+    return {
+        "classes": {
+            label or "target": {key: _number(tables[key][part, place]) for key in SHOWN}
+            for place, label in enumerate(found.classes)
+        },
+        "held-out accuracy of the direction": _number(tables["accuracy"][part, 0]),
+        "random concepts": found.options.random_concepts,
+        "notes": [note.text for note in found.notes],
+    }
 
 
 SHOWN = ("tcav", "tcav_stderr", "p", "p_holm", "contrast", "contrast_p", "magnitude")
