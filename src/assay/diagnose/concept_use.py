@@ -77,9 +77,9 @@ def concept_use(
     ``concepts`` maps names to example rows (or is a list of ``assay.Concept``), ``controls`` are concepts of the same
     kind that should not matter; the options are those of ``explain.tcav``. CPT101, one finding for each concept and
     layer: the TCAV of the class where it is farthest from 0.5 in rank, among the predicted classes of the rows;
-    informative, since a class may depend on a concept rightly. ``null_interval`` are the central scores of random
-    concepts of the same size. Not applicable where a concept has no direction at the layer, or where all gradients have
-    one direction. The evidence has all classes. For texts use ``diagnose.swapped_words``.
+    informative, since a class may have good reasons to depend on a concept. ``null_interval`` are the central scores
+    of random concepts of the same size. Not applicable where a concept has no direction at the layer, or where all
+    gradients have one direction. The evidence has all classes. For texts use ``diagnose.swapped_words``.
     """
     if not 0 < level < 1:
         raise InputError(f"level={level}; a level between 0 and 1 is needed.")
