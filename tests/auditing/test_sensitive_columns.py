@@ -88,7 +88,7 @@ def test_a_repair_leaves_out_the_columns_of_the_attribute_that_fails(
     code: str, subject: str, columns: tuple[str, ...]
 ) -> None:
     frame = pd.DataFrame({"sex": ["f", "m"] * 10, "age": range(20), "income": range(20)})
-    recipe = assay.Recipe(lambda x, y: MODEL, frame, [0, 1] * 10)
+    recipe = assay.Recipe(lambda x, y, seed, strength: MODEL, frame, [0, 1] * 10)
     inputs = replace(_inputs(), x=frame, groups=groups_of(frame, ["sex", "age"]), recipe=recipe)
     method = find("repair", "refit")
     assert method.proposals is not None

@@ -73,6 +73,12 @@ CASES = {
         0: f"experiment mus mine.py:build {PLAIN} --rows 2 --dry-run",
         2: "experiment nothing",
     },
+    "simulatability": {
+        0: f"simulatability mine.py:build {PLAIN} --method occlusion --taught 20 --seeds 2",
+        2: f"simulatability mine.py:build {PLAIN}",
+        3: f"{NUMERICAL}simulatability mine.py:build {PLAIN} --method occlusion",
+        4: "simulatability harm.pkl --data plain.csv --method occlusion",
+    },
     "study": {
         0: f"study mine.py:build {PLAIN} --of occlusion --tests 4 --teaching 2",
         2: "study",

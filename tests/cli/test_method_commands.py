@@ -263,3 +263,51 @@ def test_the_code_of_a_check_tries_each_repair_that_answers_it(assay):
     assert "no repair answers DAT101" in none.err
     many = assay("repair mine.py:build PRV101 --data plain.csv --target y --option strength=1")
     assert "--option is for one repair; name one of" in many.err
+
+
+PROTOTYPE_NETS = """
+def prototype_net():
+    import torch
+    torch.manual_seed(0)
+    body = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3, stride=2), torch.nn.Sigmoid())
+    return torch.nn.Sequential(body, torch.nn.Flatten(), torch.nn.Linear(27, 2)).eval()
+
+def declared():
+    import numpy as np
+    import torch
+    from assay.interpretable import PrototypeNet
+    given = np.load('train.npz')
+    body = prototype_net()[0]
+    return PrototypeNet(body, per_class=2, epochs=1).fit(torch.as_tensor(given['x']), given['y']).net_
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "files", "regions", "is_fitted"),
+    [
+        ("nets.py:prototype_net", "--train train.npz --data test.npz", True, True),
+        ("nets.py:declared", "--train train.npz --data test.npz", True, False),
+        ("mine.py:deep", "--train train.csv --data test.csv", False, True),
+    ],
+)
+def test_prototypes_are_explained_from_files_of_pictures_and_of_a_table(
+    assay, project, model, files, regions, is_fitted
+):
+    (project / "nets.py").write_text(PROTOTYPE_NETS)
+    rng = np.random.default_rng(0)
+    for name, count in (("train.npz", 20), ("test.npz", 3)):
+        y = np.arange(count) % 2
+        x = rng.uniform(0, 1, (count, 1, 8, 8)) * (0.2 + y[:, None, None, None])
+        np.savez(project / name, x=x.astype(np.float32), y=y)
+    if model == "mine.py:deep":
+        for name in ("train.csv", "test.csv"):
+            pd.read_csv(name)[["a", "b", "y"]].to_csv(name, index=False)
+    asked = f"explain {model} prototypes {files} --target y --rows 3 --output logits --option per_class=2"
+    done = assay(f"{asked} --save kept.assay")
+    assert done.code == 0, done.err
+    assert "all other prototypes" in done.out
+    assert ("region" in done.out) == regions
+    kept = package.load("kept.assay")
+    np.testing.assert_allclose(kept.values.sum(axis=1), kept.output, atol=1e-4)
+    assert any(note.code == "fitted-head" for note in kept.notes) == is_fitted
+    assert "--train FILE" in assay(asked.replace(files.partition("--data")[0], "")).err

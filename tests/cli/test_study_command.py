@@ -33,6 +33,21 @@ def test_what_a_study_lacks_is_named(assay, project):
     assert "--target COLUMN" in assay("study mine.py:build --data plain.csv --of occlusion").err
 
 
+def test_texts_that_are_no_characters_end_with_no_internal_error(assay, project):
+    (project / "latin.txt").write_bytes("für alle".encode("latin-1"))
+    words = f"study mine.py:build {ROWS} --of occlusion --tests 4 --teaching 2 -q"
+    done = assay(f"{words} --consent latin.txt")
+    assert (done.code, "no text in UTF-8" in done.err) == (2, True), done.err
+    (project / "marked.txt").write_bytes("\ufefffür alle".encode())
+    done = assay([*f"{words} --consent marked.txt".split(), "--title", "a \udcff b \u202e c"])
+    assert done.code == 0, done.err
+    assert load_questionnaire(project / "study" / "study.json").consent == "für alle"
+    assert "<title>a \ufffd b \ufffd c</title>" in (project / "study" / "study.html").read_text(encoding="utf-8")
+    assert (
+        "has an arm 'random'" in assay(words.replace("occlusion", "random").replace(" --background plain.csv", "")).err
+    )
+
+
 def test_roar_takes_a_recipe_and_the_labels(assay, project):
     words = f"evaluate mine.py:build roar {ROWS} --of occlusion --rows 20 --option seeds=2"
     done = assay(f"{words} --recipe mine.py:recipe --format json")

@@ -212,6 +212,9 @@ HOSTILE_FILES: dict[str, Any] = {
     "a class that is none": lambda file: {**file, "answers": [{**file["answers"][0], "guess": 7}]},
     "a fraction": lambda file: {**file, "answers": [{**file["answers"][0], "guess": 0.5}]},
     "an answer twice": lambda file: {**file, "answers": [*file["answers"], file["answers"][0]]},
+    "no consent": lambda file: {**file, "consent": False},
+    "consent in words": lambda file: {**file, "consent": "true"},
+    "a check of a truth value": lambda file: {**file, "checks": dict.fromkeys(PHASES, True)},
     "a question not asked": lambda file: {**file, "answers": [{**file["answers"][0], "row": "t0"}]},
 }
 
@@ -221,6 +224,95 @@ def test_files_that_the_page_would_not_write_are_refused(what: str) -> None:
     study = designed()
     with pytest.raises(InputError):
         evaluate.study([HOSTILE_FILES[what](answered(study, 1, no_effect, 0)[0])], study)
+
+
+@pytest.mark.parametrize("kind", ["forward", "counterfactual"])
+def test_neither_key_nor_order_of_a_question_tells_its_answer(kind: Any) -> None:
+    """Where keys or places told it, they would tell it for each seed; the answers are mixed differently by each."""
+    patterns = set()
+    for seed in range(6):
+        case, e, labels = small(seed)
+        study = design_study(e, case, labels, kind=kind, tests=12, teaching=4)
+        rows = rows_of(study)
+        assert [row.key for row in rows] == [f"q{n}" for n in range(12)]
+        patterns.add(tuple(row.answer if kind == "forward" else row.answer != row.output for row in rows))
+    assert len(patterns) >= 5
+
+
+@cache
+def small(seed: int) -> Any:
+    x = np.random.default_rng(0).normal(size=(120, 4))
+    labels = x[:, 0] + np.random.default_rng(1).normal(size=120) > 0
+    case = assay.case(assay.wrap(LogisticRegression().fit(x, labels)), x, label=1, seed=seed)
+    return case, explain.occlusion(case, remove=Constant(0.0)), labels
+
+
+def test_explanations_that_cannot_be_shown_or_would_mislead_are_refused() -> None:
+    case, e, labels = small(0)
+    for value in (np.nan, np.inf):
+        values = e.values.copy()
+        values[3, 1] = value
+        with pytest.raises(InputError, match="NaN or infinite"):
+            design_study(replace(e, values=values), case, labels, tests=8)
+    with pytest.raises(InputError, match="other classes"):
+        design_study(e, case.with_target(label=0), labels, tests=8)
+    for arm in (NONE, RANDOM):
+        with pytest.raises(InputError, match="has an arm"):
+            design_study(replace(e, provenance=replace(e.provenance, method=arm)), case, labels, tests=8)
+
+
+BROKEN: dict[str, Any] = {
+    "arms": ["a", "b"],
+    "arms of one name": {"arms": ["none", "occlusion", "occlusion", "random"]},
+    "kind": "fun",
+    "seed": "1",
+    "blocks": [],
+    "classes": [],
+    "teaching": 3,
+    "title and more": {"title": "a", "more": 1},
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_questionnaire_that_was_changed_by_hand_is_refused(what: str, tmp_path: Path) -> None:
+    place = designed().save(tmp_path / "study.json")
+    change = BROKEN[what] if isinstance(BROKEN[what], dict) else {what: BROKEN[what]}
+    place.write_text(json.dumps(json.loads(place.read_text()) | change))
+    with pytest.raises(InputError, match="no questionnaire of assay study"):
+        load_questionnaire(place)
+
+
+def test_a_questionnaire_nested_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="no questionnaire"):
+        load_questionnaire(tmp_path / "study.json")
+
+
+@pytest.mark.parametrize("wrong", [{"people": 0}, {"rows": 0}, {"arms": 0}, {"level": 1.0}])
+def test_the_power_of_no_study_is_refused(wrong: Any) -> None:
+    with pytest.raises(InputError, match="at least 1 person"):
+        power(**{"people": 10, "rows": 10, **wrong})
+
+
+def test_the_power_is_that_of_a_simulation_of_its_own_model() -> None:
+    """Gains of people, with coins at every test and a spread of learning, and the first step of Holm."""
+    people, rows, effect, learning, runs = 60, 20, 0.12, 0.05, 4000
+    rng = np.random.default_rng(0)
+    gains = rng.normal(0, learning, (runs, 2, people))
+    for sign in (1, -1):
+        gains += sign * (rng.binomial(rows // 2, 0.5, gains.shape) / (rows / 2) - 0.5)
+    gains[:, 1] += effect
+    apart = gains[:, 1].mean(axis=1) - gains[:, 0].mean(axis=1)
+    error = np.sqrt(gains.var(axis=2, ddof=1).sum(axis=1) / people)
+    found = float((apart / error > stats.norm.ppf(1 - 0.05 / 4)).mean())
+    assert_allclose(power(people, rows, effect=effect, arms=2, learning=learning), found, atol=0.03)
+
+
+def test_the_table_of_power_has_a_column_for_the_tests_that_are_asked() -> None:
+    lines = power_table(tests=12).splitlines()
+    assert lines[1].split() == ["people", "10", "12", "20", "40"]
+    assert float(lines[2].split()[2]) == round(power(25, 12, arms=2), 2)
+    assert power_table(tests=20) == power_table()
 
 
 def test_broken_files_are_refused_by_name(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ COMMAND_CODES = {
     "axioms": (PASSED, USAGE),
     "benchmark": (PASSED, USAGE),
     "experiment": (PASSED, USAGE),
+    "simulatability": _METHOD,
     "study": _METHOD,
     "list": (PASSED, USAGE),
     "compare": (PASSED, FINDINGS, USAGE, INCOMPLETE, UNREADABLE, NOTHING),

@@ -32,6 +32,7 @@ COMMANDS = {
     "axioms": ("axioms", "Show or measure which axioms each explanation method keeps."),
     "benchmark": ("benchmark", "Evaluate explanation methods on models with known ground truth."),
     "experiment": ("experiment", "Run a published experiment again, on models of the package or on yours."),
+    "simulatability": ("simulatability", "Rank explanations by what a student model learns from them."),
     "study": ("study", "Write a questionnaire for people who guess the model, or evaluate its answers."),
     "list": ("listing", "List methods, checks, profiles and formats."),
     "compare": ("compare", "Compare two audits, or two models on the same rows."),

@@ -52,6 +52,7 @@ from assay.evaluate.saliency_metric import saliency_metric as saliency_metric
 from assay.evaluate.selectivity import selectivity as selectivity
 from assay.evaluate.sensitivity_n import sensitivity_n as sensitivity_n
 from assay.evaluate.simulatability import simulatability as simulatability
+from assay.evaluate.simulatability_ranking import simulatability_ranking as simulatability_ranking
 from assay.evaluate.smooth_parameter_randomisation import (
     smooth_parameter_randomisation as smooth_parameter_randomisation,
 )

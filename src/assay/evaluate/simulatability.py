@@ -38,8 +38,8 @@ def simulatability(
 
     It ranks information, not human benefit: a student is no person. Explanations at test time (``shown="test"``) are
     refused: adding up the attributions of any complete method gives the output, whatever it says about the model.
-    Raises ``InputError`` for fewer than 20 rows of exam, undefined attributions, or one class in the rows taught;
-    ``CapabilityError`` for regressions and for rows that no student reads.
+    Raises ``InputError`` for fewer than 20 rows of exam, undefined attributions, those of other classes than the
+    case's, or one class in the rows taught; ``CapabilityError`` for regressions, losses and rows that no student reads.
     """
     if shown != "teaching":
         raise CapabilityError(

@@ -32,7 +32,7 @@ def explain(
     method
         The method: shapley, integrated_gradients, … See: assay list explain.
     train
-        File of rows the model was trained on, with their labels, for training_influence.
+        File of rows the model was trained on, with their labels, for training_influence and prototypes.
     recipe
         FILE.py:FUNCTION that returns an assay.Recipe, for explanations that train again (training_influence).
     save

@@ -73,6 +73,7 @@ def study(
         raise InputError(
             "study needs a model and --data FILE to write a questionnaire, or --answers FOLDER --questionnaire FILE."
         )
+    from assay.cli.printing import printable
     from assay.cli.request import explanation_of
     from assay.engine.studies.analysis import power_table
     from assay.engine.studies.design import CONSENT, design_study
@@ -84,19 +85,28 @@ def study(
         raise InputError("study needs the true labels of the rows, to balance right and wrong: --target COLUMN.")
     case = request.case(loaded, table)
     shown = explanation_of(request, case, explanation, of, of_option)
-    text = CONSENT if consent is None else consent.read_text(encoding="utf-8")
+    text = CONSENT if consent is None else _consent(consent)
     designed = design_study(
         shown, case, table.labels, kind=kind, teaching=teaching, tests=tests, title=title, consent=text
     )
     out.mkdir(parents=True, exist_ok=True)
     (out / "study.html").write_text(render_questionnaire(designed), encoding="utf-8")
     designed.save(out / "study.json")
-    (out / "power.txt").write_text(power_table(arms=len(designed.arms) - 1) + "\n", encoding="utf-8")
+    power = power_table(arms=len(designed.arms) - 1, tests=tests)
+    (out / "power.txt").write_text(power + "\n", encoding="utf-8")
     if not request.quiet:
-        sys.stdout.write(power_table(arms=len(designed.arms) - 1) + "\n")
+        sys.stdout.write(power + "\n")
         written = f"{out / 'study.html'}, {out / 'study.json'} (with the answers: keep it) and {out / 'power.txt'}"
-        sys.stdout.write(f"Wrote {written}.\n")
+        sys.stdout.write(f"Wrote {printable(written)}.\n")
     return 0
+
+
+def _consent(path: Path) -> str:
+    """The text that people agree to; a byte order mark is no part of it."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"--consent {path} is no text in UTF-8 ({error.reason}). Save it as UTF-8.") from error
 
 
 def _evaluate(answers: Path, questionnaire: Path | None, level: float, save: Path | None) -> int:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from assay.engine.ranked_removal.feature_order import (
 )
 from assay.engine.ranked_removal.mask_leak import MaskLeak, measure_mask_leak
 from assay.engine.retraining.label_randomisation import with_model
-from assay.engine.retraining.labelled_rows import true_labels
+from assay.engine.retraining.labelled_rows import read_like, rows_also_in, true_labels
 from assay.engine.retraining.model_retraining import comparable_model
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.recipe import Recipe
@@ -84,6 +84,7 @@ def score_by_retraining(
         raise InputError(f"seeds={options.seeds}; at least 2 trainings of each setting are needed, 5 or more advised.")
     shared, counts = is_global(case, options.order), part_counts(len(case.features), options.fractions)
     true = true_labels(case.model, labels, len(case), case.prediction)
+    known = _known_rows(case, recipe)
     rows = ranked_rows(
         explanation,
         case,
@@ -109,7 +110,22 @@ def score_by_retraining(
         ("all features, retrained", recipe, options.seeds, study.known_labels),
         lambda: np.stack([study.intact(root, seed) for seed in range(options.seeds)]),
     )
-    return _estimate(found, drawn, intact, study.fixed(own), leak, options)
+    estimate = _estimate(found, drawn, intact, study.fixed(own), leak, options)
+    return replace(estimate, notes=(*estimate.notes, *known))
+
+
+def _known_rows(case: Case, recipe: Recipe) -> tuple[Note, ...]:
+    """A note where rows of the case are training rows; ``InputError`` for a recipe whose rows or labels do not fit."""
+    try:
+        x = read_like(case, recipe.x)
+        true_labels(case.model, recipe.y, len(recipe.y), case.prediction)
+    except InputError as error:
+        raise InputError(f"the training rows of the recipe do not fit the model: {error}") from error
+    known = int(rows_also_in(case.rows.x, x).sum())
+    if not known:
+        return ()
+    text = f"{known} of {len(case)} rows are training rows of the recipe; accuracies at them are too high"
+    return (Note("training rows", text),)
 
 
 def needs_outputs(case: Case) -> bool:

@@ -17,7 +17,7 @@ from assay.engine.students.student_task import Student, StudentTask, coded_colum
 from assay.engine.students.word_student import word_student
 from assay.nouns.comparisons.simulatability import WARNING, Simulatability
 from assay.nouns.inputs.rows import to_floats
-from assay.nouns.inputs.target import predicted_class
+from assay.nouns.inputs.target import LOSSES, predicted_class
 from assay.nouns.results.result import Explanation, Note
 
 LEAST_EXAM = 20
@@ -31,19 +31,19 @@ def simulate(
     explanation: Explanation, case: Case, student: Any, taught: int, seeds: int, level: float = 0.95
 ) -> Simulatability:
     """Agreement of students with the model, for each arm and seed."""
-    name, learn = choose_student(case, student)
+    name, learn = check_design(case, student, taught, seeds, level)
     if explanation.ids != case.rows.ids or explanation.values.shape[1] != len(case.features):
         raise InputError(
             f"the explanation has {len(explanation.ids)} rows of {explanation.values.shape[1]} parts, the case "
             f"{len(case)} rows of {len(case.features)}; both must have the same rows and parts."
         )
-    if seeds < 2 or taught < 2 or len(case) - taught < LEAST_EXAM:
+    if not np.isfinite(explanation.values).all():
+        raise InputError("some attributions are NaN or infinite. Leave these rows out.")
+    if explanation.labels and explanation.labels != case.classes:
         raise InputError(
-            f"taught={taught}, seeds={seeds} with {len(case)} rows: at least 2 of each are needed, and {LEAST_EXAM} "
-            f"further rows for the exam."
+            "the explanation is of other classes than the case; a student would learn them with the wrong sign. Give "
+            "the case the label that was explained."
         )
-    if np.isnan(explanation.values).any():
-        raise InputError("some attributions are NaN. Leave these rows out.")
     classes = np.asarray(predicted_class(case.prediction, case.model.gives), dtype=np.int64)
     found: dict[str, list[Floats]] = {arm: [] for arm in ("none", "explained", "random", "flipped")}
     exams, root = [], case.seed.child("simulatability")
@@ -54,6 +54,24 @@ def simulate(
             given = task if values is None else task.with_values(values)
             found[arm].append(_agreement(learn, given))
     return _result(found, exams, explanation, name, taught, level)
+
+
+def check_design(case: Case, student: Any, taught: int, seeds: int, level: float) -> tuple[str, Student]:
+    """The student's name and function; typed errors for what no explanation of the case could be ranked by."""
+    name, learn = choose_student(case, student)
+    if case.target.name in LOSSES:
+        raise CapabilityError(
+            f"attributions of the {case.target.name} say what raises the error, not what speaks for a class. Explain "
+            f"the log odds, the probability or the logit of a class."
+        )
+    if seeds < 2 or taught < 2 or len(case) - taught < LEAST_EXAM:
+        raise InputError(
+            f"taught={taught}, seeds={seeds} with {len(case)} rows: at least 2 of each are needed, and {LEAST_EXAM} "
+            f"further rows for the exam."
+        )
+    if not 0 < level < 1:
+        raise InputError(f"level={level} is no level between 0 and 1.")
+    return name, learn
 
 
 def choose_student(case: Case, student: str | Callable[..., Any]) -> tuple[str, Student]:
@@ -123,6 +141,7 @@ def _result(
     found: Mapping[str, list[Floats]], exams: list[Ints], explanation: Explanation, name: str, taught: int, level: float
 ) -> Simulatability:
     gains = {arm: [one - none for one, none in zip(found[arm], found["none"])] for arm in found if arm != "none"}
+    rows = len(explanation.ids)
     return Simulatability(
         method=explanation.provenance.method,
         student=name,
@@ -130,19 +149,24 @@ def _result(
         exam=len(exams[0]),
         agreement={arm: np.array([one.mean() for one in values]) for arm, values in found.items()},
         gains={arm: np.array([one.mean() for one in values]) for arm, values in gains.items()},
-        errors={arm: _row_error(values, exams) for arm, values in found.items()},
-        gain_errors={arm: _row_error(values, exams) for arm, values in gains.items()},
+        errors={arm: _error(_row_means(values, exams, rows)) for arm, values in found.items()},
+        gain_errors={arm: _error(_row_means(values, exams, rows)) for arm, values in gains.items()},
+        row_gains=_row_means(gains["explained"], exams, rows),
         level=level,
         notes=(Note("proxy", WARNING),),
     )
 
 
-def _row_error(values: list[Floats], exams: list[Ints]) -> float:
-    """Standard error over rows of their means over the seeds that examined them."""
-    rows = int(max(exam.max() for exam in exams)) + 1
+def _row_means(values: list[Floats], exams: list[Ints], rows: int) -> Floats:
+    """Means (row,) over the seeds that examined a row; NaN where none did."""
     sums, counts = np.zeros(rows), np.zeros(rows)
     for one, exam in zip(values, exams):
         sums[exam] += one
         counts[exam] += 1
-    means = sums[counts > 0] / counts[counts > 0]
-    return float(means.std(ddof=1) / np.sqrt(len(means)))
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _error(means: Floats) -> float:
+    """Standard error over rows of the mean; rows never examined are left out."""
+    known = means[~np.isnan(means)]
+    return float(known.std(ddof=1) / np.sqrt(len(known)))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats as scipy_stats
 
+from assay.basics.errors import InputError
 from assay.basics.stats import holm
 from assay.basics.types import Floats, Ints, Masks
 from assay.engine.studies.answers import Answers
@@ -105,6 +106,11 @@ def power(
     gains vary between people with standard deviation ``learning``. Holm's first step: the level is divided by the
     ``arms`` with explanations. Normal approximation.
     """
+    if people < 1 or rows < 2 or arms < 1 or not 0 < level < 1:
+        raise InputError(
+            f"people={people}, rows={rows}, arms={arms}, level={level}: at least 1 person, 2 tests and 1 arm are "
+            f"needed, and a level between 0 and 1."
+        )
     variance = 2 / people * (2 * 0.25 / (rows / 2) + learning**2)
     limit = float(scipy_stats.norm.ppf(1 - (1 - level) / (2 * arms)))
     return float(scipy_stats.norm.sf(limit - effect / np.sqrt(variance)))
@@ -114,11 +120,12 @@ PEOPLE, ROWS = (25, 50, 100, 200, 400, 800), (10, 20, 40)
 """The sizes of the table of power: people an arm, tests a person."""
 
 
-def power_table(effect: float = 0.05, arms: int = 2) -> str:
-    """The power for people × rows as text, a line for each number of people an arm."""
+def power_table(effect: float = 0.05, arms: int = 2, tests: int = 20) -> str:
+    """The power for people × rows as text, a line for each number of people an arm, and a column for ``tests``."""
+    columns = sorted({*ROWS, tests})
     head = f"power to find {effect:.0%} more right answers, by people an arm (lines) and tests a person (columns)"
-    lines = [head, "people " + " ".join(f"{rows:>5}" for rows in ROWS)]
+    lines = [head, "people " + " ".join(f"{rows:>5}" for rows in columns)]
     for people in PEOPLE:
-        found = [power(people, rows, effect=effect, arms=arms) for rows in ROWS]
+        found = [power(people, rows, effect=effect, arms=arms) for rows in columns]
         lines.append(f"{people:>6} " + " ".join(f"{one:>5.2f}" for one in found))
     return "\n".join(lines)

@@ -96,8 +96,12 @@ def _fields(
     person, answers, checks = file.get("person"), file.get("answers"), file.get("checks")
     if isinstance(person, bool) or not isinstance(person, int) or not 0 < person < 10**6:
         raise InputError(f"{where}: person={str(person)[:40]!r} is no number from 1 on.")
+    if file.get("consent") is not True:
+        raise InputError(f"{where}: person {person} did not consent; delete the file.")
     if not isinstance(answers, list) or not isinstance(checks, Mapping):
         raise InputError(f"{where} has no list of answers or no attention checks.")
+    if not all(type(one) is int for one in checks.values()):
+        raise InputError(f"{where}: an attention check is answered by what is no class.")
     given: dict[tuple[str, str], int] = {}
     for one in answers:
         key = (str(one.get("phase")), str(one.get("row"))) if isinstance(one, Mapping) else ("", "")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,8 +48,7 @@ def design_study(
     """
     if not case.model.kind.is_classifier:
         raise CapabilityError(f"people guess classes; {case.model.name} gives {case.model.gives}.")
-    if explanation.ids != case.rows.ids or explanation.values.shape[1] != len(case.features):
-        raise InputError("the explanation and the case must have the same rows and parts.")
+    _check_explanation(explanation, case)
     if tests < 4 or tests % 2 or teaching < 2:
         raise InputError(f"teaching={teaching}, tests={tests}: at least 2, and an even number of at least 4.")
     shown = _Shown(explanation, case)
@@ -67,7 +67,7 @@ def design_study(
         tested = [one for _, one in rows]
     else:
         taught = list(order[tests : tests + teaching])
-        tested = [shown.row(f"q{n}", int(row), output, right) for n, row in enumerate(asked)]
+        tested = [shown.row("", int(row), output, right) for row in asked]
     if len(taught) < teaching:
         raise InputError(f"the case has {len(case)} rows; {teaching} to teach and {tests} to test are needed.")
     return Questionnaire(
@@ -79,9 +79,38 @@ def design_study(
         names=shown.names,
         arms=(NONE, explanation.provenance.method, RANDOM),
         teaching=tuple(shown.row(f"t{n}", int(row), output, right) for n, row in enumerate(taught)),
-        blocks=(tuple(tested[::2]), tuple(tested[1::2])),
+        blocks=_blocks(tested, seed),
         seed=int(seed.child("pages").generator().integers(0, 2**31)),
     )
+
+
+def _check_explanation(explanation: Explanation, case: Case) -> None:
+    """``InputError`` where the explanation cannot be shown, or would be shown for the wrong rows or classes."""
+    if explanation.ids != case.rows.ids or explanation.values.shape[1] != len(case.features):
+        raise InputError("the explanation and the case must have the same rows and parts.")
+    if not np.isfinite(explanation.values).all():
+        raise InputError("some attributions are NaN or infinite and cannot be shown. Leave these rows out.")
+    if explanation.labels and explanation.labels != case.classes:
+        raise InputError(
+            "the explanation is of other classes than the case; the page would name the wrong class. Give the case the "
+            "label that was explained."
+        )
+    if explanation.provenance.method in (NONE, RANDOM):
+        raise InputError(
+            f"every study has an arm {explanation.provenance.method!r} to compare with. Explain by another method."
+        )
+
+
+def _blocks(tested: Sequence[StudyRow], seed: Seed) -> tuple[tuple[StudyRow, ...], tuple[StudyRow, ...]]:
+    """Every second row, each block in a drawn order with keys by place, so that neither order nor key tells answers."""
+    rng = seed.child("places").generator()
+    halves = [tested[::2], tested[1::2]]
+    drawn = [[half[place] for place in rng.permutation(len(half))] for half in halves]
+    first, second = (
+        tuple(replace(row, key=f"q{n + start}") for n, row in enumerate(half))
+        for half, start in zip(drawn, (0, len(drawn[0])))
+    )
+    return first, second
 
 
 def _balanced(output: Ints, right: Masks, seed: Seed) -> Ints:
@@ -159,7 +188,7 @@ def _changed_rows(
             hits = np.flatnonzero(differs & ((classes != output[place]) == flips))
             if len(hits) and len(found[flips]) < tests // 2:
                 text = _cells(case, moved[hits[0]])
-                row = shown.row(f"q{place}", place, output, right, answer=int(classes[hits[0]]), changed=text)
+                row = shown.row("", place, output, right, answer=int(classes[hits[0]]), changed=text)
                 found[flips].append((place, row))
                 break
         if all(len(one) == tests // 2 for one in found.values()):
@@ -169,8 +198,7 @@ def _changed_rows(
             f"only {len(found[True])} changed rows change the class and {len(found[False])} keep it; {tests // 2} of "
             f"each are needed. Give more rows, or fewer tests."
         )
-    listed = [one for n in range(0, tests // 2, 2) for flips in (True, False) for one in found[flips][n : n + 2]]
-    return [(place, replace(one, key=f"q{n}")) for n, (place, one) in enumerate(listed)]
+    return [one for n in range(0, tests // 2, 2) for flips in (True, False) for one in found[flips][n : n + 2]]
 
 
 def _cells(case: Case, row: Floats) -> tuple[str, ...]:

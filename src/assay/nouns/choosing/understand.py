@@ -153,6 +153,15 @@ UNDERSTAND: tuple[Choice, ...] = (
         scope="global",
     ),
     Choice(
+        "explain.prototypes",
+        ("understand",),
+        "for a PrototypeNet: the training pictures it decides by, and their points; another net gets a fitted head",
+        ("image",),
+        NET,
+        is_intrinsic=True,
+        flags="--target COLUMN --train FILE",
+    ),
+    Choice(
         "explain.extremal_perturbation",
         ("understand",),
         "the smallest part of a picture that is enough for the class, tested under a second removal",

@@ -25,7 +25,9 @@ class Simulatability(Saveable):
 
     ``agreement`` has one array (seed,) by arm: "none" (no explanations), "explained", "random" (the same attributions
     at other parts of each row) and "flipped" (the opposite signs). ``gains`` are the differences from "none" of the
-    same seed and rows. ``errors`` and ``gain_errors`` are the standard errors over the rows of the exam.
+    same seed and rows. ``errors`` and ``gain_errors`` are the standard errors over the rows of the exam. ``row_gains``
+    (row,) is the gain by the explanations at each row of the case, the mean of the seeds that examined it; NaN where
+    none did.
     """
 
     method: str
@@ -36,6 +38,7 @@ class Simulatability(Saveable):
     gains: Mapping[str, Floats]
     errors: Mapping[str, float]
     gain_errors: Mapping[str, float]
+    row_gains: Floats
     level: float = 0.95
     notes: tuple[Note, ...] = ()
 
@@ -44,8 +47,9 @@ class Simulatability(Saveable):
         return float(self._of(arm, self.agreement).mean())
 
     def interval(self, arm: str) -> Interval:
-        """Interval of that mean: Student's, over the seeds and over the rows of the exam."""
-        return _interval(self._of(arm, self.agreement), self.errors[arm], self.level)
+        """Interval of that mean: Student's, over the seeds and over the rows of the exam, cut to 0 … 1."""
+        whole = _interval(self._of(arm, self.agreement), self.errors[arm], self.level)
+        return Interval(max(whole.low, 0.0), min(whole.high, 1.0), whole.level, whole.method)
 
     def gain(self, arm: str = "explained") -> float:
         """Mean agreement of an arm minus that without explanations, −1 … 1."""
@@ -55,22 +59,38 @@ class Simulatability(Saveable):
         """Interval of that difference, paired by seed and row."""
         return _interval(self._of(arm, self.gains), self.gain_errors[arm], self.level)
 
+    def gain_difference_interval(self, other: Simulatability, level: float | None = None) -> Interval:
+        """Interval of this gain minus that of another explanation, paired by seed and row.
+
+        ``InputError`` where the two were not measured with the same draws of the same rows.
+        """
+        if self.row_gains.shape != other.row_gains.shape or not np.array_equal(
+            self.agreement["none"], other.agreement["none"]
+        ):
+            raise InputError("the two explanations were not shown to the same student with the same draws of rows.")
+        apart = self.row_gains - other.row_gains
+        apart = apart[~np.isnan(apart)]
+        error = float(apart.std(ddof=1) / np.sqrt(len(apart)))
+        return _interval(self.gains["explained"] - other.gains["explained"], error, level or self.level)
+
+    def lines(self) -> tuple[dict[str, Any], ...]:
+        """One line an arm: agreement with its interval, gain with its interval (0 without explanations)."""
+        found = []
+        for arm in self.agreement:
+            limits, line = self.interval(arm), {"arm": arm, "agreement": self.mean(arm)}
+            line |= {"low": limits.low, "high": limits.high, "gain": 0.0, "gain_low": 0.0, "gain_high": 0.0}
+            if arm in self.gains:
+                limits = self.gain_interval(arm)
+                line |= {"gain": self.gain(arm), "gain_low": limits.low, "gain_high": limits.high}
+            found.append(line)
+        return tuple(found)
+
     def to_frame(self, backend: Any = "pandas") -> Any:
         """One line an arm: agreement with its interval, gain with its interval."""
         import narwhals as nw
 
-        limits = [self.interval(arm) for arm in self.agreement]
-        gains = [self.gain_interval(arm) if arm in self.gains else None for arm in self.agreement]
-        columns = {
-            "arm": list(self.agreement),
-            "agreement": [self.mean(arm) for arm in self.agreement],
-            "low": [one.low for one in limits],
-            "high": [one.high for one in limits],
-            "gain": [self.gain(arm) if arm in self.gains else 0.0 for arm in self.agreement],
-            "gain_low": [0.0 if one is None else one.low for one in gains],
-            "gain_high": [0.0 if one is None else one.high for one in gains],
-        }
-        return nw.from_dict(columns, backend=backend).to_native()
+        lines = self.lines()
+        return nw.from_dict({name: [line[name] for line in lines] for name in lines[0]}, backend=backend).to_native()
 
     def _of(self, arm: str, of: Mapping[str, Floats]) -> Floats:
         if arm not in of:

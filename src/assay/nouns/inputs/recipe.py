@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,6 +35,9 @@ class Recipe:
     def __post_init__(self) -> None:
         if not callable(self.fit):
             raise InputError(f"fit must be a function (x, y, seed, strength); got {type(self.fit).__name__}.")
+        _check_arguments(self.fit, "fit", "x, y, seed, strength")
+        if self.fit_many is not None:
+            _check_arguments(self.fit_many, "fit_many", "x, y, members, seed, strength")
         if len(self.x) != len(self.y):
             raise InputError(
                 f"a recipe of {len(self.x)} training rows has {len(self.y)} labels; one label per row is needed."
@@ -41,7 +45,10 @@ class Recipe:
 
     def train(self, x: Any, y: Any, seed: Seed, strength: float = 0.0) -> Any:
         """The model that ``fit`` returns. Only this method calls ``fit``, so that its errors are attributed to it."""
-        return self.fit(x, y, seed, strength)
+        model = self.fit(x, y, seed, strength)
+        if model is None:
+            raise InputError("fit of the recipe returns None; it must return the trained model.")
+        return model
 
     def train_many(self, x: Any, y: Any, members: Masks, seed: Seed, strength: float = 0.0) -> Sequence[Any]:
         """The models that ``fit_many`` returns, one for each line of ``members``; only this method calls it."""
@@ -60,3 +67,18 @@ class Recipe:
             return many(x, y, members, seed, strength + more)
 
         return replace(self, fit=stronger, fit_many=all_stronger if many is not None else None)
+
+
+def _check_arguments(function: Callable[..., Any], name: str, arguments: str) -> None:
+    """``InputError`` where the function cannot be called with these arguments by position."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of a function in C nothing is known
+        return
+    try:
+        signature.bind(*arguments.split(", "))
+    except TypeError as error:
+        raise InputError(
+            f"{name}{signature} of the recipe cannot be called as {name}({arguments}): {error}. Let it take these "
+            f"arguments by position, even those that it does not use."
+        ) from error

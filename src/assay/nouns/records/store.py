@@ -40,6 +40,7 @@ from assay.nouns.comparisons.score_reliability import Reliability, ReliabilityCh
 from assay.nouns.comparisons.settings_grid import Scoring, SettingsGrid
 from assay.nouns.comparisons.shift_experiment import ShiftExperiment, ShiftLine
 from assay.nouns.comparisons.simulatability import Simulatability
+from assay.nouns.comparisons.simulatability_ranking import SimulatabilityRanking
 from assay.nouns.comparisons.wrong_classes import WrongClasses
 from assay.nouns.inputs.features import Features
 from assay.nouns.inputs.frames import is_frame
@@ -79,7 +80,7 @@ KINDS: dict[str, Any] = {
         Explanation, Score, AttackResult, Certificate, Record, Bundle,
         MethodComparison, Agreement, Reliability, SettingsGrid,
         WrongClasses, GlobalExplanation, ExplanationShift, BenchmarkTable, ShiftExperiment, MusExperiment,
-        Simulatability, StudyResult,
+        Simulatability, SimulatabilityRanking, StudyResult,
     )
 }  # fmt: skip
 PARTS: dict[str, Any] = KINDS | {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
@@ -92,13 +92,28 @@ def load_questionnaire(path: str | Path) -> Questionnaire:
         found["teaching"] = tuple(map(_row, found["teaching"]))
         found["blocks"] = tuple(tuple(map(_row, block)) for block in found["blocks"])
         found |= {name: tuple(found[name]) for name in ("classes", "names", "arms")}
-        return Questionnaire(**found)
+        study = Questionnaire(**found)
+        _check(study)
+        return study
     except OSError as error:
         raise InputError(f"there is no questionnaire {str(path)!r} to read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path} is no questionnaire of assay study ({type(error).__name__}: {error}). Give study.json."
         ) from error
+
+
+def _check(study: Questionnaire) -> None:
+    """``ValueError`` for contents that ``design_study`` does not write."""
+    rows = [row for block in study.blocks for row in block]
+    answers = [row.answer for row in rows]
+    arms_fit = len(set(study.arms)) == len(study.arms) and {NONE, RANDOM, study.method} == set(study.arms)
+    if study.kind not in get_args(Kind) or type(study.seed) is not int or not arms_fit:
+        raise ValueError(f"kind {study.kind!r}, seed {study.seed!r}, arms {study.arms}")
+    if len(study.blocks) != 2 or not all(study.blocks) or len({row.key for row in rows}) < len(rows):
+        raise ValueError("two blocks of rows with different keys are needed")
+    if not all(type(answer) is int and 0 <= answer < len(study.classes) for answer in answers):
+        raise ValueError("an answer is none of the classes")
 
 
 def _row(found: Mapping[str, Any]) -> StudyRow:

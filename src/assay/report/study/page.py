@@ -14,6 +14,7 @@ import numpy as np
 
 from assay.basics.types import Floats
 from assay.nouns.studies.questionnaire import PHASES, Questionnaire, StudyRow
+from assay.report.audit.page import UNSEEN
 from assay.report.drawing.colours import DIVERGING, colour_levels
 from assay.report.drawing.png import data_uri, encode_png, palette
 
@@ -35,9 +36,9 @@ def render_questionnaire(questionnaire: Questionnaire) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(questionnaire.title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+        f"<title>{html.escape(_shown(questionnaire.title))}</title>\n<style>{style}</style>\n</head>\n<body>\n"
         '<main id="main"><noscript>This questionnaire needs JavaScript.</noscript></main>\n'
-        f'<script type="application/json" id="data">{_safe_json(_data(questionnaire))}</script>\n'
+        f'<script type="application/json" id="data">{_safe_json(_shown(_data(questionnaire)))}</script>\n'
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
 
@@ -54,6 +55,15 @@ def _safe_json(found: Any) -> str:
     """JSON that may stand in a script element: no <, > or &, and only ASCII."""
     text = json.dumps(found, ensure_ascii=True, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _shown(found: Any) -> Any:
+    """The same with texts whose invisible characters, and halves of pairs that are no character, are replaced."""
+    if isinstance(found, str):
+        return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace").translate(UNSEEN)
+    if isinstance(found, dict):
+        return {_shown(name): _shown(one) for name, one in found.items()}
+    return [_shown(one) for one in found] if isinstance(found, list | tuple) else found
 
 
 def _data(study: Questionnaire) -> dict[str, Any]:
