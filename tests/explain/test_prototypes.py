@@ -12,8 +12,9 @@ from numpy.testing import assert_allclose
 import assay
 from assay import explain
 from assay.basics.errors import InputError
-from assay.engine.prototypes.network import all_cells, push
-from assay.engine.prototypes.similarity import best_matches, similarity, squared_distances
+from assay.basics.seed import Seed
+from assay.engine.prototypes.network import all_cells, declared_head, push
+from assay.engine.prototypes.similarity import best_matches, fit_head, similarity, squared_distances
 from assay.interpretable import PrototypeNet
 
 SLIDE = [
@@ -54,7 +55,9 @@ def trained() -> tuple[PrototypeNet, Any, Any]:
 @cache
 def post_hoc() -> tuple[Any, Any, Any]:
     x, y = pictures(60, 0)
-    net = torch.nn.Sequential(body(), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(80, 2)).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(body(), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(80, 2)).eval()
     with torch.no_grad():
         net[3].weight.mul_(4)
     case = assay.case(assay.wrap(net, output="logits"), pictures(6, 3)[0])
@@ -140,3 +143,54 @@ def test_bad_options_are_refused() -> None:
         explain.prototypes(case, train=(x[:2], y[:2]))
     with pytest.raises(InputError, match="class positions"):
         PrototypeNet(body()).fit(x, y + 1)
+
+
+def test_a_recipe_trains_the_same_net_for_the_same_seed_and_the_settings_reach_it() -> None:
+    x, y = pictures(24, 0)
+    recipe = PrototypeNet(torch.nn.Sequential(body(), torch.nn.Sigmoid()), per_class=3, epochs=1).recipe(x, y)
+    nets = [recipe.fit(x, y, Seed(seed), 0.0) for seed in (4, 4, 5)]
+    assert [len(net.prototypes) for net in nets] == [6, 6, 6]
+    first, same, other = (net(x[:3]) for net in nets)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("place", ["0", "1"])
+def test_a_head_of_prototypes_within_another_net_is_found_by_its_class(place: str) -> None:
+    model, x, y = trained()
+    around = [model.net_, torch.nn.Softmax(dim=1)] if place == "0" else [torch.nn.Identity(), model.net_]
+    net = torch.nn.Sequential(*around).eval()
+    rows = pictures(4, 3)[0]
+    case = assay.case(assay.wrap(net, output="probabilities" if place == "0" else "logits"), rows)
+    found = explain.prototypes(case, train=(x, y), regions=0)
+    with torch.no_grad():
+        logits = model.net_(rows).numpy()[np.arange(4), np.asarray(case.label)]
+    assert_allclose(found.values.sum(axis=1), logits, atol=1e-4)
+    assert not any(note.code == "fitted-head" for note in found.notes)
+
+
+def test_a_class_of_the_same_name_is_no_head_of_prototypes() -> None:
+    other = type("PrototypeNetwork", (torch.nn.Linear,), {"prototype_class": 0})(2, 2)
+    assert declared_head(other) is None
+    assert declared_head(None) is None
+
+
+def test_the_median_connection_to_other_classes_is_zero_and_no_probability_depends_on_it() -> None:
+    rng = np.random.default_rng(0)
+    s, label = rng.uniform(0, 9, (40, 6)), np.repeat(np.arange(3), 2)
+    own = np.arange(3)[:, None] == label
+    weights = fit_head(s, np.eye(3)[rng.integers(0, 3, 40)], own, 1e-3)
+    others = np.where(own, np.nan, weights)
+    assert_allclose(np.nanmedian(others, axis=0), 0, atol=1e-12)
+    for shift in (-0.3, 0.2):
+        assert np.nansum(np.abs(others)) <= np.nansum(np.abs(others + shift))
+
+
+def test_a_picture_as_similar_with_all_removed_has_no_region() -> None:
+    case, found, _ = post_hoc()
+    flat = assay.case(case.model, torch.zeros(2, 1, 8, 8))
+    alone = explain.prototypes(flat, train=pictures(60, 0), per_class=2, remove=assay.Constant(0.0))
+    assert np.isnan(alone.extra["window"]).all()
+    assert_allclose(alone.extra["window_keeps"], 1.0, rtol=1e-5)
+    assert "no region" in alone.description[-1]
+    assert np.isfinite(found.extra["window"]).any()

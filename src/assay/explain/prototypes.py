@@ -19,8 +19,15 @@ from assay.engine.cost import Given
 from assay.engine.declare import explainer
 from assay.engine.gradients.activation_maps import find_units_layer
 from assay.engine.influence.training_rows import training_case
-from assay.engine.prototypes.network import is_prototype_network
-from assay.engine.prototypes.regions import WindowSearch, cell_centres, evidence_rows, is_picture, window_steps
+from assay.engine.prototypes.network import declared_head
+from assay.engine.prototypes.regions import (
+    WindowSearch,
+    cell_centres,
+    evidence_rows,
+    is_picture,
+    thumbnail,
+    window_steps,
+)
 from assay.engine.prototypes.similarity import best_matches, choose_prototypes, fit_head
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.features import elements
@@ -30,6 +37,12 @@ from assay.nouns.results.result import Estimate, Note
 
 MOST_ROWS = 20
 """Rows whose evidence is written as text."""
+
+SHOWN = 3
+"""Prototypes of the class, and of its rival, that are named for each row."""
+
+PICTURED, SIDE = 3, 64
+"""Rows whose training pictures are kept, and their most pixels a side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,18 +59,20 @@ class _Head:
 
 def _cost(case: Case, o: Given, again: Cost) -> Cost:
     """A pass of the rows; of the training rows their outputs and the layer; the windows."""
-    found = Cost(len(case) + (0 if o.layer or is_prototype_network(case.model.net) else 1))
-    found = found + Cost((1 if is_prototype_network(case.model.net) else 2) * len(o.train[1]))
+    head = declared_head(case.model.net)
+    found = Cost(len(case) + (0 if o.layer or head else 1)) + Cost((1 if head else 2) * len(o.train[1]))
     if o.regions and _has_regions(case, o.layer):
         remove = case.default_removal[0] if o.remove is DEFAULT else o.remove
-        found = found + Cost(len(case) * min(o.regions, o.per_class) * window_steps(case.rows.shape) * remove.fills)
+        places = min(o.regions, o.per_class, len(head[1].prototypes) if head else o.regions)
+        found = found + Cost(len(case) * places * 2 * window_steps(case.rows.shape) * remove.fills)
     return found * case.model.passes_per_row
 
 
 def _has_regions(case: Case, layer: str | None) -> bool:
     """Whether windows are searched, from passes of one row that the meter does not count."""
     one = replace(case.take([0]), model=replace(case.model, meter=case.model.meter.separate()))
-    name = "body" if is_prototype_network(case.model.net) else find_units_layer(one, layer)[0]
+    head = declared_head(case.model.net)
+    name = _body(head[0]) if head else find_units_layer(one, layer)[0]
     return is_picture(one, one.from_layer(name))
 
 
@@ -81,21 +96,26 @@ def prototypes(
     (``extra["similarity"]``, ``extra["position"]``); W is the connection of the prototype to the class
     (``extra["connection"]``). ``train`` is the pair of training rows and labels, named by ``ids``.
 
-    A net with a head of prototypes (``assay.interpretable.PrototypeNet``) is explained by its own. For any other net
-    the body is frozen: prototypes are ``per_class`` cells of training rows of each class, near to rows of the class
-    and far from others, and W is fitted to the probabilities of the model at the training rows, a convex problem with
-    L1 ``penalty`` on connections to other classes. The sum is then the logit of this head, not of the model:
+    A net with a head of prototypes (``assay.interpretable.PrototypeNet``), in itself or as a part, is explained by its
+    own: ``layer``, ``per_class`` and ``penalty`` are not read, and the sum is the logit that this head gives. For any
+    other net the body is frozen: prototypes are ``per_class`` cells of training rows of each class, near to rows of the
+    class and far from others, and W is fitted to the probabilities of the model at the training rows, a convex problem
+    with L1 ``penalty`` on connections to other classes. The sum is then the logit of this head, not of the model:
     ``extra["agreement"]`` (1,) is the share of rows explained for which both decide the same, and a note prints it.
 
     ``extra["class"]``, ``["training_row"]``, ``["training_position"]`` (prototype,) say where each prototype is from;
     ``["own_total"]`` (row,) is the sum over prototypes of the row's class, ``["other_total"]`` the rest; ``["rival"]``
-    the class with the next highest logit, ``["rival_logit"]`` and ``["rival_own_total"]`` its sums. The text has the
-    strongest prototypes of the class and one line for all others, so that it adds up: the own-class total alone is not
-    the logit, as weights to other classes are mostly negative. ``extra["window"]`` (row, place, 4: top, left, bottom,
-    right) is the smallest square around the cell of the ``regions`` strongest prototypes (of the row's class first)
-    that keeps ``keeps`` of s with the rest of the picture removed by ``remove``, ``extra["window_keeps"]`` what it
-    keeps; often it is the whole picture. Packages draw the upsampled map's 95th percentile instead, which the cell
-    did not see alone.
+    the class with the next highest logit, ``["rival_logit"]`` and ``["rival_own_total"]`` its sums,
+    ``["rival_connection"]`` its connections. The text has the strongest prototypes of the class and one line for all
+    others, so that it adds up: the own-class total alone is not the logit, as prototypes of other classes count too.
+
+    Of pictures, ``extra["window"]`` (row, place, 4: top, left, bottom, right) is the smallest square around the cell of
+    the ``regions`` strongest prototypes of the row's class, then as many of its rival, that keeps ``keeps`` of what s
+    loses when all is removed by ``remove``; often it is the whole picture, and NaN where s loses nothing.
+    ``["window_keeps"]`` is the share of s that is left, ``["window_prototype"]`` whose it is. ``["training_pictures"]``
+    are small pictures of the training rows of ``["pictured"]``, the strongest prototypes for the first rows. Packages
+    draw the upsampled map's 95th percentile instead, which the cell did not see alone. Compression moves the nearest
+    cell of some pictures; explain a compressed copy to see.
 
     A close prototype is no proof that the decision is right: people find evidence for wrong decisions convincing.
     """
@@ -112,12 +132,13 @@ def prototypes(
         search = WindowSearch(case, name, remove, head.cells)
         more, seen = _windows(search, head, extra, values, inner.rows.shape[1:], (min(regions, per_class), keeps))
         extra.update(more)
+        extra.update(_pictures(known, extra, case.label, values))
         lines = (*lines, *seen)
     names = [f"{one} ({_class(case, int(c))})" for one, c in zip(head.ids, head.label)]
     return Estimate(
         values,
         base=np.zeros(len(case)),
-        notes=(*notes, *_doubts(case, head, float(extra["agreement"][0]))),
+        notes=(*notes, *_doubts(case, head, float(extra["agreement"][0]), len(known))),
         extra=extra,
         features=elements((len(names),), _distinct(names)),
         output=logit,
@@ -125,12 +146,18 @@ def prototypes(
     )
 
 
+def _body(place: str) -> str:
+    """The layer whose cells a head of prototypes at this place of the net compares."""
+    return f"{place}.body" if place else "body"
+
+
 def _head_of(
     case: Case, known: Case, layer: str | None, per_class: int, penalty: float
 ) -> tuple[str, _Head, tuple[Note, ...]]:
     """The layer with the cells, the net's own head or a fitted one, and notes."""
-    if is_prototype_network(case.model.net):
-        return "body", _declared(case.model.net, known), ()
+    head = declared_head(case.model.net)
+    if head is not None:
+        return _body(head[0]), _declared(head[1], known), ()
     name, notes = find_units_layer(case, layer)
     return name, _fitted(known, name, per_class, penalty), notes
 
@@ -148,6 +175,7 @@ def _points(case: Case, head: _Head, s: Floats, position: Ints) -> tuple[dict[st
         "similarity": s,
         "position": position,
         "connection": head.weights[label],
+        "rival_connection": head.weights[rival],
         "class": head.label,
         "training_position": head.position,
         "own_total": np.where(own, values, 0.0).sum(axis=1),
@@ -160,13 +188,13 @@ def _points(case: Case, head: _Head, s: Floats, position: Ints) -> tuple[dict[st
     return extra, values, rivals, logits[each, label]
 
 
-def _doubts(case: Case, head: _Head, agreement: float) -> tuple[Note, ...]:
+def _doubts(case: Case, head: _Head, agreement: float, rows: int) -> tuple[Note, ...]:
     """Notes on a fitted head, and on rows whose class has no prototypes."""
     notes = []
     if not head.declared:
         text = (
-            f"the points add up to the logit of a head of {len(head.ids)} prototypes fitted on the frozen body, which "
-            f"decides as the model on {agreement:.1%} of the rows explained"
+            f"the points add up to the logit of a head of {len(head.ids)} prototypes among {rows:,} training rows, "
+            f"fitted on the frozen body, which decides as the model on {agreement:.1%} of the rows explained"
         )
         notes.append(Note("fitted-head", text))
     without = tuple(one for one, label in zip(case.rows.ids, case.label) if label not in head.label)
@@ -227,7 +255,7 @@ def _lines(case: Case, head: _Head, extra: Any, values: Floats, rivals: Floats) 
     lines = []
     for row in range(min(len(case), MOST_ROWS)):
         for label, points in ((int(case.label[row]), values[row]), (int(extra["rival"][row]), rivals[row])):
-            best = evidence_rows(points[None], np.array([label]), head.label, 3)[0]
+            best = evidence_rows(points[None], np.array([label]), head.label, SHOWN)[0]
             best = best[head.label[best] == label]
             parts = [
                 f"{head.ids[one]} {extra['similarity'][row, one]:.3f} × {head.weights[label, one]:+.3f} "
@@ -242,12 +270,25 @@ def _lines(case: Case, head: _Head, extra: Any, values: Floats, rivals: Floats) 
     return tuple(lines)
 
 
+def _pictures(known: Case, extra: Any, label: Any, values: Floats) -> dict[str, Any]:
+    """Small pictures of the training rows whose prototypes are strongest for the first rows and their rivals."""
+    rivals = extra["similarity"] * extra["rival_connection"]
+    sides = ((values, np.asarray(label)), (rivals, extra["rival"]))
+    found = [evidence_rows(p[:PICTURED], c[:PICTURED], extra["class"], SHOWN).ravel() for p, c in sides]
+    shown = np.unique(np.concatenate(found))
+    pictures = to_floats(known.rows.x[extra["training_row"][shown]])
+    small = np.stack([thumbnail(one, SIDE) for one in pictures])
+    return {"pictured": shown, "training_pictures": small.astype(np.float32)}
+
+
 def _windows(
     search: WindowSearch, head: _Head, extra: Any, values: Floats, grid: tuple[int, ...], wanted: tuple[int, float]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The measured windows of the strongest prototypes of each row's class, and a line for each."""
+    """The measured windows of the strongest prototypes of each row's class and of its rival, and a line for each."""
     case, size = search.case, search.case.rows.shape[-2:]
-    best = evidence_rows(values, np.asarray(case.label), head.label, wanted[0])
+    rivals = extra["similarity"] * extra["rival_connection"]
+    sides = ((values, np.asarray(case.label)), (rivals, extra["rival"]))
+    best = np.concatenate([evidence_rows(points, label, head.label, wanted[0]) for points, label in sides], axis=1)
     centres = cell_centres(extra["position"], grid, size)
     window, kept = np.full((*best.shape, 4), np.nan), np.full(best.shape, np.nan)
     lines: list[str] = []
@@ -255,9 +296,17 @@ def _windows(
         one = int(best[row, place])
         s = float(extra["similarity"][row, one])
         window[row, place], kept[row, place] = search.smallest(int(row), one, s, centres[row, one], wanted[1])
-        top, left, bottom, right = window[row, place].astype(int)
-        whole = (bottom - top, right - left) == size
-        text = "whole picture" if whole else f"{bottom - top} × {right - left} pixels at row {top}, column {left}"
         if len(lines) < MOST_ROWS:
-            lines.append(f"row {case.rows.ids[row]}, {head.ids[one]}: region {text}, keeps {kept[row, place]:.2f} of s")
+            told = f"{_place(window[row, place], size)}, keeps {kept[row, place]:.2f} of s"
+            lines.append(f"row {case.rows.ids[row]}, {head.ids[one]}: {told}")
     return {"window": window, "window_keeps": kept, "window_prototype": best.astype(np.float64)}, tuple(lines)
+
+
+def _place(window: Floats, size: tuple[int, ...]) -> str:
+    """Where a measured window of a picture of this size is, as text."""
+    if np.isnan(window).any():
+        return "no region, the picture with all removed"
+    top, left, bottom, right = window.astype(int)
+    if (bottom - top, right - left) == size:
+        return "region whole picture"
+    return f"region {bottom - top} × {right - left} pixels at row {top}, column {left}"

@@ -16,7 +16,7 @@ from assay.auditing.planning.certificates import (
     with_noise,
 )
 from assay.auditing.planning.scope import AuditScope, shift_scale
-from assay.auditing.planning.views import VIEW, view_background, view_case, why_not_viewed
+from assay.auditing.planning.views import VIEW, view_background, view_case, view_options, why_not_viewed
 from assay.basics.errors import CapabilityError, InputError, MissingExtra
 from assay.engine.audit_inputs import INPUTS
 from assay.engine.capabilities import holds_words, require_capabilities
@@ -182,7 +182,7 @@ class _Layout:
         if reason:
             self.leave_out(f"explain.{name} of {VIEW}", reason, enable)
         else:
-            self.add("explain", name, VIEW, given)
+            self.add("explain", name, VIEW, view_options(name, self.scope, given))
 
     def explain_runner_up(self, name: str) -> None:
         """The explanation of the runner-up class, where it is not the mirror image of the first."""

@@ -193,6 +193,7 @@ IMAGE: dict[str, Any] = {
     **OF_TRAINING_ROWS,
     "view.influential_units": {"included": NOT_QUICK, "top": 5},
     "view.feature_visualisation": {"included": DEEP, "top": 6, "steps": 60, "starts": 1},
+    "view.prototypes": {"included": DEEP, "regions": 2},
     "certify.mus": {"q": 16, "smoothing": 0.25},
     "certify.soft_stability": {"draws": 60, "radius": 4, "curve": DEEP},
     "certify.removal_effect": {"included": NOT_QUICK, "ball": None},

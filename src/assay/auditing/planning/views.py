@@ -8,9 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from assay.auditing.planning.profiles import Options
 from assay.auditing.planning.scope import AuditScope
 from assay.cases.case import Case
+from assay.cases.removals import Constant
 from assay.engine.audit_inputs import INPUTS
+from assay.engine.prototypes.network import declared_head
+from assay.engine.sensitive_groups import column_values
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.records.jsonable import describe
 
 VIEW = "the model"
 """Subject of an explanation that is shown as a view of the model."""
@@ -27,6 +33,12 @@ FEW = ("interactions", "tree_interactions", "qii", "reason_codes", "local_slopes
 ROWS = 20
 """Rows of these views."""
 
+OF_TRAINING = ("prototypes",)
+"""Views of similar training rows: of each row's own class, for the first rows of these."""
+
+OF_TRAINING_ROWS, MOST_TRAINING_ROWS, MOST_CLASSES = 6, 1000, 100
+"""Rows that these explain, training rows that they read of a net without prototypes, and classes that it may have."""
+
 
 def view_case(name: str, scope: AuditScope) -> Case:
     """The case of a view: about the true labels, else about one class for all rows, which curves need.
@@ -35,6 +47,11 @@ def view_case(name: str, scope: AuditScope) -> Case:
     where the loss is infinite; there the target is the probability of the true class.
     """
     case = scope.case
+    if name in OF_TRAINING:
+        some = case.take(np.arange(min(OF_TRAINING_ROWS, len(case))))
+        if "prediction" in case.__dict__:  # these rows are not evaluated again
+            some.__dict__["prediction"] = case.prediction[: len(some)]
+        return some
     if name in OF_TRUTH:
         return case.with_target("probability" if case.model.gives == "probabilities" else "loss", scope.truth)
     if case.model.classes:
@@ -58,9 +75,36 @@ def why_not_viewed(name: str, scope: AuditScope) -> tuple[str, str]:
         return "it needs the true labels of the rows", "y=labels"
     if name in OF_BALL and scope.ball is None:
         return f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument
+    if name in OF_TRAINING and scope.train is None:
+        return f"it needs {INPUTS['train'].description}", INPUTS["train"].argument
+    if name in OF_TRAINING and len(scope.case.model.classes) > MOST_CLASSES:
+        return f"a head of prototypes of more than {MOST_CLASSES} classes takes too long for a view", "fewer classes"
     return "", ""
 
 
-def view_dependencies(scope: AuditScope) -> Mapping[str, Any]:
-    """What a view depends on that other steps do not."""
-    return {"truth": None if scope.truth is None else np.asarray(scope.truth).tolist()}
+def view_options(name: str, scope: AuditScope, given: Options) -> Options:
+    """The options of a view, with the training rows where it reads them; of many, as many as the seed draws.
+
+    Their regions are measured against the mean pixel, as a blurred picture is often as similar as the picture itself.
+    """
+    if name not in OF_TRAINING:
+        return given
+    rows, labels = scope.train
+    known = np.arange(len(labels))
+    if declared_head(scope.case.model.net) is None and len(known) > MOST_TRAINING_ROWS:
+        generator = scope.case.seed.child("audit", name).generator()
+        known = np.sort(generator.choice(len(known), MOST_TRAINING_ROWS, replace=False))
+        form, true = scope.case.rows, column_values(labels, "labels")
+        rows, labels = form.in_callers_form(form.convert(rows)[known]), [true[place] for place in known]
+    names = tuple(f"training row {place}" for place in known)
+    grey = Constant(round(float(to_floats(scope.case.rows.x).mean()), 6))
+    return {"remove": grey, **given, "train": (rows, labels), "ids": names}
+
+
+def view_dependencies(scope: AuditScope, options: Options) -> Mapping[str, Any]:
+    """What a view depends on; training rows by their fingerprint."""
+    known = {
+        name: [describe(value[0]), np.asarray(value[1]).tolist()] if name == "train" else value
+        for name, value in options.items()
+    }
+    return {"truth": None if scope.truth is None else np.asarray(scope.truth).tolist(), "options": known}

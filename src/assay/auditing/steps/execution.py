@@ -111,7 +111,7 @@ def run_step(step: Step, scope: AuditScope, results: AuditResults, store: Result
         return  # its explanation was refused, and the refusal is reported
     depends = {"case": dependencies_of(scope.case), "options": step.options, "of": _fingerprint(subject)}
     if step.subject == VIEW:
-        depends |= view_dependencies(scope)
+        depends |= view_dependencies(scope, step.options)
 
     def make() -> Any:
         try:

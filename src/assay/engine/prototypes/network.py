@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from typing import Any
 
@@ -53,9 +54,13 @@ def network_class() -> Any:
     return PrototypeNetwork
 
 
-def is_prototype_network(net: Any) -> bool:
-    """Whether a net has a declared head of prototypes."""
-    return net is not None and type(net).__name__ == "PrototypeNetwork" and hasattr(net, "prototype_class")
+def declared_head(net: Any) -> tuple[str, Any] | None:
+    """The name within ``net`` ("" for itself) and the module of its only head of prototypes; ``None`` without one."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(net, torch.nn.Module):
+        return None
+    found = [(name, part) for name, part in net.named_modules() if isinstance(part, network_class())]
+    return found[0] if len(found) == 1 else None
 
 
 def prototype_loss(net: Any, x: Any, y: Any, cluster: float, separation: float) -> Any:

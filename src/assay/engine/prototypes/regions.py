@@ -14,10 +14,13 @@ from assay.cases.removals import Removal
 from assay.engine.concepts.activations import position_matrix
 from assay.engine.prototypes.similarity import best_matches
 
+ROUNDING = 1e-6
+"""Share of a similarity that is no loss, but rounding."""
+
 
 def window_steps(shape: tuple[int, ...]) -> int:
-    """Passes for each row and prototype: the doublings, and as many halvings."""
-    return 2 * math.ceil(math.log2(max(shape[-2:])))
+    """Passes for each row and prototype: with all removed, the doublings, and as many halvings."""
+    return 1 + 2 * math.ceil(math.log2(max(shape[-2:])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,26 +44,27 @@ class WindowSearch:
             found.append(float(s[0, 0]))
         return float(np.mean(found))
 
-    def smallest(self, row: int, prototype: int, s: float, centre: Floats, share: float) -> tuple[Ints, float]:
-        """The smallest square around ``centre`` that keeps ``share`` of ``s``, by doubling, then bisection.
+    def smallest(self, row: int, prototype: int, s: float, centre: Floats, share: float) -> tuple[Floats, float]:
+        """The smallest square around ``centre`` that keeps ``share`` of what ``s`` loses when all is removed.
 
-        (top, left, bottom, right) and the share that it keeps; the whole picture, which keeps 1, where no smaller one
-        of those tried does. The number of passes does not depend on what is found.
+        By doubling, then bisection: (top, left, bottom, right) and s in it over ``s``, at least ``share``. The whole
+        picture, which keeps 1, where no smaller one of those tried does. NaN, and the similarity with all removed over
+        ``s``, where that is no smaller than ``s``. The number of passes does not depend on what is found.
         """
         size = self.case.rows.shape[-2:]
-        doublings = window_steps(self.case.rows.shape) // 2
+        doublings = (window_steps(self.case.rows.shape) - 1) // 2
         high, kept = max(size), 1.0
-        window = np.array([0, 0, *size])
-        low = 0
+        window = np.array([0.0, 0.0, *size])
+        low, nothing = 0, self.similarity(row, prototype, (0, 0, 0, 0))
         for step in range(2 * doublings):
             side = 2**step if step < doublings else (low + high) // 2
             tried = place_window(centre, max(side, 1), size)
-            part = self.similarity(row, prototype, tried) / s
-            if side < high and side > low and part >= share:
-                high, kept, window = side, part, np.array(tried)
+            part = self.similarity(row, prototype, tried)
+            if side < high and side > low and part - nothing >= share * (s - nothing):
+                high, kept, window = side, part / s, np.array(tried, dtype=np.float64)
             elif low < side < high:
                 low = side
-        return window, kept
+        return (window, kept) if nothing < (1 - ROUNDING) * s else (np.full(4, np.nan), nothing / s)
 
 
 def place_window(centre: Floats, side: int, size: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -73,6 +77,15 @@ def cell_centres(positions: Ints, grid: tuple[int, ...], size: tuple[int, ...]) 
     """The middle (…, 2) of cells of a grid in pixels."""
     row, column = np.divmod(positions, grid[1])
     return np.stack([(row + 0.5) * size[0] / grid[0], (column + 0.5) * size[1] / grid[1]], axis=-1)
+
+
+def thumbnail(picture: Floats, most: int) -> Floats:
+    """A picture (channel, height, width) of at most ``most`` pixels a side: means of squares, what is over is cut."""
+    step = max(1, -(-max(picture.shape[1:]) // most))
+    height, width = (max(1, n // step) * min(step, n) for n in picture.shape[1:])
+    tall, wide = min(step, picture.shape[1]), min(step, picture.shape[2])
+    parts = picture[:, :height, :width].reshape(len(picture), height // tall, tall, width // wide, wide)
+    return np.asarray(parts.mean(axis=(2, 4)))
 
 
 def is_picture(case: Case, inner: Case) -> bool:

@@ -93,7 +93,9 @@ def fit_head(s: Floats, target: Floats, own: Masks, penalty: float, steps: int =
     """Weights W (class, prototype) of logits W · s: the cross-entropy to ``target`` (row, class) + an L1 penalty.
 
     The penalty counts the connections of a prototype to other classes than its own (``own`` (class, prototype)).
-    Convex: L-BFGS-B on positive and negative parts, from 1 for the own class and −0.5 for others.
+    Convex: L-BFGS-B on positive and negative parts, from 1 for the own class and −0.5 for others. Probabilities do not
+    change when a number is added to all connections of a prototype; it is chosen so that the median connection to other
+    classes is 0, where the penalty is least. So points are evidence for a class against most others.
     """
     classes, count = own.shape
     size = classes * count
@@ -113,4 +115,5 @@ def fit_head(s: Floats, target: Floats, own: Masks, penalty: float, steps: int =
     found = minimize(
         loss, parts, jac=True, method="L-BFGS-B", bounds=[(0, None)] * (2 * size), options={"maxiter": steps}
     )
-    return np.asarray((found.x[:size] - found.x[size:]).reshape(classes, count))
+    weights = (found.x[:size] - found.x[size:]).reshape(classes, count)
+    return np.asarray(weights - np.nanmedian(np.where(own, np.nan, weights), axis=0))

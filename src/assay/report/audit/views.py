@@ -11,6 +11,7 @@ from markupsafe import Markup
 from assay.basics.errors import InputError
 from assay.nouns.records.record import Record
 from assay.nouns.results.result import Explanation
+from assay.report.audit.prototype_evidence import Evidence, draw_evidence
 from assay.report.audit.unit_pictures import UnitPicture, draw_unit_pictures
 from assay.report.audit.unit_regions import RegionRow, draw_regions
 from assay.report.drawing.formatting import format_number, method_name, shorten
@@ -32,7 +33,7 @@ MAX_LINES = 24
 
 @dataclass(frozen=True)
 class View:
-    """One view: its method, what it means, its picture, its lines of text, and regions or pictures of units."""
+    """One view: its method, meaning, picture and lines of text; regions or pictures of units, evidence."""
 
     method: str
     meaning: str
@@ -41,6 +42,8 @@ class View:
     more: int
     regions: tuple[RegionRow, ...] = ()
     units: tuple[UnitPicture, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,16 @@ def draw_views(record: Record) -> Views:
     """The views of a record within the budget, in their order."""
     shown, left_out, spent = [], [], 0
     for name, explanation in record.views.items():
+        evidence = draw_evidence(explanation, record.classes)
         view = replace(
-            _view(name, explanation),
+            View(name, explanation.meaning, "", (), 0) if evidence else _view(name, explanation),
             regions=draw_regions(record, explanation),
             units=draw_unit_pictures(record, explanation),
+            evidence=evidence,
+            notes=tuple(shorten(note.text, 300) for note in explanation.notes) if evidence else (),
         )
         size = len(view.picture) + sum(len(unit.map) for row in view.regions for unit in row.units)
-        size += sum(unit.size for unit in view.units)
+        size += sum(unit.size for unit in view.units) + sum(one.size for one in evidence)
         if spent + size > BUDGET:
             left_out.append(name)
             continue
