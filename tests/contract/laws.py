@@ -33,7 +33,7 @@ def values_have_the_shape_of_the_rows(runs: Runs) -> None:
         assert result.x.shape == (len(case), *result.features.shape)
         is_of_layer = "layer" in runs.method.options
         of_units = is_of_layer and result.features.fingerprint == units(result.features.shape).fingerprint
-        of_concepts = "concepts" in runs.method.needs
+        of_concepts = bool({"concepts", "masks"} & set(runs.method.options))
         assert of_units or of_concepts or result.features.fingerprint == case.features.fingerprint
     assert result.values.dtype == np.float64
     assert result.ids == case.rows.ids

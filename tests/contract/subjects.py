@@ -276,6 +276,12 @@ GIVEN: dict[str, Callable[[Case], Any]] = {
         f"concept {one}": np.random.default_rng(one).uniform(-0.5, 0.5, (12, *case.rows.shape)) for one in range(2)
     },
     "random_rows": lambda case: np.random.default_rng(4).uniform(-0.5, 0.5, (60, *case.rows.shape)),
+    "masks": lambda case: {
+        f"mask {one}": np.stack(
+            [np.random.default_rng([one, int(i)]).random(case.rows.shape[1:]) < 0.5 for i in case.rows.ids]
+        )
+        for one in range(2)
+    },
     "comparison": lambda case: np.random.default_rng(2).uniform(-0.5, 0.5, (10, *case.rows.shape)),
 }
 
@@ -324,12 +330,16 @@ def reference_rows(case: Case) -> Any:
     return np.random.default_rng(3).uniform(-0.5, 1.0, (8, *case.rows.shape))
 
 
+SETTINGS: dict[str, dict[str, Any]] = {"concept_discovery": {"concepts": 3, "halves": True}}
+"""Options other than the default, without which a method refuses subjects this small, or activations below 0."""
+
+
 def required_options(method: Method, case: Case) -> dict[str, Any]:
     """Values for the options that have no default, and a removal where the default depends on the other rows."""
     bare = [name for name, one in method.options.items() if one.default is one.empty or one.default is DEFAULT]
     missing = [name for name in bare if name not in GIVEN]
     assert not missing, f"{method.verb}.{method.name}: give options {missing} a default, or add them to GIVEN"
-    given = {name: GIVEN[name](case) for name in bare}
+    given = {name: GIVEN[name](case) for name in bare} | SETTINGS.get(method.name, {})
     if case.rows.table is not None and "remove" in method.options:
         given["remove"] = assay.Marginal(loan_pipeline()[0].iloc[20:22])
     if case.rows.table is not None and "comparison" in method.options:

@@ -53,7 +53,7 @@ def quantity_of(method: Method) -> Found:
     """✓ any target; ✓- a loss, or a target that the trees add up; – none: the values ignore the target of the case."""
     if (
         "reference" in method.claims
-        or {"members", "units", "target_label"} & set(method.options)
+        or {"members", "units", "target_label", "decoder", "masks"} & set(method.options)
         or "boundary" in method.needs
         or ("attention" in method.needs and "gradient" not in method.needs)
     ):
@@ -71,14 +71,14 @@ def distribution_of(method: Method) -> Found:
 def internal_of(method: Method) -> Found:
     """✓ an option ``layer`` gives values of its units; ✓- by ``case.from_layer``, or of maps at a layer; – neither.
 
-    Surrogates, curves over pairs and generators of masks read rows from outside the case, which a case that is cut does
-    not take. Some read a layer and explain something else: pictures of units, noise at a layer, prototypes.
+    Surrogates, curves over pairs, generators of masks and concepts read rows from outside the case, which a case that
+    is cut does not take. Some read a layer and explain something else: pictures of units, noise at a layer, prototypes.
     """
     layer = method.options.get("layer")
-    reads_another = {"channel_axis", "units", "beta", "per_class"} & set(method.options)
+    reads_another = {"channel_axis", "units", "beta", "per_class", "concepts", "masks"} & set(method.options)
     if layer is not None and not reads_another and "attention" not in method.needs:
         return "✓"
-    outside = {"members", "pairs", "epochs"} & set(method.options)
+    outside = {"members", "pairs", "epochs", "concepts", "masks"} & set(method.options)
     refused = {"trees", "attention", "columns", "train"} & method.needs or outside
     if refused or "reference" in method.claims:
         return "–"

@@ -98,6 +98,8 @@ def with_subject_baseline(method: Method) -> Explain:
             )
         if "train" in method.needs:
             raise CapabilityError(f"explain.{method.name} explains by training rows, not by features of the input.")
+        if {"concepts", "masks"} & set(method.options):
+            raise CapabilityError(f"explain.{method.name} explains by concepts, not by features of the input.")
         # a copy of the case has an empty game cache, so that the result does not depend on earlier tests
         explanation: Explanation = method.call(replace(subject.case), **_options(method, subject.start))
         if explanation.features.fingerprint != subject.case.features.fingerprint:

@@ -34,6 +34,8 @@ SOURCES: dict[str, str] = {
     "ballet2019": "Ballet, Renard, Aigrain, Laugel, Frossard and Detyniecki: Imperceptible Adversarial Attacks on "
     "Tabular Data. NeurIPS workshop 2019.",
     "banzhaf1965": "Banzhaf: Weighted Voting Doesn't Work: A Mathematical Analysis. Rutgers Law Review 19, 1965.",
+    "bau2017": "Bau, Zhou, Khosla, Oliva and Torralba: Network Dissection: Quantifying Interpretability of Deep Visual "
+    "Representations. CVPR 2017.",
     "bhatt2020": "Bhatt, Weller and Moura: Evaluating and Aggregating Feature-based Model Explanations. IJCAI 2020.",
     "boehle2021": "Böhle, Fritz and Schiele: Convolutional Dynamic Alignment Networks for Interpretable "
     "Classifications. CVPR 2021.",
@@ -93,6 +95,8 @@ SOURCES: dict[str, str] = {
     "University of Montreal, Technical Report 1341, 2009.",
     "fel2023": "Fel, Boissin, Boutin, Picard, Novello, Colin, Linsley, Rousseau, Cadène, Goetschalckx, Gardes and "
     "Serre: Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization. NeurIPS 2023.",
+    "fel2023craft": "Fel, Picard, Bethune, Boissin, Vigouroux, Colin, Cadène and Serre: CRAFT: Concept Recursive "
+    "Activation FacTorization for Explainability. CVPR 2023.",
     "feldman2015": "Feldman, Friedler, Moeller, Scheidegger and Venkatasubramanian: Certifying and Removing "
     "Disparate Impact. KDD 2015.",
     "fisher2019": "Fisher, Rudin and Dominici: All Models are Wrong, but Many are Useful: Learning a Variable's "
@@ -268,6 +272,8 @@ SOURCES: dict[str, str] = {
     "NeurIPS 2023.",
     "yeh2019": "Yeh, Hsieh, Suggala, Inouye and Ravikumar: On the (In)fidelity and Sensitivity of Explanations. "
     "NeurIPS 2019.",
+    "yeh2020": "Yeh, Kim, Arik, Li, Pfister and Ravikumar: On Completeness-aware Concept-Based Explanations in Deep "
+    "Neural Networks. NeurIPS 2020.",
     "yeom2018": "Yeom, Giacomelli, Fredrikson and Jha: Privacy Risk in Machine Learning: Analyzing the Connection to "
     "Overfitting. IEEE CSF 2018.",
     "yeom2018proxies": "Yeom, Datta and Fredrikson: Hunting for Discriminatory Proxies in Linear Regression Models. "

@@ -11,6 +11,8 @@ from assay.explain.attn_lrp import attn_lrp as attn_lrp
 from assay.explain.banzhaf import banzhaf as banzhaf
 from assay.explain.blur_integrated_gradients import blur_integrated_gradients as blur_integrated_gradients
 from assay.explain.cam import cam as cam
+from assay.explain.concept_discovery import concept_discovery as concept_discovery
+from assay.explain.concept_shap import concept_shap as concept_shap
 from assay.explain.conductance import conductance as conductance
 from assay.explain.constant import constant as constant
 from assay.explain.counterfactual import counterfactual as counterfactual
@@ -64,6 +66,7 @@ from assay.explain.tcav import tcav as tcav
 from assay.explain.training_influence import training_influence as training_influence
 from assay.explain.tree_interactions import tree_interactions as tree_interactions
 from assay.explain.tree_shapley import tree_shapley as tree_shapley
+from assay.explain.unit_concepts import unit_concepts as unit_concepts
 from assay.explain.var_grad import var_grad as var_grad
 
 __all__ = [
@@ -77,6 +80,8 @@ __all__ = [
     "banzhaf",
     "blur_integrated_gradients",
     "cam",
+    "concept_discovery",
+    "concept_shap",
     "conductance",
     "constant",
     "counterfactual",
