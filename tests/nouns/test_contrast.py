@@ -79,7 +79,7 @@ def test_a_label_that_is_the_rival_is_refused_naming_rows() -> None:
 GRADIENTS = [
     (method, subject)
     for method in methods("explain")
-    if method.needs & {"gradient"}
+    if method.needs & {"gradient"} and not {"decoder", "masks"} & set(method.options)  # these read no target
     for subject in ("neural", "visual")
     if supports(method, subject)
 ]

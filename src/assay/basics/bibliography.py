@@ -95,7 +95,7 @@ SOURCES: dict[str, str] = {
     "University of Montreal, Technical Report 1341, 2009.",
     "fel2023": "Fel, Boissin, Boutin, Picard, Novello, Colin, Linsley, Rousseau, Cadène, Goetschalckx, Gardes and "
     "Serre: Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization. NeurIPS 2023.",
-    "fel2023craft": "Fel, Picard, Bethune, Boissin, Vigouroux, Colin, Cadène and Serre: CRAFT: Concept Recursive "
+    "fel2023concepts": "Fel, Picard, Bethune, Boissin, Vigouroux, Colin, Cadène and Serre: CRAFT: Concept Recursive "
     "Activation FacTorization for Explainability. CVPR 2023.",
     "feldman2015": "Feldman, Friedler, Moeller, Scheidegger and Venkatasubramanian: Certifying and Removing "
     "Disparate Impact. KDD 2015.",
@@ -256,7 +256,7 @@ SOURCES: dict[str, str] = {
     "ustun2019": "Ustun, Spangher and Liu: Actionable Recourse in Linear Classification. FAT* 2019.",
     "vaswani2017": "Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin: Attention Is All You "
     "Need. NeurIPS 2017.",
-    "wachter2017": "Wachter, Mittelstadt and Russell: Counterfactual Explanations without Opening the Black Box: "
+    "wachter2018": "Wachter, Mittelstadt and Russell: Counterfactual Explanations without Opening the Black Box: "
     "Automated Decisions and the GDPR. Harvard Journal of Law and Technology 31, 2018.",
     "wang2020": "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu: Score-CAM: Score-Weighted Visual Explanations "
     "for Convolutional Neural Networks. CVPR Workshop 2020.",

@@ -106,7 +106,10 @@ def _directions(case: Case, concepts: Any, given: Any, random: Any, layer: str) 
         if not found:
             raise InputError("concepts is empty; give {name: rows}.")
         return tuple(one.name for one in found), directions_of(case, found, random, layer)
-    array = np.asarray(given, dtype=np.float64)
+    try:
+        array = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"directions are no numbers ({error}); give an array (concept, unit).") from error
     if array.ndim != 2 or array.shape[1] != random.shape[2]:
         raise InputError(f"directions have shape {array.shape}; (concept, {random.shape[2]}) is needed at {layer!r}.")
     names = tuple(map(str, concepts)) if concepts else tuple(f"concept {one + 1}" for one in range(len(array)))

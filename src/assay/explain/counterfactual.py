@@ -47,7 +47,7 @@ def _cost(case: Case, o: Given, again: Cost) -> Cost:
     )
 
 
-@explainer(source="wachter2017", needs={"classes", "table"}, cost=_cost, has_exact_cost=False)
+@explainer(source="wachter2018", needs={"classes", "table"}, cost=_cost, has_exact_cost=False)
 def counterfactual(
     case: Case,
     *,
