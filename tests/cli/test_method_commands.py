@@ -51,6 +51,21 @@ def test_a_wrong_option_is_told(assay, option, told):
     assert told in done.err
 
 
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        ("explain mine.py:build surrogate_tree", "needs background: --background FILE."),
+        ("explain mine.py:build leave_one_out", "needs remove: --option remove=VALUE (constant:0, mean, "),
+        ("explain mine.py:build aggregate", "give members in Python, as assay.explain.aggregate(…, members=…)."),
+        ("certify mine.py:build randomised_smoothing", "needs sigma: --option sigma=VALUE (a number)."),
+    ],
+)
+def test_a_missing_argument_is_named_with_the_flag_that_gives_it(assay, words, flags):
+    done = assay(f"{words} --data plain.csv --target y --rows 3")
+    assert done.code == 2
+    assert flags in done.err
+
+
 def test_reasons_against_a_group_are_printed(assay):
     asked = "--option folds=2 --option group=everybody --option actionable=a"
     done = assay(f"explain mine.py:build reason_codes {ROWS} {asked}")

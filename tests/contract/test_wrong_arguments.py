@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -390,3 +391,10 @@ def test_a_wrong_argument_of_a_case_gets_a_typed_error(kind: str, argument: str)
 
     calls = ((f"{argument}={short(value)}", lambda value=value: call(value)) for value in ODD_ROWS)
     assert raw_errors(calls) == []
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda m: f"{m.verb}.{m.name}")
+def test_arguments_that_are_missing_are_all_named(method: Method) -> None:
+    needed = [one.name for one in inspect.signature(method.body).parameters.values() if one.default is one.empty]
+    with pytest.raises(InputError, match=f"{method.verb}.{method.name} needs {', '.join(needed)}; give"):
+        method.call()

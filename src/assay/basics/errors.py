@@ -30,6 +30,14 @@ class InputError(AssayError, ValueError):
     exit = 2
 
 
+class MissingArgument(InputError):
+    """A method is called without arguments that it needs; ``arguments`` are their names."""
+
+    def __init__(self, verb: str, method: str, arguments: tuple[str, ...]) -> None:
+        super().__init__(f"{verb}.{method} needs {', '.join(arguments)}; give {'=…, '.join(arguments)}=….")
+        self.verb, self.method, self.arguments = verb, method, arguments
+
+
 class CapabilityError(AssayError, TypeError):
     """The model, removal or explanation cannot do what the method needs."""
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from assay.basics.errors import MissingArgument
 from assay.cli.exit_codes import INTERNAL, UNREADABLE
 from assay.cli.terminal.printable import printable
 
@@ -33,6 +34,18 @@ def report_error(code: str, message: str, exit_code: int, verbose: bool, hint: s
         lines.append(f"  see: {hint}")
     sys.stderr.write("\n".join(lines) + "\n")
     return exit_code
+
+
+def describe_missing(error: MissingArgument) -> str:
+    """Describe arguments that a method needs by the flags that give them."""
+    from assay.cli.catalogue import methods
+    from assay.cli.options import flag_of, form_of
+    from assay.nouns.catalogue import find
+
+    methods()
+    method = find(error.verb, error.method)
+    flags = [flag_of(method, name) or form_of(method, name) for name in error.arguments]
+    return f"{error.verb} {error.method} needs {', '.join(error.arguments)}: {'; '.join(flags)}."
 
 
 def describe_os_error(error: OSError) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from assay.basics.errors import AssayError
+from assay.basics.errors import AssayError, MissingArgument
 from assay.cli.error_messages import (
+    describe_missing,
     describe_os_error,
     report_error,
     report_interruption,
@@ -78,6 +79,8 @@ def run_command(words: Sequence[str]) -> int:
         return code if isinstance(code, int) else 0
     except CycloptsError as error:
         return report_error("E020", str(error), USAGE, verbose, hint=f"assay {_command_name(arguments)}--help")
+    except MissingArgument as error:
+        return report_error(error.code, describe_missing(error), error.exit, verbose)
     except AssayError as error:
         return report_error(error.code, str(error), error.exit, verbose)
     except KeyboardInterrupt:

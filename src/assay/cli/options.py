@@ -66,6 +66,14 @@ def flag_of(method: Method, option: str) -> str:
     return "" if flag.startswith("--option") else flag
 
 
+def form_of(method: Method, option: str) -> str:
+    """How ``--option`` gives an option of a method; that it cannot, where its type is not written on a command line."""
+    form = FORMS.get(kind_of(method.options[option].annotation)) if option in method.options else None
+    if form is None or option not in method.options or kind_of(method.options[option].annotation) == "Any":
+        return f"give {option} in Python, as assay.{method.verb}.{method.name}(…, {option}=…)"
+    return f"--option {option}=VALUE ({form})"
+
+
 def kind_of(annotation: Any) -> str:
     """A type as one would write it."""
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)

@@ -8,11 +8,13 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from assay.basics.errors import InputError
+from assay.basics.errors import InputError, MissingArgument
 from assay.cases.case import Case
 from assay.cases.default_removal import DEFAULT
 from assay.nouns.catalogue import Method
 from assay.nouns.results.result import Note
+
+VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 SYNONYMS = {"baseline": "start"}
 """Other names of options, as the literature has them, each with the name that methods declare."""
@@ -60,8 +62,13 @@ def bind_arguments(method: Method, args: tuple[Any, ...], kwargs: Mapping[str, A
         near = difflib.get_close_matches(unknown[0], method.options, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(method.options) or 'none'}."
         raise InputError(f"{method.verb}.{method.name} has no option {unknown[0]!r}; {hint}")
+    signature = inspect.signature(method.body)
+    missing = [one for one in list(signature.parameters.values())[len(args) :] if one.default is one.empty]
+    absent = tuple(one.name for one in missing if one.name not in kwargs and one.kind not in VARIABLE)
+    if absent:
+        raise MissingArgument(method.verb, method.name, absent)
     try:
-        bound = inspect.signature(method.body).bind(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
     except TypeError as error:
         raise InputError(f"{method.verb}.{method.name}: {error}.") from error
     bound.apply_defaults()
