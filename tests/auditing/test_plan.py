@@ -12,10 +12,11 @@ from sklearn.linear_model import LogisticRegression
 
 import assay
 from assay.auditing.audit import prepare
-from assay.auditing.planning.plan import describe_plan
+from assay.auditing.planning.plan import Plan, Step, describe_plan
 from assay.auditing.run import Run
 from assay.basics.errors import InputError
 from assay.model.model import Model
+from assay.nouns.catalogue import Cost
 from assay.nouns.records.store import load
 from assay.nouns.results.result import Score
 
@@ -221,3 +222,11 @@ def test_a_wide_table_can_be_planned_at_every_depth(depth: str) -> None:
     prepared = prepare(model, x, profile=depth)
     assert not [step for step in prepared.plan.steps if step.method == "interactions"]
     assert any("64 columns" in limit for limit in prepared.scope.limits)
+
+
+def test_a_step_whose_cost_is_only_bounded_does_not_hide_the_progress_of_the_others() -> None:
+    steps = [Step("explain", "shapley", "", {}, Cost(50)) for _ in range(9)]
+    bounded = Step("repair", "refit", "", {}, Cost(10**12), exact=False)
+    plan = Plan(Cost(50), (*steps, bounded), ())
+    assert [round(plan.done_share(done), 2) for done in (0, 4, 9, 10)] == [0.09, 0.45, 0.91, 1.0]
+    assert "1 kind(s) of repair where a check fails" in describe_plan(plan)

@@ -86,9 +86,16 @@ class Plan:
         return sum((step.cost for step in self.steps if not step.exact), self.evidence)
 
     def done_share(self, done: int) -> float:
-        """Share of the cost spent when ``done`` steps have run."""
-        whole = _weight(self.cost + self.at_most)
-        return _weight(sum((step.cost for step in self.steps[:done]), self.clean)) / max(whole, 1)
+        """Estimated share of the work done when ``done`` steps have run.
+
+        A step counts with its cost; one of which only the most is known, with the mean cost of the others at most,
+        since it mostly ends long before.
+        """
+        exact = [_weight(step.cost) for step in self.steps if step.exact]
+        usual = sum(exact) / max(len(exact), 1)
+        weights = [_weight(step.cost) if step.exact else min(_weight(step.cost), usual) for step in self.steps]
+        own = _weight(self.clean)
+        return (own + sum(weights[:done])) / max(own + sum(weights), 1)
 
 
 def _weight(cost: Cost) -> int:
@@ -97,12 +104,15 @@ def _weight(cost: Cost) -> int:
 
 def describe_plan(plan: Plan) -> str:
     """The plan in a sentence: how many steps, and their exact cost."""
-    exact, most = plan.cost, plan.at_most
+    exact, repairs = plan.cost, sum(step.verb == "repair" for step in plan.steps)
+    most = sum((step.cost for step in plan.steps if not step.exact and step.verb != "repair"), plan.evidence)
     more = (
         f", plus at most {most.forwards:,} and {most.backwards:,} for steps whose size depends on the data"
         if most.forwards or most.backwards
         else ""
     )
+    if repairs:
+        more += f", and {repairs} kind(s) of repair where a check fails, each followed by the same checks"
     return (
         f"{len(plan.steps)} steps: {exact.forwards:,} model evaluations and {exact.backwards:,} gradient evaluations"
         f"{more}; cached evaluations are not repeated"
