@@ -254,7 +254,7 @@ def prepare(
     depth = requested_profile(kind, profile, methods, scores, settings_grid)
     depth = with_options(depth, options or {}, [method.name for method in audited_diagnoses()])
     scope = make_scope(whole, depth, x, train[0] if train else None, background, ball)
-    scope = replace(scope, label=explained_label(whole, label), train=train)
+    scope = replace(scope, label=explained_label(whole, label), train=train, recipe=recipe)
     inputs = AuditInputs(
         model=wrapped,
         x=x,

@@ -19,13 +19,13 @@ from assay.engine.cost import Given
 from assay.engine.declare import explainer
 from assay.engine.gradients.activation_maps import find_units_layer
 from assay.engine.influence.training_rows import training_case
+from assay.engine.pictures.thumbnails import thumbnail
 from assay.engine.prototypes.network import declared_head
 from assay.engine.prototypes.regions import (
     WindowSearch,
     cell_centres,
     evidence_rows,
     is_picture,
-    thumbnail,
     window_steps,
 )
 from assay.engine.prototypes.similarity import best_matches, choose_prototypes, fit_head
@@ -41,8 +41,8 @@ MOST_ROWS = 20
 SHOWN = 3
 """Prototypes of the class, and of its rival, that are named for each row."""
 
-PICTURED, SIDE = 3, 64
-"""Rows whose training pictures are kept, and their most pixels a side."""
+PICTURED = 3
+"""Rows whose training pictures are part of the result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,8 +277,8 @@ def _pictures(known: Case, extra: Any, label: Any, values: Floats) -> dict[str, 
     found = [evidence_rows(p[:PICTURED], c[:PICTURED], extra["class"], SHOWN).ravel() for p, c in sides]
     shown = np.unique(np.concatenate(found))
     pictures = to_floats(known.rows.x[extra["training_row"][shown]])
-    small = np.stack([thumbnail(one, SIDE) for one in pictures])
-    return {"pictured": shown, "training_pictures": small.astype(np.float32)}
+    small = np.stack([thumbnail(one) for one in pictures])
+    return {"pictured": shown, "training_pictures": small}
 
 
 def _windows(

@@ -56,6 +56,8 @@ from assay.nouns.records.record import (
     Record,
     RepairRecord,
     RepairText,
+    RowInfluence,
+    TrainingRow,
     Waiver,
 )
 from assay.nouns.results.finding import Finding
@@ -88,7 +90,7 @@ PARTS: dict[str, Any] = KINDS | {
     for kind in (
         Provenance, Note, Seed, Features, Finding, Interval, Basis,
         Refusal, CheckText, NotRun, Reason, Reasons, MetricChange, RepairRecord, RepairText, Gallery, Waiver,
-        CertifiedSet,
+        CertifiedSet, RowInfluence, TrainingRow,
         Scored, Pair, Ranking, ReliabilityCheck, Scoring, BenchmarkModel, BenchmarkLine, ShiftLine,
         MusSubject, SkippedSubject, StabilityLine, AccuracyLine, ArmEffect,
     )
