@@ -325,6 +325,7 @@ class _Audit:
         repairs, refused = self._repaired(scope, inputs, findings, diagnosed)
         results.refusals += refused
         findings = self.audit.evidence.name_features(findings, candidates, results, plan.steps, self.store)
+        findings = self.audit.evidence.add_pictures(findings, inputs.known_labels)
         audit, total = self.audit, self.store.total()
         return AuditOutcome(
             audit.plan, audit.scope, audit.inputs, audit.profile, explained, results, findings, repairs, total,

@@ -129,7 +129,7 @@ def _content(case: Case, rows: Any) -> _Content:
         return _Content(case, sources=[str(one) for one in texts(rows)])
     shape = case.rows.shape
     if is_shape_of_picture(shape):
-        return _Content(case, pictures=rows)
+        return _Content(case, pictures=case.rows.convert(rows))
     return _Content(case, matrix=to_floats(case.rows.convert(rows))) if len(shape) == 1 else _Content(case)
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from assay.nouns.records.record import Record, RowInfluence, TrainingRow
 from assay.report.audit.unit_regions import image_of
 from assay.report.drawing.formatting import format_number, shorten
-from assay.report.drawing.image_maps import encode_image
+from assay.report.drawing.small_pictures import largest_that_fits, small_picture
 
 BUDGET = 14_000
 """Characters of all pictures and texts together."""
@@ -62,11 +60,12 @@ class InfluenceLine:
 
 def draw_influences(record: Record) -> tuple[InfluenceLine, ...]:
     """The rows explained with their training rows, as many and as large as the budget allows."""
-    for rows, each, side in TRIES:
-        drawn = tuple(_line(record, one, each, side) for one in record.influences[:rows])
-        if sum(line.size for line in drawn) <= BUDGET:
-            return drawn
-    return ()
+
+    def draw(size: tuple[int, int, int]) -> tuple[InfluenceLine, ...]:
+        rows, each, side = size
+        return tuple(_line(record, one, each, side) for one in record.influences[:rows])
+
+    return largest_that_fits(TRIES, draw, lambda line: line.size, BUDGET)
 
 
 def _line(record: Record, one: RowInfluence, each: int, side: int) -> InfluenceLine:
@@ -76,6 +75,6 @@ def _line(record: Record, one: RowInfluence, each: int, side: int) -> InfluenceL
 
 
 def _training_row(one: TrainingRow, side: int) -> InfluentialRow:
-    picture = "" if one.picture is None else encode_image(np.asarray(one.picture, dtype=np.float64), side)[0]
+    picture = "" if one.picture is None else small_picture(one.picture, side)
     sign = "+" if one.effect > 0 else ""
     return InfluentialRow(one.row, one.label, picture, shorten(one.text, LETTERS), sign + format_number(one.effect))
