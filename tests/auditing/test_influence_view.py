@@ -28,7 +28,7 @@ from assay.auditing.steps.row_influences import EACH, row_influences
 from assay.nouns.inputs.features import elements
 from assay.nouns.records.record import Gallery, RowInfluence
 from assay.nouns.records.store import load, save
-from assay.nouns.results.result import Explanation
+from assay.nouns.results.result import Explanation, Note
 from assay.report.audit.influences import BUDGET, draw_influences
 from assay.report.audit.page import render
 
@@ -215,6 +215,36 @@ def test_rows_of_wrong_decisions_come_first_and_other_training_rows_have_another
     assert described_pair((frame, Y)) != described_pair((others, Y))
     assert described_pair((X, Y)) != described_pair((X, Y[::-1]))
     assert described_pair((TEXTS, LIKED)) != described_pair(([*TEXTS[:-1], "other"], LIKED))
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>\" onerror='x'", "x" * 3000, "", "‮abc"])
+@pytest.mark.parametrize("kind", [of_pictures, of_table, of_texts])
+def test_names_texts_and_classes_are_text_and_cut(kind: Any, text: str) -> None:
+    view, lines = found(kind())
+
+    def evil(line: RowInfluence) -> RowInfluence:
+        rows = [
+            [replace(one, row=text, label=text, text=text) for one in side] for side in (line.supports, line.opposes)
+        ]
+        return replace(line, row=text, target=text, text=text, supports=tuple(rows[0]), opposes=tuple(rows[1]))
+
+    view = replace(view, meaning=text, notes=(Note("note", text),))
+    page = Page(render(replace(empty(), views={INFLUENCE: view}, influences=tuple(map(evil, lines)))))
+    assert not page.wrong
+    assert not page.all("script")
+    assert all(set(image) == {"src", "alt"} and len(image["alt"]) < 200 for image in page.all("img"))
+    assert len(page.source) < 100_000
+
+
+def test_a_wrong_decision_says_what_is_true() -> None:
+    view, lines = found(of_pictures())
+    explanation = explain.saliency(assay.case(net(), PICTURES[30:], label="predicted"))
+    ids = explanation.ids
+    known = {"explanations": {"saliency": explanation}, "predictions": ("dark",) * len(ids)}
+    truth = tuple("bright" if one == lines[0].row else "dark" for one in ids)
+    drawn = draw_influences(replace(empty(), views={INFLUENCE: view}, influences=lines, truth=truth, **known))
+    assert [one.true for one in drawn] == ["bright", *([""] * (len(drawn) - 1))]
+    assert all(one.image for one in drawn)
 
 
 def test_the_page_draws_them_within_a_budget_and_files_keep_them(tmp_path: Any) -> None:

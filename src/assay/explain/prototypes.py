@@ -19,7 +19,7 @@ from assay.engine.cost import Given
 from assay.engine.declare import explainer
 from assay.engine.gradients.activation_maps import find_units_layer
 from assay.engine.influence.training_rows import training_case
-from assay.engine.pictures.thumbnails import thumbnail
+from assay.engine.pictures.thumbnails import is_shape_of_picture, thumbnail
 from assay.engine.prototypes.network import declared_head
 from assay.engine.prototypes.regions import (
     WindowSearch,
@@ -128,11 +128,12 @@ def prototypes(
     extra, values, rivals, logit = _points(case, head, s, position)
     extra["training_row"] = np.array([known.rows.ids.index(one) for one in head.ids])
     lines = _lines(case, head, extra, values, rivals)
+    if is_shape_of_picture(case.rows.shape):
+        extra.update(_pictures(known, extra, case.label, values))
     if regions and is_picture(case, inner):
         search = WindowSearch(case, name, remove, head.cells)
         more, seen = _windows(search, head, extra, values, inner.rows.shape[1:], (min(regions, per_class), keeps))
         extra.update(more)
-        extra.update(_pictures(known, extra, case.label, values))
         lines = (*lines, *seen)
     names = [f"{one} ({_class(case, int(c))})" for one, c in zip(head.ids, head.label)]
     return Estimate(

@@ -31,7 +31,6 @@ def row_influences(
     if found is None or train is None:
         return ()
     content = _content(case, train[0])
-    target = f"{case.target.name} of " if case.model.classes else case.target.name
     lines = []
     for row in _shown(len(found.ids), galleries):
         values, order = found.values[row], np.argsort(found.values[row], kind="stable")
@@ -41,8 +40,7 @@ def row_influences(
             tuple(_training_row(found, content, row, one, _label(case, found, one)) for one in side)
             for side in (falls, rises)
         )
-        name = f"{target}{case.classes[row]}" if case.model.classes else target
-        lines.append(RowInfluence(found.ids[row], name, supports, opposes, content.own_text(row)))
+        lines.append(RowInfluence(found.ids[row], _target(case, row), supports, opposes, content.own_text(row)))
     return tuple(lines)
 
 
@@ -52,6 +50,12 @@ def _shown(rows: int, galleries: Sequence[Gallery]) -> list[int]:
     turns = [row for place in range(ROWS) for one in ordered for row in one.rows[place : place + 1]]
     known = [row for row in dict.fromkeys(turns) if row < rows]
     return known[:ROWS] or list(range(min(rows, ROWS)))
+
+
+def _target(case: Case, row: int) -> str:
+    """What the effects at a row are in: the target, with its class by name or position."""
+    has_classes = case.model.kind.is_classifier or case.model.output_names
+    return f"{case.target.name} of {case.classes[row]}" if has_classes else case.target.name
 
 
 def _label(case: Case, found: Explanation, one: int) -> str:

@@ -12,6 +12,7 @@ from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
 from assay.cases.removals import Removal
 from assay.engine.concepts.activations import position_matrix
+from assay.engine.pictures.thumbnails import is_shape_of_picture
 from assay.engine.prototypes.similarity import best_matches
 
 ROUNDING = 1e-6
@@ -81,7 +82,7 @@ def cell_centres(positions: Ints, grid: tuple[int, ...], size: tuple[int, ...]) 
 
 def is_picture(case: Case, inner: Case) -> bool:
     """Whether rows are pictures and the layer gives maps (unit, height, width)."""
-    return len(case.rows.shape) == 3 and len(inner.rows.shape) == 3 and case.rows.shape[0] in (1, 3)
+    return is_shape_of_picture(case.rows.shape) and len(inner.rows.shape) == 3
 
 
 def evidence_rows(values: Floats, label: Ints, classes: Ints, most: int) -> Ints:

@@ -33,10 +33,14 @@ class InfluentialRow:
 
 @dataclass(frozen=True)
 class InfluenceLine:
-    """A row explained, its image and text (may be empty), and the training rows on both sides."""
+    """A row explained, its image and text (may be empty), and the training rows on both sides.
+
+    ``true`` is its true class or value; empty where it is unknown or decided.
+    """
 
     row: str
     target: str
+    true: str
     image: str
     text: str
     supports: tuple[InfluentialRow, ...]
@@ -71,7 +75,17 @@ def draw_influences(record: Record) -> tuple[InfluenceLine, ...]:
 def _line(record: Record, one: RowInfluence, each: int, side: int) -> InfluenceLine:
     supports, opposes = (tuple(_training_row(row, side) for row in rows[:each]) for rows in (one.supports, one.opposes))
     image = image_of(record, one.row, side)
-    return InfluenceLine(one.row, one.target, image, shorten(one.text, LETTERS), supports, opposes)
+    true = _true_class(record, one.row)
+    return InfluenceLine(one.row, one.target, true, image, shorten(one.text, LETTERS), supports, opposes)
+
+
+def _true_class(record: Record, row: str) -> str:
+    """The true class of a row whose decision is wrong, or its true value; else empty."""
+    ids = next((explanation.ids for explanation in record.explanations.values() if row in explanation.ids), ())
+    place = ids.index(row) if ids else len(record.truth)
+    true = record.truth[place] if place < len(record.truth) else ""
+    decided = record.predictions[place] if place < len(record.predictions) else ""
+    return "" if true == decided else true
 
 
 def _training_row(one: TrainingRow, side: int) -> InfluentialRow:

@@ -9,7 +9,6 @@ import numpy as np
 
 from assay.basics.types import Floats
 from assay.nouns.results.result import Explanation
-from assay.report.drawing.formatting import shorten
 from assay.report.drawing.image_maps import has_images
 from assay.report.drawing.small_pictures import largest_that_fits, small_picture
 
@@ -55,9 +54,9 @@ class Evidence:
     classes: tuple[ClassEvidence, ...]
 
     @property
-    def has_pictures(self) -> bool:
-        """Whether the training rows are pictures."""
-        return any(one.picture for part in self.classes for one in part.found)
+    def has_regions(self) -> bool:
+        """Whether regions of the row explained were searched."""
+        return any(one.measured for part in self.classes for one in part.found)
 
     @property
     def size(self) -> int:
@@ -111,7 +110,7 @@ def _similar(explanation: Explanation, row: int, one: int, weight: float, side: 
     picture = small_picture(extra["training_pictures"][pictured.index(one)], side) if one in pictured else ""
     region, measured = _region(explanation, row, one, side)
     s = float(extra["similarity"][row, one])
-    name = shorten(explanation.features.names[one], 32)
+    name = str(explanation.features.names[one])
     return Similar(name, picture, region, measured, f"{s:.3f}", f"{weight:+.3f}", f"{s * weight:+.3f}")
 
 

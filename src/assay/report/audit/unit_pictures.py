@@ -10,7 +10,7 @@ import numpy as np
 from assay.nouns.records.record import Record
 from assay.nouns.results.result import Explanation
 from assay.report.audit.unit_regions import image_of
-from assay.report.drawing.formatting import format_number, shorten
+from assay.report.drawing.formatting import format_number
 from assay.report.drawing.small_pictures import largest_that_fits, small_picture
 
 BUDGET = 16_000
@@ -55,7 +55,7 @@ def _one(record: Record, explanation: Explanation, place: int, side: int) -> Uni
     row = explanation.ids[int(extra["best_row"][place])]
     name = explanation.description[place].partition(":")[0] if explanation.description else str(place)
     return UnitPicture(
-        shorten(name, 24),
+        name,
         small_picture(extra["pictures"][place], side),
         format_number(float(extra["reached"][place]), 3),
         row,

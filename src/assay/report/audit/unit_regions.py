@@ -10,7 +10,6 @@ import numpy as np
 from assay.basics.types import Floats
 from assay.nouns.records.record import Record
 from assay.nouns.results.result import Explanation
-from assay.report.drawing.formatting import shorten
 from assay.report.drawing.image_maps import has_images
 from assay.report.drawing.small_pictures import largest_that_fits, small_map, small_picture
 
@@ -60,7 +59,7 @@ def draw_regions(record: Record, explanation: Explanation) -> tuple[RegionRow, .
 
 
 def _row(record: Record, explanation: Explanation, maps: Floats, names: list[str], row: int, side: int) -> RegionRow:
-    units = tuple(UnitRegion(shorten(name, 24), small_map(one, side)) for name, one in zip(names, maps))
+    units = tuple(UnitRegion(name, small_map(one, side)) for name, one in zip(names, maps))
     return RegionRow(explanation.ids[row], image_of(record, explanation.ids[row], side), units)
 
 

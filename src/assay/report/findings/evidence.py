@@ -110,8 +110,8 @@ def evidence_pictures(pictures: Sequence[EvidencePicture], budget: int) -> Marku
 
 def _picture(one: EvidencePicture, side: int, high: float) -> Markup:
     source = small_map(one.values, side, high) if one.is_map else small_picture(one.values, side)
-    caption = shorten(one.caption, MAX_CAPTION)
-    return Markup('<div><img src="{}" alt="{}"><span>{}</span></div>').format(source, caption, caption)
+    alt, caption = truncate(one.caption, MAX_CAPTION), shorten(one.caption, MAX_CAPTION)
+    return Markup('<div><img src="{}" alt="{}"><span>{}</span></div>').format(source, alt, caption)
 
 
 def format_value(value: Any) -> str:
