@@ -67,7 +67,7 @@ def draw_views(record: Record) -> Views:
         influences = draw_influences(record) if name == INFLUENCE else ()
         of_rows = (*evidence, *influences)
         view = replace(
-            View(name, explanation.meaning, "", (), 0) if of_rows else _view(name, explanation),
+            View(name, explanation.meaning * bool(evidence), "", (), 0) if of_rows else _view(name, explanation),
             regions=draw_regions(record, explanation),
             units=draw_unit_pictures(record, explanation),
             evidence=evidence,
