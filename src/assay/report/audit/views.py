@@ -50,6 +50,13 @@ class View:
     influences: tuple[InfluenceLine, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Characters of all pictures, and of what is drawn of rows."""
+        of_units = sum(one.size for one in self.regions) + sum(one.size for one in self.units)
+        of_rows = sum(one.size for one in self.evidence) + sum(one.size for one in self.influences)
+        return len(self.picture) + of_units + of_rows
+
 
 @dataclass(frozen=True)
 class Views:
@@ -74,12 +81,10 @@ def draw_views(record: Record) -> Views:
             influences=influences,
             notes=tuple(shorten(note.text, 300) for note in explanation.notes) if of_rows else (),
         )
-        size = len(view.picture) + sum(len(unit.map) for row in view.regions for unit in row.units)
-        size += sum(one.size for one in (*view.units, *of_rows))
-        if spent + size > BUDGET:
+        if spent + view.size > BUDGET:
             left_out.append(name)
             continue
-        spent += size
+        spent += view.size
         shown.append(view)
     return Views(tuple(shown), tuple(left_out))
 
