@@ -45,7 +45,7 @@ def test_the_page_shows_pictures_rows_and_responses(record) -> None:
         assert f"{one.unit}: {one.reached} (noise {one.noise})" in html
 
 
-@pytest.mark.parametrize("name", ["x" * 3000, "<script>alert(1)</script>\" onerror='x'"])
+@pytest.mark.parametrize("name", ["x" * 300, "<script>alert(1)</script>\" onerror='x'"])
 def test_names_of_units_and_rows_are_text_and_cut(record, name: str) -> None:
     case = halves()
     found = explain.influential_units(case, layer="1", top=2, regions=2)
