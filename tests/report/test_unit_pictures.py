@@ -63,3 +63,4 @@ def test_names_of_units_and_rows_are_text_and_cut(record, name: str) -> None:
     images = [image for image in page.all("img") if image["alt"].startswith(("Region of", "Picture found"))]
     assert len(images) >= 4
     assert all(set(image) == {"src", "alt"} and len(image["alt"]) < 200 for image in images)
+    assert not any("span" in image["alt"] for image in images)
