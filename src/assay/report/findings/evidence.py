@@ -105,7 +105,7 @@ def evidence_pictures(pictures: Sequence[EvidencePicture], budget: int) -> Marku
 
     drawn = largest_that_fits(PICTURE_TRIES, draw, len, budget)
     scale = Markup('<p class="fine">{}</p>').format(MAPS) if maps else Markup("")
-    return Markup('<div class="pictures">{}</div>{}').format(Markup("").join(drawn), scale) if drawn else Markup("")
+    return Markup('<div class="thumbs">{}</div>{}').format(Markup("").join(drawn), scale) if drawn else Markup("")
 
 
 def _picture(one: EvidencePicture, side: int, high: float) -> Markup:
