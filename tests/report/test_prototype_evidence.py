@@ -21,6 +21,7 @@ from assay.report.audit.page import render
 from assay.report.audit.prototype_evidence import BUDGET, draw_evidence
 
 CLASSES = ("0", "1")
+MARKUP = "<script>alert(1)</script>\" onerror='x'"
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,17 @@ def test_the_page_prints_the_table_with_its_remainder(record) -> None:
     assert "fitted on the frozen body" in section
 
 
+def test_names_of_training_rows_and_classes_are_text_and_cut(record) -> None:
+    found = record.views["prototypes"]
+    for name in (MARKUP, "x" * 3000):
+        features = replace(found.features, names=tuple(f"{name} {i}" for i in range(len(found.features.names))))
+        evil = replace(found, features=features, ids=tuple(f"{name} {i}" for i in range(len(found.ids))))
+        page = Page(render(replace(record, classes=(name, f"{name} "), views={"prototypes": evil})))
+        assert not page.wrong
+        assert not page.all("script")
+        assert all(set(image) == {"src", "alt"} and len(image["alt"]) < 200 for image in page.all("img"))
+
+
 def test_a_table_has_the_evidence_without_pictures_and_other_explanations_have_none() -> None:
     rng = np.random.default_rng(0)
     x = torch.as_tensor(rng.normal(size=(30, 3))).float()
@@ -74,7 +86,7 @@ def test_a_table_has_the_evidence_without_pictures_and_other_explanations_have_n
     case = assay.case(assay.wrap(net, output="logits"), x[:4])
     drawn = draw_evidence(explain.prototypes(case, train=(x, (x[:, 0] > 0).long().numpy())), CLASSES)
     assert len(drawn) == 3
-    assert not any(one.has_pictures or one.image for one in drawn)
+    assert not any(one.has_regions or one.image or one.size for one in drawn)
     assert draw_evidence(explain.saliency(case)) == ()
 
 

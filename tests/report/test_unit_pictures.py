@@ -43,3 +43,24 @@ def test_the_page_shows_pictures_rows_and_responses(record) -> None:
         assert one.picture in html
         assert f"Picture found for {one.unit}" in html
         assert f"{one.unit}: {one.reached} (noise {one.noise})" in html
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "<script>alert(1)</script>\" onerror='x'"])
+def test_names_of_units_and_rows_are_text_and_cut(record, name: str) -> None:
+    case = halves()
+    found = explain.influential_units(case, layer="1", top=2, regions=2)
+    found = replace(
+        found,
+        features=replace(found.features, names=tuple(f"{name} {i}" for i in range(len(found.features.names)))),
+        ids=tuple(f"{name} {i}" for i in range(len(found.ids))),
+    )
+    pictures = record.views["feature_visualisation"]
+    lines = tuple(f"{name}: {line}" for line in pictures.description)
+    views = {"influential_units": found, "feature_visualisation": replace(pictures, description=lines)}
+    page = Page(render(replace(record, views=views)))
+    assert not page.wrong
+    assert not page.all("script")
+    images = [image for image in page.all("img") if image["alt"].startswith(("Region of", "Picture found"))]
+    assert len(images) >= 4
+    assert all(set(image) == {"src", "alt"} and len(image["alt"]) < 200 for image in images)
+    assert not any("span" in image["alt"] for image in images)

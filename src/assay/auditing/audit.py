@@ -254,7 +254,7 @@ def prepare(
     depth = requested_profile(kind, profile, methods, scores, settings_grid)
     depth = with_options(depth, options or {}, [method.name for method in audited_diagnoses()])
     scope = make_scope(whole, depth, x, train[0] if train else None, background, ball)
-    scope = replace(scope, label=explained_label(whole, label), train=train)
+    scope = replace(scope, label=explained_label(whole, label), train=train, recipe=recipe)
     inputs = AuditInputs(
         model=wrapped,
         x=x,
@@ -325,6 +325,7 @@ class _Audit:
         repairs, refused = self._repaired(scope, inputs, findings, diagnosed)
         results.refusals += refused
         findings = self.audit.evidence.name_features(findings, candidates, results, plan.steps, self.store)
+        findings = self.audit.evidence.add_pictures(findings, inputs.known_labels)
         audit, total = self.audit, self.store.total()
         return AuditOutcome(
             audit.plan, audit.scope, audit.inputs, audit.profile, explained, results, findings, repairs, total,

@@ -11,11 +11,13 @@ import numpy as np
 
 from assay.auditing.check_catalogue import suggested_repairs
 from assay.auditing.method_ranking import rank_methods
+from assay.auditing.planning.influence_view import INFLUENCE
 from assay.auditing.planning.plan import Plan
 from assay.auditing.planning.scope import AuditScope
 from assay.auditing.row_gallery import galleries
 from assay.auditing.steps.execution import AuditResults
 from assay.auditing.steps.repairs import RepairedModel
+from assay.auditing.steps.row_influences import row_influences
 from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
 from assay.data.axioms import verdicts
@@ -51,15 +53,11 @@ class AuditOutcome:
         classes = _true_classes(inputs, self.case, scope.chosen)
         values = _true_values(inputs, scope.truth, len(self.case))
         candidates = {n: e for n, e in results.explanations.items() if n not in scope.references}
+        found_galleries = galleries(self.case, values if classes is None else classes, candidates, results.scores)
         return Record(
             title=title or f"Audit of {inputs.model.name}",
             about=_about(inputs, self.case, self.profile, str(scope.label)),
-            cost={
-                **self.cost,
-                "model evaluations requested, planned": self.plan.cost.forwards,
-                "gradient evaluations, planned": self.plan.cost.backwards,
-                "checks judged together": sum(f.alone is not None for f in self.findings),
-            },
+            cost=self._costs(),
             findings=tuple(self.findings),
             checks=_check_texts(self.findings, inputs.case),
             explanations=results.explanations,
@@ -77,16 +75,26 @@ class AuditOutcome:
             predictions=self.case.classes if inputs.model.classes else (),
             truth=_truth_texts(inputs, classes, values),
             classes=inputs.model.classes,
-            galleries=galleries(self.case, values if classes is None else classes, candidates, results.scores),
+            galleries=found_galleries,
             waivers=tuple(waivers),
             axioms={name: verdicts(name) for name in results.explanations if verdicts(name)},
             comparison=rank_methods(results.scores, tuple(candidates), self.findings, inputs.seed, self.level),
             settings_grid=results.grid,
             views=results.views,
             agreement=_agreement(candidates),
+            influences=row_influences(self.case, results.views.get(INFLUENCE), scope.train, found_galleries),
             level=self.level,
             reproduce=reproduce,
         )
+
+    def _costs(self) -> dict[str, int]:
+        """What the audit cost, next to what was planned."""
+        return {
+            **self.cost,
+            "model evaluations requested, planned": self.plan.cost.forwards,
+            "gradient evaluations, planned": self.plan.cost.backwards,
+            "checks judged together": sum(f.alone is not None for f in self.findings),
+        }
 
 
 AGREE_ON = 5

@@ -29,6 +29,14 @@ class IntervalPart(_Part):
     method: str
 
 
+class DescribedPart(_Part):
+    """Data that is not part of this file: its kind, a fingerprint, and a text."""
+
+    kind: str
+    fingerprint: str
+    text: str = Field(alias="repr")
+
+
 class FindingPart(_Part):
     """One check's outcome."""
 
@@ -58,6 +66,7 @@ class FindingPart(_Part):
     features: list[str] = Field(description="Features that an explanation names on these rows.")
     features_by: str = Field(description="The method of that explanation.")
     features_verdict: str = Field(description="The verdict on that explanation.")
+    pictures: list[DescribedPart] = Field(description="Pictures that show the finding; run.assay has them.")
 
 
 class ScorePart(_Part):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,19 +16,24 @@ from assay.engine.audit_inputs import AuditInputs
 from assay.engine.check_findings import counted_finding, judged_finding
 from assay.engine.cost import cost_of
 from assay.engine.declare import diagnostic
+from assay.engine.pictures.thumbnails import thumbnail
 from assay.engine.shortcuts.attribution_maps import attribution_maps
 from assay.engine.shortcuts.cluster_candidates import LEAST_CLASS, Candidate, find_candidates
 from assay.engine.shortcuts.paste_effects import PasteTest, judge_clusters, most_passes
+from assay.engine.shortcuts.spectral_clusters import medoid
 from assay.nouns.catalogue import Check, Cost, find
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.inputs.target import predicted_class
-from assay.nouns.results.finding import MAX_ROWS, Finding
+from assay.nouns.results.finding import MAX_ROWS, EvidencePicture, Finding
 
 MAX_EFFECT = 0.05
 """Default threshold: probability of the class that the region adds in rows of other classes, beyond the controls."""
 
 LISTED = 10
 """Clusters that the evidence lists."""
+
+FURTHER_ROWS = 2
+"""Rows of the cluster that are shown in addition to the medoid."""
 
 CLUSTER = Check(
     "SHC301",
@@ -92,7 +98,8 @@ def shortcut_clusters(
     with the row's own mean (matched occluder), and the medoids of the strongest three of 60 random groups of rows of
     the class outside the cluster. At most ``effect``; Student's limits, Bonferroni-corrected for the four.
 
-    ``rows`` are those of the cluster, the medoid first. Classes of fewer than 20 rows, and an artefact that fewer than
+    ``rows`` are those of the cluster, the medoid first. ``pictures`` show the medoids and the mean maps of the cluster
+    and of the other rows of its class. Classes of fewer than 20 rows, and an artefact that fewer than
     5 rows or almost all rows of a class share, are not found. The explanation must show the artefact: another ``by``,
     or maps of a layer, may find what this one does not.
     """
@@ -106,7 +113,9 @@ def shortcut_clusters(
         return [_not_applicable(case)]
     found = judge_clusters(case, values, candidates, predicted, seed)
     return [
-        _unconfirmed(case, candidates, effect) if found is None else _judged(case, found, candidates, effect, level)
+        _unconfirmed(case, candidates, effect)
+        if found is None
+        else replace(_judged(case, found, candidates, effect, level), pictures=_pictures(case, found.candidate, values))
     ]
 
 
@@ -166,6 +175,27 @@ def _judged(case: Case, found: PasteTest, candidates: list[Candidate], effect: f
             "log-odds lost by other rows of the class": found.lost_outside,
             "clusters": _table(case, candidates),
         },
+    )
+
+
+def _pictures(case: Case, one: Candidate, values: Floats) -> tuple[EvidencePicture, ...]:
+    """The medoids and mean maps of the cluster and of the other rows of its class, and further rows of the cluster."""
+    others = values[one.others]
+    typical = int(one.others[medoid(others.reshape(len(others), -1))])
+    name, further = _name(case, one.label), [int(row) for row in one.rows if row != one.medoid][:FURTHER_ROWS]
+
+    def picture(row: int, text: str) -> EvidencePicture:
+        return EvidencePicture(f"row {case.rows.ids[row]}, {text}", thumbnail(to_floats(case.rows.x[row])))
+
+    def mean_map(maps: Floats, text: str) -> EvidencePicture:
+        return EvidencePicture(f"mean map of {text}", np.asarray(maps.mean(axis=0), dtype=np.float32))
+
+    return (
+        picture(one.medoid, "medoid of the cluster"),
+        mean_map(values[one.rows], f"the {len(one.rows)} rows of the cluster"),
+        picture(typical, f"medoid of the other rows of {name}"),
+        mean_map(others, f"the {len(others)} other rows of {name}"),
+        *(picture(row, "in the cluster") for row in further),
     )
 
 

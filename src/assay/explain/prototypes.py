@@ -19,13 +19,13 @@ from assay.engine.cost import Given
 from assay.engine.declare import explainer
 from assay.engine.gradients.activation_maps import find_units_layer
 from assay.engine.influence.training_rows import training_case
+from assay.engine.pictures.thumbnails import is_shape_of_picture, thumbnail
 from assay.engine.prototypes.network import declared_head
 from assay.engine.prototypes.regions import (
     WindowSearch,
     cell_centres,
     evidence_rows,
     is_picture,
-    thumbnail,
     window_steps,
 )
 from assay.engine.prototypes.similarity import best_matches, choose_prototypes, fit_head
@@ -41,8 +41,8 @@ MOST_ROWS = 20
 SHOWN = 3
 """Prototypes of the class, and of its rival, that are named for each row."""
 
-PICTURED, SIDE = 3, 64
-"""Rows whose training pictures are kept, and their most pixels a side."""
+PICTURED = 3
+"""Rows whose training pictures are part of the result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,11 +128,12 @@ def prototypes(
     extra, values, rivals, logit = _points(case, head, s, position)
     extra["training_row"] = np.array([known.rows.ids.index(one) for one in head.ids])
     lines = _lines(case, head, extra, values, rivals)
+    if is_shape_of_picture(case.rows.shape):
+        extra.update(_pictures(known, extra, case.label, values))
     if regions and is_picture(case, inner):
         search = WindowSearch(case, name, remove, head.cells)
         more, seen = _windows(search, head, extra, values, inner.rows.shape[1:], (min(regions, per_class), keeps))
         extra.update(more)
-        extra.update(_pictures(known, extra, case.label, values))
         lines = (*lines, *seen)
     names = [f"{one} ({_class(case, int(c))})" for one, c in zip(head.ids, head.label)]
     return Estimate(
@@ -277,8 +278,8 @@ def _pictures(known: Case, extra: Any, label: Any, values: Floats) -> dict[str, 
     found = [evidence_rows(p[:PICTURED], c[:PICTURED], extra["class"], SHOWN).ravel() for p, c in sides]
     shown = np.unique(np.concatenate(found))
     pictures = to_floats(known.rows.x[extra["training_row"][shown]])
-    small = np.stack([thumbnail(one, SIDE) for one in pictures])
-    return {"pictured": shown, "training_pictures": small.astype(np.float32)}
+    small = np.stack([thumbnail(one) for one in pictures])
+    return {"pictured": shown, "training_pictures": small}
 
 
 def _windows(

@@ -16,7 +16,7 @@ from assay.auditing.planning.certificates import (
     with_noise,
 )
 from assay.auditing.planning.scope import AuditScope, shift_scale
-from assay.auditing.planning.views import VIEW, view_background, view_case, view_options, why_not_viewed
+from assay.auditing.planning.views import VIEW, view_background, view_case, view_options
 from assay.basics.errors import CapabilityError, InputError, MissingExtra
 from assay.engine.audit_inputs import INPUTS
 from assay.engine.capabilities import holds_words, require_capabilities
@@ -188,11 +188,11 @@ class _Layout:
 
     def view(self, name: str, given: Mapping[str, Any]) -> None:
         """An explanation that is shown and not judged, or why it is left out."""
-        reason, enable = why_not_viewed(name, self.scope)
+        options, reason, enable = view_options(name, self.scope, given)
         if reason:
             self.leave_out(f"explain.{name} of {VIEW}", reason, enable)
         else:
-            self.add("explain", name, VIEW, view_options(name, self.scope, given))
+            self.add("explain", name, VIEW, options)
 
     def explain_runner_up(self, name: str) -> None:
         """The explanation of the runner-up class, where it is not the mirror image of the first."""

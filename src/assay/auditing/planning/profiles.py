@@ -43,6 +43,11 @@ OF_TRAINING_ROWS: dict[str, Any] = {
     "diagnose.explanation_membership": {"included": DEEP},
     "diagnose.privacy_bound": {"included": DEEP},
     "diagnose.feature_use": {"included": DEEP},
+    "view.training_influence": {
+        "included": NOT_QUICK,
+        "method": by_depth("newton", "newton", "auto"),
+        "refits": by_depth(0, 0, 200),
+    },
 }
 """What every kind of input is asked about its training rows: wrong labels, copies, and what the model remembers."""
 

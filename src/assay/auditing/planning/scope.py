@@ -42,7 +42,8 @@ class AuditScope:
     typicality of others is measured. ``start`` is where paths to the rows begin, ``None`` for each method's own start.
     ``truth`` are the true labels of the rows explained, as class positions or values, ``None`` where they are unknown.
     ``label`` is the class explained, ``rival`` the case of each row's second class where it is explained too; both
-    cases read the same passes. ``train`` are the training rows with their labels, ``None`` where they are unknown.
+    cases read the same passes. ``train`` are the training rows with their labels, ``recipe`` how the model was trained;
+    ``None`` where they are unknown.
     """
 
     case: Case
@@ -59,6 +60,7 @@ class AuditScope:
     label: Any = "predicted"
     rival: Case | None = None
     train: Any = None
+    recipe: Any = None
 
 
 def explained_label(whole: Case, label: Any) -> Any:

@@ -8,6 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from assay.auditing.planning.influence_view import (
+    INFLUENCE,
+    described_pair,
+    first_rows,
+    influence_case,
+    influence_options,
+)
 from assay.auditing.planning.profiles import Options
 from assay.auditing.planning.scope import AuditScope
 from assay.cases.case import Case
@@ -16,7 +23,6 @@ from assay.engine.audit_inputs import INPUTS
 from assay.engine.prototypes.network import declared_head
 from assay.engine.sensitive_groups import column_values
 from assay.nouns.inputs.rows import to_floats
-from assay.nouns.records.jsonable import describe
 
 VIEW = "the model"
 """Subject of an explanation that is shown as a view of the model."""
@@ -48,10 +54,9 @@ def view_case(name: str, scope: AuditScope) -> Case:
     """
     case = scope.case
     if name in OF_TRAINING:
-        some = case.take(np.arange(min(OF_TRAINING_ROWS, len(case))))
-        if "prediction" in case.__dict__:  # these rows are not evaluated again
-            some.__dict__["prediction"] = case.prediction[: len(some)]
-        return some
+        return first_rows(case, OF_TRAINING_ROWS)
+    if name == INFLUENCE:
+        return influence_case(scope)
     if name in OF_TRUTH:
         return case.with_target("probability" if case.model.gives == "probabilities" else "loss", scope.truth)
     if case.model.classes:
@@ -69,42 +74,42 @@ def view_background(name: str, scope: AuditScope) -> Any:
     return scope.reference if reads_many and scope.reference is not None else scope.background
 
 
-def why_not_viewed(name: str, scope: AuditScope) -> tuple[str, str]:
-    """Why a view is left out, and what would enable it; two empty texts where it is computed."""
+def view_options(name: str, scope: AuditScope, given: Options) -> tuple[Options, str, str]:
+    """The options of a view; or why it is left out, and what would enable it (two empty texts where it is computed)."""
+    if name == INFLUENCE:
+        return influence_options(scope, given)
     if name in OF_TRUTH and scope.truth is None:
-        return "it needs the true labels of the rows", "y=labels"
+        return given, "it needs the true labels of the rows", "y=labels"
     if name in OF_BALL and scope.ball is None:
-        return f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument
-    if name in OF_TRAINING and scope.train is None:
-        return f"it needs {INPUTS['train'].description}", INPUTS["train"].argument
-    if name in OF_TRAINING and len(scope.case.model.classes) > MOST_CLASSES:
-        return f"a head of prototypes of more than {MOST_CLASSES} classes takes too long for a view", "fewer classes"
-    return "", ""
+        return given, f"it needs {INPUTS['ball'].description}", INPUTS["ball"].argument
+    if name in OF_TRAINING:
+        return prototype_options(scope, given)
+    return given, "", ""
 
 
-def view_options(name: str, scope: AuditScope, given: Options) -> Options:
-    """The options of a view, with the training rows where it reads them; of many, as many as the seed draws.
+def prototype_options(scope: AuditScope, given: Options) -> tuple[Options, str, str]:
+    """The options of evidence by prototypes with the training rows, of many as many as the seed draws; or why not.
 
     Their regions are measured against the mean pixel, as a blurred picture is often as similar as the picture itself.
     """
-    if name not in OF_TRAINING:
-        return given
+    if scope.train is None:
+        return given, f"it needs {INPUTS['train'].description}", INPUTS["train"].argument
+    if len(scope.case.model.classes) > MOST_CLASSES:
+        reason = f"a head of prototypes of more than {MOST_CLASSES} classes takes too long for a view"
+        return given, reason, "fewer classes"
     rows, labels = scope.train
     known = np.arange(len(labels))
     if declared_head(scope.case.model.net) is None and len(known) > MOST_TRAINING_ROWS:
-        generator = scope.case.seed.child("audit", name).generator()
+        generator = scope.case.seed.child("audit", "prototypes").generator()
         known = np.sort(generator.choice(len(known), MOST_TRAINING_ROWS, replace=False))
         form, true = scope.case.rows, column_values(labels, "labels")
         rows, labels = form.in_callers_form(form.convert(rows)[known]), [true[place] for place in known]
     names = tuple(f"training row {place}" for place in known)
     grey = Constant(round(float(to_floats(scope.case.rows.x).mean()), 6))
-    return {"remove": grey, **given, "train": (rows, labels), "ids": names}
+    return {"remove": grey, **given, "train": (rows, labels), "ids": names}, "", ""
 
 
 def view_dependencies(scope: AuditScope, options: Options) -> Mapping[str, Any]:
     """What a view depends on; training rows by their fingerprint."""
-    known = {
-        name: [describe(value[0]), np.asarray(value[1]).tolist()] if name == "train" else value
-        for name, value in options.items()
-    }
+    known = {name: described_pair(value) if name == "train" else value for name, value in options.items()}
     return {"truth": None if scope.truth is None else np.asarray(scope.truth).tolist(), "options": known}

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The explanation of rows that show a fault and are not among the rows explained."""
+"""The rows that show a fault: the explanation of those that are not among the rows explained, and pictures of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +17,18 @@ from assay.auditing.steps.result_store import ResultStore
 from assay.cases.case import Case
 from assay.cases.new_case import case
 from assay.engine.cost import cost_of
+from assay.engine.pictures.thumbnails import is_shape_of_picture, thumbnail
+from assay.engine.sensitive_groups import column_values
 from assay.nouns.catalogue import Cost, find
-from assay.nouns.results.finding import Finding
+from assay.nouns.inputs.rows import to_floats
+from assay.nouns.results.finding import EvidencePicture, Finding
 from assay.nouns.results.result import Explanation
 
 ROWS_OF_A_FINDING, MOST_ROWS = 5, 20
 """Rows of one finding, and rows in all, that are explained for findings."""
+
+PICTURED = 4
+"""Rows of a finding whose pictures it gets, where it has no pictures of its own."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,25 @@ class EvidenceRows:
         more = store.uncached("rows of findings", lambda: self.explain(findings, name, steps))
         return name_features(findings, name, [results.explanations[name], *([] if more is None else [more])])
 
+    def add_pictures(self, findings: Sequence[Finding], labels: Sequence[Any]) -> list[Finding]:
+        """Failed and undecided findings with pictures of their clearest rows, where rows are pictures.
+
+        ``labels`` are the true labels of all rows, empty where they are unknown; captions name them.
+        """
+        whole, train = self.whole, self.scope.train
+        if not is_shape_of_picture(whole.rows.shape):
+            return list(findings)
+        sources = {"data": (whole.rows.ids, whole.rows.x, labels)}
+        if train is not None and any(one.rows_of == "train" for one in findings):
+            ids = tuple(map(str, range(len(train[1]))))
+            sources["train"] = (ids, whole.rows.convert(train[0]), column_values(train[1], "labels"))
+        found = []
+        for finding in findings:
+            is_shown = finding.verdict in ("fail", "undecided") and not finding.pictures and finding.rows_of in sources
+            pictures = _row_pictures(finding, *sources[finding.rows_of]) if is_shown else finding.pictures
+            found.append(replace(finding, pictures=pictures))
+        return found
+
     def _case(self, places: np.ndarray) -> Case:
         """Some of the rows as the audit explains its rows."""
         whole = self.whole
@@ -91,6 +117,20 @@ class EvidenceRows:
         taken = whole.take(places)
         features = self.scope.case.features
         return taken if features.per_row else replace(taken, features=features)
+
+
+def _row_pictures(
+    finding: Finding, ids: Sequence[Any], pictures: Any, labels: Sequence[Any]
+) -> tuple[EvidencePicture, ...]:
+    """The pictures of the first rows that a finding names, with their labels."""
+    places = {str(one): place for place, one in enumerate(ids)}
+    kind, found = "training row" if finding.rows_of == "train" else "row", []
+    for one in finding.rows[:PICTURED]:
+        place = places.get(str(one))
+        if place is not None:
+            label = f", label {labels[place]}" if len(labels) else ""
+            found.append(EvidencePicture(f"{kind} {one}{label}", thumbnail(to_floats(pictures[place]))))
+    return tuple(found)
 
 
 def _explainers(steps: Sequence[Step]) -> list[Step]:

@@ -30,6 +30,12 @@ def is_linear_fit(model: Model) -> bool:
     return found is not None and type(unwrap(found)[1]).__name__ in FITTED
 
 
+def weights_of_fit(model: Model, rows: int) -> int:
+    """The number of weights of the linear model of which the Hessian is made, for so many training rows."""
+    coef = np.atleast_2d(unwrap(estimator_of(model))[1].coef_)
+    return len(coef) * min(coef.shape[1], rows)
+
+
 def read_estimator(case: Case, train: Case, damping: float) -> tuple[LinearFit, tuple[Note, ...]]:
     """The fit of scikit-learn's estimator, at the optimum of its objective; the steps before it are held fixed."""
     estimator, forward = estimator_of(case.model), case.model.forward

@@ -12,6 +12,7 @@ from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
 from assay.cases.removals import Removal
 from assay.engine.concepts.activations import position_matrix
+from assay.engine.pictures.thumbnails import is_shape_of_picture
 from assay.engine.prototypes.similarity import best_matches
 
 ROUNDING = 1e-6
@@ -79,18 +80,9 @@ def cell_centres(positions: Ints, grid: tuple[int, ...], size: tuple[int, ...]) 
     return np.stack([(row + 0.5) * size[0] / grid[0], (column + 0.5) * size[1] / grid[1]], axis=-1)
 
 
-def thumbnail(picture: Floats, most: int) -> Floats:
-    """A picture (channel, height, width) of at most ``most`` pixels a side: means of squares, what is over is cut."""
-    step = max(1, -(-max(picture.shape[1:]) // most))
-    height, width = (max(1, n // step) * min(step, n) for n in picture.shape[1:])
-    tall, wide = min(step, picture.shape[1]), min(step, picture.shape[2])
-    parts = picture[:, :height, :width].reshape(len(picture), height // tall, tall, width // wide, wide)
-    return np.asarray(parts.mean(axis=(2, 4)))
-
-
 def is_picture(case: Case, inner: Case) -> bool:
     """Whether rows are pictures and the layer gives maps (unit, height, width)."""
-    return len(case.rows.shape) == 3 and len(inner.rows.shape) == 3 and case.rows.shape[0] in (1, 3)
+    return is_shape_of_picture(case.rows.shape) and len(inner.rows.shape) == 3
 
 
 def evidence_rows(values: Floats, label: Ints, classes: Ints, most: int) -> Ints:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from assay.basics.errors import InputError
 from assay.basics.stats import Interval
+from assay.basics.types import Floats
 from assay.nouns.comparisons.agreement import Agreement
 from assay.nouns.comparisons.method_comparison import MethodComparison
 from assay.nouns.comparisons.settings_grid import SettingsGrid
@@ -109,6 +110,35 @@ class CertifiedSet:
     share: float
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingRow:
+    """A training row and what the target at a row explained changes by without it (``effect``).
+
+    ``text`` is its text, or the cells of a table that differ most from the row explained; ``picture`` (channel, height,
+    width) is its image, ``None`` for other rows.
+    """
+
+    row: str
+    label: str
+    effect: float
+    text: str = ""
+    picture: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RowInfluence:
+    """The training rows without which the target at a row explained falls most, and those without which it rises.
+
+    ``text`` is the text of the row explained, cut off; empty for other rows. ``target`` is what the effects are in.
+    """
+
+    row: str
+    target: str
+    supports: tuple[TrainingRow, ...]
+    opposes: tuple[TrainingRow, ...]
+    text: str = ""
+
+
 @dataclass(frozen=True)
 class Waiver:
     """A failing check that its owner accepts until a day (included); afterwards it fails again.
@@ -182,8 +212,8 @@ class Record:
     explanation a certificate is about, by certificate; those of predictions are not in it. ``comparison`` ranks the
     explanations, score by score; ``settings_grid`` holds how the ranking by one score changes under other settings.
     ``views`` are explanations of the model that are shown and not judged, by method; ``agreement`` compares the
-    explanations of the rows pair by pair. ``times`` holds what differs
-    when the same audit is run twice.
+    explanations of the rows pair by pair. ``influences`` are the training rows that act most on some rows explained.
+    ``times`` holds what differs when the same audit is run twice.
     """
 
     title: str
@@ -213,6 +243,7 @@ class Record:
     settings_grid: SettingsGrid | None = None
     views: Mapping[str, Explanation] = field(default_factory=dict)
     agreement: Agreement | None = None
+    influences: tuple[RowInfluence, ...] = ()
     level: float = 0.95
     reproduce: str = ""
     times: Mapping[str, str] = field(default_factory=dict)

@@ -56,9 +56,11 @@ from assay.nouns.records.record import (
     Record,
     RepairRecord,
     RepairText,
+    RowInfluence,
+    TrainingRow,
     Waiver,
 )
-from assay.nouns.results.finding import Finding
+from assay.nouns.results.finding import EvidencePicture, Finding
 from assay.nouns.results.global_explanation import GlobalExplanation
 from assay.nouns.results.result import AttackResult, Certificate, Explanation, Note, Provenance, Refusal, Repair, Score
 from assay.nouns.studies.study_result import ArmEffect, StudyResult
@@ -86,9 +88,9 @@ KINDS: dict[str, Any] = {
 PARTS: dict[str, Any] = KINDS | {
     kind.__name__: kind
     for kind in (
-        Provenance, Note, Seed, Features, Finding, Interval, Basis,
+        Provenance, Note, Seed, Features, Finding, EvidencePicture, Interval, Basis,
         Refusal, CheckText, NotRun, Reason, Reasons, MetricChange, RepairRecord, RepairText, Gallery, Waiver,
-        CertifiedSet,
+        CertifiedSet, RowInfluence, TrainingRow,
         Scored, Pair, Ranking, ReliabilityCheck, Scoring, BenchmarkModel, BenchmarkLine, ShiftLine,
         MusSubject, SkippedSubject, StabilityLine, AccuracyLine, ArmEffect,
     )

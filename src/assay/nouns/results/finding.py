@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
+
+from assay.basics.fingerprint import digest
 from assay.basics.stats import Basis, Interval
+from assay.basics.types import Floats
 
 Verdict = Literal["pass", "fail", "rejected", "undecided", "informative", "not applicable", "not run", "error"]
 """The outcome of a check. "rejected" is a failure of an explanation that an audit tried without being asked for it: it
@@ -21,6 +25,27 @@ PRACTICAL = 20
 
 MAX_ROWS = 200
 """Most rows that a finding names."""
+
+
+@dataclass(frozen=True, eq=False)
+class EvidencePicture:
+    """A small picture (channel, height, width), or a map with a sign (height, width), and what it shows.
+
+    JSON for other programs has its caption and fingerprint; a saved file has all.
+    """
+
+    caption: str
+    values: Floats = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the caption and the values."""
+        return digest(self.caption, self.values)
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it is a map, not a picture."""
+        return np.ndim(self.values) == 2
 
 
 @dataclass(frozen=True)
@@ -38,7 +63,7 @@ class Finding:
     in four of five samples. ``null_interval`` is where the estimate lies where there is no effect, at the level that it
     names. ``rows`` are ids of rows that show the finding, the clearest first; ``rows_of`` says whether these are of the
     rows given or of the training rows. ``features`` are those that an explanation names on these rows; ``features_by``
-    is its method, ``features_verdict`` whether it may be used.
+    is its method, ``features_verdict`` whether it may be used. ``pictures`` show it, where rows are pictures.
     """
 
     code: str
@@ -67,6 +92,7 @@ class Finding:
     features: tuple[str, ...] = ()
     features_by: str = ""
     features_verdict: str = ""
+    pictures: tuple[EvidencePicture, ...] = field(default=(), compare=False)
 
     @property
     def is_practically_undecidable(self) -> bool:

@@ -40,6 +40,7 @@ from assay.report.drawing.formatting import (
     prose,
     rounding_title,
     shorten,
+    truncate,
     verdict_chip,
 )
 from assay.report.drawing.image_maps import draw_images, has_images, image_size
@@ -197,6 +198,7 @@ def environment() -> Environment:
         "verdict_chip": verdict_chip, "advice_chip": advice_chip, "icon": icon, "format_number": format_number,
         "format_count": format_count, "method_label": method_label, "method_name": method_name,
         "draw_strip": draw_strip, "finding_numbers": finding_numbers, "shorten": shorten, "breakable": breakable,
+        "truncate": truncate,
         "rounding_title": rounding_title, "prose": prose,
         "SEVERITY_RULE": RULE, "VERDICTS": VERDICTS, "OPEN": OPEN, "FOLDED": FOLDED, "COST_LABELS": COST_LABELS,
         "MAX_BARS": MAX_BARS, "MAX_CHANGES": MAX_CHANGES, "colours": colours,

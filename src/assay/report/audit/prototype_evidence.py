@@ -9,8 +9,8 @@ import numpy as np
 
 from assay.basics.types import Floats
 from assay.nouns.results.result import Explanation
-from assay.report.drawing.formatting import shorten
-from assay.report.drawing.image_maps import encode_image, has_images
+from assay.report.drawing.image_maps import has_images
+from assay.report.drawing.small_pictures import largest_that_fits, small_picture
 
 BUDGET = 16_000
 """Characters of all pictures together."""
@@ -54,9 +54,9 @@ class Evidence:
     classes: tuple[ClassEvidence, ...]
 
     @property
-    def has_pictures(self) -> bool:
-        """Whether the training rows are pictures."""
-        return any(one.picture for part in self.classes for one in part.found)
+    def has_regions(self) -> bool:
+        """Whether regions of the row explained were searched."""
+        return any(one.measured for part in self.classes for one in part.found)
 
     @property
     def size(self) -> int:
@@ -71,17 +71,17 @@ def draw_evidence(explanation: Explanation, classes: tuple[str, ...] = ()) -> tu
     """
     if not {"rival_connection", "training_row", "similarity"} <= set(explanation.extra):
         return ()
-    for rows, each, side in TRIES:
-        places = range(min(rows, len(explanation.ids)))
-        drawn = tuple(_evidence(explanation, classes, row, each, side) for row in places)
-        if sum(one.size for one in drawn) <= BUDGET:
-            return drawn
-    return ()
+
+    def draw(size: tuple[int, int, int]) -> tuple[Evidence, ...]:
+        rows, each, side = size
+        return tuple(_evidence(explanation, classes, row, each, side) for row in range(min(rows, len(explanation.ids))))
+
+    return largest_that_fits(TRIES, draw, lambda one: one.size, BUDGET)
 
 
 def _evidence(explanation: Explanation, classes: tuple[str, ...], row: int, each: int, side: int) -> Evidence:
     extra = explanation.extra
-    image = _encode(np.asarray(explanation.x[row]), side) if has_images(explanation) else ""
+    image = small_picture(np.asarray(explanation.x[row]), side) if has_images(explanation) else ""
     own = explanation.labels[row] if explanation.labels else ""
     rival = int(extra["rival"][row])
     sides = (
@@ -107,10 +107,10 @@ def _class(
 def _similar(explanation: Explanation, row: int, one: int, weight: float, side: int) -> Similar:
     extra = explanation.extra
     pictured = [int(place) for place in extra.get("pictured", ())]
-    picture = _encode(np.asarray(extra["training_pictures"][pictured.index(one)]), side) if one in pictured else ""
+    picture = small_picture(extra["training_pictures"][pictured.index(one)], side) if one in pictured else ""
     region, measured = _region(explanation, row, one, side)
     s = float(extra["similarity"][row, one])
-    name = shorten(explanation.features.names[one], 32)
+    name = str(explanation.features.names[one])
     return Similar(name, picture, region, measured, f"{s:.3f}", f"{weight:+.3f}", f"{s * weight:+.3f}")
 
 
@@ -128,8 +128,4 @@ def _region(explanation: Explanation, row: int, one: int, side: int) -> tuple[st
     x = np.asarray(explanation.x[row])
     if (bottom - top, right - left) == x.shape[1:]:
         return "", "whole picture"
-    return _encode(x[:, top:bottom, left:right], side), f"{bottom - top} × {right - left} pixels, {kept}"
-
-
-def _encode(picture: Floats, side: int) -> str:
-    return encode_image(np.asarray(picture, dtype=np.float64), side)[0]
+    return small_picture(x[:, top:bottom, left:right], side), f"{bottom - top} × {right - left} pixels, {kept}"

@@ -10,8 +10,8 @@ import numpy as np
 from assay.nouns.records.record import Record
 from assay.nouns.results.result import Explanation
 from assay.report.audit.unit_regions import image_of
-from assay.report.drawing.formatting import format_number, shorten
-from assay.report.drawing.image_maps import encode_image
+from assay.report.drawing.formatting import format_number
+from assay.report.drawing.small_pictures import largest_that_fits, small_picture
 
 BUDGET = 16_000
 """Characters of all pictures together."""
@@ -43,11 +43,11 @@ def draw_unit_pictures(record: Record, explanation: Explanation) -> tuple[UnitPi
     pictures = explanation.extra.get("pictures")
     if pictures is None or np.ndim(pictures) != 4 or np.shape(pictures)[1] not in (1, 3):
         return ()
-    for count, side in TRIES:
-        drawn = tuple(_one(record, explanation, place, side) for place in range(min(count, len(pictures))))
-        if sum(one.size for one in drawn) <= BUDGET:
-            return drawn
-    return ()
+
+    def draw(size: tuple[int, int]) -> tuple[UnitPicture, ...]:
+        return tuple(_one(record, explanation, place, size[1]) for place in range(min(size[0], len(pictures))))
+
+    return largest_that_fits(TRIES, draw, lambda one: one.size, BUDGET)
 
 
 def _one(record: Record, explanation: Explanation, place: int, side: int) -> UnitPicture:
@@ -55,8 +55,8 @@ def _one(record: Record, explanation: Explanation, place: int, side: int) -> Uni
     row = explanation.ids[int(extra["best_row"][place])]
     name = explanation.description[place].partition(":")[0] if explanation.description else str(place)
     return UnitPicture(
-        shorten(name, 24),
-        encode_image(np.asarray(extra["pictures"][place], dtype=np.float64), side)[0],
+        name,
+        small_picture(extra["pictures"][place], side),
         format_number(float(extra["reached"][place]), 3),
         row,
         image_of(record, row, side),

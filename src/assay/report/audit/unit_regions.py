@@ -10,10 +10,8 @@ import numpy as np
 from assay.basics.types import Floats
 from assay.nouns.records.record import Record
 from assay.nouns.results.result import Explanation
-from assay.report.drawing.colours import DIVERGING, colour_levels
-from assay.report.drawing.formatting import shorten
-from assay.report.drawing.image_maps import colour_scale, encode_image, has_images
-from assay.report.drawing.png import data_uri, downsample, encode_png
+from assay.report.drawing.image_maps import has_images
+from assay.report.drawing.small_pictures import largest_that_fits, small_map, small_picture
 
 BUDGET = 12_000
 """Characters of all maps and images together."""
@@ -38,6 +36,11 @@ class RegionRow:
     image: str
     units: tuple[UnitRegion, ...]
 
+    @property
+    def size(self) -> int:
+        """Characters of the image and of all maps."""
+        return len(self.image) + sum(len(unit.map) for unit in self.units)
+
 
 def draw_regions(record: Record, explanation: Explanation) -> tuple[RegionRow, ...]:
     """The regions of an explanation of units at the images where the units act most; empty where it has none."""
@@ -48,29 +51,21 @@ def draw_regions(record: Record, explanation: Explanation) -> tuple[RegionRow, .
     names = [explanation.features.names[int(unit)] for unit in explanation.extra["order"][: len(maps)]]
     strength = np.abs(maps).sum(axis=(0, 2, 3))
     order = np.argsort(-strength, kind="stable")
-    drawn: tuple[RegionRow, ...] = ()
-    for count, side in TRIES:
-        drawn = tuple(_row(record, explanation, maps[:, row], names, int(row), side) for row in order[:count])
-        if sum(len(one.image) + sum(len(unit.map) for unit in one.units) for one in drawn) <= BUDGET:
-            return drawn
-    return ()
+
+    def draw(size: tuple[int, int]) -> tuple[RegionRow, ...]:
+        return tuple(_row(record, explanation, maps[:, row], names, int(row), size[1]) for row in order[: size[0]])
+
+    return largest_that_fits(TRIES, draw, lambda one: one.size, BUDGET)
 
 
 def _row(record: Record, explanation: Explanation, maps: Floats, names: list[str], row: int, side: int) -> RegionRow:
-    units = tuple(UnitRegion(shorten(name, 24), _encode(one, side)) for name, one in zip(names, maps))
+    units = tuple(UnitRegion(name, small_map(one, side)) for name, one in zip(names, maps))
     return RegionRow(explanation.ids[row], image_of(record, explanation.ids[row], side), units)
-
-
-def _encode(values: Floats, side: int) -> str:
-    small = downsample(values, side)
-    high = colour_scale(small)
-    return data_uri(encode_png(colour_levels(small, -high, high), DIVERGING))
 
 
 def image_of(record: Record, row: str, side: int) -> str:
     """The image of a row, from an explanation of the images; empty where there is none."""
     for explanation in record.explanations.values():
         if has_images(explanation) and row in explanation.ids:
-            x = np.asarray(explanation.x[explanation.ids.index(row)], dtype=np.float64)
-            return encode_image(x, side)[0]
+            return small_picture(np.asarray(explanation.x[explanation.ids.index(row)]), side)
     return ""

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from assay.basics.errors import InputError
 from assay.nouns.records.record import Record
 from assay.nouns.results.result import Explanation
+from assay.report.audit.influences import InfluenceLine, draw_influences
 from assay.report.audit.prototype_evidence import Evidence, draw_evidence
 from assay.report.audit.unit_pictures import UnitPicture, draw_unit_pictures
 from assay.report.audit.unit_regions import RegionRow, draw_regions
@@ -24,6 +25,9 @@ BUDGET = 45_000
 GLOBAL = ("permutation_importance", "sage", "qii")
 """Views whose mean over rows is drawn."""
 
+INFLUENCE = "training_influence"
+"""The view that is drawn as training rows."""
+
 CURVES = 2
 """Features whose curves are drawn, those with the largest range."""
 
@@ -33,7 +37,7 @@ MAX_LINES = 24
 
 @dataclass(frozen=True)
 class View:
-    """One view: its method, meaning, picture and lines of text; regions or pictures of units, evidence."""
+    """One view: its method, meaning, picture and lines of text; regions or pictures of units, or training rows."""
 
     method: str
     meaning: str
@@ -43,7 +47,15 @@ class View:
     regions: tuple[RegionRow, ...] = ()
     units: tuple[UnitPicture, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    influences: tuple[InfluenceLine, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Characters of all pictures, and of what is drawn of rows."""
+        of_units = sum(one.size for one in self.regions) + sum(one.size for one in self.units)
+        of_rows = sum(one.size for one in self.evidence) + sum(one.size for one in self.influences)
+        return len(self.picture) + of_units + of_rows
 
 
 @dataclass(frozen=True)
@@ -59,19 +71,20 @@ def draw_views(record: Record) -> Views:
     shown, left_out, spent = [], [], 0
     for name, explanation in record.views.items():
         evidence = draw_evidence(explanation, record.classes)
+        influences = draw_influences(record) if name == INFLUENCE else ()
+        of_rows = (*evidence, *influences)
         view = replace(
-            View(name, explanation.meaning, "", (), 0) if evidence else _view(name, explanation),
+            View(name, explanation.meaning * bool(evidence), "", (), 0) if of_rows else _view(name, explanation),
             regions=draw_regions(record, explanation),
             units=draw_unit_pictures(record, explanation),
             evidence=evidence,
-            notes=tuple(shorten(note.text, 300) for note in explanation.notes) if evidence else (),
+            influences=influences,
+            notes=tuple(shorten(note.text, 300) for note in explanation.notes) if of_rows else (),
         )
-        size = len(view.picture) + sum(len(unit.map) for row in view.regions for unit in row.units)
-        size += sum(unit.size for unit in view.units) + sum(one.size for one in evidence)
-        if spent + size > BUDGET:
+        if spent + view.size > BUDGET:
             left_out.append(name)
             continue
-        spent += size
+        spent += view.size
         shown.append(view)
     return Views(tuple(shown), tuple(left_out))
 

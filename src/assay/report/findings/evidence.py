@@ -6,9 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
+from assay.nouns.results.finding import EvidencePicture
 from assay.report.drawing.formatting import VERDICTS, breakable, format_number, shorten, truncate, verdict_chip
+from assay.report.drawing.image_maps import colour_scale
+from assay.report.drawing.small_pictures import largest_that_fits, small_map, small_picture
 from assay.report.drawing.svg import draw_roc
 
 MAX_LINES = 20
@@ -16,6 +20,14 @@ MAX_LINES = 20
 
 MAX_CELL = 200
 """Characters of a text that are printed in one cell."""
+
+PICTURE_TRIES = ((8, 64), (8, 48), (6, 40), (6, 28), (4, 28), (2, 28))
+"""(Pictures of a finding, pixels a side), tried from the largest."""
+
+MAX_CAPTION = 80
+"""Characters of a picture's caption that are printed."""
+
+MAPS = "Maps: blue raises the class, orange lowers it; all on one colour scale."
 
 NARROW, GAP = 30, 2.5
 """Letters that fit next to each other into a window of 320 pixels, and those that the space after a column takes."""
@@ -80,6 +92,26 @@ def evidence_parts(data: Mapping[str, Any]) -> list[tuple[str, Markup]]:
     ]
     table = Markup('<table class="facts">{}</table>').format(Markup("").join(lines))
     return [*([("", table)] if lines else []), *nested]
+
+
+def evidence_pictures(pictures: Sequence[EvidencePicture], budget: int) -> Markup:
+    """Pictures of a finding with their captions, as many and as large as fit; maps have one colour scale."""
+    known = [one for one in pictures if one.is_map or (np.ndim(one.values) == 3 and len(one.values) in (1, 3))]
+    maps = [np.asarray(one.values, dtype=np.float64) for one in known if one.is_map]
+    high = colour_scale(*maps) if maps else 0.0
+
+    def draw(size: tuple[int, int]) -> tuple[Markup, ...]:
+        return tuple(_picture(one, size[1], high) for one in known[: size[0]])
+
+    drawn = largest_that_fits(PICTURE_TRIES, draw, len, budget)
+    scale = Markup('<p class="fine">{}</p>').format(MAPS) if maps else Markup("")
+    return Markup('<div class="thumbs">{}</div>{}').format(Markup("").join(drawn), scale) if drawn else Markup("")
+
+
+def _picture(one: EvidencePicture, side: int, high: float) -> Markup:
+    source = small_map(one.values, side, high) if one.is_map else small_picture(one.values, side)
+    alt, caption = truncate(one.caption, MAX_CAPTION), shorten(one.caption, MAX_CAPTION)
+    return Markup('<div><img src="{}" alt="{}"><span>{}</span></div>').format(source, alt, caption)
 
 
 def format_value(value: Any) -> str:

@@ -26,7 +26,7 @@ from assay.report.drawing.formatting import (
     truncate,
 )
 from assay.report.drawing.svg import draw_strip
-from assay.report.findings.evidence import evidence_parts
+from assay.report.findings.evidence import evidence_parts, evidence_pictures
 from assay.report.findings.fault_classes import fault_class
 from assay.report.findings.repairs import RepairedFinding, repaired_findings
 from assay.report.findings.waivers import WaiverState, waiver_state
@@ -45,6 +45,9 @@ MAX_OTHERS = 20
 
 BUDGET = 140_000
 """Characters of all findings; a finding beyond it keeps its line and loses its details."""
+
+PICTURES, OF_A_FINDING = 36_000, 12_000
+"""Characters of the pictures of all findings, and of those of one."""
 
 LINE = 500
 """Characters of a finding's line without its claim and its strip."""
@@ -173,21 +176,30 @@ class _Printed:
     record: Record
     left: int
     shortened: int = 0
+    pictures: int = PICTURES
     parts: dict[tuple[str, Markup], FindingView] = field(default_factory=dict)
 
     def with_details(self, line: FindingView) -> FindingView:
         """The view with its details where they fit; after the first that does not fit, none has any."""
         finding = line.finding
-        own = _detail_parts(self.record, finding) if self.left > 0 else []
-        details = Markup("\n").join(
-            _link(name, self.parts[name, part]) if (name, part) in self.parts else part for name, part in own
-        )
+        own, details = self._details(finding, min(self.pictures, OF_A_FINDING))
+        if len(details) > self.left and finding.pictures:
+            own, details = self._details(finding, 0)
         fits = self.left > 0 and len(details) <= self.left
         self.left = self.left - len(details) if fits else 0
         self.shortened += not fits and bool(finding.meaning or finding.advice or finding.evidence)
         if fits:
+            new = [(name, part) for name, part in own if (name, part) not in self.parts]
+            self.pictures -= sum(len(part) for name, part in new if name == "pictures")
             self.parts |= {p: line for p in own if p[0] and len(p[1]) >= SHARED and p not in self.parts}
         return replace(line, details=details if fits else Markup(""))
+
+    def _details(self, finding: Finding, pictures: int) -> tuple[list[tuple[str, Markup]], Markup]:
+        """The parts of the details, and these with links to what was printed before; nothing where no space is left."""
+        own = _detail_parts(self.record, finding, pictures) if self.left > 0 else []
+        known = self.parts
+        links = (_link(name, known[name, part]) if (name, part) in known else part for name, part in own)
+        return own, Markup("\n").join(links)
 
 
 def _by_check(findings: Sequence[Finding]) -> list[list[Finding]]:
@@ -227,8 +239,8 @@ def finding_details(record: Record, finding: Finding) -> Markup:
     return Markup("\n").join(part for _, part in _detail_parts(record, finding))
 
 
-def _detail_parts(record: Record, finding: Finding) -> list[tuple[str, Markup]]:
-    """The details with a name each where other findings may have the same."""
+def _detail_parts(record: Record, finding: Finding, pictures: int = OF_A_FINDING) -> list[tuple[str, Markup]]:
+    """The details with a name each where other findings may have the same; pictures of at most so many characters."""
     parts: list[tuple[str, Markup]] = []
     question = next((check.question for check in record.checks if check.code == finding.code), "")
     if question:
@@ -238,6 +250,8 @@ def _detail_parts(record: Record, finding: Finding) -> list[tuple[str, Markup]]:
     if finding.advice:
         parts.append(("what to do", Markup("<p><strong>What to do.</strong> {}</p>").format(finding.advice)))
     parts += [("", Markup('<p class="fine">{}</p>').format(text)) for text in _small_print(record, finding) if text]
+    drawn = evidence_pictures(finding.pictures, pictures)
+    parts += [("pictures", drawn)] * bool(drawn)
     return [*parts, *_repair_parts(record, finding), *evidence_parts(finding.evidence)]
 
 
