@@ -31,6 +31,9 @@ MAX_WEIGHTS = 5000
 HALVINGS = 12
 """How often a Newton step is halved."""
 
+CLOSE = 1e-13
+"""The gradient, as a share of the training rows' own, at which Newton steps end."""
+
 CONVERGED, UNRELATED = 1e-4, 0.1
 """Largest gradient, as a share of the training rows' own, at which weights count as optimal; and above which the rows
 or the objective are not those of the training."""
@@ -278,7 +281,7 @@ class LinearFit:
         loss = half * self.importance @ self.losses(self.scores)
         return float(loss + 0.5 * (self.penalty * self.weights**2).sum())
 
-    def at_optimum(self, steps: int = 40) -> LinearFit:
+    def at_optimum(self, steps: int = 40, tolerance: float = CLOSE) -> LinearFit:
         """The same fit with its weights moved to the optimum by Newton steps, halved until they are no step back."""
         found, size = self, np.linalg.norm(self.gradient)
         for _ in range(steps):
@@ -291,7 +294,7 @@ class LinearFit:
             else:
                 return found  # rounding: no step comes nearer
             found, size = other, after
-            if found.gradient_share() < 1e-13:
+            if found.gradient_share() < tolerance:
                 break
         return found
 

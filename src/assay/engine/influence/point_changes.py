@@ -14,7 +14,10 @@ from functools import cached_property
 import numpy as np
 
 from assay.basics.types import Floats, Ints
-from assay.engine.influence.linear_fit import LinearFit, Read, in_basis, weight_span
+from assay.engine.influence.linear_fit import CLOSE, LinearFit, Read, in_basis, weight_span
+
+MEMORY = 1 << 27
+"""Bytes that scores of the tests take at a time."""
 
 OUTSIDE = 1e-9
 """A changed row lies in the span of the others if what is left of it has less than this share of its length."""
@@ -24,16 +27,16 @@ OUTSIDE = 1e-9
 class ChangedFit:
     """The fit of training rows of which one was changed, in a ``basis`` (column, direction) that holds all of them.
 
-    ``fit`` has the weights from before the change; ``basis`` is ``None`` where directions are columns.
+    ``fit`` has no tests, and the weights from before the change; ``basis`` is ``None`` where directions are columns.
     """
 
     fit: LinearFit
     row: int
     basis: Floats | None
 
-    def refitted(self) -> ChangedFit:
-        """The same with the weights at the optimum of the changed rows."""
-        return replace(self, fit=self.fit.at_optimum())
+    def refitted(self, tolerance: float = CLOSE) -> ChangedFit:
+        """The same with the weights at the optimum of the changed rows, to this share of the rows' own gradients."""
+        return replace(self, fit=self.fit.at_optimum(tolerance=tolerance))
 
     def of_columns(self, values: Floats) -> Floats:
         """Values (…, direction) as (…, column)."""
@@ -69,6 +72,12 @@ class ChangedFit:
         return np.asarray(self.fit.importance[self.row] * (slopes @ direction + along @ self.weights))
 
 
+def row_slopes(fit: LinearFit, direction: Floats) -> Floats:
+    """∇_x ⟨direction, ∇_θ ℓ(θ, x, y)⟩ (row, column) of every training row, for a ``direction`` (out, column)."""
+    along = np.einsum("nop,np->no", fit.curvatures, fit.x @ direction.T)
+    return np.asarray(fit.importance[:, None] * (fit.slopes @ direction + along @ fit.weights))
+
+
 def _with_label(fit: LinearFit, row: int, label: Ints | Floats) -> LinearFit:
     """The fit with another label of a row, which then has the weight of the rows of its new class."""
     labels, importance = np.array(fit.labels), fit.importance.copy()
@@ -100,8 +109,7 @@ class PointChanges:
         """
         small, basis = self._span
         begin = self.fit.weights if weights is None else weights
-        own, tests = x, self.fit.tests
-        rows = small.x
+        own, rows = x, small.x
         if basis is not None:
             left = x - basis @ (basis.T @ x)
             left -= basis @ (basis.T @ left)
@@ -109,11 +117,13 @@ class PointChanges:
             if length > OUTSIDE * max(float(np.linalg.norm(x)), np.finfo(float).tiny):
                 basis = np.concatenate([basis, (left / length)[:, None]], axis=1)
                 rows = np.concatenate([rows, np.zeros((len(rows), 1))], axis=1)
-            own, begin, tests = x @ basis, begin @ basis, tests @ basis
+            own, begin = x @ basis, begin @ basis
         rows = rows.copy()
         rows[row] = own
-        penalty = self.fit.penalty if basis is None else (basis**2).T @ self.fit.penalty
-        changed = replace(self.fit, x=rows, weights=begin, tests=tests, penalty=penalty)
+        penalty = small.penalty
+        if len(penalty) < rows.shape[1]:
+            penalty = np.append(penalty, self.fit.penalty.max())
+        changed = replace(self.fit, x=rows, weights=begin, tests=self.fit.tests[:0], penalty=penalty)
         return ChangedFit(changed if label is None else _with_label(changed, row, label), row, basis)
 
     def weight_changes(
@@ -153,9 +163,9 @@ class PointChanges:
         ``newton``: the weights of a Newton step of the changed objective, which stays true for larger changes.
         """
         changed, step = self.weight_changes(row, x, label, newton=newton)
-        if linear:
-            return changed.fit.linear_target_changes(step[None], read)[:, 0]
-        return changed.fit.target_changes(step[None], read, 1 << 27)[:, 0]
+        moved = changed.of_columns(step)[None]
+        found = self.fit.linear_target_changes(moved, read) if linear else self.fit.target_changes(moved, read, MEMORY)
+        return np.asarray(found[:, 0])
 
     def derivative(self, read: Read, row: int) -> Floats:
         """The derivative (test, column) of each test's target by the training row: −(1/n) ∇T(z′)ᵀ H⁻¹ ∂_x ∇_θ ℓ(z)."""

@@ -19,7 +19,7 @@ from assay.engine.influence.linear_fit import (
     require_few_weights,
     weight_span,
 )
-from assay.engine.influence.weight_gradients import last_layer_inputs
+from assay.engine.influence.weight_gradients import last_layer_inputs, last_linear_layer
 from assay.model.adapters.estimator_outputs import EstimatorForward
 from assay.model.forests.pipeline import transform, unwrap
 from assay.model.linear_scores import estimator_of
@@ -100,10 +100,13 @@ def _at_optimum(fit: LinearFit, case: Case) -> tuple[LinearFit, tuple[Note, ...]
     return optimum, (Note("not-converged", text),)
 
 
-def read_last_layer(case: Case, train: Case, damping: float, weight_decay: float) -> tuple[LinearFit, tuple[Note, ...]]:
+def read_last_layer(
+    case: Case, train: Case, damping: float, weight_decay: float, *, decay_bias: bool = True
+) -> tuple[LinearFit, tuple[Note, ...]]:
     """The fit of a net's last linear layer, the layers before it held fixed.
 
-    ``weight_decay`` is that of ``torch.optim``: the mean loss plus ½ weight_decay ‖θ‖².
+    ``weight_decay`` is that of ``torch.optim``: the mean loss plus ½ weight_decay ‖θ‖², with ``decay_bias`` also of the
+    bias.
     """
     name, weights, x = last_layer_inputs(train)
     _, _, tests = last_layer_inputs(case)
@@ -114,10 +117,13 @@ def read_last_layer(case: Case, train: Case, damping: float, weight_decay: float
     if kind != "values" and not kind.exclusive:
         raise CapabilityError(f"{case.model.name} has several labels a row; influence takes one label a row.")
     doubled = 2.0 if link == "identity" else 1.0  # a squared error is twice ½ (s − y)²
+    penalty = np.full(x.shape[1], weight_decay * len(x) / doubled)
+    if not decay_bias and last_linear_layer(case.model).module.bias is not None:
+        penalty[-1] = 0.0
     fit = LinearFit(
         x=x,
         weights=weights,
-        penalty=np.full(x.shape[1], weight_decay * len(x) / doubled),
+        penalty=penalty,
         labels=train.label,
         importance=np.ones(len(x)),
         link=link,

@@ -222,14 +222,19 @@ def target_gradients(case: Case, layers: list[WeightLayer], memory: int) -> pt.T
     return pt.cat(parts)
 
 
+def last_linear_layer(model: Model) -> WeightLayer:
+    """The last linear layer of the net, in the order of its modules."""
+    pt = need("torch", extra="torch")
+    linear = [one for one in weight_layers(model)[0] if isinstance(one.module, pt.nn.Linear)]
+    if not linear:
+        raise CapabilityError(f"{model.name} does not end in a linear layer. Use method='gauss_newton'.")
+    return linear[-1]
+
+
 def last_layer_inputs(case: Case) -> tuple[str, Floats, Floats]:
     """The name of the net's last linear layer, its weights (out, in) and what it reads (row, in), a 1 for the bias."""
-    layers, _ = weight_layers(case.model)
     pt = need("torch", extra="torch")
-    linear = [one for one in layers if isinstance(one.module, pt.nn.Linear)]
-    if not linear:
-        raise CapabilityError(f"{case.model.name} does not end in a linear layer. Use method='gauss_newton'.")
-    parts, last = [], linear[-1:]
+    parts, last = [], [last_linear_layer(case.model)]
     for _, done in record(case, last, case.max_batch_rows(1), passes=0):
         if len(done.inputs[0]) != 1:
             raise CapabilityError(f"layer {last[0].name!r} is called {len(done.inputs[0])} times in a pass, not once.")

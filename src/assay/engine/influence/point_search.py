@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The search for a changed training row that turns predictions: ascent by influence, with a refit after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from assay.basics.types import Array, Floats, Ints
+from assay.cases.case import Case
+from assay.engine.influence.linear_fit import LinearFit
+from assay.engine.influence.point_changes import ChangedFit, PointChanges, row_slopes
+from assay.engine.influence.point_inputs import HeadInputs, Region
+from assay.engine.search.threat import Goal
+
+
+TRIAL, TRIAL_STEP = 2, 0.5
+"""Steps by which candidates are tried, and their size in radii."""
+
+SEARCHED = 1e-8
+"""The gradient, as a share of the training rows' own, to which the head is refitted during the search."""
+
+
+@dataclass(frozen=True, eq=False)
+class PointAim:
+    """The tests that one changed training row is aimed at, and the position of the row."""
+
+    tests: Ints
+    row: int
+
+
+@dataclass(eq=False)
+class PointResult:
+    """The best changed rows so far (aim, *shape), and how good they are (aim,): less is better."""
+
+    x: Array
+    score: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class PointSearch:
+    """Training rows whose head is refitted, and the tests whose decisions a changed row is to turn."""
+
+    goal: Goal
+    train: Case
+    changes: PointChanges
+    inputs: HeadInputs
+    region: Region
+
+    @property
+    def fit(self) -> LinearFit:
+        """The fit of the unchanged rows at its optimum."""
+        return self.changes.fit
+
+    def margins(self, weights: Floats, tests: Ints) -> Floats:
+        """Margins (test,) of the decisions for the labels by these weights (out, column); below 0 it is turned.
+
+        Differences of the head's scores, which do not saturate as probabilities do.
+        """
+        if self.fit.link == "identity" or self.goal.case.model.kind.threshold is not None:
+            return self.goal.search_margins(self.outputs(weights, tests), tests)
+        scores, label = self.fit.tests[tests] @ weights.T, self.goal.label[tests]
+        if self.fit.link == "sigmoid":
+            return np.asarray((2 * label - 1) * scores[:, 0])
+        own = scores[np.arange(len(tests)), label]
+        others = np.where(np.arange(scores.shape[1]) == label[:, None], -np.inf, scores)
+        return np.asarray(own - others.max(axis=1))
+
+    def outputs(self, weights: Floats, tests: Ints) -> Floats:
+        """The model's outputs (test, out) with these weights of its head."""
+        return self.fit.outputs(self.fit.tests[tests] @ weights.T)
+
+    def score(self, weights: Floats, tests: Ints) -> float:
+        """What the search lowers: the margin of one test; of several the number that is not turned, then the mean."""
+        margins = self.margins(weights, tests)
+        if len(tests) == 1:
+            return float(margins[0])
+        return float((margins >= 0).sum() + 0.5 * (1 + np.tanh(margins.mean())))
+
+    def test_gradient(self, weights: Floats, tests: Ints) -> Floats:
+        """The gradient (out, column) of the sum of the tests' losses by the weights."""
+        rows = self.fit.tests[tests]
+        slopes = self.fit.slopes_at(rows @ weights.T, self.goal.label[tests])
+        return np.asarray(slopes.T @ rows)
+
+    def best_rows(self, groups: Sequence[Ints], candidates: int) -> list[PointAim]:
+        """For each group of tests the training row that turns most of it after ``TRIAL`` large steps.
+
+        ``candidates`` rows are tried: those whose change, by what the head reads, moves the loss most, for a single
+        test among the rows of other labels, since a row of another label that comes to look like the test counts most.
+        """
+        base, gradients = self.changes.with_row(0, self.fit.x[0]), []
+        for tests in groups:
+            gradients.append(self.test_gradient(self.fit.weights, tests))
+        aims: list[PointAim] = []
+        for tests, direction in zip(groups, base.solve(np.stack(gradients))):
+            size = np.linalg.norm(row_slopes(self.fit, direction), axis=1)
+            if len(tests) == 1:
+                size = np.where(self.train.label == self.goal.label[tests[0]], size - size.max(), size)
+            aims += [PointAim(tests, int(row)) for row in np.argsort(-size, kind="stable")[:candidates]]
+        if candidates == 1:
+            return aims
+        score = self.run(aims, TRIAL, TRIAL_STEP).score.reshape(len(groups), -1)
+        return [aims[place * score.shape[1] + int(best)] for place, best in enumerate(score.argmin(axis=1))]
+
+    def refit(self, row: int, read: Floats, weights: Floats | None = None) -> ChangedFit:
+        """The head refitted to the rows with ``read`` (column,) in the place of ``row``."""
+        return self.changes.with_row(row, read, weights=weights).refitted(SEARCHED)
+
+    def run(self, aims: Sequence[PointAim], steps: int, step: float) -> PointResult:
+        """Steps x ← Π(x + α · steepest(−∇_x sᵀ∇ℓ(z_x))), s = H⁻¹ ∇L(tests) at the refitted head, for all aims at once."""
+        rows = np.array([one.row for one in aims])
+        centre = self.train.rows.x[rows]
+        at, found = centre, PointResult(centre, np.full(len(aims), np.inf))
+        weights = [self.fit.weights] * len(aims)
+        for turn in range(steps + 1):
+            here = self.region.nearest(at, centre)
+
+            def slope(read: Floats, lines: Ints, here: Array = here) -> Floats:
+                back = np.empty_like(read)
+                for place, line in enumerate(lines):
+                    aim = aims[line]
+                    fitted = self.refit(aim.row, read[place], weights[line])
+                    weights[line] = fitted.weights
+                    self._note(found, int(line), here, fitted.weights, aim.tests)
+                    direction = fitted.solve(self.test_gradient(fitted.weights, aim.tests)[None])[0]
+                    back[place] = -fitted.row_slope(direction)
+                return back
+
+            if turn < steps:
+                at = self.region.step(at, centre, self.inputs.pull_back(here, rows, slope), step)
+            else:
+                slope(self.inputs.read(here, rows), np.arange(len(aims)))
+        return found
+
+    def _note(self, found: PointResult, line: int, here: Array, weights: Floats, tests: Ints) -> None:
+        """Keep the changed row of this line if it is the best so far."""
+        score = self.score(weights, tests)
+        if score < found.score[line]:
+            xp = array_namespace(found.x)
+            found.x = xp.concat([found.x[:line], here[line : line + 1], found.x[line + 1 :]])
+            found.score[line] = score
