@@ -39,9 +39,9 @@ def training_point(
     row: str | None = None,
     candidates: int = 8,
     steps: int = 8,
-    step: float = 0.25,
+    step: float | None = None,
     draws: int = 1,
-    labels: "Labels | None" = None,
+    labels: Labels | None = None,
     weight_decay: float = 0.0,
     decay_bias: bool = True,
     ranges: bool | None = None,
@@ -54,9 +54,10 @@ def training_point(
     ball is around a training row. The head is a LogisticRegression of scikit-learn, also behind a pipeline whose steps
     stay fixed, or a net's last linear layer on the features of the others, trained to its optimum with
     ``weight_decay`` as in ``torch.optim`` (``decay_bias``: of its bias too). x ← Π(x − α · sign ∇ₓ[sᵀ ∇ℓ(x)]) with
-    s = H⁻¹ ∇L(tests), α = ``step`` times the radius, the head refitted and s renewed at each of ``steps`` steps (Koh
+    s = H⁻¹ ∇L(tests), α = ``step`` times the radius (2 / ``steps``), the head refitted and s renewed at each of ``steps`` steps (Koh
     and Liang 2017, section 5.2); the changed row of the lowest refitted margin is returned. ``aim="each"``: one changed
-    row for each row explained, and ``x`` (row, *shape) are these; ``"together"``: one for all. ``row`` is the id of the
+    row for each row explained, and ``x`` (row, *shape) are these; ``"together"``: one for all, L then being the sum of
+    the probabilities of other classes than the label, not of cross-entropies. ``row`` is the id of the
     training row; by default ``candidates`` rows of largest influence are tried for two steps, and the best is taken.
     In a table every column stays in its range in the training rows (``ranges``), and whole numbers stay whole; columns
     of levels stay.
@@ -72,7 +73,5 @@ def training_point(
     says so. Nothing is said about training all layers again. Koh and Liang's code takes the margin at a step of the
     search; TensorFlow's Inception features were frozen there, too.
     """
-    options = PointOptions(
-        aim, row, candidates, steps, step, draws, weight_decay, decay_bias, ranges, tolerance
-    )
+    options = PointOptions(aim, row, candidates, steps, step, draws, weight_decay, decay_bias, ranges, tolerance)
     return run_attack(case, ball, train, ids, labels, options)

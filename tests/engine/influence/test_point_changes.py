@@ -136,7 +136,7 @@ def test_a_row_that_stays_as_it_is_changes_nothing() -> None:
 
 def test_changing_the_label_of_a_ridge_is_known_exactly() -> None:
     """β′ = β + (XᵀX + λ I)⁻¹ x_i Δy."""
-    at, read = changes("ridge")
+    at, _ = changes("ridge")
     fit = at.fit
     hessian = fit.x.T @ fit.x + np.diag(fit.penalty)
     weights = fit.weights[0] + np.linalg.solve(hessian, fit.x[9]) * 2.5

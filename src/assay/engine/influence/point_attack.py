@@ -27,6 +27,10 @@ from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Note
 
 
+TRAVEL = 2.0
+"""Radii that all steps together cover: any two points of the ball are no further apart."""
+
+
 @dataclass(frozen=True)
 class PointOptions:
     """How the attack is run; see ``attack.training_point``."""
@@ -35,17 +39,22 @@ class PointOptions:
     row: str | None = None
     candidates: int = 8
     steps: int = 8
-    step: float = 0.25
+    step: float | None = None
     draws: int = 1
     weight_decay: float = 0.0
     decay_bias: bool = True
     ranges: bool | None = None
     tolerance: float = 1e-4
 
+    @property
+    def size(self) -> float:
+        """The size of a step in radii."""
+        return TRAVEL / max(1, self.steps) if self.step is None else self.step
+
     def check(self) -> None:
         """Raise ``InputError`` for numbers that make no search."""
         counts = {"candidates": self.candidates, "steps": self.steps, "draws": self.draws}
-        if min(counts.values()) < 1 or not 0 < self.step or not 0 < self.tolerance < 1:
+        if min(counts.values()) < 1 or self.size <= 0 or not 0 < self.tolerance < 1:
             raise InputError(
                 f"{', '.join(f'{name}={value}' for name, value in counts.items())}, step={self.step}, "
                 f"tolerance={self.tolerance}; counts are at least 1, step above 0, tolerance between 0 and 1."
@@ -138,7 +147,7 @@ def run_attack(
     """The fields of the ``AttackResult``."""
     search, share, notes = begin_search(case, train, ids, ball, labels, options)
     aims = aims_of(search, options)
-    found = search.run(aims, options.steps, options.step)
+    found = search.run(aims, options.steps, options.size)
     verified = verify(search, aims, found.x)
     predicted = {
         name: predict(search, aims, verified.read, newton=newton)

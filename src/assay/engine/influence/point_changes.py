@@ -72,16 +72,10 @@ class ChangedFit:
         return np.asarray(self.fit.importance[self.row] * (slopes @ direction + along @ self.weights))
 
 
-def row_slopes(fit: LinearFit, direction: Floats) -> Floats:
-    """∇_x ⟨direction, ∇_θ ℓ(θ, x, y)⟩ (row, column) of every training row, for a ``direction`` (out, column)."""
-    along = np.einsum("nop,np->no", fit.curvatures, fit.x @ direction.T)
-    return np.asarray(fit.importance[:, None] * (fit.slopes @ direction + along @ fit.weights))
-
-
 def _with_label(fit: LinearFit, row: int, label: Ints | Floats) -> LinearFit:
     """The fit with another label of a row, which then has the weight of the rows of its new class."""
     labels, importance = np.array(fit.labels), fit.importance.copy()
-    same = np.flatnonzero(labels == label) if fit.link != "identity" else []
+    same: Ints = np.flatnonzero((labels == label) & (fit.link != "identity"))
     labels[row] = label
     if len(same):
         importance[row] = importance[same[0]]

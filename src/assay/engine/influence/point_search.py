@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -12,10 +13,9 @@ from array_api_compat import array_namespace
 from assay.basics.types import Array, Floats, Ints
 from assay.cases.case import Case
 from assay.engine.influence.linear_fit import LinearFit
-from assay.engine.influence.point_changes import ChangedFit, PointChanges, row_slopes
+from assay.engine.influence.point_changes import ChangedFit, PointChanges
 from assay.engine.influence.point_inputs import HeadInputs, Region
 from assay.engine.search.threat import Goal
-
 
 TRIAL, TRIAL_STEP = 2, 0.5
 """Steps by which candidates are tried, and their size in radii."""
@@ -81,37 +81,58 @@ class PointSearch:
         return float((margins >= 0).sum() + 0.5 * (1 + np.tanh(margins.mean())))
 
     def test_gradient(self, weights: Floats, tests: Ints) -> Floats:
-        """The gradient (out, column) of the sum of the tests' losses by the weights."""
-        rows = self.fit.tests[tests]
-        slopes = self.fit.slopes_at(rows @ weights.T, self.goal.label[tests])
+        """The gradient (out, column) of what the search raises by the weights: the cross-entropy of one test.
+
+        Of several the sum of the probabilities of other classes than their labels, which counts those near a turn most.
+        """
+        rows, label = self.fit.tests[tests], self.goal.label[tests]
+        scores = rows @ weights.T
+        slopes = self.fit.slopes_at(scores, label)
+        if len(tests) > 1:
+            found = self.fit.probabilities(scores)
+            found = np.concatenate([1 - found, found], axis=1) if self.fit.link == "sigmoid" else found
+            slopes = slopes * found[np.arange(len(tests)), label][:, None]
         return np.asarray(slopes.T @ rows)
 
     def best_rows(self, groups: Sequence[Ints], candidates: int) -> list[PointAim]:
         """For each group of tests the training row that turns most of it after ``TRIAL`` large steps.
 
-        ``candidates`` rows are tried: those whose change, by what the head reads, moves the loss most, for a single
-        test among the rows of other labels, since a row of another label that comes to look like the test counts most.
+        ``candidates`` rows are tried: those of the largest ``influence_at_full_loss``.
         """
-        base, gradients = self.changes.with_row(0, self.fit.x[0]), []
-        for tests in groups:
-            gradients.append(self.test_gradient(self.fit.weights, tests))
         aims: list[PointAim] = []
-        for tests, direction in zip(groups, base.solve(np.stack(gradients))):
-            size = np.linalg.norm(row_slopes(self.fit, direction), axis=1)
-            if len(tests) == 1:
-                size = np.where(self.train.label == self.goal.label[tests[0]], size - size.max(), size)
+        for tests in groups:
+            size = self.influence_at_full_loss(tests)
             aims += [PointAim(tests, int(row)) for row in np.argsort(-size, kind="stable")[:candidates]]
         if candidates == 1:
             return aims
         score = self.run(aims, TRIAL, TRIAL_STEP).score.reshape(len(groups), -1)
         return [aims[place * score.shape[1] + int(best)] for place, best in enumerate(score.argmin(axis=1))]
 
+    def influence_at_full_loss(self, tests: Ints) -> Floats:
+        """−∇L(tests)ᵀ H⁻¹ ∇ℓ (row,) of each training row, were its own label given probability 0.
+
+        A head that fits every row has no slope there, so that its influence as it is says little; a row counts once it
+        looks like a test of another label.
+        """
+        slopes = np.full(self.fit.slopes.shape, 1.0 / max(1, len(self.fit.weights) - 1))
+        if self.fit.link == "sigmoid":
+            slopes[:, 0] = 1.0 - 2.0 * np.asarray(self.fit.labels)
+        else:
+            slopes[np.arange(len(slopes)), self.fit.labels] = -1.0
+        direction = self._base.solve(self.test_gradient(self.fit.weights, tests)[None])[0]
+        return np.asarray(-self.fit.importance * (slopes * (self.fit.x @ direction.T)).sum(axis=1))
+
+    @cached_property
+    def _base(self) -> ChangedFit:
+        """The fit of the unchanged rows in the basis of its rows."""
+        return self.changes.with_row(0, self.fit.x[0])
+
     def refit(self, row: int, read: Floats, weights: Floats | None = None) -> ChangedFit:
         """The head refitted to the rows with ``read`` (column,) in the place of ``row``."""
         return self.changes.with_row(row, read, weights=weights).refitted(SEARCHED)
 
     def run(self, aims: Sequence[PointAim], steps: int, step: float) -> PointResult:
-        """Steps x ← Π(x + α · steepest(−∇_x sᵀ∇ℓ(z_x))), s = H⁻¹ ∇L(tests) at the refitted head, for all aims at once."""
+        """Steps x ← Π(x + α · steepest(−∇_x sᵀ∇ℓ(z_x))) for all aims at once; s = H⁻¹ ∇L(tests)."""
         rows = np.array([one.row for one in aims])
         centre = self.train.rows.x[rows]
         at, found = centre, PointResult(centre, np.full(len(aims), np.inf))
