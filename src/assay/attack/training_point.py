@@ -38,7 +38,7 @@ def training_point(
     aim: Literal["each", "together"] = "each",
     row: str | None = None,
     candidates: int = 8,
-    steps: int = 8,
+    steps: int = 20,
     step: float | None = None,
     draws: int = 1,
     labels: Labels | None = None,
@@ -54,7 +54,7 @@ def training_point(
     ball is around a training row. The head is a LogisticRegression of scikit-learn, also behind a pipeline whose steps
     stay fixed, or a net's last linear layer on the features of the others, trained to its optimum with
     ``weight_decay`` as in ``torch.optim`` (``decay_bias``: of its bias too). x ← Π(x − α · sign ∇ₓ[sᵀ ∇ℓ(x)]) with
-    s = H⁻¹ ∇L(tests), α = ``step`` times the radius (2 / ``steps``), the head refitted and s renewed at each of ``steps`` steps (Koh
+    s = H⁻¹ ∇L(tests), α falling from ``step`` radii (4 / ``steps``) to 0, the head refitted and s renewed at each of ``steps`` steps (Koh
     and Liang 2017, section 5.2); the changed row of the lowest refitted margin is returned. ``aim="each"``: one changed
     row for each row explained, and ``x`` (row, *shape) are these; ``"together"``: one for all, L then being the sum of
     the probabilities of other classes than the label, not of cross-entropies. ``row`` is the id of the

@@ -27,8 +27,8 @@ from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Note
 
 
-TRAVEL = 2.0
-"""Radii that all steps together cover: any two points of the ball are no further apart."""
+TRAVEL = 4.0
+"""Radii of the first step times their number: steps fall to 0, so that all cover about two."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PointOptions:
     aim: Literal["each", "together"] = "each"
     row: str | None = None
     candidates: int = 8
-    steps: int = 8
+    steps: int = 20
     step: float | None = None
     draws: int = 1
     weight_decay: float = 0.0
@@ -147,57 +147,62 @@ def run_attack(
     """The fields of the ``AttackResult``."""
     search, share, notes = begin_search(case, train, ids, ball, labels, options)
     aims = aims_of(search, options)
-    found = search.run(aims, options.steps, options.size)
-    verified = verify(search, aims, found.x)
-    predicted = {
-        name: predict(search, aims, verified.read, newton=newton)
-        for name, newton in (("predicted", False), ("predicted_newton", True))
-    }
+    x = search.run(aims, options.steps, options.size).x
+    verified = verify(search, aims, x)
     random = _random(search, aims, options.draws)
-    goal, everyone = search.goal, np.arange(len(case))
-    before = search.margins(search.fit.weights, everyone)
-    right = ~goal.successes(search.outputs(search.fit.weights, everyone))
-    success = goal.successes(verified.outputs)
+    before = search.margins(search.fit.weights, np.arange(len(case)))
     line = np.empty(len(case), dtype=np.int64)
     for place, aim in enumerate(aims):
         line[aim.tests] = place
-    centre = search.train.rows.x[np.array([one.row for one in aims])]
-    distance = np.asarray(ball.length(to_floats(found.x) - to_floats(centre)))
+    rows = np.array([one.row for one in aims])
+    distance = np.asarray(ball.length(to_floats(x) - to_floats(search.train.rows.x[rows])))
+    predicted = {
+        f"predicted{name}": predict(search, aims, verified.read, newton=bool(name)) for name in ("", "_newton")
+    }
     return {
-        "x": found.x[line],
-        "success": success,
-        "prediction_unchanged": ~prediction_changed(goal, verified.outputs),
+        "x": x[line],
+        "success": search.goal.successes(verified.outputs),
+        "prediction_unchanged": ~prediction_changed(search.goal, verified.outputs),
         "distance": distance[line],
         "before": before,
         "after": verified.after,
-        "random": random.min(axis=0),
+        "random": random,
         "quantity": "margin after refitting the head",
-        "notes": (*notes, *_notes(search, before, verified, right)),
+        "notes": (*notes, *_notes(search, verified, before >= 0)),
         "extra": {
             **predicted,
-            "training_row": np.array([float(aims[one].row) for one in line]),
+            "training_row": rows[line].astype(np.float64),
             "gradient": verified.gradient,
-            "class": classes_found(goal, verified.outputs),
+            "class": classes_found(search.goal, verified.outputs),
         },
         "validity": {
-            **accuracy_fields(goal, success),
-            **_flips(success & right, right, "flipped"),
-            **_flips((random.min(axis=0) < 0) & right, right, "random_flipped"),
+            **_shares(search, verified, before, random),
             **agreement(before, verified.after, predicted),
             "aim": options.aim,
-            "training_rows_changed": len({one.row for one in aims}),
+            "training_rows_changed": len(set(rows.tolist())),
             "gradient_given": share,
-            "gradient_refitted": float(verified.gradient.max()),
-            "weights": int(search.fit.weights.size),
-            "training_rows": len(search.train),
             "radius": float(ball.radius),
             "norm": ball.norm,
         },
     }
 
 
+def _shares(search: PointSearch, verified: Verified, before: Floats, random: Floats) -> dict[str, Any]:
+    """The robust accuracy, the shares of correct decisions that were turned, and what the head is."""
+    fit, right = search.fit, ~search.goal.successes(search.outputs(search.fit.weights, np.arange(len(before))))
+    success = search.goal.successes(verified.outputs)
+    return {
+        **accuracy_fields(search.goal, success),
+        **_flips(success & right, right, "flipped"),
+        **_flips((random < 0) & right, right, "random_flipped"),
+        "gradient_refitted": float(verified.gradient.max()),
+        "weights": int(fit.weights.size),
+        "training_rows": len(search.train),
+    }
+
+
 def _random(search: PointSearch, aims: Sequence[PointAim], draws: int) -> Floats:
-    """Margins (draw, test) after refits to random changes of full size of the same training rows."""
+    """The lowest margin (test,) after refits to random changes of full size of the same training rows."""
     rows = search.train.rows.take(np.array([one.row for one in aims]))
     named = [f"{place} {name}" for place, name in enumerate(rows.ids)]
     found = []
@@ -205,7 +210,7 @@ def _random(search: PointSearch, aims: Sequence[PointAim], draws: int) -> Floats
         seed = search.goal.case.seed.child("training point", draw)
         drawn = search.region.ball.draw(replace(rows, ids=tuple(named)), seed, edge=True)
         found.append(verify(search, aims, search.region.nearest(drawn, rows.x)).after)
-    return np.stack(found)
+    return np.asarray(np.min(found, axis=0))
 
 
 def _flips(hit: Masks, right: Masks, name: str) -> dict[str, Any]:
@@ -230,7 +235,7 @@ def agreement(before: Floats, after: Floats, predicted: Mapping[str, Floats]) ->
     return found
 
 
-def _notes(search: PointSearch, before: Floats, verified: Verified, right: Masks) -> tuple[Note, ...]:
+def _notes(search: PointSearch, verified: Verified, right: Masks) -> tuple[Note, ...]:
     """In which regime the head is, and flips that rounding may undo."""
     fit = search.fit
     found = []

@@ -125,7 +125,7 @@ class PointChanges:
     ) -> tuple[ChangedFit, Floats]:
         """What the change does to the weights, (out, direction): to first order, or by one Newton step.
 
-        The directions are those of the changed fit, which is returned beside it with the weights from before.
+        The directions are those of the changed fit, which is returned with it and has the weights from before.
         """
         changed = self.with_row(row, x, label)
         before = self.with_row(row, self.fit.x[row]).fit if changed.basis is None else self._before(changed, row)

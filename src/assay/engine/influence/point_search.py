@@ -20,6 +20,9 @@ from assay.engine.search.threat import Goal
 TRIAL, TRIAL_STEP = 2, 0.5
 """Steps by which candidates are tried, and their size in radii."""
 
+MOMENTUM = 0.5
+"""Weight of the earlier derivatives at each step."""
+
 SEARCHED = 1e-8
 """The gradient, as a share of the training rows' own, to which the head is refitted during the search."""
 
@@ -132,30 +135,42 @@ class PointSearch:
         return self.changes.with_row(row, read, weights=weights).refitted(SEARCHED)
 
     def run(self, aims: Sequence[PointAim], steps: int, step: float) -> PointResult:
-        """Steps x ← Π(x + α · steepest(−∇_x sᵀ∇ℓ(z_x))) for all aims at once; s = H⁻¹ ∇L(tests)."""
+        """Steps x ← Π(x + α · steepest(−∇_x sᵀ∇ℓ(z_x))) for all aims at once, s = H⁻¹ ∇L(tests) after each refit.
+
+        α falls linearly from ``step`` radii to 0; the derivative is mixed with the earlier ones (``MOMENTUM``).
+        """
         rows = np.array([one.row for one in aims])
         centre = self.train.rows.x[rows]
-        at, found = centre, PointResult(centre, np.full(len(aims), np.inf))
-        weights = [self.fit.weights] * len(aims)
+        found, weights = PointResult(centre, np.full(len(aims), np.inf)), [self.fit.weights] * len(aims)
+        at, along = centre, array_namespace(centre).zeros_like(centre)
         for turn in range(steps + 1):
             here = self.region.nearest(at, centre)
 
             def slope(read: Floats, lines: Ints, here: Array = here) -> Floats:
-                back = np.empty_like(read)
-                for place, line in enumerate(lines):
-                    aim = aims[line]
-                    fitted = self.refit(aim.row, read[place], weights[line])
-                    weights[line] = fitted.weights
-                    self._note(found, int(line), here, fitted.weights, aim.tests)
-                    direction = fitted.solve(self.test_gradient(fitted.weights, aim.tests)[None])[0]
-                    back[place] = -fitted.row_slope(direction)
-                return back
+                return np.stack([self._slope(found, aims, weights, int(i), here, own) for i, own in zip(lines, read)])
 
-            if turn < steps:
-                at = self.region.step(at, centre, self.inputs.pull_back(here, rows, slope), step)
-            else:
+            if turn == steps:
                 slope(self.inputs.read(here, rows), np.arange(len(aims)))
-        return found
+                return found
+            along = MOMENTUM * along + _scaled(self.inputs.pull_back(here, rows, slope))
+            at = self.region.step(at, centre, along, step * (1 - turn / steps))
+        raise AssertionError
+
+    def _slope(
+        self,
+        found: PointResult,
+        aims: Sequence[PointAim],
+        weights: list[Floats],
+        line: int,
+        here: Array,
+        read: Floats,
+    ) -> Floats:
+        """The derivative (column,) by what the head reads of a changed row, after a refit that is noted."""
+        aim = aims[line]
+        fitted = self.refit(aim.row, read, weights[line])
+        weights[line] = fitted.weights
+        self._note(found, line, here, fitted.weights, aim.tests)
+        return -fitted.row_slope(fitted.solve(self.test_gradient(fitted.weights, aim.tests)[None])[0])
 
     def _note(self, found: PointResult, line: int, here: Array, weights: Floats, tests: Ints) -> None:
         """Keep the changed row of this line if it is the best so far."""
@@ -164,3 +179,11 @@ class PointSearch:
             xp = array_namespace(found.x)
             found.x = xp.concat([found.x[:line], here[line : line + 1], found.x[line + 1 :]])
             found.score[line] = score
+
+
+def _scaled(slope: Array) -> Array:
+    """A derivative (row, *shape) divided by the mean size of its elements in each row."""
+    xp = array_namespace(slope)
+    size = xp.mean(xp.abs(xp.reshape(slope, (slope.shape[0], -1))), axis=1)
+    size = xp.where(size > 0, size, xp.ones_like(size))
+    return slope / xp.reshape(size, (-1,) + (1,) * (slope.ndim - 1))
