@@ -54,24 +54,25 @@ def training_point(
     ball is around a training row. The head is a LogisticRegression of scikit-learn, also behind a pipeline whose steps
     stay fixed, or a net's last linear layer on the features of the others, trained to its optimum with
     ``weight_decay`` as in ``torch.optim`` (``decay_bias``: of its bias too). x ← Π(x − α · sign ∇ₓ[sᵀ ∇ℓ(x)]) with
-    s = H⁻¹ ∇L(tests), α falling from ``step`` radii (4 / ``steps``) to 0, the head refitted and s renewed at each of ``steps`` steps (Koh
-    and Liang 2017, section 5.2); the changed row of the lowest refitted margin is returned. ``aim="each"``: one changed
-    row for each row explained, and ``x`` (row, *shape) are these; ``"together"``: one for all, L then being the sum of
-    the probabilities of other classes than the label, not of cross-entropies. ``row`` is the id of the
-    training row; by default ``candidates`` rows of largest influence are tried for two steps, and the best is taken.
-    In a table every column stays in its range in the training rows (``ranges``), and whole numbers stay whole; columns
-    of levels stay.
+    s = H⁻¹ ∇L(tests), the head refitted and s renewed at each of ``steps`` steps (Koh and Liang 2017, section 5.2);
+    α falls from ``step`` radii (4 / ``steps``) to 0, and the changed row of the lowest refitted margin is returned.
+    ``aim="each"``: one changed row for each row explained, and ``x`` (row, *shape) are these; ``"together"``: one for
+    all, with L the sum of the probabilities of other classes than the label instead of the cross-entropy. ``row`` is
+    the id of the training row; by default the ``candidates`` rows that would have the largest influence if the head
+    did not fit them are tried for two steps, and the best is taken. In a table every column stays in its range in the
+    training rows (``ranges``), columns of whole numbers stay whole, columns of levels do not move.
 
     ``before`` and ``after`` are the margins at the optimum of the training rows and of the changed ones, to a gradient
     of ``extra["gradient"]`` of the rows' own; success is counted after this refit only. ``random`` is the lowest margin
     after refits to ``draws`` random changes of full size of the same training row. ``extra["predicted"]`` is the margin
     that influence predicts without a refit, −H⁻¹(∇ℓ(z_δ) − ∇ℓ(z)), ``extra["predicted_newton"]`` that of one Newton
-    step. ``validity`` has the share of correct decisions turned (``flipped``) with its Clopper–Pearson interval, the
-    same of the random changes, and the slopes of predicted on refitted changes.
+    step; of changes this large only the ranks can be trusted. ``validity`` has the share of correct decisions turned
+    (``flipped``) with its Clopper–Pearson interval, the same of the random changes, and slopes and rank correlations
+    of predicted and refitted changes.
 
     Where the given head is not at its optimum (its gradient is above ``tolerance`` of the rows' own) ``InputError``
-    says so. Nothing is said about training all layers again. Koh and Liang's code takes the margin at a step of the
-    search; TensorFlow's Inception features were frozen there, too.
+    says so with the figure. A failed attack proves nothing, and nothing is said about training all layers again. The
+    falling steps, the momentum of the derivative and the choice of the row are this package's own.
     """
     options = PointOptions(aim, row, candidates, steps, step, draws, weight_decay, decay_bias, ranges, tolerance)
     return run_attack(case, ball, train, ids, labels, options)

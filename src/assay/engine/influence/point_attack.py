@@ -26,7 +26,6 @@ from assay.engine.search.validity import BOUNDARY, accuracy_fields, classes_foun
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Note
 
-
 TRAVEL = 4.0
 """Radii of the first step times their number: steps fall to 0, so that all cover about two."""
 
