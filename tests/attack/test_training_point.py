@@ -79,6 +79,7 @@ def test_the_margins_reported_are_those_of_scikit_learn_on_the_changed_rows(colu
 def test_the_attack_moves_decisions_and_a_random_change_of_the_same_size_does_not() -> None:
     found = run(logistic(), assay.Ball("linf", 1.0), 90)
     assert found.validity["flipped"] > found.validity["random_flipped"]
+    assert found.validity["detected"] > found.validity["random_detected"]
     fall, chance = (found.before - found.after).mean(), (found.before - found.random).mean()
     assert fall > 4 * abs(chance)
 

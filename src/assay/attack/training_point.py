@@ -68,7 +68,9 @@ def training_point(
     that influence predicts without a refit, −H⁻¹(∇ℓ(z_δ) − ∇ℓ(z)), ``extra["predicted_newton"]`` that of one Newton
     step; of changes this large only the ranks can be trusted. ``validity`` has the share of correct decisions turned
     (``flipped``) with its Clopper–Pearson interval, the same of the random changes, and slopes and rank correlations
-    of predicted and refitted changes.
+    of predicted and refitted changes. ``extra["self_influence_rank"]`` is a detector: the share of the other training
+    rows whose self-influence ∇ℓᵀ H⁻¹ ∇ℓ at the refitted head is below that of the changed row; its mean ``detected`` is
+    the area under the ROC curve of that ranking, ``random_detected`` the same for the random changes.
 
     Where the given head is not at its optimum (its gradient is above ``tolerance`` of the rows' own) ``InputError``
     says so with the figure. A failed attack proves nothing, and nothing is said about training all layers again. The

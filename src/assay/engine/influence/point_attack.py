@@ -108,12 +108,14 @@ def aims_of(search: PointSearch, options: PointOptions) -> list[PointAim]:
 class Verified:
     """Refits to changed rows: margins (test,) and outputs (test, out) of the tests of each, and how near the optimum.
 
+    ``rank`` (test,) is the share of the other training rows whose self-influence is below that of the changed row.
     ``read`` (aim, column) is what the head reads of the changed rows.
     """
 
     after: Floats
     outputs: Floats
     gradient: Floats
+    rank: Floats
     read: Floats
 
 
@@ -121,14 +123,20 @@ def verify(search: PointSearch, aims: Sequence[PointAim], x: Array) -> Verified:
     """Each changed row read again, and the head refitted to the end."""
     read = search.inputs.read(x, np.array([one.row for one in aims]))
     tests = len(search.goal.case)
-    after, gradient = np.empty(tests), np.empty(tests)
+    after, gradient, rank = np.empty(tests), np.empty(tests), np.empty(tests)
     outputs = np.empty((tests, search.outputs(search.fit.weights, np.arange(1)).shape[1]))
     for aim, line in zip(aims, read):
         fitted = search.changes.with_row(aim.row, line).refitted()
         after[aim.tests] = search.margins(fitted.weights, aim.tests)
         outputs[aim.tests] = search.outputs(fitted.weights, aim.tests)
-        gradient[aim.tests] = fitted.fit.gradient_share()
-    return Verified(after, outputs, gradient, read)
+        gradient[aim.tests], rank[aim.tests] = fitted.fit.gradient_share(), _rank(fitted.fit, aim.row)
+    return Verified(after, outputs, gradient, rank, read)
+
+
+def _rank(fit: LinearFit, row: int) -> float:
+    """The share of the other training rows whose self-influence ∇ℓᵀ H⁻¹ ∇ℓ is below that of this row."""
+    own = (fit.row_gradients.T * fit.solve(fit.row_gradients.T)).sum(axis=0)
+    return float((np.delete(own, row) < own[row]).mean())
 
 
 def predict(search: PointSearch, aims: Sequence[PointAim], read: Floats, *, newton: bool) -> Floats:
@@ -148,7 +156,7 @@ def run_attack(
     aims = aims_of(search, options)
     x = search.run(aims, options.steps, options.size).x
     verified = verify(search, aims, x)
-    random = _random(search, aims, options.draws)
+    random, chance = _random(search, aims, options.draws)
     before = search.margins(search.fit.weights, np.arange(len(case)))
     line = np.empty(len(case), dtype=np.int64)
     for place, aim in enumerate(aims):
@@ -172,11 +180,13 @@ def run_attack(
             **predicted,
             "training_row": rows[line].astype(np.float64),
             "gradient": verified.gradient,
+            "self_influence_rank": verified.rank,
             "class": classes_found(search.goal, verified.outputs),
         },
         "validity": {
             **_shares(search, verified, before, random),
             **agreement(before, verified.after, predicted),
+            **{"detected": float(verified.rank.mean()), "random_detected": chance},
             "aim": options.aim,
             "training_rows_changed": len(set(rows.tolist())),
             "gradient_given": share,
@@ -200,16 +210,16 @@ def _shares(search: PointSearch, verified: Verified, before: Floats, random: Flo
     }
 
 
-def _random(search: PointSearch, aims: Sequence[PointAim], draws: int) -> Floats:
-    """The lowest margin (test,) after refits to random changes of full size of the same training rows."""
+def _random(search: PointSearch, aims: Sequence[PointAim], draws: int) -> tuple[Floats, float]:
+    """The lowest margin (test,) after refits to random changes of full size of the same rows, and their mean rank."""
     rows = search.train.rows.take(np.array([one.row for one in aims]))
     named = [f"{place} {name}" for place, name in enumerate(rows.ids)]
     found = []
     for draw in range(draws):
         seed = search.goal.case.seed.child("training point", draw)
         drawn = search.region.ball.draw(replace(rows, ids=tuple(named)), seed, edge=True)
-        found.append(verify(search, aims, search.region.nearest(drawn, rows.x)).after)
-    return np.asarray(np.min(found, axis=0))
+        found.append(verify(search, aims, search.region.nearest(drawn, rows.x)))
+    return np.asarray(np.min([one.after for one in found], axis=0)), float(np.mean([one.rank for one in found]))
 
 
 def _flips(hit: Masks, right: Masks, name: str) -> dict[str, Any]:
