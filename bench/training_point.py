@@ -132,7 +132,8 @@ def main() -> None:
         f"½ {DECAY:g} ‖θ‖², {torch.get_num_threads()} thread(s), load of the machine {os.getloadavg()[0]:.0f} on "
         f"{os.cpu_count()} cores. Accuracy on {len(tests)} tests {(margin >= 0).mean():.2f}; {TESTS} of the correct "
         f"ones drawn (the steps were chosen on another draw). Linf, 8/128 in the units of the net (8 grey "
-        f"levels); 8 training rows are tried. A prediction counts as turned after the head was refitted to the end on the changed pictures.",
+        f"levels); 8 training rows are tried. A prediction counts as turned after the head was refitted to the end on "
+        f"the changed pictures.",
         table(heads, lines),
         "## Predicted and refitted margins",
         "Two full steps from one training picture; the change of 10 tests' margins predicted without a refit, "

@@ -139,12 +139,14 @@ def _rank(fit: LinearFit, row: int) -> float:
     return float((np.delete(own, row) < own[row]).mean())
 
 
-def predict(search: PointSearch, aims: Sequence[PointAim], read: Floats, *, newton: bool) -> Floats:
-    """The margins (test,) that the changed rows predict without a refit: by influence, or by one Newton step."""
-    found = np.empty(len(search.goal.case))
+def predictions(search: PointSearch, aims: Sequence[PointAim], read: Floats) -> dict[str, Floats]:
+    """The margins (test,) that the changed rows predict without a refit: by influence, and by one Newton step."""
+    names = {"predicted": False, "predicted_newton": True}
+    found = {name: np.empty(len(search.goal.case)) for name in names}
     for aim, line in zip(aims, read):
-        changed, step = search.changes.weight_changes(aim.row, line, newton=newton)
-        found[aim.tests] = search.margins(search.fit.weights + changed.of_columns(step), aim.tests)
+        for name, newton in names.items():
+            changed, step = search.changes.weight_changes(aim.row, line, newton=newton)
+            found[name][aim.tests] = search.margins(search.fit.weights + changed.of_columns(step), aim.tests)
     return found
 
 
@@ -163,9 +165,7 @@ def run_attack(
         line[aim.tests] = place
     rows = np.array([one.row for one in aims])
     distance = np.asarray(ball.length(to_floats(x) - to_floats(search.train.rows.x[rows])))
-    predicted = {
-        f"predicted{name}": predict(search, aims, verified.read, newton=bool(name)) for name in ("", "_newton")
-    }
+    predicted = predictions(search, aims, verified.read)
     return {
         "x": x[line],
         "success": search.goal.successes(verified.outputs),
