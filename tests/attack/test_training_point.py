@@ -45,7 +45,7 @@ def table(columns: int = 30, classes: int = 2) -> tuple[Any, Any, Any, Any]:
 def run(estimator: Any, ball: assay.Ball, columns: int = 30, classes: int = 2, **options: Any) -> Any:
     x, y, tests, truth = table(columns, classes)
     case = assay.case(assay.wrap(estimator.fit(x, y)), tests)
-    return attack.training_point(case, ball, train=(x, y), **{"labels": truth, "candidates": 3, **options})
+    return attack.training_point(case, ball, train=(x, y), **{"labels": truth, "candidates": 2, "steps": 6, **options})
 
 
 def margins(fitted: Any, tests: Any, truth: Any) -> Any:
