@@ -1,7 +1,10 @@
 """Attacks that take a ball, and those on columns and words that have limits of their own."""
 
 import json
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from tests.cli.test_method_commands import ROWS
 
 from assay.cli.options import parsed
@@ -46,3 +49,33 @@ def test_lists_by_name_are_read_from_a_file(assay, tmp_path):
     assert "there is no file" in done.err
     done = assay(f"attack mine.py:build token_substitution {ROWS}")
     assert "needs texts" in done.err
+
+
+LINEAR = """
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+def build():
+    frame = pd.read_csv("train.csv")
+    return LogisticRegression(C=10, tol=1e-10, max_iter=9999).fit(frame[["a", "b", "c"]], frame["y"])
+"""
+
+
+def test_one_training_row_is_attacked_with_the_training_file(assay, project):
+    generator = np.random.default_rng(0)
+    for name, rows in (("train", 30), ("tests", 6)):
+        frame = pd.DataFrame(generator.normal(size=(rows, 3)), columns=list("abc"))
+        frame.assign(y=(frame["a"] > 0).astype(int)).to_csv(f"{name}.csv", index=False)
+    Path("linear.py").write_text(LINEAR, encoding="utf-8")
+    asked = "attack linear.py:build training_point --data tests.csv --target y --format json"
+    done = assay(f"{asked} --train train.csv --ball linf:1 --option steps=3 --option ranges=false")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["validity"]["robust_accuracy_of"] == "rows that are classified correctly"
+    assert max(found["extra"]["gradient"]) < 1e-9
+    absent = assay(f"{asked} --ball linf:1")
+    assert absent.code == 2
+    assert "--train FILE --target COLUMN" in absent.err
+    unread = assay("attack linear.py:build square --data tests.csv --target y --train train.csv --ball linf:1")
+    assert unread.code == 2
+    assert "does not read --train" in unread.err

@@ -157,6 +157,7 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
         "hop_skip_jump": {"case": smooth, "ball": ball, "queries": 50},
         "token_substitution": {"case": SUBJECTS["textual"](), "queries": 4},
         "model_inversion": {"case": smooth, "steps": 2},
+        "training_point": {"case": case.take(range(2)), "ball": ball, "train": (X, Y), "steps": 1, "candidates": 1},
         "column_changes": {"case": wooded, "queries": 4, "max_nodes": 9},
         "top_k": {"explanation": gradient, "case": smooth, "ball": ball, "steps": 2},
         "mass_centre": {"explanation": explain.saliency(image), "case": image, "ball": ball, "steps": 2},

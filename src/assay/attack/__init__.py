@@ -19,6 +19,7 @@ from assay.attack.square import square as square
 from assay.attack.target_map import target_map as target_map
 from assay.attack.token_substitution import token_substitution as token_substitution
 from assay.attack.top_k import top_k as top_k
+from assay.attack.training_point import training_point as training_point
 
 __all__ = [
     "apgd",
@@ -39,4 +40,5 @@ __all__ = [
     "target_map",
     "token_substitution",
     "top_k",
+    "training_point",
 ]

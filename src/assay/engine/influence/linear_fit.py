@@ -28,6 +28,12 @@ COPIES = 6
 MAX_WEIGHTS = 5000
 """Largest number of weights whose Hessian is inverted."""
 
+HALVINGS = 12
+"""How often a Newton step is halved."""
+
+CLOSE = 1e-13
+"""The gradient, as a share of the training rows' own, at which Newton steps end."""
+
 CONVERGED, UNRELATED = 1e-4, 0.1
 """Largest gradient, as a share of the training rows' own, at which weights count as optimal; and above which the rows
 or the objective are not those of the training."""
@@ -63,7 +69,6 @@ class LinearFit:
     damping: float = 0.0
 
     def __post_init__(self) -> None:
-        require_few_weights(self.weights.size)
         if self.damping < 0:
             raise InputError(f"damping={self.damping}; it is at least 0.")
 
@@ -82,9 +87,10 @@ class LinearFit:
     @property
     def slopes(self) -> Floats:
         """Derivative of each row's loss by its scores, (row, out)."""
-        return self._slopes(self.scores, np.asarray(self.labels))
+        return self.slopes_at(self.scores, np.asarray(self.labels))
 
-    def _slopes(self, scores: Floats, labels: Floats) -> Floats:
+    def slopes_at(self, scores: Floats, labels: Ints | Floats) -> Floats:
+        """Derivative (row, out) of the loss of any rows' labels by their scores (row, out); of a value of ½ error²."""
         if self.link == "identity":
             return scores - labels.reshape(scores.shape)
         slopes = self.probabilities(scores).copy()
@@ -96,10 +102,14 @@ class LinearFit:
     @property
     def curvatures(self) -> Floats:
         """Second derivative of each row's loss by its scores, (row, out, out)."""
+        return self.curvatures_at(self.scores)
+
+    def curvatures_at(self, scores: Floats) -> Floats:
+        """Second derivative (row, out, out) of the loss of any rows by their scores (row, out)."""
         outs = len(self.weights)
         if self.link == "identity":
-            return np.broadcast_to(np.eye(outs), (len(self.x), outs, outs))
-        p = self.probabilities(self.scores)
+            return np.broadcast_to(np.eye(outs), (len(scores), outs, outs))
+        p = self.probabilities(scores)
         if self.link == "sigmoid":
             return np.asarray((p * (1 - p))[:, :, None])
         return np.asarray(p[:, :, None] * np.eye(outs) - p[:, :, None] * p[:, None, :])
@@ -110,12 +120,15 @@ class LinearFit:
         found = (self.importance[:, None] * self.slopes)[:, :, None] * self.x[:, None, :]
         return np.asarray(found.reshape(len(self.x), -1))
 
+    @property
+    def gradient(self) -> Floats:
+        """Gradient of the whole objective by the weights, (out, column)."""
+        return np.asarray((self.importance[:, None] * self.slopes).T @ self.x + self.penalty * self.weights)
+
     def gradient_share(self) -> float:
         """Norm of the gradient of the whole objective, divided by the sum of the norms of its rows' gradients."""
-        rows = self.importance[:, None] * self.slopes
-        total = rows.T @ self.x + self.penalty * self.weights
-        own = np.linalg.norm(rows, axis=1) * np.linalg.norm(self.x, axis=1)
-        return float(np.linalg.norm(total) / max(own.sum(), np.finfo(float).tiny))
+        own = np.linalg.norm(self.importance[:, None] * self.slopes, axis=1) * np.linalg.norm(self.x, axis=1)
+        return float(np.linalg.norm(self.gradient) / max(own.sum(), np.finfo(float).tiny))
 
     def require_optimum(self) -> float:
         """The share of the gradient; ``InputError`` where it is so large that these rows did not train the model."""
@@ -130,6 +143,7 @@ class LinearFit:
 
     def hessian(self, without: Ints | None = None) -> Floats:
         """Hessian (out · column, out · column) of the objective, without some of the rows."""
+        require_few_weights(self.weights.size)
         keep = np.ones(len(self.x), dtype=bool)
         if without is not None:
             keep[without] = False
@@ -213,7 +227,7 @@ class LinearFit:
         weights = self.weights + changes.reshape(-1, outs, columns)
         scores = np.einsum("nd,pod->pno", self.x, weights, optimize=True)
         labels = np.tile(np.asarray(self.labels), len(which))
-        slopes = self._slopes(scores.reshape(-1, outs), labels).reshape(scores.shape) * self.importance[:, None]
+        slopes = self.slopes_at(scores.reshape(-1, outs), labels).reshape(scores.shape) * self.importance[:, None]
         slopes[np.arange(len(which)), which] = 0.0
         total = np.einsum("pno,nd->pod", slopes, self.x, optimize=True) + self.penalty * weights
         scale = self.damping * self.mean_curvature() if self.damping else 0.0
@@ -260,15 +274,27 @@ class LinearFit:
         own = np.take_along_axis(scores, np.asarray(self.labels)[:, None], axis=1)[:, 0]
         return np.asarray(np.logaddexp.reduce(scores, axis=1) - own)
 
-    def at_optimum(self, steps: int = 20) -> LinearFit:
-        """The same fit with its weights moved to the optimum by Newton steps."""
-        found = self
+    @property
+    def objective(self) -> float:
+        """What the weights minimise."""
+        half = 0.5 if self.link == "identity" else 1.0
+        loss = half * self.importance @ self.losses(self.scores)
+        return float(loss + 0.5 * (self.penalty * self.weights**2).sum())
+
+    def at_optimum(self, steps: int = 40, tolerance: float = CLOSE) -> LinearFit:
+        """The same fit with its weights moved to the optimum by Newton steps, halved until they are no step back."""
+        found, size = self, np.linalg.norm(self.gradient)
         for _ in range(steps):
-            rows = found.importance[:, None] * found.slopes
-            total = rows.T @ found.x + found.penalty * found.weights
-            step = found.solve(total.reshape(-1, 1)).reshape(found.weights.shape)
-            found = replace(found, weights=found.weights - step)
-            if found.gradient_share() < 1e-13:
+            step = found.solve(found.gradient.reshape(-1, 1)).reshape(found.weights.shape)
+            for times in range(HALVINGS):
+                other = replace(found, weights=found.weights - step / 2**times)
+                after = np.linalg.norm(other.gradient)
+                if after < size / 2 or other.objective < found.objective:
+                    break
+            else:
+                return found  # rounding: no step comes nearer
+            found, size = other, after
+            if found.gradient_share() < tolerance:
                 break
         return found
 
@@ -291,3 +317,29 @@ class LinearFit:
         """As ``target_changes``, with the target replaced by its tangent."""
         slopes = (self.target_slopes(read)[:, :, None] * self.tests[:, None, :]).reshape(len(self.tests), -1)
         return np.asarray(slopes @ changes.reshape(len(changes), -1).T)
+
+
+def weight_span(fit: LinearFit) -> Floats | None:
+    """An orthonormal basis (column, direction) of the rows, in which the optimal weights lie whatever the labels.
+
+    Columns without penalty are directions of their own. ``None`` where there are no fewer directions than columns, or
+    where penalties differ.
+    """
+    held, free = np.flatnonzero(fit.penalty > 0), np.flatnonzero(fit.penalty <= 0)
+    if len(held) <= len(fit.x) or np.ptp(fit.penalty[held]) > 0:
+        return None
+    basis = np.zeros((len(fit.penalty), len(fit.x) + len(free)))
+    basis[held, : len(fit.x)] = np.linalg.qr(fit.x[:, held].T)[0]
+    basis[free, len(fit.x) + np.arange(len(free))] = 1.0
+    return basis
+
+
+def in_basis(fit: LinearFit, basis: Floats) -> LinearFit:
+    """The fit in the directions of an orthonormal basis (column, direction) instead of columns."""
+    return replace(
+        fit,
+        x=fit.x @ basis,
+        weights=fit.weights @ basis,
+        tests=fit.tests @ basis,
+        penalty=(basis**2).T @ fit.penalty,
+    )

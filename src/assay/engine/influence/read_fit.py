@@ -11,8 +11,15 @@ import numpy as np
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.types import Floats
 from assay.cases.case import Case
-from assay.engine.influence.linear_fit import CONVERGED, LinearFit, Link, require_few_weights
-from assay.engine.influence.weight_gradients import last_layer_inputs
+from assay.engine.influence.linear_fit import (
+    CONVERGED,
+    LinearFit,
+    Link,
+    in_basis,
+    require_few_weights,
+    weight_span,
+)
+from assay.engine.influence.weight_gradients import last_layer_inputs, last_linear_layer
 from assay.model.adapters.estimator_outputs import EstimatorForward
 from assay.model.forests.pipeline import transform, unwrap
 from assay.model.linear_scores import estimator_of
@@ -38,48 +45,50 @@ def weights_of_fit(model: Model, rows: int) -> int:
 
 def read_estimator(case: Case, train: Case, damping: float) -> tuple[LinearFit, tuple[Note, ...]]:
     """The fit of scikit-learn's estimator, at the optimum of its objective; the steps before it are held fixed."""
-    estimator, forward = estimator_of(case.model), case.model.forward
-    assert isinstance(forward, EstimatorForward)
-    steps, last = unwrap(estimator)
-    intercept = bool(last.fit_intercept)
+    fit, fixed = estimator_fit(case, train, damping)
+    basis = weight_span(fit)  # weights, also those without a row, are sums of training rows
+    require_few_weights(len(fit.weights) * (fit.x.shape[1] if basis is None else basis.shape[1]))
+    fit, notes = _at_optimum(fit if basis is None else in_basis(fit, basis), case)
+    return fit, (*fixed, *notes)
+
+
+def estimator_fit(case: Case, train: Case, damping: float) -> tuple[LinearFit, tuple[Note, ...]]:
+    """The fit of scikit-learn's estimator with the weights that it has, of all columns."""
+    steps, last = unwrap(estimator_of(case.model))
     coef = np.atleast_2d(np.asarray(last.coef_, dtype=np.float64))
-    level = np.broadcast_to(np.asarray(last.intercept_, dtype=np.float64), (len(coef),))
     strength = _penalty(last)
-    is_reduced = coef.shape[1] > len(train) and strength > 0
-    require_few_weights(len(coef) * (min(coef.shape[1], len(train)) if is_reduced else coef.shape[1]))
     link: Link = "identity" if type(last).__name__ != "LogisticRegression" else "softmax"
     link = "sigmoid" if link == "softmax" and len(coef) == 1 else link
-
-    def matrix(rows: Rows) -> Floats:
-        found = transform(steps, forward.prepare(rows))
-        found = found.toarray() if hasattr(found, "toarray") else found
-        return to_floats(np.asarray(found, dtype=np.float64))
-
-    x, tests = matrix(train.rows), matrix(case.rows)
-    if is_reduced:
-        basis = np.linalg.qr(x.T)[0]  # weights, also those without a row, are sums of training rows
-        x, tests, coef = x @ basis, tests @ basis, coef @ basis
     penalty = np.full(coef.shape[1], strength)
-    if intercept:
-        x, tests = (np.concatenate([one, np.ones((len(one), 1))], axis=1) for one in (x, tests))
+    if last.fit_intercept:
+        level = np.broadcast_to(np.asarray(last.intercept_, dtype=np.float64), (len(coef),))
         coef = np.concatenate([coef, level[:, None]], axis=1)
         penalty = np.append(penalty, strength if getattr(last, "solver", "") == "liblinear" else 0.0)
     fit = LinearFit(
-        x=x,
+        x=estimator_matrix(case.model, train.rows),
         weights=coef,
         penalty=penalty,
         labels=train.label,
         importance=_importance(last, train),
         link=link,
-        tests=tests,
+        tests=estimator_matrix(case.model, case.rows),
         outputs=_outputs(case.model, link),
         damping=damping,
     )
     _require_same(fit.outputs(fit.tests @ fit.weights.T), case.prediction, case.model)
     text = "what the steps before the last learnt from the rows is held fixed"
-    fixed = (Note("steps-fixed", text),) if steps else ()
-    fit, notes = _at_optimum(fit, case)
-    return fit, (*fixed, *notes)
+    return fit, (Note("steps-fixed", text),) if steps else ()
+
+
+def estimator_matrix(model: Model, rows: Rows) -> Floats:
+    """What scikit-learn's linear model multiplies with its weights, (row, column), a 1 where it has an intercept."""
+    forward = model.forward
+    assert isinstance(forward, EstimatorForward)
+    steps, last = unwrap(estimator_of(model))
+    found = transform(steps, forward.prepare(rows))
+    found = found.toarray() if hasattr(found, "toarray") else found
+    x = to_floats(np.asarray(found, dtype=np.float64))
+    return np.concatenate([x, np.ones((len(x), 1))], axis=1) if last.fit_intercept else x
 
 
 def _at_optimum(fit: LinearFit, case: Case) -> tuple[LinearFit, tuple[Note, ...]]:
@@ -97,10 +106,13 @@ def _at_optimum(fit: LinearFit, case: Case) -> tuple[LinearFit, tuple[Note, ...]
     return optimum, (Note("not-converged", text),)
 
 
-def read_last_layer(case: Case, train: Case, damping: float, weight_decay: float) -> tuple[LinearFit, tuple[Note, ...]]:
+def read_last_layer(
+    case: Case, train: Case, damping: float, weight_decay: float, *, decay_bias: bool = True
+) -> tuple[LinearFit, tuple[Note, ...]]:
     """The fit of a net's last linear layer, the layers before it held fixed.
 
-    ``weight_decay`` is that of ``torch.optim``: the mean loss plus ½ weight_decay ‖θ‖².
+    ``weight_decay`` is that of ``torch.optim``: the mean loss plus ½ weight_decay ‖θ‖², with ``decay_bias`` also of the
+    bias.
     """
     name, weights, x = last_layer_inputs(train)
     _, _, tests = last_layer_inputs(case)
@@ -111,10 +123,13 @@ def read_last_layer(case: Case, train: Case, damping: float, weight_decay: float
     if kind != "values" and not kind.exclusive:
         raise CapabilityError(f"{case.model.name} has several labels a row; influence takes one label a row.")
     doubled = 2.0 if link == "identity" else 1.0  # a squared error is twice ½ (s − y)²
+    penalty = np.full(x.shape[1], weight_decay * len(x) / doubled)
+    if not decay_bias and last_linear_layer(case.model).module.bias is not None:
+        penalty[-1] = 0.0
     fit = LinearFit(
         x=x,
         weights=weights,
-        penalty=np.full(x.shape[1], weight_decay * len(x) / doubled),
+        penalty=penalty,
         labels=train.label,
         importance=np.ones(len(x)),
         link=link,

@@ -223,7 +223,7 @@ def target_gradients(case: Case, layers: list[WeightLayer], memory: int) -> pt.T
 
 
 def last_linear_layer(model: Model) -> WeightLayer:
-    """The last linear layer of a net; ``CapabilityError`` where it has none."""
+    """The last linear layer of a net, in the order of its modules; ``CapabilityError`` where it has none."""
     pt = need("torch", extra="torch")
     linear = [one for one in weight_layers(model)[0] if isinstance(one.module, pt.nn.Linear)]
     if not linear:

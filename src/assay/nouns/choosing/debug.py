@@ -68,6 +68,14 @@ DEBUG: tuple[Choice, ...] = (
         flags="--target COLUMN --train FILE",
     ),
     Choice(
+        "attack.training_point",
+        ("debug",),
+        "whether one changed training picture would turn this answer, with the net's last layer fitted again",
+        ("image",),
+        NET,
+        flags="--target COLUMN --train FILE --ball linf:0.06",
+    ),
+    Choice(
         "explain.occlusion",
         ("debug",),
         "what a wrong answer rests on: remove one feature at a time and see when it turns right",
