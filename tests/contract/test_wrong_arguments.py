@@ -195,6 +195,7 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
             "favourable": 1,
             "rows": 10,
         },
+        "concept_use": {"case": smooth, "concepts": {"c": X[:9]}, "random_rows": OTHER, "random_concepts": 2},
         "proxy_use": {"case": assay.case(assay.wrap(trees()), X), "groups": ["a", "b"] * 30},
         "swapped_words": {"case": SUBJECTS["textual"](), "pairs": ("good/bad",)},
         "membership": {"case": case, "labels": Y, "outside": OTHER, "outside_labels": OTHER_Y},
