@@ -52,11 +52,11 @@ def trained(train: Pictures, right: float, seed: int) -> torch.nn.Module:
     return net.eval()
 
 
-def caption_scores(net: torch.nn.Module, train: Pictures, test: Pictures) -> tuple[float, float]:
-    """TCAV of the caption and mean sensitivity of its class's logit, means over the classes."""
+def caption_scores(net: torch.nn.Module, train: Pictures, test: Pictures) -> tuple[float, float, float]:
+    """TCAV of the caption and mean sensitivity of its class's logit, means over the classes, and the median p."""
     spare, rng = train[0][TRAINED:], np.random.default_rng(9)
     pool = captioned(spare[3 * SHOWN :], rng.integers(0, 3, len(spare) - 3 * SHOWN))
-    tcav, sensitivity = [], []
+    tcav, sensitivity, p = [], [], []
     for label in range(3):
         own = test[0][test[1] == label][:60]
         case = assay.case(
@@ -68,7 +68,8 @@ def caption_scores(net: torch.nn.Module, train: Pictures, test: Pictures) -> tup
         assert not np.isnan(found.extra["tcav"]).any()  # the caption has a direction in every net
         tcav.append(found.extra["tcav"][0, 0])
         sensitivity.append(found.values.mean())
-    return float(np.mean(tcav)), float(np.mean(sensitivity))
+        p.append(found.extra["p"][0, 0])
+    return float(np.mean(tcav)), float(np.mean(sensitivity)), float(np.median(p))
 
 
 @pytest.mark.parametrize(
@@ -76,16 +77,17 @@ def caption_scores(net: torch.nn.Module, train: Pictures, test: Pictures) -> tup
 )
 def test_tcav_of_captions_rises_with_the_share_of_right_captions(seed: int) -> None:
     train, test = pictures("train"), pictures("test")
-    tcav, sensitivity, correct = [], [], []
+    tcav, sensitivity, p, correct = [], [], [], []
     for right in (1 / 3, 0.7, 1.0):
         net = trained(train, right, seed)
-        one, two = caption_scores(net, train, test)
+        scores = caption_scores(net, train, test)
         wrong = captioned(test[0], (test[1] + 1) % 3)
         with torch.no_grad():
             correct.append(float((net(torch.as_tensor(wrong)).argmax(dim=1).numpy() == test[1]).mean()))
-        tcav.append(one)
-        sensitivity.append(two)
+        for values, score in zip((tcav, sensitivity, p), scores):
+            values.append(score)
     assert correct[0] > 0.9 > 0.7 > correct[2]  # with wrong captions only the net of right ones fails
     assert tcav[0] + 0.2 < tcav[1] < tcav[2] - 0.1  # measured .33, .70, 1.00 (seed 0)
     assert tcav[2] > 0.95
     assert np.diff(sensitivity).min() > 0.1
+    assert p[0] > 0.05 >= p[2]
