@@ -8,8 +8,8 @@
 # Usual guess: scores are those of the model and of the pictures that are given.
 #
 # Seen for f = relu(a) - relu(b): the mean sensitivity towards "a is high" is +0.55. For
-# a second model that swaps a and b it is -0.60, and for examples of "b is high" -0.64,
-# each with a folder of its own; with the default folder +0.63 and +0.55.
+# a second model that swaps a and b it is -0.58, and for examples of "b is high" -0.69,
+# each with a folder of its own; with the default folder +0.62 and +0.55.
 set -euo pipefail
 
 work=$(mktemp -d)

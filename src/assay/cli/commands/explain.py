@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.basics.errors import InputError
+from assay.cli.concept_files import NO_CONCEPT_FLAGS, ConceptFlags
 from assay.cli.request import Request
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def explain(
     /,
     *,
     request: Request,
+    concepts: ConceptFlags = NO_CONCEPT_FLAGS,
     train: Path | None = None,
     recipe: str = "",
     save: Path | None = None,
@@ -42,9 +44,12 @@ def explain(
     from assay.cli.request import method_of
 
     chosen = method_of("explain", method)
-    loaded, request = request.open(model, train)
-    case = request.case(loaded, request.table())
-    options = request.options(chosen) | _training(chosen, request, train, recipe)
+    loaded, request = request.open(model, train, *concepts.paths)
+    table = request.table()
+    case = request.case(loaded, table)
+    options = request.options(chosen) | _training(chosen, request, train, recipe) | concepts.options(chosen, request)
+    if "labels" in chosen.options and table.labels is not None:
+        options["labels"] = table.labels
     with request.progress(chosen, case, options):
         found = chosen.call(case, **options)
     print_result(found, request.format, save)
