@@ -13,6 +13,7 @@ import torch
 import assay
 from assay import explain
 from assay.basics.errors import CapabilityError, InputError
+from assay.engine.concepts.activations import from_positions, position_matrix
 
 UNITS, RIDGE = 5, 0.05
 
@@ -102,6 +103,17 @@ def test_values_are_those_of_a_decoder_fitted_to_every_subset(layers: Any, kind:
     np.testing.assert_allclose(
         found.x, ((activations(model, x) - activations(model, random).mean(axis=(0, 1))) @ ways.T).mean(axis=1)
     )
+
+
+def test_positions_and_units_are_read_whatever_their_axes() -> None:
+    last = torch.nn.Sequential(torch.nn.Linear(3, UNITS), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(20, 3))
+    for model, shape in ((maps(), (1, 3, 3)), (last.double(), (4, 3))):
+        inner = asked(model, rows(6, 1, shape)).from_layer("1")
+        matrix, values = position_matrix(inner), inner.rows.x.numpy()
+        assert matrix.shape == (6, 4, UNITS)
+        np.testing.assert_array_equal(from_positions(inner, matrix), values)
+        units_last = values if values.shape[-1] == UNITS else np.moveaxis(values, 1, -1).reshape(6, 4, UNITS)
+        np.testing.assert_array_equal(matrix, units_last)
 
 
 def test_directions_of_concepts_are_differences_of_mean_activations() -> None:

@@ -12,7 +12,7 @@ import assay
 from assay import Concept, diagnose, explain
 from assay.auditing.audit import prepare
 from assay.basics.errors import CapabilityError, InputError
-from assay.engine.concepts.directions import Dual, Sets
+from assay.engine.concepts.directions import Dual, Pool, Sets
 
 RNG = np.random.default_rng(0)
 
@@ -92,6 +92,31 @@ def test_dual_directions_are_those_of_the_activations_themselves() -> None:
             v = np.linalg.solve(centred.T @ centred + penalty * np.eye(50), centred.T @ (y - y.mean()))
         np.testing.assert_allclose(dual.sensitivities(sets)[:, 0], gradient @ v, rtol=1e-8)
         np.testing.assert_allclose(dual.lengths(sets)[0], np.linalg.norm(v), rtol=1e-8)
+
+
+def test_a_concept_that_is_added_to_a_pool_has_the_directions_of_all_samples_together() -> None:
+    pool, concept, gradient, own = (RNG.normal(size=(count, 9)) + 1.0 for count in (20, 8, 4, 4))
+    sets = Sets(np.arange(20, 28)[None], np.arange(12)[None])
+    for kind in ("pattern", "ridge"):
+        added = Pool.of(gradient, own, pool, kind, 0.5).with_concept(concept)  # type: ignore[arg-type]  # both kinds
+        whole = Dual.of(gradient, own, np.concatenate([pool, concept]), kind, 0.5)  # type: ignore[arg-type]
+        for name in ("sensitivities", "lengths"):
+            np.testing.assert_allclose(getattr(added, name)(sets), getattr(whole, name)(sets), rtol=1e-9)
+        step = np.diff(added.projections(sets, added.lengths(sets))[:, 0])  # from another origin
+        np.testing.assert_allclose(step, np.diff(whole.projections(sets, whole.lengths(sets))[:, 0]), rtol=1e-9)
+
+
+def test_pooled_directions_go_with_gradients_summed_over_positions() -> None:
+    net = torch.nn.Sequential(torch.nn.Identity(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    net.append(torch.nn.Linear(3, 1))
+    weights = net[3].weight.detach().numpy().ravel()
+    pool, shown = (np.random.default_rng(seed).normal(size=(count, 3, 4, 4)) for seed, count in ((1, 400), (2, 200)))
+    shown[:, 1] += 5.0
+    case = of_net(net, pool[:6])
+    options: dict[str, Any] = {"concepts": {"c": shown}, "random_rows": pool, "layers": ("0",)}
+    pooled, plain = (explain.tcav(case, pooled=how, **options) for how in (True, False))
+    np.testing.assert_allclose(pooled.values, weights[1], atol=0.02)  # of a shift of unit 1 by 1 at all positions
+    np.testing.assert_allclose(plain.values, weights[1] / 4, atol=0.02)  # of a shift of length 1, over 16 positions
 
 
 class Waves(torch.nn.Module):
@@ -244,6 +269,10 @@ def test_an_audit_with_concepts_has_a_finding_for_each_within_the_cost_that_is_s
     assert [f.subject.split(":")[0] for f in record.findings if f.code == "CPT101"] == ["first", "last"]
     limit = prepared.plan.cost.forwards + prepared.plan.at_most.forwards
     assert record.cost["model evaluations requested"] <= limit
-    found = diagnose.concept_use(classified(rows(60, 1)), concepts, random_rows=rows(200, 2), layers=("1",))[0]
+    case = assay.case(assay.model.torch(mlp(0).double().eval(), gives="logits"), rows(60, 1), target="logit", label=0)
+    found = diagnose.concept_use(case, concepts, random_rows=rows(200, 2), layers=("1",), level=0.9)[0]
+    null = explain.tcav(case, concepts=concepts, random_rows=rows(200, 2), layers=("1",)).extra["null"][0]
     assert found.null_interval is not None
-    assert 0 <= found.null_interval.low < found.null_interval.high <= 1
+    np.testing.assert_allclose(
+        (found.null_interval.low, found.null_interval.high), np.quantile(null, (0.05, 0.95)), rtol=1e-12
+    )
