@@ -99,7 +99,7 @@ def test_a_concept_that_is_added_to_a_pool_has_the_directions_of_all_samples_tog
     sets = Sets(np.arange(20, 28)[None], np.arange(12)[None])
     for kind in ("pattern", "ridge"):
         added = Pool.of(gradient, own, pool, kind, 0.5).with_concept(concept)  # type: ignore[arg-type]  # both kinds
-        whole = Dual.of(gradient, own, np.concatenate([pool, concept]), kind, 0.5)  # type: ignore[arg-type]
+        whole = Dual.of(gradient, own, np.concatenate([pool, concept]), kind, 0.5)  # type: ignore[arg-type]  # as above
         for name in ("sensitivities", "lengths"):
             np.testing.assert_allclose(getattr(added, name)(sets), getattr(whole, name)(sets), rtol=1e-9)
         step = np.diff(added.projections(sets, added.lengths(sets))[:, 0])  # from another origin

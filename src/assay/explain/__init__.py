@@ -135,5 +135,6 @@ __all__ = [
     "training_influence",
     "tree_interactions",
     "tree_shapley",
+    "unit_concepts",
     "var_grad",
 ]
