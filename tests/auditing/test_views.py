@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from tests.report.extreme_records import empty
 
 import assay
@@ -62,6 +62,16 @@ def test_a_view_that_needs_labels_is_left_out_without_them_and_costs_are_planned
     assert all(
         step.cost.forwards > 0 for step in steps.steps if step.subject == VIEW and step.method != "tree_interactions"
     )
+
+
+def test_the_terms_of_an_additive_model_are_shown_and_of_no_other_model():
+    linear = LogisticRegression().fit(X[:80], Y[:80])
+    audited = assay.audit(linear, X[80:], Y[80:], profile="standard", methods=["occlusion"], scores=["deletion"])
+    shown = audited.record.views["additive_terms"]
+    case = assay.case(assay.wrap(linear), X[80:], label=1)
+    assert_allclose(shown.values, explain.additive_terms(case).values)
+    steps = prepare(MODEL, X[80:], Y[80:], profile="standard").plan.steps
+    assert "additive_terms" not in {step.method for step in steps}
 
 
 def test_selected_checks_leave_the_views_out():

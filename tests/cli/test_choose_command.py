@@ -67,6 +67,8 @@ def test_saliency_is_never_named(goal):
 def test_the_commands_for_tables_run(assay, project, model):
     kind = "net" if model == "deep" else "trees"
     files = {"--background FILE": "--background plain.csv", "--train FILE": "--train noisy.csv"}
+    files |= {"--concept NAME=FILE": "--concept few=few.csv", "--random-rows FILE": "--random-rows plain.csv"}
+    (project / "few.csv").write_text("\n".join((project / "plain.csv").read_text().splitlines()[:9]) + "\n")
     files["--recipe FILE.py:FUNCTION"] = "--recipe mine.py:recipe"
     bad, seen = {}, set()
     for choice in CHOICES:

@@ -13,6 +13,7 @@ from importlib import import_module
 import pytest
 
 from assay.cli.audit_flags import DataFlags, DepthFlags, ModelFlags
+from assay.cli.concept_files import ConceptFlags
 from assay.cli.main import COMMANDS
 from assay.cli.request import Request
 from assay.cli.shift_experiment import ShiftFlags
@@ -59,10 +60,13 @@ def test_every_option_of_every_command_has_help(command):
     module = COMMANDS[command][0]
     function = getattr(import_module(f"assay.cli.commands.{module}"), module)
     explained = set(re.findall(r"^(\w+)$", inspect.getdoc(function), re.MULTILINE))
-    assert set(inspect.signature(function).parameters) - {"request", "files", "rows", "depth", "shift"} <= explained
+    assert (
+        set(inspect.signature(function).parameters) - {"request", "files", "rows", "depth", "shift", "concepts"}
+        <= explained
+    )
 
 
-@pytest.mark.parametrize("flags", [Request, ModelFlags, DataFlags, DepthFlags, ShiftFlags])
+@pytest.mark.parametrize("flags", [Request, ModelFlags, DataFlags, DepthFlags, ShiftFlags, ConceptFlags])
 def test_shared_options_have_help(flags):
     explained = set(re.findall(r"^(\w+)$", inspect.getdoc(flags), re.MULTILINE))
     assert {field.name for field in fields(flags)} <= explained

@@ -93,6 +93,8 @@ def test_order_and_ids_of_rows_and_reference_change_no_byte(importance: str) -> 
     )
     assert one.values[order].tobytes() == two.values.tobytes()
     assert one.extra["directions"].tobytes() == two.extra["directions"].tobytes()
+    assert one.x[order].tobytes() == two.x.tobytes()
+    np.testing.assert_array_equal(one.x, one.extra["codes"].mean(axis=1))
 
 
 def test_what_the_concepts_do_not_describe_is_kept_or_dropped() -> None:

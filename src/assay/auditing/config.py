@@ -79,6 +79,9 @@ class DataSection(Section):
     sensitive: Texts = Field(default=(), description="Columns whose groups are compared.")
     favourable: StrictStr = Field(default="", description="The favourable class; by default the last one.")
     suspects: Texts = Field(default=(), description="Columns that should not affect decisions.")
+    concepts: dict[StrictStr, Word] = Field(
+        default_factory=dict, description='Files of rows that show a concept, by its name: stripes = "stripes.npz".'
+    )
 
 
 class AuditSection(Section):
@@ -260,7 +263,8 @@ def _resolve_paths(config: Config, folder: Path) -> Config:
         return place if colon and not file.endswith(".py") else at(place)
 
     model = {name: code(getattr(config.model, name)) for name in ("file", "architecture", "recipe")}
-    data = {name: at(getattr(config.data, name)) for name in ("test", "train", "background")}
+    data: dict[str, Any] = {name: at(getattr(config.data, name)) for name in ("test", "train", "background")}
+    data["concepts"] = {name: at(path) for name, path in config.data.concepts.items()}
     audit = {name: at(getattr(config.audit, name)) for name in ("store", "out")}
     return config.model_copy(
         update={

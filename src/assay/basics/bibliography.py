@@ -71,6 +71,8 @@ SOURCES: dict[str, str] = {
     "Measures. NeurIPS 2020.",
     "covert2021": "Covert, Lundberg and Lee: Explaining by Removing: A Unified Framework for Model Explanation. JMLR "
     "22, 2021.",
+    "craft2023": "Fel, Picard, Bethune, Boissin, Vigouroux, Colin, Cadène and Serre: CRAFT: Concept Recursive "
+    "Activation FacTorization for Explainability. CVPR 2023.",
     "craven1996": "Craven and Shavlik: Extracting Tree-Structured Representations of Trained Networks. NIPS 1996.",
     "croce2020": "Croce and Hein: Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-"
     "free Attacks. ICML 2020.",
@@ -95,8 +97,6 @@ SOURCES: dict[str, str] = {
     "University of Montreal, Technical Report 1341, 2009.",
     "fel2023": "Fel, Boissin, Boutin, Picard, Novello, Colin, Linsley, Rousseau, Cadène, Goetschalckx, Gardes and "
     "Serre: Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization. NeurIPS 2023.",
-    "fel2023concepts": "Fel, Picard, Bethune, Boissin, Vigouroux, Colin, Cadène and Serre: CRAFT: Concept Recursive "
-    "Activation FacTorization for Explainability. CVPR 2023.",
     "feldman2015": "Feldman, Friedler, Moeller, Scheidegger and Venkatasubramanian: Certifying and Removing "
     "Disparate Impact. KDD 2015.",
     "fisher2019": "Fisher, Rudin and Dominici: All Models are Wrong, but Many are Useful: Learning a Variable's "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cyclopts import Parameter
 
 from assay.basics.errors import InputError
+from assay.cli.concept_files import named_files
 
 if TYPE_CHECKING:
     from assay.auditing.config import Config
@@ -80,6 +81,8 @@ class DataFlags:
         The favourable class; by default the last one.
     suspects
         Columns that should not affect decisions.
+    concept
+        NAME=FILE, rows that show a concept, in the form of the data; may be repeated. Enables the checks of concepts.
     ids
         Column of row ids; it is not given to the model.
     text
@@ -93,6 +96,7 @@ class DataFlags:
     sensitive: tuple[str, ...] = ()
     favourable: str = ""
     suspects: tuple[str, ...] = ()
+    concept: tuple[str, ...] = ()
     ids: str = ""
     text: str = ""
 
@@ -101,7 +105,9 @@ class DataFlags:
         files = {"test": self.data, "train": self.train, "background": self.background}
         texts = {"target": self.target, "ids": self.ids, "text": self.text, "favourable": self.favourable}
         lists = {"sensitive": self.sensitive, "suspects": self.suspects}
-        return {**{name: path_text(path) for name, path in files.items()}, **texts, **_split(lists)}
+        shown = {name: str(path) for name, path in named_files(self.concept, "--concept").items()}
+        paths = {name: path_text(path) for name, path in files.items()}
+        return {**paths, **texts, **_split(lists), "concepts": shown}
 
 
 @Parameter(name="*")

@@ -57,8 +57,13 @@ OTHER_FLAGS = {
 
 def flag_of(method: Method, option: str) -> str:
     """The flag that gives an option of a method; empty where it is given by ``--option``."""
+    from assay.cli.concept_files import FLAGS, concept_inputs
     from assay.engine.audit_inputs import INPUTS
 
+    if option in concept_inputs(method):
+        return FLAGS[option][0]
+    if option == "labels" and method.verb == "explain":
+        return "--target COLUMN"
     is_share = kind_of(method.options[option].annotation) == "float" if option in method.options else False
     if option in OTHER_FLAGS and not is_share:
         return OTHER_FLAGS[option]

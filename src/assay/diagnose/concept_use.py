@@ -25,9 +25,10 @@ CONCEPT = Check(
 )
 MEANING = (
     "TCAV: share of the rows of a class whose score rises when the activations of a layer move in the direction of the "
-    "concept, 0 … 1; 0.5 is neither. p counts random concepts of the same size whose share is as far from 0.5, "
-    "corrected for all concepts, layers and classes (Holm). Random rows differ from examples of a concept in more than "
-    "the concept: give control concepts of the same kind. A direction is a correlation, not a cause."
+    "concept, 0 … 1; 0.5 is neither. p counts random concepts of the same size whose share is as far from 0.5 (of "
+    "equal shares, those with as large a sensitivity), corrected for all concepts, layers and classes (Holm). Random "
+    "rows differ from examples of a concept in more than the concept: give control concepts of the same kind. A "
+    "direction is a correlation, not a cause."
 )
 MAX_RANDOM_ROWS = 500
 """Rows from which random concepts are drawn, at most, in an audit."""

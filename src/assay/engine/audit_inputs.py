@@ -156,7 +156,7 @@ INPUTS: dict[str, Input] = {
     "ball": Input(
         "a perturbation radius", "ball=assay.Ball('linf', …)", "--ball linf:0.03", lambda i: i.ball is not None
     ),
-    "concepts": Input("concept examples", "concepts={name: rows}", "", lambda i: bool(i.concepts)),
+    "concepts": Input("concept examples", "concepts={name: rows}", "--concept NAME=FILE", lambda i: bool(i.concepts)),
     "regions": Input("region masks", "regions=masks", "", lambda i: i.regions is not None),
     "artefact": Input(
         "a suspected artefact",

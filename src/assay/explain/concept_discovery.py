@@ -17,7 +17,7 @@ from assay.nouns.inputs.features import elements
 from assay.nouns.results.result import Estimate
 
 
-@explainer(source="fel2023concepts", needs={"gradient", "net", "numbers", "shared parts"}, cost=discovery_cost)
+@explainer(source="craft2023", needs={"gradient", "net", "numbers", "shared parts"}, cost=discovery_cost)
 def concept_discovery(
     case: Case,
     *,

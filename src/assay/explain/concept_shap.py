@@ -21,6 +21,8 @@ from assay.engine.gradients.activation_maps import find_units_layer
 from assay.engine.retraining.labelled_rows import true_labels
 from assay.nouns.inputs.concept import Concept
 from assay.nouns.inputs.features import elements
+from assay.nouns.inputs.number_checks import require_numbers
+from assay.nouns.inputs.rows import to_floats
 from assay.nouns.results.result import Estimate, Note
 
 
@@ -106,10 +108,8 @@ def _directions(case: Case, concepts: Any, given: Any, random: Any, layer: str) 
         if not found:
             raise InputError("concepts is empty; give {name: rows}.")
         return tuple(one.name for one in found), directions_of(case, found, random, layer)
-    try:
-        array = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"directions are no numbers ({error}); give an array (concept, unit).") from error
+    require_numbers("directions", given)
+    array = to_floats(given)
     if array.ndim != 2 or array.shape[1] != random.shape[2]:
         raise InputError(f"directions have shape {array.shape}; (concept, {random.shape[2]}) is needed at {layer!r}.")
     names = tuple(map(str, concepts)) if concepts else tuple(f"concept {one + 1}" for one in range(len(array)))

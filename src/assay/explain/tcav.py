@@ -41,16 +41,16 @@ def tcav(
     Extras have axes (concept, class of the rows). ``"tcav"``: the share of rows with S > 0, mean over ``counterparts``
     random sets of as many rows, with ``"tcav_stderr"`` for their choice; with ``smooth`` above 0 a smooth step
     Φ(S / (smooth · root mean square of S)) is averaged instead (α-TCAV). ``"magnitude"``: mean S / mean |S|, −1 … 1.
-    ``"p"``: (1 + the number of ``random_concepts`` whose score is at least as far from ½) / (1 + random_concepts):
-    random concepts are as many random rows, with counterparts from the rest of the random rows; exact where concept
-    and random rows are exchangeable. ``"p_holm"``: Holm's correction over concepts, layers and classes; controls are
-    not counted. ``"contrast"``: TCAV minus the mean of the controls, with ``"contrast_stderr"`` and ``"contrast_p"``
-    among differences of random concepts. ``"accuracy"`` (concept, 1): held-out accuracy of the CAV, balanced, and
-    ``"accuracy_p"`` its rank among random concepts; where that is above ``separability`` the concept has no direction
-    here, and its TCAV, magnitude and p are NaN, with a note. ``"null"`` (concept, random concept · class) are the
-    random scores. ``"length"`` (concept, 1) is the CAV's length before it is normalised: S · length is the change to
-    first order from the mean counterpart to the mean of the concept for pattern CAVs. ``x`` says how far a row lies
-    along the CAV.
+    ``"p"``: (1 + the number of ``random_concepts`` whose score is farther from ½, or as far, as 1 often is, with a mean
+    sensitivity at least as large) / (1 + random_concepts): random concepts are as many random rows, with counterparts
+    from the rest of the random rows; exact where concept and random rows are exchangeable. ``"p_holm"``: Holm's
+    correction over concepts, layers and classes; controls are not counted. ``"contrast"``: TCAV minus the mean of the
+    controls, with ``"contrast_stderr"`` and ``"contrast_p"`` among differences of random concepts. ``"accuracy"``
+    (concept, 1): held-out accuracy of the CAV, balanced, and ``"accuracy_p"`` its rank among random concepts; where
+    that is above ``separability`` the concept has no direction here, and its TCAV, magnitude and p are NaN, with a
+    note. ``"null"`` (concept, random concept · class) are the random scores. ``"length"`` (concept, 1) is the CAV's
+    length before it is normalised: S · length is the change to first order from the mean counterpart to the mean of the
+    concept for pattern CAVs. ``x`` says how far a row lies along the CAV.
 
     From the last non-linearity on all gradients of a class have one direction: TCAV is 0 or 1 and says nothing about
     rows; p is NaN, with a note. ``"t_test"`` is the customary p-value (Kim et al. 2018), for comparison, and wrong: the

@@ -8,7 +8,7 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.stats import holm
 from assay.cases.case import Case
-from assay.engine.concepts.activations import other_case, position_matrix
+from assay.engine.concepts.activations import content_order, other_case, position_matrix
 from assay.engine.concepts.dissection import overlap, read_masks
 from assay.engine.cost import Given
 from assay.engine.declare import explainer
@@ -39,7 +39,7 @@ def unit_concepts(
 
     ``extra["iou"]`` (unit, concept): positions active and masked over positions active or masked, all rows together, 0
     … 1 (Bau et al. 2017, who name a unit after its best concept from 0.04 on, whatever chance gives).
-    ``extra["chance"]`` (unit,): the mean of the largest one where each row has the masks of another row, ``shuffles``
+    ``extra["chance"]`` (unit,): the mean of the largest one where the masks are shuffled between rows, ``shuffles``
     times; ``extra["p"]`` (unit,) the share of shuffles, and the observation itself, that reach the unit's own, and
     ``extra["p_holm"]`` corrected over units. Masks at the same place in all rows cannot beat chance.
 
@@ -52,13 +52,14 @@ def unit_concepts(
     layer, notes = find_units_layer(case, layer)
     known = position_matrix(other_case(case, reference, "reference").from_layer(layer))
     limits = np.quantile(known.reshape(-1, known.shape[2]), 1 - share, axis=0)
-    inner = case.from_layer(layer)
-    found = overlap(inner, limits, given, shuffles, case.seed.child("unit_concepts"))
+    order = content_order(case)
+    inner, back = case.take(order).from_layer(layer), np.argsort(order)
+    found = overlap(inner, limits, given[:, order], shuffles, case.seed.child("unit_concepts"))
     adjusted, best = holm(found.p), found.iou.argmax(axis=1)
     units = [inner.features.names[unit] for unit in range(len(best))]
-    order = sorted(range(len(best)), key=lambda unit: (found.p[unit], -found.iou[unit].max()))
+    listed = sorted(range(len(best)), key=lambda unit: (found.p[unit], -found.iou[unit].max()))
     return Estimate(
-        found.active,
+        found.active[back],
         notes=notes,
         extra={
             "iou": found.iou,
@@ -68,13 +69,13 @@ def unit_concepts(
             "p_holm": adjusted,
         },
         features=elements((len(units),), units),
-        x=position_matrix(inner).mean(axis=1),
+        x=position_matrix(inner).mean(axis=1)[back],
         description=(
             f"concepts {', '.join(names)}; p at least {1 / (shuffles + 1):.3g}",
             *(
                 f"{units[unit]}: {names[best[unit]]}, IoU {found.iou[unit, best[unit]]:.3f} (chance "
                 f"{found.chance[unit]:.3f}), p {found.p[unit]:.2g} (Holm {adjusted[unit]:.2g})"
-                for unit in order[:MOST_LINES]
+                for unit in listed[:MOST_LINES]
             ),
         ),
     )

@@ -122,6 +122,7 @@ TABLE: dict[str, Any] = {
     "repair.aggregation": {"included": DEEP},
     "repair.right_reasons": {"included": DEEP},
     "repair.private_training": {"included": DEEP},
+    "view.additive_terms": {"included": NOT_QUICK},
     "view.permutation_importance": {"included": NOT_QUICK},
     "view.partial_dependence": {"included": NOT_QUICK},
     "view.ale": {"included": NOT_QUICK},

@@ -159,7 +159,7 @@ def prepare_from_config(config: Config) -> PreparedAudit:
         )
     _require_labels(config)
     model = _model(config)
-    files = DataFiles.of(model, data.test, data.train, data.background)
+    files = DataFiles.of(model, data.test, data.train, data.background, *data.concepts.values())
     table = files.read(Path(data.test), data.target, data.ids)
     seen = () if model.encode is not None else model.columns
     unused = [name for name in data.sensitive if seen is not None and name not in seen]
@@ -168,6 +168,10 @@ def prepare_from_config(config: Config) -> PreparedAudit:
     train = files.read(Path(data.train), data.target).without(excluded) if data.train else None
     other = files.read(Path(data.background)).without([*excluded, data.target]) if data.background else None
     background = None if other is None else other.model_rows(model, data.text)
+    shown = {
+        name: files.read(Path(path)).without([*excluded, data.target]).model_rows(model, data.text)
+        for name, path in data.concepts.items()
+    }
     return prepare(
         model,
         table.without(unused).model_rows(model, data.text),
@@ -175,6 +179,7 @@ def prepare_from_config(config: Config) -> PreparedAudit:
         train=None if train is None else (train.model_rows(model, data.text), train.labels),
         background=background,
         sensitive=groups,
+        concepts=shown,
         ids=table.ids,
         **_audit_arguments(config, background),
     )

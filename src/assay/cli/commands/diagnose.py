@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.basics.errors import AssayError, InputError
+from assay.cli.concept_files import NO_CONCEPT_FLAGS, ConceptFlags
 from assay.cli.request import Request
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def diagnose(
     /,
     *,
     request: Request,
+    concepts: ConceptFlags = NO_CONCEPT_FLAGS,
     train: Path | None = None,
     sensitive: tuple[str, ...] = (),
     favourable: str = "",
@@ -80,9 +82,9 @@ def diagnose(
     if {"explanations", "scores"} & {*chosen.parameters}:
         raise InputError(f"diagnose {method} tests the explanations of an audit; run assay audit.")
     flags = _Flags(train, split(sensitive), favourable, split(suspects), other, recipe, explanation, of, of_option)
-    flags = replace(flags, clusters=clusters, ball=ball)
+    flags = replace(flags, clusters=clusters, ball=ball, concepts=concepts)
     _refuse_unread(chosen, flags.given())
-    loaded, request = request.open(model, flags.train)
+    loaded, request = request.open(model, flags.train, *concepts.paths)
     request = replace(request, hidden=_hidden(loaded, request.ids, flags.sensitive, clusters))
     inputs = _inputs(chosen, request, loaded, flags)
     absent = _missing(chosen, inputs, flags)
@@ -115,6 +117,7 @@ class _Flags:
     of_option: tuple[str, ...]
     clusters: str = ""
     ball: str = ""
+    concepts: ConceptFlags = NO_CONCEPT_FLAGS
 
     def given(self) -> dict[str, str]:
         """The input that each flag given is for, by flag."""
@@ -148,6 +151,7 @@ def _inputs(method: Method, request: Request, model: Model, flags: _Flags) -> Au
 
     whole = request.table()
     table = whole.without(request.hidden)
+    shown = flags.concepts.options(method, request)
     train = None if flags.train is None else request.files.read(flags.train, request.target).without(request.hidden)
     return AuditInputs(
         model=model,
@@ -162,7 +166,8 @@ def _inputs(method: Method, request: Request, model: Model, flags: _Flags) -> Au
         other_models=tuple(request.model(place) for place in flags.other),
         clusters=_clusters(whole, flags.clusters) if flags.clusters else None,
         ball=ball_of(flags.ball) if flags.ball else None,
-        options={method.name: request.options(method)},
+        concepts=shown.pop("concepts", {}),
+        options={method.name: request.options(method) | shown},
         ids=table.ids,
         target=request.ask or None,
         seed=Seed(request.seed),

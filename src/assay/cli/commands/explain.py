@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.cli.concept_files import NO_CONCEPT_FLAGS, ConceptFlags
 from assay.cli.request import Request
 
 
@@ -14,6 +15,7 @@ def explain(
     /,
     *,
     request: Request,
+    concepts: ConceptFlags = NO_CONCEPT_FLAGS,
     train: Path | None = None,
     recipe: str = "",
     save: Path | None = None,
@@ -37,9 +39,12 @@ def explain(
     from assay.cli.request import method_of, training_of
 
     chosen = method_of("explain", method)
-    loaded, request = request.open(model, train)
-    case = request.case(loaded, request.table())
-    options = request.options(chosen) | training_of(chosen, request, train, recipe)
+    loaded, request = request.open(model, train, *concepts.paths)
+    table = request.table()
+    case = request.case(loaded, table)
+    options = request.options(chosen) | training_of(chosen, request, train, recipe) | concepts.options(chosen, request)
+    if "labels" in chosen.options and table.labels is not None:
+        options["labels"] = table.labels
     with request.progress(chosen, case, options):
         found = chosen.call(case, **options)
     print_result(found, request.format, save)

@@ -121,6 +121,42 @@ class Dual:
         return np.asarray(right.mean(axis=1) / size)
 
 
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Random rows, and the rows explained, from the mean of the random rows; concepts are added one at a time.
+
+    So the cost grows with the number of concepts, and the scores of a concept depend on no other one. ``random``
+    (sample, number) are activations, ``gradient`` and ``own`` (row, number) those of the rows explained.
+    """
+
+    gradient: Floats
+    own: Floats
+    random: Floats
+    mean: Floats
+    dual: Dual
+
+    @classmethod
+    def of(cls, gradient: Floats, own: Floats, random: Floats, kind: CavKind, ridge: float) -> Pool:
+        """From gradients and activations of the explained rows, and activations of random rows."""
+        mean = random.mean(axis=0)
+        return cls(gradient, own - mean, random - mean, mean, Dual.of(gradient, own, random, kind, ridge))
+
+    def __len__(self) -> int:
+        return len(self.random)
+
+    def with_concept(self, activations: Floats) -> Dual:
+        """The samples of the pool, and after them those of a concept (sample, number)."""
+        centred, one = activations - self.mean, self.dual
+        cross = self.random @ centred.T
+        return Dual(
+            np.concatenate([one.gradients, self.gradient @ centred.T], axis=1),
+            np.concatenate([one.rows, self.own @ centred.T], axis=1),
+            np.block([[one.kernel, cross], [cross.T, centred @ centred.T]]),
+            one.kind,
+            one.ridge,
+        )
+
+
 def _right(margin: Floats) -> Floats:
     """Rows on the right side (set,); one on the boundary counts half."""
     return np.asarray((margin > 0).sum(axis=1) + 0.5 * (margin == 0).sum(axis=1))

@@ -12,7 +12,7 @@ from scipy import stats as scipy_stats
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Ints
-from assay.engine.concepts.directions import Dual, Sets, is_one_direction, magnitude, positive_share
+from assay.engine.concepts.directions import Dual, Pool, Sets, is_one_direction, magnitude, positive_share
 
 FOLDS, CHECKED = 5, 5
 """Folds of the held-out accuracy, and counterpart sets over which it is averaged."""
@@ -63,45 +63,44 @@ class ConceptScores:
 
 @dataclass(frozen=True, eq=False)
 class _Null:
-    """Random concepts of one size: scores (random, counterpart set, class) and held-out accuracy (random,)."""
+    """Random concepts of one size: scores (random, counterpart set, class) and held-out accuracy (random,).
+
+    ``strength`` (random, class) is the mean sensitivity without its sign, along directions of length 1. ``pool`` is
+    the number of rows that they are drawn from, ``left`` those for the counterparts of a concept.
+    """
 
     scores: Floats
+    strength: Floats
     accuracy: Floats
     left: Ints
+    pool: int
 
 
 def score_concepts(
-    dual: Dual,
-    gradient: Floats,
-    places: Sequence[Ints],
-    pool: Ints,
-    classes: Sequence[Ints],
-    controls: Sequence[int],
-    trial: Trial,
-    seed: Seed,
+    pool: Pool, concepts: Sequence[Floats], classes: Sequence[Ints], controls: Sequence[int], trial: Trial, seed: Seed
 ) -> ConceptScores:
     """Scores and tests of concepts at one layer.
 
-    ``places`` are the samples of each concept, ``pool`` those of random rows, ``classes`` the explained rows of each
-    class, ``controls`` the positions of the control concepts. Each random concept is drawn from the pool, and its
-    counterparts from the rest of it; the counterparts of a concept are drawn from as many rows of the pool.
+    ``concepts`` are the activations (sample, number) of each, ``classes`` the explained rows of each class,
+    ``controls`` the positions of the control concepts. Each random concept is drawn from the pool, and its counterparts
+    from the rest of it; the counterparts of a concept are drawn from as many rows of the pool.
     """
-    sizes = dict.fromkeys(len(place) for place in places)
-    nulls = {size: _random_concepts(dual, size, pool, classes, trial, seed) for size in sizes}
-    found = [_score(dual, place, nulls[len(place)], classes, trial, seed) for place in places]
+    counts = [len(one) for one in concepts]
+    nulls = {size: _random_concepts(pool.dual, size, classes, trial, seed) for size in dict.fromkeys(counts)}
+    found = [_score(pool.with_concept(one), nulls[len(one)], classes, trial, seed) for one in concepts]
     scores = np.stack([one["scores"] for one in found])  # (concept, counterpart set, class)
     score = scores.mean(axis=1)
-    constant = tuple(is_one_direction(gradient[rows]) for rows in classes)
+    constant = tuple(is_one_direction(pool.gradient[rows]) for rows in classes)
     p, t_test = np.empty(score.shape), np.empty(score.shape)
-    for number, place in enumerate(places):
-        null = nulls[len(place)]
-        p[number] = rank_p(np.abs(null.scores.mean(axis=1) - 0.5), np.abs(score[number] - 0.5))
+    for number, size in enumerate(counts):
+        null = nulls[size]
+        p[number] = _distance_p(null, score[number], found[number]["strength"])
         t_test[number] = _customary(scores[number], null.scores[: trial.counterparts, 0])
     p[:, list(constant)] = t_test[:, list(constant)] = np.nan
-    contrast, spread, contrast_p = _contrasts(scores, places, nulls, controls)
+    contrast, spread, contrast_p = _contrasts(scores, counts, nulls, controls)
     contrast_p[:, list(constant)] = np.nan
     accuracy = np.array([one["accuracy"] for one in found])
-    below = np.array([float(rank_p(nulls[len(place)].accuracy, accuracy[n])) for n, place in enumerate(places)])
+    below = np.array([float(rank_p(nulls[size].accuracy, accuracy[n])) for n, size in enumerate(counts)])
     return ConceptScores(
         sensitivity=np.stack([one["mean"] for one in found]),
         projection=np.stack([one["projection"] for one in found]),
@@ -117,7 +116,7 @@ def score_concepts(
         contrast=contrast,
         contrast_stderr=spread,
         contrast_p=contrast_p,
-        null=np.stack([nulls[len(place)].scores.mean(axis=(1)) for place in places]),
+        null=np.stack([nulls[size].scores.mean(axis=1) for size in counts]),
         constant=constant,
     )
 
@@ -127,12 +126,24 @@ def rank_p(null: Floats, found: Floats) -> Floats:
     return np.asarray((1 + (null >= found - 1e-12).sum(axis=0)) / (1 + len(null)))
 
 
+def _distance_p(null: _Null, score: Floats, strength: Floats) -> Floats:
+    """The share of random concepts whose score is farther from ½, or as far with a sensitivity as large (class,).
+
+    Scores are often exactly 0 or 1. Without the second criterion all of these would count as equal, and no concept
+    could get a p-value below the share of random concepts that reach 0 or 1.
+    """
+    distance, own = np.abs(null.scores.mean(axis=1) - 0.5), np.abs(score - 0.5)
+    is_tied = np.abs(distance - own) <= 1e-12
+    return rank_p(np.where(is_tied, null.strength >= strength * (1 - 1e-12), distance > own).astype(float), np.ones(1))
+
+
 def _draw(stream: np.random.Generator, rows: Ints, size: int, count: int) -> Ints:
     """``count`` sets of ``size`` different rows."""
     return np.stack([np.sort(stream.permutation(rows)[:size]) for _ in range(count)])
 
 
-def _random_concepts(dual: Dual, size: int, pool: Ints, classes: Sequence[Ints], trial: Trial, seed: Seed) -> _Null:
+def _random_concepts(dual: Dual, size: int, classes: Sequence[Ints], trial: Trial, seed: Seed) -> _Null:
+    pool = np.arange(len(dual.kernel))
     if len(pool) < 2 * size:
         raise InputError(
             f"random_rows has {len(pool)} rows, a concept {size}; at least twice as many random rows are needed, and "
@@ -149,7 +160,14 @@ def _random_concepts(dual: Dual, size: int, pool: Ints, classes: Sequence[Ints],
     shape = (trial.randoms, trial.counterparts)
     scores = np.stack([positive_share(values[rows], trial.smooth).reshape(shape) for rows in classes], axis=2)
     left = seed.child("left out", size).generator().permutation(pool)[size:]
-    return _Null(scores, _accuracy(dual, sets, trial), left)
+    unit = _of_length_one(values, dual.lengths(sets))
+    strength = np.stack([np.abs(unit[rows].mean(axis=0).reshape(shape).mean(axis=1)) for rows in classes], axis=1)
+    return _Null(scores, strength, _accuracy(dual, sets, trial), left, len(pool))
+
+
+def _of_length_one(values: Floats, length: Floats) -> Floats:
+    """Sensitivities (row, set) along directions of length 1; 0 where there is no direction."""
+    return np.divide(values, length, out=np.zeros_like(values), where=length > 0)
 
 
 def _accuracy(dual: Dual, sets: Sets, trial: Trial) -> Floats:
@@ -160,17 +178,17 @@ def _accuracy(dual: Dual, sets: Sets, trial: Trial) -> Floats:
     return dual.cross_validated_accuracy(some, min(FOLDS, sets.inside.shape[1])).reshape(-1, checked).mean(axis=1)
 
 
-def _score(
-    dual: Dual, place: Ints, null: _Null, classes: Sequence[Ints], trial: Trial, seed: Seed
-) -> Mapping[str, Floats]:
-    """The scores of one concept; concepts of one size share their counterpart sets."""
+def _score(dual: Dual, null: _Null, classes: Sequence[Ints], trial: Trial, seed: Seed) -> Mapping[str, Floats]:
+    """The scores of one concept, the last samples of ``dual``; concepts of one size share their counterpart sets."""
+    place = np.arange(null.pool, len(dual.kernel))
     size = len(place)
     outside = _draw(seed.child("counterparts", size).generator(), null.left, size, trial.counterparts)
     sets = Sets(np.tile(place, (trial.counterparts, 1)), outside)
     values, length = dual.sensitivities(sets), dual.lengths(sets)
-    unit = np.divide(values, length, out=np.zeros_like(values), where=length > 0)
+    unit = _of_length_one(values, length)
     return {
         "scores": np.stack([positive_share(values[rows], trial.smooth) for rows in classes], axis=1),
+        "strength": np.array([abs(unit[rows].mean()) for rows in classes]),
         "mean": unit.mean(axis=1),
         "error": unit.std(axis=1, ddof=1) / np.sqrt(trial.counterparts),
         "projection": dual.projections(sets, length).mean(axis=1),
@@ -192,7 +210,7 @@ def _customary(scores: Floats, randoms: Floats) -> Floats:
 
 
 def _contrasts(
-    scores: Floats, places: Sequence[Ints], nulls: Mapping[int, _Null], controls: Sequence[int]
+    scores: Floats, counts: Sequence[int], nulls: Mapping[int, _Null], controls: Sequence[int]
 ) -> tuple[Floats, Floats, Floats]:
     """Concept minus the mean of the controls (concept, class), its standard error, and p among random concepts."""
     shape = (len(scores), scores.shape[2])
@@ -200,14 +218,14 @@ def _contrasts(
         return np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
     difference = scores - scores[list(controls)].mean(axis=0)
     mean, p = difference.mean(axis=1), np.full(shape, np.nan)
-    for number, place in enumerate(places):
+    for number, size in enumerate(counts):
         if number in controls:
             mean[number] = np.nan
             continue
-        null = nulls[len(place)].scores.mean(axis=1)
+        null = nulls[size].scores.mean(axis=1)
         others = []
         for shift, control in enumerate(controls, start=1):
-            other = nulls[len(places[control])].scores.mean(axis=1)
+            other = nulls[counts[control]].scores.mean(axis=1)
             others.append(np.roll(other, shift, axis=0))
         between = null - np.mean(others, axis=0)
         p[number] = rank_p(np.abs(between), np.abs(mean[number]))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from assay.basics.stats import holm
 from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
 from assay.engine.concepts.activations import few_rows_note, other_case, read_activations, read_gradient
-from assay.engine.concepts.directions import CavKind, Dual
+from assay.engine.concepts.directions import CavKind, Pool
 from assay.engine.concepts.significance import ConceptScores, Trial, score_concepts
 from assay.engine.cost import Given
 from assay.engine.gradients.activation_maps import find_hidden_layer
@@ -152,13 +151,10 @@ def tcav_estimate(case: Case, o: TcavOptions) -> Tcav:
     scores = []
     for layer in layers:
         view, own, gradient = read_gradient(case, layer, o.pooled)
-        parts = [read_activations(found, view) for found in (random, *cases.values())]
-        dual = Dual.of(gradient, own, np.concatenate(parts), o.cav, o.ridge)
-        ends = np.cumsum([len(part) for part in parts])
-        places = [np.arange(start, stop) for start, stop in pairwise(ends)]
-        which = list(range(len(given), len(everything)))
-        seed = case.seed.child("tcav")
-        scores.append(score_concepts(dual, gradient, places, np.arange(ends[0]), members, which, trial, seed))
+        pool = Pool.of(gradient, own, read_activations(random, view), o.cav, o.ridge)
+        shown = [read_activations(one, view) for one in cases.values()]
+        which = range(len(given), len(everything))
+        scores.append(score_concepts(pool, shown, members, which, trial, case.seed.child("tcav")))
     found = Tcav(everything, tuple(one.name for one in controls), layers, classes, tuple(scores), o, notes)
     more = [note for name, one in cases.items() for note in few_rows_note(name, len(one))]
     more += _notes(found, len(random), max(len(one) for one in cases.values()), case)

@@ -97,4 +97,13 @@ TRUST: tuple[Choice, ...] = (
         ("text",),
         scope="global",
     ),
+    Choice(
+        "diagnose.concept_use",
+        ("trust",),
+        "does a class depend on a concept that should not matter, by examples of it and a test among random ones",
+        NUMBERS,
+        NET,
+        scope="global",
+        flags="--concept NAME=FILE",
+    ),
 )
