@@ -140,8 +140,8 @@ class Posterior:
     def bounds(self, ceiling: float | None) -> tuple[Floats, Floats]:
         """Certified limits (row, part) of P(m_i = 1), whatever the masks that were not asked give.
 
-        v ≤ ``ceiling`` everywhere; NaN where that is ``None``. With A_i the evidence seen with part i, Z_s all that is seen, and U, U_i the prior
-        mass not seen (with part i) times e^(β ceiling): A_i/(Z_s + U − U_i) ≤ P ≤ (A_i + U_i)/(Z_s + U_i).
+        v ≤ ``ceiling`` everywhere; NaN where that is ``None``. With A_i the evidence seen with part i, Z_s all that is
+        seen, and U, U_i the prior mass not seen (with part i) times e^(β ceiling): A_i/(Z_s + U − U_i) ≤ P ≤ (A_i + U_i)/(Z_s + U_i).
         """
         masks, seen = self.design.masks, np.exp(self.log_prior)
         if self.is_complete:
@@ -206,7 +206,7 @@ def inverse_range(table: Floats) -> Floats:
 def choose_beta(posterior: Posterior, goal: float, *, of_probability: bool) -> Floats:
     """The smallest β (row,) whose fidelity is at least ``goal``, by bisection: fidelity never falls as β rises.
 
-    Between 10⁻³ and 10³ over the range of v: the smallest where it suffices (a constant v), the largest where none does.
+    Between 10⁻³ and 10³ over the range of v: the smallest where it suffices (a constant v), the largest if none does.
     """
     unit = inverse_range(posterior.table)
     low, high = np.full(len(unit), np.log(1e-3)), np.full(len(unit), np.log(1e3))
