@@ -33,6 +33,9 @@ from assay.nouns.results.result import Estimate, Note
 LEAST_SAMPLE, FEW = 10, 50
 """Effective sample sizes below which values are undefined, and below which a note warns."""
 
+MISSED = 0.25
+"""Share of the evidence that draws may have missed above which a note warns; above 1 values are undefined."""
+
 MAX_ENUMERATED_FAMILY = 2**14
 """Largest table to which the mean field is fitted for its gap."""
 
@@ -72,7 +75,7 @@ def cluster_variational(
 
     Exact, without error, where 2^n fits in ``budget``. Else masks are drawn stratified by size: ``stderr`` is that of
     the draws with β as given, extra["effective_sample_size"] says what the draws are worth (below 50 a note, below 10
-    NaN), and extra["certified_low"], ["certified_high"] (row, part) are limits of P(m_i = 1) that hold whatever the
+    NaN), extra["possibly_missed"] what sets never drawn could add to the evidence (above 1 NaN), and extra["certified_low"], ["certified_high"] (row, part) are limits of P(m_i = 1) that hold whatever the
     other masks give, since v ≤ 0; NaN for a target without a limit. They are narrow only for a small ``prior``.
 
     Clusters are the features. Pictures with more than ``clusters`` features have them merged into at most that many by
@@ -138,7 +141,8 @@ def _read(found: ClusterPosterior, game: ClusterGame, family: str) -> tuple[Floa
                     f"family={family!r} needs the whole table, {2.0 ** values.shape[1]:.0f} masks of {values.shape[1]} "
                     f"clusters; raise budget."
                 )
-            values = np.where(sample[:, None] < LEAST_SAMPLE, np.nan, values)
+            worthless = (sample < LEAST_SAMPLE) | (posterior.possibly_missed() > 1)
+            values = np.where(worthless[:, None], np.nan, values)
             marginals = expit(posterior.beta[:, None] * found.direction[:, None] * values + start)
         elif family == "mixture":
             marginals, log_q = fit_mixture(posterior)
@@ -174,6 +178,7 @@ def _numbers(found: ClusterPosterior, game: ClusterGame, marginals: Floats, shor
         "elbo": posterior.log_evidence - shortfall,
         "expected_clusters": marginals.sum(axis=1),
         "effective_sample_size": posterior.effective_sample_size(),
+        "possibly_missed": posterior.possibly_missed(),
         "certified_width": (high - low).max(axis=1),
         "credible_probability": chances,
         "credible_count": number,
@@ -215,11 +220,12 @@ def _notes(case: Case, game: ClusterGame, extra: dict[str, Floats], *, exact: bo
     if exact:
         return tuple(notes)
     sample, ids = extra["effective_sample_size"], case.rows.ids
-    few = np.flatnonzero(sample < FEW)
+    missed = extra["possibly_missed"]
+    few = np.flatnonzero((sample < FEW) | (missed > MISSED))
     if len(few):
-        least = float(sample[few].min())
         text = (
-            f"the draws of {len(few)} row(s) are worth fewer than {FEW} ({least:.1f} at least): raise budget or prior"
+            f"draws of {len(few)} row(s) are worth few ({sample[few].min():.0f} at least), or may have missed what "
+            f"counts ({missed[few].max():.2g} of the evidence at most): raise budget, or merge features"
         )
         notes.append(Note("few effective draws", text, tuple(ids[i] for i in few)))
     width = extra["certified_width"]

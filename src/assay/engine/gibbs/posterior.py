@@ -137,6 +137,21 @@ class Posterior:
         spread = (self.share**2 * missing).sum(axis=1)
         return np.divide(1.0, spread, out=np.full(len(spread), np.inf), where=spread > 0)
 
+    def possibly_missed(self) -> Floats:
+        """What the draws cannot exclude to have missed, over the evidence, (row,): 0 for a complete table.
+
+        Of c sets drawn of one size, none may be among a share up to 3/c of them (95 %, the rule of three). Were these
+        worth the largest v seen, they would add this to Z. Above 1 the posterior may be that of other sets.
+        """
+        sizes, first, asked = np.unique(self.design.stratum, return_index=True, return_counts=True)
+        population = self.design.population[first]
+        drawn = asked < population
+        with np.errstate(over="ignore"):
+            log_share = np.log(np.minimum(3.0 / asked, 1.0)) + np.log(population) + self.log_prior[first]
+            top = np.where(self.beta > 0, self.beta, 0.0) * self.table.max(axis=1)
+            missed = np.exp(log_share[drawn][None] + (top - self.log_evidence)[:, None])
+        return np.asarray(missed.sum(axis=1))
+
     def bounds(self, ceiling: float | None) -> tuple[Floats, Floats]:
         """Certified limits (row, part) of P(m_i = 1), whatever the masks that were not asked give.
 
