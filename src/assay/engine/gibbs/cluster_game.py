@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.basics.types import Floats, Ints, Masks
+from assay.basics.types import Array, Floats, Ints, Masks
 from assay.cases.case import Case
 from assay.cases.fast_path import FastPath, fast_path
 from assay.cases.game import Game
@@ -104,6 +104,11 @@ class ClusterGame:
         clusters, worth = Clusters.of(case, most), Worth.of(case)
         masks = len(posterior_design(int(clusters.counts.max()), prior, budget, _stream(case)).masks)
         return cls(worth, clusters, fast_path(worth.case, remove, masks))
+
+    def at(self, x: Array, remove: Removal) -> ClusterGame:
+        """The game of the same clusters and classes at other rows ``x``."""
+        case = self.worth.case.at(x)
+        return replace(self, worth=replace(self.worth, case=case), path=FastPath(case.game(remove)))
 
     @property
     def game(self) -> Game:
