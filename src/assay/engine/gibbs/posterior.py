@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.special import logsumexp, xlogy
+from scipy.special import xlogy
 
 from assay.basics.types import Floats, Masks
 from assay.engine.coalitions.estimator import Design
@@ -62,7 +62,7 @@ class Posterior:
     @cached_property
     def log_evidence(self) -> Floats:
         """Log Z = log E_prior[e^(β v)], (row,)."""
-        return np.asarray(logsumexp(self.log_weight, axis=1))
+        return _log_sum(self.log_weight)
 
     @cached_property
     def share(self) -> Floats:
@@ -88,8 +88,8 @@ class Posterior:
                 table, weight = self.table[:, inside], asked[inside] / asked[inside].sum()
                 soft = np.where((self.beta > 0) & np.isfinite(self.beta), self.beta, 1.0)
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    tilted = logsumexp(soft[:, None] * table, b=weight, axis=1) / soft
-                    mean = np.sum(table * weight, axis=1)
+                    tilted = _log_sum(soft[:, None] * table + np.log(weight)) / soft
+                    mean = table @ weight
                 sides.append(np.where(self.beta == 0, mean, np.where(np.isinf(self.beta), table.max(axis=1), tilted)))
             with np.errstate(invalid="ignore"):
                 found[:, part] = sides[0] - sides[1]
@@ -193,6 +193,14 @@ class Posterior:
         return masks, listed, number.astype(np.float64) if self.is_complete else np.full(rows, np.nan)
 
 
+def _log_sum(logs: Floats) -> Floats:
+    """Log of the sum of e^logs over masks, (row,); −∞ where all are −∞."""
+    top = logs.max(axis=1)
+    finite = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(finite + np.log(np.exp(logs - finite[:, None]).sum(axis=1)))
+
+
 def _contrast(share: Floats, masks: Masks) -> Floats:
     """Shares (row, mask) among the masks with a part minus those among the masks without it, (row, mask, part)."""
     inside = share @ masks
@@ -202,13 +210,18 @@ def _contrast(share: Floats, masks: Masks) -> Floats:
 
 def fidelity_of(posterior: Posterior, *, of_probability: bool) -> Floats:
     """E[p]/p(x) for v = log p (``of_probability``); else the share of v(x) − v(∅) that E[v] has. NaN without a rise."""
-    table, design = posterior.table, posterior.design
-    full, empty = (np.flatnonzero(ends)[0] for ends in (design.masks.all(axis=1), ~design.masks.any(axis=1)))
+    return posterior.expect(_kept(posterior, of_probability=of_probability))
+
+
+def _kept(posterior: Posterior, *, of_probability: bool) -> Floats:
+    """What each mask (row, mask) keeps of the row's own value, whose posterior mean is the fidelity."""
+    table, masks = posterior.table, posterior.design.masks
+    full, empty = (int(np.flatnonzero(ends)[0]) for ends in (masks.all(axis=1), ~masks.any(axis=1)))
     if of_probability:
-        return posterior.expect(np.exp(table - table[:, [full]]))
-    rise = table[:, full] - table[:, empty]
-    above = posterior.expect(table) - table[:, empty]
-    return np.divide(above, rise, out=np.full(len(table), np.nan), where=rise > 0)
+        return np.asarray(np.exp(table - table[:, [full]]))
+    rise = table[:, [full]] - table[:, [empty]]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(rise > 0, (table - table[:, [empty]]) / rise, np.nan)
 
 
 def inverse_range(table: Floats) -> Floats:
@@ -225,9 +238,15 @@ def choose_beta(posterior: Posterior, goal: float, *, of_probability: bool) -> F
     """
     unit = inverse_range(posterior.table)
     low, high = np.full(len(unit), np.log(1e-3)), np.full(len(unit), np.log(1e3))
+    kept = _kept(posterior, of_probability=of_probability)
+    asked = posterior.log_prior + np.log(posterior.design.weight)
+    below = posterior.table - posterior.table.max(axis=1, keepdims=True)
 
     def suffices(at: Floats) -> Masks:
-        found = fidelity_of(replace(posterior, beta=np.exp(at) * unit), of_probability=of_probability)
+        logs = (np.exp(at) * unit)[:, None] * below + asked
+        weight = np.exp(logs - logs.max(axis=1, keepdims=True))
+        with np.errstate(invalid="ignore"):
+            found = np.where(weight > 0, weight * kept, 0.0).sum(axis=1) / weight.sum(axis=1)
         return np.asarray(~(found < goal))
 
     reached = suffices(low)
