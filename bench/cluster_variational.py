@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,15 @@ from tests.shared import folder  # as above
 
 import assay
 from assay import Constant, diagnose, explain
+from assay.basics.seed import Seed
 from assay.basics.stats import student_interval
 from assay.basics.types import Floats
-from assay.engine.coalitions.estimator import all_masks
+from assay.engine.coalitions.estimator import all_masks, bernoulli
+from assay.engine.coalitions.sample_reuse import banzhaf_estimator
+from assay.engine.gibbs.design import posterior_design
+from assay.engine.gibbs.posterior import Posterior, choose_beta
 
-DIGITS, SAMPLED = 30, 1024
+DIGITS, SAMPLED, DESIGNS = 30, 1024, 12
 ZERO = Constant(0.0)
 
 
@@ -48,7 +53,7 @@ def time_of(call: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def price(model: Any, pictures: Any, together: int, repeats: int = 7) -> list[float]:
+def price(model: Any, pictures: Any, together: int, repeats: int = 5) -> list[float]:
     """Seconds for bare passes of the 256 filled rows, for the method, and their ratio; medians of interleaved calls."""
     some = pictures[:together]
     case = assay.case(model, some, features=eight(some))
@@ -82,31 +87,52 @@ def needed(order: Any, chances: Floats, goal: float) -> int:
     return len(order)
 
 
-def excess(case: Any, clusters: int, budget: int) -> dict[str, Floats]:
-    """Clusters beyond the fewest (row,) that the order of each method takes to 0.9 of the probability."""
-    masks = all_masks(clusters)
-    chances = np.exp(-case.with_target("loss").game(ZERO).table(masks))
+def orders(log_p: Floats, clusters: int, budget: int, seed: Seed) -> dict[str, Floats]:
+    """Values of each method from so many masks of a whole table of log p: what it gives on the case, without passes."""
+    places, p = 2 ** np.arange(clusters), np.exp(log_p)
+
+    def of(estimator: Any, table: Floats) -> Floats:
+        design = estimator.design(clusters, budget, seed)
+        return np.nan_to_num(estimator.estimate(design, table[:, design.masks @ places]).values)
+
+    design = posterior_design(clusters, 0.1, budget, seed)
+    start = Posterior(design, log_p[:, design.masks @ places], 0.1, np.ones(len(log_p)))
+    posterior = replace(start, beta=choose_beta(start, 0.9, of_probability=True))
+    return {
+        "cluster_variational": posterior.values(),
+        "cluster_variational, rows with a value": np.where(posterior.is_usable[:, None], posterior.values(), np.nan),
+        "rise of p": of(bernoulli(0.5), p),
+        "banzhaf of p": of(banzhaf_estimator(clusters, budget), p),
+        "banzhaf of log p": of(banzhaf_estimator(clusters, budget), log_p),
+        "random": seed.child("random").generator().random((len(log_p), clusters)),
+    }
+
+
+def excess(log_p: Floats, clusters: int, budget: int, designs: int) -> dict[str, Floats]:
+    """Clusters beyond the fewest that the order of each method takes to 0.9 of the probability, (design, row).
+
+    Rows without a value are left out.
+    """
+    masks, chances = all_masks(clusters), np.exp(log_p)
     goals = 0.9 * chances[:, -1]
     least = np.array([masks[one >= goal].sum(axis=1).min() for one, goal in zip(chances, goals)])
-    probability, loss = case.with_target("probability"), case.with_target("loss")
-    values = {
-        "cluster_variational": explain.cluster_variational(case, remove=ZERO, budget=budget).values,
-        "rise of p": explain.rise(probability, remove=ZERO, budget=budget).values,
-        "banzhaf of p": explain.banzhaf(probability, remove=ZERO, budget=budget).values,
-        "banzhaf of log p": -explain.banzhaf(loss, remove=ZERO, budget=budget).values,
-        "random": explain.random(case).values,
-    }
-    return {
-        name: np.array([needed(np.argsort(-v, kind="stable"), p, g) for v, p, g in zip(found, chances, goals)]) - least
-        for name, found in values.items()
-    }
+    found: dict[str, list[Floats]] = {}
+    for number in range(designs):
+        for name, values in orders(log_p, clusters, budget, Seed(number)).items():
+            counts = [needed(np.argsort(-v, kind="stable"), p, g) for v, p, g in zip(values, chances, goals)]
+            undefined = np.isnan(values).any(axis=1)
+            found.setdefault(name, []).append(np.where(undefined, np.nan, np.array(counts) - least))
+    return {name: np.array(counts) for name, counts in found.items()}
 
 
 def excess_lines(found: dict[str, Floats]) -> list[list[str]]:
     lines = []
     for name, counts in found.items():
-        limits = student_interval(counts.astype(float))
-        lines.append([name, f"{counts.mean():.2f} [{limits.low:.2f}, {limits.high:.2f}]", f"{(counts == 0).mean():.0%}"])
+        with np.errstate(invalid="ignore"):
+            rows = np.nanmean(counts, axis=0)
+        limits = student_interval(rows[np.isfinite(rows)])
+        text = f"{np.nanmean(counts):.3f} [{limits.low:.3f}, {limits.high:.3f}]"
+        lines.append([name, text, f"{(counts == 0).mean():.0%}", f"{np.isnan(counts).mean():.1%}"])
     return lines
 
 
@@ -136,25 +162,33 @@ def main() -> None:
     torch.set_num_threads(1)
     model, pictures = digits()
     lines = [f"The digit net, {DIGITS} test digits, absent clusters black.\n"]
-    lines.append("\n## Price of 256 masks\n\nMedians of seven interleaved calls; one thread.\n")
-    rows = [[f"{n}", *(f"{one:.3f}" for one in price(model, pictures, n))] for n in (1, 10)]
+    lines.append("\n## Price of 256 masks\n\nMedians of five interleaved calls; one thread.\n")
+    rows = [[f"{n}", *(f"{one:.3f}" for one in price(model, pictures, n))] for n in (1, 10, 30)]
     lines.append("\n" + table(["digits a call", "256 bare passes each, s", "cluster_variational, s", "ratio"], rows))
     missed, width = violations(1000, 8)
     lines.append(
-        f"\n## Certified limits\n\n{1000 - missed} of 1,000 random games of 8 parts have all exact marginals within the "
-        f"limits of a partial table (random prior, β and budget); mean width {width:.3f}.\n"
+        f"\n## Certified limits\n\n{1000 - missed} of 1,000 random games of 8 parts have all exact marginals within "
+        f"the limits of a partial table (random prior, β and budget); mean width {width:.3f}.\n"
     )
     case = assay.case(model, pictures, features=eight(pictures))
-    lines.append("\n## Clusters beyond the fewest that reach 0.9 of the probability\n\nEight clusters, 256 masks each:\n")
-    head = ["order by", "excess clusters, mean with 95 % interval", "rows without excess"]
-    lines.append("\n" + table(head, excess_lines(excess(case, 8, 256))))
+    lines.append("\n## Clusters beyond the fewest that reach 0.9 of the probability\n")
+    head = ["order by", "excess clusters, mean with 95 % interval over digits", "without excess", "undefined"]
     twelve = assay.case(model, pictures, features=assay.mean_shift_clusters(pictures, 12, 12))
-    lines.append(f"\nTwelve clusters, {SAMPLED:,} of 4,096 masks each:\n")
-    lines.append("\n" + table(head, excess_lines(excess(twelve, 12, SAMPLED))))
-    lines.append("\n## Drawn masks\n\nTwelve clusters; largest error of a marginal in a row, median / 90th percentile.\n")
-    lines.append("\n" + table(["β", "masks", "error", "rows undefined", "certified width, median"], drawn(twelve.take(range(12)))))
+    for clusters, some, budgets in ((8, case, (256,)), (12, twelve, (128, 256, 512, SAMPLED, 4096))):
+        log_p = -some.with_target("loss").game(ZERO).table(all_masks(clusters))
+        for budget in budgets:
+            designs = 1 if budget == 2**clusters else DESIGNS
+            lines.append(f"\n\n{clusters} clusters, {budget:,} masks a digit, {designs} design(s):\n\n")
+            lines.append(table(head, excess_lines(excess(log_p, clusters, budget, designs))))
+    lines.append(
+        "\n## Drawn masks\n\nTwelve clusters; largest error of a marginal in a row, median / 90th percentile.\n"
+    )
+    lines.append(
+        "\n"
+        + table(["β", "masks", "error", "rows undefined", "certified width, median"], drawn(twelve.take(range(12))))
+    )
     lines.append("\n## Sensitivity\n\n")
-    for radius in (8.0, 26.0):
+    for radius in (8.0, 77.0):
         found = diagnose.cluster_sensitivity(case, assay.Ball("linf", radius, 0.0, 255.0), remove=ZERO, rows=16)[0]
         lines.append(f"- {found.claim}; {found.evidence}\n")
     write("cluster_variational", "The posterior over needed clusters", "".join(lines))

@@ -1,4 +1,4 @@
-"""The Gibbs posterior over sets of parts: its identities, its certified limits, its draws, and the families beside it."""
+"""The Gibbs posterior over sets of parts: its identities, certified limits, draws, and the families beside it."""
 
 from __future__ import annotations
 

@@ -198,7 +198,9 @@ def test_a_family_reports_its_own_marginals_and_its_gap(family: Any) -> None:
         explain.cluster_variational(case, remove=ZERO, family=family, budget=20)
 
 
-@pytest.mark.parametrize("options", [{"prior": 0.0}, {"prior": 1.0}, {"fidelity": 1.0}, {"beta": -1.0}, {"clusters": 0}])
+@pytest.mark.parametrize(
+    "options", [{"prior": 0.0}, {"prior": 1.0}, {"fidelity": 1.0}, {"beta": -1.0}, {"clusters": 0}]
+)
 def test_options_out_of_range_are_refused(options: Any) -> None:
     with pytest.raises(AssayError):
         explain.cluster_variational(planted(4 + 2), remove=ZERO, **options)

@@ -38,8 +38,8 @@ SENSITIVE = Check(
 
 MEANING = (
     "Total variation, 0 to 1, between the posterior over the needed clusters of a row and that of a point of the ball "
-    "around it, the largest that a search found, mean over rows: 0 the same sets of clusters, 1 disjoint ones; lower is "
-    "better. The class, the clusters and β are those of the row. Misleading where the ball changes the picture itself, "
+    "around it, the largest that a search found, mean over rows: 0 the same sets of clusters, 1 disjoint ones; lower "
+    "is better. The class, the clusters and β are those of the row. Misleading where the ball changes the picture itself, "
     "where the removal gives inputs unlike any the model knows, and where the search is weak: the true largest is at "
     "least this."
 )
@@ -105,8 +105,8 @@ def cluster_sensitivity(
     if rows < 1 or draws < 1 or steps < 1 or not 0 < prior < 1 or not 0 < fidelity < 1 or clusters < 2:
         raise InputError(
             f"rows={rows}, draws={draws}, steps={steps}, prior={prior}, fidelity={fidelity}, clusters={clusters}; "
-            f"needed are rows, draws and steps of at least 1, prior and fidelity strictly between 0 and 1, and at least "
-            f"2 clusters."
+            f"needed are rows, draws and steps of at least 1, prior and fidelity strictly between 0 and 1, and at "
+            f"least 2 clusters."
         )
     chosen = np.sort(case.seed.child("cluster sensitivity").generator().permutation(len(case))[:rows])
     part = case.take(chosen)
@@ -132,7 +132,7 @@ class _Seen:
 def _read(moved: MovedPosterior, ball: Ball, draws: int, steps: int, seen: _Seen) -> None:
     """Fill in the numbers of some rows."""
     rows, own = moved.rows, moved.own.posterior
-    worth = (own.effective_sample_size() >= 10) & (own.possibly_missed() <= 1) & moved.own.defined
+    worth = own.is_usable & moved.own.defined
     drawn = random_distances(moved, ball, draws)
     largest = drawn.max(axis=0)
     case = moved.game.worth.case
@@ -163,7 +163,9 @@ def _finding(case: Case, ball: Ball, seen: _Seen, level: float) -> Finding:
         evidence["clusters that alone change the class"] = float(np.nanmean(seen.flips))
     fields: dict[str, Any] = {"subject": name, "n": len(largest), "meaning": MEANING, "evidence": evidence}
     if not len(largest):
-        return Finding(SENSITIVE.code, "not applicable", f"{name}: no posterior is defined on {len(case)} rows", **fields)
+        return Finding(
+            SENSITIVE.code, "not applicable", f"{name}: no posterior is defined on {len(case)} rows", **fields
+        )
     mean, random = float(largest.mean()), float(seen.random[known].mean())
     order = np.argsort(-np.where(known, seen.largest, -1.0), kind="stable")
     return judged_finding(
@@ -172,8 +174,8 @@ def _finding(case: Case, ball: Ball, seen: _Seen, level: float) -> Finding:
         level,
         0.5,
         {verdict: advice_for(SENSITIVE, verdict) for verdict in ("pass", "fail", "undecided")},
-        claim=f"{name}: within {ball.norm} {ball.radius:g} the sets of clusters that the class needs change by {mean:.2f} "
-        f"of their probability ({random:.2f} at random points)",
+        claim=f"{name}: within {ball.norm} {ball.radius:g} the sets of clusters that the class needs change by "
+        f"{mean:.2f} of their probability ({random:.2f} at random points)",
         estimate=mean,
         null=random,
         null_interval=bounded_mean_interval(seen.random[known], 0.0, 1.0, level),

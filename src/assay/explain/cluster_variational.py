@@ -30,11 +30,8 @@ from assay.engine.gibbs.posterior import choose_beta, fidelity_of, rate_fidelity
 from assay.nouns.catalogue import Cost
 from assay.nouns.results.result import Estimate, Note
 
-LEAST_SAMPLE, FEW = 10, 50
-"""Effective sample sizes below which values are undefined, and below which a note warns."""
-
-MISSED = 0.25
-"""Share of the evidence that draws may have missed above which a note warns; above 1 values are undefined."""
+FEW, MISSED = 50, 0.25
+"""The effective sample size below which, and the evidence possibly missed above which a note warns."""
 
 MAX_ENUMERATED_FAMILY = 2**14
 """Largest table to which the mean field is fitted for its gap."""
@@ -75,7 +72,8 @@ def cluster_variational(
 
     Exact, without error, where 2^n fits in ``budget``. Else masks are drawn stratified by size: ``stderr`` is that of
     the draws with β as given, extra["effective_sample_size"] says what the draws are worth (below 50 a note, below 10
-    NaN), extra["possibly_missed"] what sets never drawn could add to the evidence (above 1 NaN), and extra["certified_low"], ["certified_high"] (row, part) are limits of P(m_i = 1) that hold whatever the
+    NaN), extra["possibly_missed"] what sets never drawn could add to the evidence (above .25 a note, 10 NaN), and
+    extra["certified_low"], ["certified_high"] (row, part) are limits of P(m_i = 1) that hold whatever the
     other masks give, since v ≤ 0; NaN for a target without a limit. They are narrow only for a small ``prior``.
 
     Clusters are the features. Pictures with more than ``clusters`` features have them merged into at most that many by
@@ -131,7 +129,7 @@ def _check(prior: float, fidelity: float, beta: float | None, clusters: int) -> 
 def _read(found: ClusterPosterior, game: ClusterGame, family: str) -> tuple[Floats, Floats, dict[str, Floats]]:
     """Values and errors (row, cluster), and the numbers of ``extra``."""
     posterior = found.posterior
-    values, error, sample = found.values, posterior.stderr(), posterior.effective_sample_size()
+    values, error = found.values, posterior.stderr()
     marginals, shortfall = posterior.marginals, np.full(len(values), np.nan)
     start = logit(posterior.prior)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -141,8 +139,7 @@ def _read(found: ClusterPosterior, game: ClusterGame, family: str) -> tuple[Floa
                     f"family={family!r} needs the whole table, {2.0 ** values.shape[1]:.0f} masks of {values.shape[1]} "
                     f"clusters; raise budget."
                 )
-            worthless = (sample < LEAST_SAMPLE) | (posterior.possibly_missed() > 1)
-            values = np.where(worthless[:, None], np.nan, values)
+            values = np.where(posterior.is_usable[:, None], values, np.nan)
             marginals = expit(posterior.beta[:, None] * found.direction[:, None] * values + start)
         elif family == "mixture":
             marginals, log_q = fit_mixture(posterior)

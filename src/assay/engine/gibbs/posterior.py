@@ -22,6 +22,9 @@ STEPS = 60
 CURVE = 24
 """Points of the rate–fidelity curve."""
 
+LEAST_SAMPLE, MOST_MISSED = 10.0, 10.0
+"""The effective sample size below which, and the evidence possibly missed above which draws are worth nothing."""
+
 LISTED = 16
 """Masks of the credible set that are stored."""
 
@@ -141,9 +144,9 @@ class Posterior:
         """What the draws cannot exclude to have missed, over the evidence, (row,): 0 for a complete table.
 
         Of c sets drawn of one size, none may be among a share up to 3/c of them (95 %, the rule of three). Were these
-        worth the largest v seen, they would add this to Z. Above 1 the posterior may be that of other sets.
+        worth the largest v seen, they would add this to Z. This is pessimistic: the error is mostly far smaller.
         """
-        sizes, first, asked = np.unique(self.design.stratum, return_index=True, return_counts=True)
+        _, first, asked = np.unique(self.design.stratum, return_index=True, return_counts=True)
         population = self.design.population[first]
         drawn = asked < population
         with np.errstate(over="ignore"):
@@ -152,11 +155,17 @@ class Posterior:
             missed = np.exp(log_share[drawn][None] + (top - self.log_evidence)[:, None])
         return np.asarray(missed.sum(axis=1))
 
+    @property
+    def is_usable(self) -> Masks:
+        """Whether the draws are worth something (row,): 10 effective ones or more that can have missed 10 Z or less."""
+        return np.asarray((self.effective_sample_size() >= LEAST_SAMPLE) & (self.possibly_missed() <= MOST_MISSED))
+
     def bounds(self, ceiling: float | None) -> tuple[Floats, Floats]:
         """Certified limits (row, part) of P(m_i = 1), whatever the masks that were not asked give.
 
         v ≤ ``ceiling`` everywhere; NaN where that is ``None``. With A_i the evidence seen with part i, Z_s all that is
-        seen, and U, U_i the prior mass not seen (with part i) times e^(β ceiling): A_i/(Z_s + U − U_i) ≤ P ≤ (A_i + U_i)/(Z_s + U_i).
+        seen, and U, U_i the prior mass not seen (with part i) times e^(β ceiling):
+        A_i/(Z_s + U − U_i) ≤ P ≤ (A_i + U_i)/(Z_s + U_i).
         """
         masks, seen = self.design.masks, np.exp(self.log_prior)
         if self.is_complete:
