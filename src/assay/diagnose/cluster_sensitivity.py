@@ -39,9 +39,9 @@ SENSITIVE = Check(
 MEANING = (
     "Total variation, 0 to 1, between the posterior over the needed clusters of a row and that of a point of the ball "
     "around it, the largest that a search found, mean over rows: 0 the same sets of clusters, 1 disjoint ones; lower "
-    "is better. The class, the clusters and β are those of the row. Misleading where the ball changes the picture itself, "
-    "where the removal gives inputs unlike any the model knows, and where the search is weak: the true largest is at "
-    "least this."
+    "is better. The class, the clusters and β are those of the row. Misleading where the ball changes the picture "
+    "itself, where the removal gives inputs unlike any the model knows, and where the search is weak: the true largest "
+    "is at least this."
 )
 
 
