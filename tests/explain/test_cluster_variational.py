@@ -160,6 +160,9 @@ def test_many_parts_of_a_picture_are_merged_by_mean_shift_and_share_a_value() ->
     for row in range(2):
         for cluster in np.unique(labels[row]):
             assert np.ptp(found.values[row, labels[row] == cluster]) == 0.0
+    cut = assay.integer_map(labels.astype(int).reshape(2, 1, 16, 16), per_row=True)
+    direct = explain.cluster_variational(assay.case(read_square(), pictures(), label="yes", features=cut), remove=ZERO)
+    assert_allclose(direct.map(), found.map(), atol=1e-9)
     heat = found.map()[0, 0]
     inside = np.zeros((16, 16), dtype=bool)
     inside[2:7, 2:7] = True
