@@ -160,14 +160,24 @@ def test_many_parts_of_a_picture_are_merged_by_mean_shift_and_share_a_value() ->
     for row in range(2):
         for cluster in np.unique(labels[row]):
             assert np.ptp(found.values[row, labels[row] == cluster]) == 0.0
-    cut = assay.integer_map(labels.astype(int).reshape(2, 1, 16, 16), per_row=True)
-    direct = explain.cluster_variational(assay.case(read_square(), pictures(), label="yes", features=cut), remove=ZERO)
-    assert_allclose(direct.map(), found.map(), atol=1e-9)
     heat = found.map()[0, 0]
     inside = np.zeros((16, 16), dtype=bool)
     inside[2:7, 2:7] = True
     assert heat[inside].mean() > 0.5
     assert heat[inside].mean() > 3 * np.abs(heat[~inside]).mean()
+
+
+def test_merged_features_have_the_values_of_a_cut_by_their_clusters() -> None:
+    torch.manual_seed(0)
+    model = assay.wrap(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 2).double()))
+    x, grey = pictures().double(), Constant(0.5)
+    fine = assay.case(model, x, label=1, features=assay.grid((1, 16, 16), 1))
+    found = explain.cluster_variational(fine, remove=grey, clusters=8, budget=256)
+    clusters = found.extra["cluster"].astype(int)
+    cut = assay.integer_map(clusters.reshape(2, 1, 16, 16), per_row=True)
+    direct = explain.cluster_variational(assay.case(model, x, label=1, features=cut), remove=grey)
+    assert_allclose(direct.map(), found.map(), atol=1e-9)
+    assert all(np.abs(direct.values[row, clusters[row].max()]) > 1e-6 for row in range(2))
 
 
 def test_groups_of_columns_and_words_of_texts_are_the_clusters() -> None:
