@@ -14,7 +14,7 @@ from scipy.special import expit
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.basics.types import Floats
-from assay.engine.coalitions.estimator import exact_banzhaf
+from assay.engine.coalitions.estimator import bernoulli, exact_banzhaf
 from assay.engine.gibbs.design import posterior_design
 from assay.engine.gibbs.families import fit_mixture, gap, mean_field, product_log
 from assay.engine.gibbs.posterior import Posterior, choose_beta, fidelity_of, total_variation
@@ -259,3 +259,28 @@ def test_the_credible_set_has_the_fewest_masks_with_its_probability() -> None:
     assert order[: count - 1].sum() < 0.8 <= order[:count].sum()
     assert_allclose(chances[0, : min(count, 16)], order[: min(count, 16)])
     assert_allclose(masks[0, 0], EXACT.masks[found.share[0].argmax()])
+
+
+def taken(values: Floats, chances: Floats) -> float:
+    """How many parts the order of the values takes to 0.9 of the whole, mean over rows."""
+    counts = []
+    for order, p in zip(np.argsort(-values, axis=1, kind="stable"), chances):
+        reached = p[np.cumsum(2**order)] >= 0.9 * p[-1]
+        counts.append(int(reached.argmax()) + 1)
+    return float(np.mean(counts))
+
+
+def test_its_order_takes_fewer_parts_to_the_class_than_banzhaf_and_rise() -> None:
+    games = []
+    for seed in range(40):
+        parts = np.random.default_rng(seed).permutation(PARTS)
+        pair, triples = parts[:2], [(parts[2], parts[3], parts[4]), (parts[2], parts[3], parts[5]), parts[[2, 4, 5]]]
+        enough = np.stack([EXACT.masks[:, list(one)].all(axis=1) for one in (pair, *triples)])
+        games.append(0.05 + 0.9 * enough.any(axis=0))
+    chances = np.stack(games)
+    start = posterior(np.log(chances), 1.0)
+    own = replace(start, beta=choose_beta(start, 0.9, of_probability=True)).values()
+    rise = bernoulli(0.5)
+    others = exact_banzhaf.estimate(EXACT, chances), rise.estimate(rise.design(PARTS, 2**PARTS, Seed(0)), chances)
+    assert taken(own, chances) == 2.0
+    assert all(taken(one.values, chances) > 2.5 for one in others)
