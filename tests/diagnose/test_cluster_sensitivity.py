@@ -141,6 +141,13 @@ def test_the_cost_is_at_most_what_is_declared_and_nothing_is_needed_of_gradients
     assert tell(assay.case(smooth, np.full((4, 3), 0.5), label=1)).n == 4
 
 
+def test_a_wide_table_is_not_applicable_instead_of_an_error() -> None:
+    smooth = function(lambda x: np.stack([1 - x[:, 0], x[:, 0]], axis=1), name="wide", gives="probabilities")
+    found = tell(assay.case(smooth, np.full((4, 40), 0.5), label=1), budget=64)
+    assert found.verdict == "not applicable"
+    assert "40 features" in found.claim
+
+
 def test_wrong_options_and_words_are_refused() -> None:
     for options in ({"rows": 0}, {"draws": 0}, {"steps": 0}, {"prior": 1.0}, {"clusters": 1}):
         with pytest.raises(InputError):

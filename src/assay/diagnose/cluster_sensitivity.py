@@ -17,7 +17,7 @@ from assay.cases.removals import Removal
 from assay.engine.audit_inputs import AuditInputs, Call
 from assay.engine.check_findings import advice_for, judged_finding
 from assay.engine.declare import diagnostic
-from assay.engine.gibbs.cluster_game import ClusterGame
+from assay.engine.gibbs.cluster_game import ClusterGame, Clusters
 from assay.engine.gibbs.moved_posterior import MovedPosterior, attack_clusters, random_distances, searched_distances
 from assay.engine.search.ball import Ball
 from assay.nouns.catalogue import Check, Cost, Method
@@ -94,7 +94,8 @@ def cluster_sensitivity(
     steps along its gradient from another (without gradients the random points alone). 0 … 1, at most 0.5; Student's
     interval with a value added at each bound. ``null`` is the mean at a random point, with its interval. ``rows`` of
     the finding are those whose posterior moves by more than half, the farthest first. Rows whose posterior is undefined
-    (drawn masks worth too little, a class of probability 0) are left out.
+    (drawn masks worth too little, a class of probability 0) are left out; not applicable to more than ``budget``/2
+    features that are not merged (a wide table).
 
     The evidence has the bits of the posterior (KL from the prior / ln 2), mean with limits: how much a model says about
     which clusters; near 0 says nothing. Where there are gradients it also has what an attack on one cluster alone
@@ -111,11 +112,25 @@ def cluster_sensitivity(
     chosen = np.sort(case.seed.child("cluster sensitivity").generator().permutation(len(case))[:rows])
     part = case.take(chosen)
     ball.check_bounds(part.rows.x)
+    most = int(Clusters.of(part, clusters).counts.max())
+    if budget < min(2 * most, 2**most):
+        return [_too_many(case, most, budget)]
     game = ClusterGame.of(part, remove, clusters, prior, budget)
     seen = _Seen(*(np.full(len(part), np.nan) for _ in range(5)))
     for group in game.groups():
         _read(MovedPosterior.of(game, group, remove, prior, budget, fidelity), ball, draws, steps, seen)
     return [_finding(part, ball, seen, level)]
+
+
+def _too_many(case: Case, parts: int, budget: int) -> Finding:
+    return Finding(
+        SENSITIVE.code,
+        "not applicable",
+        f"{case.model.name}: {parts} features are too many for a posterior from {budget} masks",
+        case.model.name,
+        meaning=MEANING,
+        advice="Group features (assay.groups), or raise budget to at least twice their number.",
+    )
 
 
 @dataclass(frozen=True, eq=False)
