@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from assay.model.model import Model
     from assay.nouns.inputs.concept import Concept
     from assay.nouns.inputs.features import Features, columns, elements, grid, groups, integer_map, superpixels
+    from assay.nouns.inputs.mean_shift import mean_shift_clusters
     from assay.nouns.inputs.recipe import Recipe
     from assay.nouns.inputs.target import Target, contrast, unit
     from assay.nouns.records.record import Waiver
@@ -82,6 +83,7 @@ _PLACES = {
     "groups": "nouns.inputs.features",
     "integer_map": "nouns.inputs.features",
     "load": "nouns.records.store",
+    "mean_shift_clusters": "nouns.inputs.mean_shift",
     "meta_evaluation": "engine.comparison.meta_evaluation",
     "plot": "report.plots.choose",
     "explanation_shift": "engine.retraining.explanation_shift",

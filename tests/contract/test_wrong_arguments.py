@@ -234,6 +234,7 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
         },
         "shortcut": {"case": case, "labels": Y, "remove": remove, "suspects": ("0",)},
         "robustness": {"case": rectified, "ball": ball, "labels": Y[:3], "steps": 2, "noise": 1},
+        "cluster_sensitivity": {"case": rectified, "ball": ball, "remove": assay.Constant(0.0), "rows": 1, "steps": 1},
         "robust_features": {
             "case": assay.case(assay.wrap(filled(layers, 2)), torch.as_tensor(X[:24])),
             "labels": Y[:24],

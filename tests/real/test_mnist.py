@@ -106,3 +106,22 @@ def test_the_net_with_max_pooling_is_bounded_below_every_attack(digits):
     assert (found.radius <= np.linalg.norm(moved.reshape(len(x), -1), axis=1)).all()
     assert (found.radius > 0.01).all()
     assert (found.extra["slope_found"] <= found.extra["slope_bound"]).all()
+
+
+def test_the_needed_clusters_of_a_digit_are_the_fewest_and_its_certified_limits_hold(model, digits):
+    x = digits[0][:3]
+    case = assay.case(model, x, features=assay.mean_shift_clusters(x, 8, 8))
+    black = assay.Constant(0.0)
+    found = explain.cluster_variational(case, remove=black)
+    assert (found.extra["kl_bits"] > 1).all()
+    np.testing.assert_allclose(found.extra["fidelity"], 0.9, atol=1e-6)
+    masks = (np.arange(256)[:, None] >> np.arange(8) & 1).astype(bool)
+    chances = case.with_target("probability").game(black).table(masks)
+    for row, order in enumerate(found.order()):
+        enough = masks[chances[row] >= 0.9 * chances[row, -1]].sum(axis=1).min()
+        kept = np.isin(np.arange(8), order[:enough])
+        assert chances[row, (kept * 2 ** np.arange(8)).sum()] >= 0.9 * chances[row, -1]
+    part = explain.cluster_variational(case, remove=black, budget=100, beta=float(found.extra["beta"][0]))
+    whole = explain.cluster_variational(case, remove=black, beta=float(found.extra["beta"][0]))
+    assert (part.extra["certified_low"] <= whole.extra["marginals"] + 1e-9).all()
+    assert (whole.extra["marginals"] <= part.extra["certified_high"] + 1e-9).all()

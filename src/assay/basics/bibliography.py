@@ -168,6 +168,8 @@ SOURCES: dict[str, str] = {
     "2019.",
     "li2023": "Li, Evtimov, Gordo, Hazirbas, Hassner, Ferrer, Xu and Ibrahim: A Whac-A-Mole Dilemma: Shortcuts Come in "
     "Multiples Where Mitigating One Amplifies Others. CVPR 2023.",
+    "li2024": "Li: XAI: Cluster Variational Inference (draft). October 2024. Clusters by mean shift: Comaniciu and "
+    "Meer: Mean Shift: A Robust Approach Toward Feature Space Analysis. IEEE TPAMI 24, 2002.",
     "lin2023": "Lin, Covert and Lee: On the Robustness of Removal-Based Feature Attributions. NeurIPS 2023.",
     "liu2021": "Liu, Khandagale, White and Neiswanger: Synthetic Benchmarks for Scientific Research in Explainable "
     "Machine Learning. NeurIPS 2021.",

@@ -2,6 +2,7 @@
 """Diagnoses: functions of a case that give findings about the model."""
 
 from assay.diagnose.bias_amplification import bias_amplification as bias_amplification
+from assay.diagnose.cluster_sensitivity import cluster_sensitivity as cluster_sensitivity
 from assay.diagnose.concept_use import concept_use as concept_use
 from assay.diagnose.data import data as data
 from assay.diagnose.disparity import disparity as disparity
@@ -36,6 +37,7 @@ from assay.diagnose.weak_segments import weak_segments as weak_segments
 
 __all__ = [
     "bias_amplification",
+    "cluster_sensitivity",
     "concept_use",
     "data",
     "disparity",

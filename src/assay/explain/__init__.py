@@ -11,6 +11,7 @@ from assay.explain.attn_lrp import attn_lrp as attn_lrp
 from assay.explain.banzhaf import banzhaf as banzhaf
 from assay.explain.blur_integrated_gradients import blur_integrated_gradients as blur_integrated_gradients
 from assay.explain.cam import cam as cam
+from assay.explain.cluster_variational import cluster_variational as cluster_variational
 from assay.explain.concept_discovery import concept_discovery as concept_discovery
 from assay.explain.concept_shap import concept_shap as concept_shap
 from assay.explain.conductance import conductance as conductance
@@ -80,6 +81,7 @@ __all__ = [
     "banzhaf",
     "blur_integrated_gradients",
     "cam",
+    "cluster_variational",
     "concept_discovery",
     "concept_shap",
     "conductance",

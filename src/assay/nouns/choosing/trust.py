@@ -91,6 +91,14 @@ TRUST: tuple[Choice, ...] = (
         flags="--target COLUMN --ball linf:0.03",
     ),
     Choice(
+        "diagnose.cluster_sensitivity",
+        ("trust",),
+        "do the clusters of a picture that the class needs stay the same when the picture moves a little",
+        ("image",),
+        scope="global",
+        flags="--ball linf:0.03",
+    ),
+    Choice(
         "diagnose.swapped_words",
         ("trust",),
         "does the output move when a text names another group and nothing else changes",

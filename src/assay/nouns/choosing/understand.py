@@ -169,6 +169,12 @@ UNDERSTAND: tuple[Choice, ...] = (
         NET,
     ),
     Choice(
+        "explain.cluster_variational",
+        ("understand",),
+        "which of 6 to 12 clusters of a picture the class needs: an exact posterior, and how many bits it takes",
+        ("image",),
+    ),
+    Choice(
         "explain.information_bottleneck",
         ("understand",),
         "how many bits of each place the decision needs: a map whose zero means not needed",
