@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The influence paths of all rows of a case as arrays, as lines of text, and their cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from assay.basics.errors import CapabilityError, InputError
+from assay.basics.types import Floats
+from assay.cases.case import Case
+from assay.engine.cost import Given
+from assay.engine.gradients.distributions import Line
+from assay.engine.influence_paths.row_paths import RowPaths, cut_case, relative_residual, row_paths
+from assay.nouns.catalogue import Cost
+from assay.nouns.inputs.number_checks import require_count
+from assay.nouns.results.result import Estimate, Note
+
+MAX_RESIDUAL = 0.1
+"""The largest relative residual at which paths are ranked."""
+
+SHOWN_ROWS = 20
+"""Rows whose largest paths are written out."""
+
+
+def paths_of_rows(
+    case: Case, start: Any, contrast: Sequence[str], steps: int, sources: int, layers: Sequence[str]
+) -> Estimate:
+    """The values of all parts by all paths, and the refined paths of the ``sources`` largest as extra arrays."""
+    require_count("sources", sources, meaning="the parts whose paths are refined")
+    if len(contrast):
+        start = contrast_start(case, contrast)
+    over = Line(start, steps)
+    base = over.base(case)
+    cut = cut_case(case, layers)
+    found = [row_paths(case, row, cut, over, min(sources, len(case.features))) for row in range(len(case))]
+    values = np.stack([one.values for one in found])
+    assert base is not None
+    residual = relative_residual(values, case.output - base)
+    unranked = residual > MAX_RESIDUAL
+    extra = _arrays(found)
+    for array in extra.values():
+        array[unranked] = np.nan
+    notes = _unranked_note(case, residual, unranked, steps)
+    lines = [
+        line
+        for row, one in enumerate(found[:SHOWN_ROWS])
+        if not unranked[row]
+        for line in path_lines(case, row, one, cut.layers)
+    ]
+    return Estimate(values, base=base, notes=notes, extra=extra | {"residual": residual}, description=tuple(lines))
+
+
+def contrast_start(case: Case, contrast: Sequence[str]) -> Any:
+    """The embeddings of one text for each row, with as many tokens as the row's, as a start of the same shape."""
+    text = case.rows.text
+    if text is None or case.model.encode is None or len(case.rows.shape) != 2:
+        raise CapabilityError(f"contrast= takes texts; the rows of {case.model.name} are none. Give start=…")
+    if isinstance(contrast, str) or len(contrast) != len(case):
+        raise InputError(f"contrast has {len(contrast)} texts for {len(case)} rows; one each is needed.")
+    other = case.model.encode(list(contrast))
+    start = case.rows.x.detach().clone()
+    for row, (own, theirs) in enumerate(zip(text.real, other.text.real)):
+        if own.sum() != theirs.sum():
+            raise InputError(
+                f"row {case.rows.ids[row]}: {contrast[row]!r} has {int(theirs.sum())} tokens, the row {int(own.sum())}; "
+                f"both texts need the same number, so that each position has a counterpart."
+            )
+        start[row, np.flatnonzero(own)] = other.x[row, np.flatnonzero(theirs)].to(start)
+    return start
+
+
+def _arrays(found: Sequence[RowPaths]) -> dict[str, Floats]:
+    """What was found for each row and source."""
+    total = np.stack([one.influence for one in found])
+    arrays: dict[str, Floats] = {
+        "sources": np.stack([one.sources for one in found]).astype(np.float64),
+        "influence": total,
+    }
+    if found[0].transfers:
+        each = [one.transfers for one in found]
+        arrays["copy"] = np.array([[one.copy for one in row] for row in each])
+        arrays["crossings"] = np.array([[one.crossings for one in row] for row in each])
+        arrays["heads"] = np.array([[one.heads for one in row] for row in each])
+        arrays["graph"] = np.array([[one.graph for one in row] for row in each])
+        carried = np.array([[one.total for one in row] for row in each])
+    else:
+        units = [one.units for one in found]
+        arrays["nodes"] = np.array([[one.nodes for one in row] for row in units], dtype=np.float64)
+        arrays["refined"] = np.array([[one.refined for one in row] for row in units])
+        carried = arrays["refined"][..., 0]
+    arrays["share"] = np.divide(carried, total, out=np.full(total.shape, np.nan), where=total != 0)
+    return arrays
+
+
+def path_lines(case: Case, row: int, one: RowPaths, layers: Sequence[str]) -> list[str]:
+    """What the paths of the first source carry, as a line of text."""
+    part = int(one.sources[0])
+    texts = case.part_texts()
+    name = texts[row][part] if texts else case.features.names[part]
+    whole = float(one.influence[0])
+    head = f"{case.rows.ids[row]}: {name} carries {whole:.3g}"
+    if one.units:
+        path = one.units[0]
+        chain = ", ".join(f"{layer} {int(node)}" for layer, node in zip(layers, path.nodes))
+        return [f"{head}; the path through {chain} carries {path.refined[0]:.3g}"]
+    if whole == 0:
+        return [f"{head}: no path"]
+    paths = one.transfers[0]
+    order = np.argsort(-np.abs(paths.crossings), kind="stable")[:2]
+    crossed = ", ".join(_crossing(paths.crossings[place], paths.heads[place], layers[place]) for place in order)
+    return [f"{head}; {paths.total / whole:.0%} by paths that cross at most once: copy {paths.copy:.3g}, {crossed}"]
+
+
+def _crossing(value: float, heads: Floats, layer: str) -> str:
+    known = len(heads) and np.isfinite(heads).all()
+    first = int(np.argmax(np.abs(heads))) if known else 0
+    by = f" (head {first}: {heads[first]:.3g})" if known else ""
+    return f"{layer} {value:.3g}{by}"
+
+
+def _unranked_note(case: Case, residual: Floats, unranked: Any, steps: int) -> tuple[Note, ...]:
+    if not unranked.any():
+        return ()
+    names = tuple(case.rows.ids[row] for row in np.flatnonzero(unranked))
+    worst = float(residual.max())
+    text = (
+        f"paths are not ranked: with {steps} nodes up to {worst:.0%} of f(x) − f(start) is missing from the sum over "
+        f"all paths, and at most {MAX_RESIDUAL:.0%} may be. Use more nodes (steps=…)"
+    )
+    return (Note("paths-unranked", text, names),)
+
+
+def influence_paths_cost(case: Case, o: Given, again: Cost) -> Cost:
+    """A pass that finds the layers, the start, and a row's nodes: once, for each source, and back for each end."""
+    sources = min(o.sources, len(case.features))
+    if len(case.rows.shape) == 2:
+        each = Cost(1 + o.steps * (1 + sources), o.steps * (2 + case.rows.shape[0]))
+    else:
+        each = Cost(1 + o.steps * (1 + sources), o.steps * (1 + 2 * sources))
+    return (each * len(case) + Cost(1, 1)) * case.model.passes_per_row
