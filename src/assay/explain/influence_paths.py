@@ -12,7 +12,6 @@ from assay.nouns.results.result import Estimate
 @explainer(
     source="lu2020paths",
     needs={"gradient", "net", "numbers", "paths"},
-    claims={"complete", "dummy", "linear"},
     cost=influence_paths_cost,
     has_exact_cost=False,
 )

@@ -44,7 +44,7 @@ def at_midpoint(case, source=1):
 
 
 def test_the_sum_over_all_paths_is_the_gradient_and_the_influence_of_the_input(causal, brute):
-    net, case = causal
+    case = causal[1]
     x = (case.rows.x / 2).clone().requires_grad_(True)
     slope = torch.autograd.grad(case.model.forward(case.rows.with_inputs(x, np.array([0])))[0, 1], x)[0][0]
     whole = float(slope[1] @ case.rows.x[0, 1])
@@ -89,7 +89,7 @@ def test_a_crossing_is_the_sum_over_heads_and_a_head_is_its_own_mixing(causal):
         return y + block.down(torch.nn.functional.silu(block.gate(z)) * block.up(z))
 
     step = torch.autograd.functional.jacobian(rest, after)[3, :, 3, :] @ moved
-    adjoint = states.gradients()[-1] * torch.eye(4, dtype=along.dtype)[3][None, :, None]
+    adjoint = states.gradients[-1] * torch.eye(4, dtype=along.dtype)[3][None, :, None]
     for place in (3, 2):
         adjoint = states.pull(place, adjoint)[0] * torch.eye(4, dtype=along.dtype)[3][None, :, None]
     assert_allclose(found.heads[0, 1], float(adjoint[0, 3] @ step), rtol=1e-9)
@@ -122,7 +122,7 @@ def test_units_of_a_net_with_skips_have_the_paths_of_their_jacobians():
     paths = enumerated(chain, net.head.weight[1].detach()[:, None], case.rows.x[0][:, None], 0)
     states, along, _ = record_row(case, 0, cut, list(Line(0.0, 1).nodes(case)))
     found = greedy_path(states, np.ones(1), None, np.arange(3) == 0, along)
-    assert_allclose(sum(paths.values()), float((states.gradients()[0] * along)[0, 0]), rtol=1e-6)
+    assert_allclose(sum(paths.values()), float((states.gradients[0] * along)[0, 0]), rtol=1e-6)
     assert_allclose(found.refined[0], paths[tuple(found.nodes)], rtol=1e-10)
     result = explain.influence_paths(case, steps=24)
     assert_allclose(result.residual, 0.0, atol=1e-8)

@@ -44,6 +44,7 @@ class _Trace:
     calls: list[_Call] = field(default_factory=list)
     mixers: list[tuple[str, int, int]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
     returned: Any = None
 
 
@@ -71,6 +72,7 @@ def find_cut(net: Any, rows: Rows, read: Read, layers: Sequence[str], seed: Seed
         if slope is not None and abs(float(pair(slope, call.tangent).sum()) - whole) <= limit
     ]
     names = [one.name for one in full]
+    layers = [trace.aliases.get(one, one) for one in layers]
     odd = [one for one in layers if one not in names]
     if odd:
         raise InputError(
@@ -128,10 +130,12 @@ def _recorded(module: Any, axes: int, shape: Sequence[int], trace: _Trace) -> It
                 return None
             if len(first) != 1 or (axes == 3 and first.shape[1] != shape[0]):
                 return None
-            if any(first is call.out for call in trace.calls):  # a container that returns its last module's output
+            inner = next((call.name for call in trace.calls if first is call.out), None)
+            if inner is not None:  # a container that returns its last module's output
+                trace.aliases[name] = inner
                 return None
             new = first.clone()
-            primal, tangent = unpacked(new)
+            tangent = unpacked(new)[1]
             weights = any(True for _ in one.parameters())
             given = args[0] if args and isinstance(args[0], torch.Tensor) else None
             trace.calls.append(_Call(name, new, tangent, given, not any(True for _ in one.children()), weights))

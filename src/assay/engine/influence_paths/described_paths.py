@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from assay.cases.case import Case
 from assay.engine.cost import Given
 from assay.engine.gradients.distributions import Line
 from assay.engine.influence_paths.row_paths import RowPaths, cut_case, relative_residual, row_paths
+from assay.model.transformations.open_lstm import has_lstm, open_lstm
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.number_checks import require_count
 from assay.nouns.results.result import Estimate, Note
@@ -23,6 +25,8 @@ MAX_RESIDUAL = 0.1
 
 SHOWN_ROWS = 20
 """Rows whose largest paths are written out."""
+
+OPENED = Note("opened-lstm", "paths are those of the same net with its nn.LSTM written out as a loop of cells")
 
 
 def paths_of_rows(
@@ -34,6 +38,8 @@ def paths_of_rows(
         start = contrast_start(case, contrast)
     over = Line(start, steps)
     base = over.base(case)
+    opened = has_lstm(case.model)
+    case = replace(case, model=open_lstm(case.model)) if opened else case
     cut = cut_case(case, layers)
     found = [row_paths(case, row, cut, over, min(sources, len(case.features))) for row in range(len(case))]
     values = np.stack([one.values for one in found])
@@ -43,7 +49,7 @@ def paths_of_rows(
     extra = _arrays(found)
     for array in extra.values():
         array[unranked] = np.nan
-    notes = _unranked_note(case, residual, unranked, steps)
+    notes = (*_unranked_note(case, residual, unranked, steps), *((OPENED,) if opened else ()))
     lines = [
         line
         for row, one in enumerate(found[:SHOWN_ROWS])
@@ -65,8 +71,8 @@ def contrast_start(case: Case, contrast: Sequence[str]) -> Any:
     for row, (own, theirs) in enumerate(zip(text.real, other.text.real)):
         if own.sum() != theirs.sum():
             raise InputError(
-                f"row {case.rows.ids[row]}: {contrast[row]!r} has {int(theirs.sum())} tokens, the row {int(own.sum())}; "
-                f"both texts need the same number, so that each position has a counterpart."
+                f"row {case.rows.ids[row]}: {contrast[row]!r} has {int(theirs.sum())} tokens, the row "
+                f"{int(own.sum())}; both texts need the same number, so that each position has a counterpart."
             )
         start[row, np.flatnonzero(own)] = other.x[row, np.flatnonzero(theirs)].to(start)
     return start
@@ -137,7 +143,7 @@ def influence_paths_cost(case: Case, o: Given, again: Cost) -> Cost:
     """A pass that finds the layers, the start, and a row's nodes: once, for each source, and back for each end."""
     sources = min(o.sources, len(case.features))
     if len(case.rows.shape) == 2:
-        each = Cost(1 + o.steps * (1 + sources), o.steps * (2 + case.rows.shape[0]))
+        each = Cost(1 + o.steps * (1 + sources), o.steps * (1 + case.rows.shape[0]))
     else:
-        each = Cost(1 + o.steps * (1 + sources), o.steps * (1 + 2 * sources))
+        each = Cost(1 + o.steps * (1 + sources), o.steps * (1 + sources))
     return (each * len(case) + Cost(1, 1)) * case.model.passes_per_row

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from assay.basics.errors import CapabilityError
@@ -124,6 +125,7 @@ class PathStates:
     inputs: Mapping[str, pt.Tensor]
     total: pt.Tensor
 
+    @cached_property
     def gradients(self) -> tuple[pt.Tensor, ...]:
         """The gradient of the target with respect to every state, by one backward pass."""
         import torch
@@ -169,7 +171,9 @@ def dual(primal: pt.Tensor, tangent: pt.Tensor, restrict: pt.Tensor | None) -> p
 
 def open_net(access: Any, name: str) -> Any:
     """The net behind a model's access to layers, evaluated without padding; ``CapabilityError`` where there is none."""
-    inner = getattr(access, "net", access)
+    inner = access
+    while not hasattr(inner, "run") and hasattr(inner, "net"):
+        inner = inner.net
     if not hasattr(inner, "run"):
         raise CapabilityError(f"{name} shows no layers whose Jacobians could be read; give an eager torch net.")
     return inner

@@ -75,7 +75,7 @@ def row_paths(case: Case, row: int, cut: PathNet, over: Line, sources: int) -> R
     nodes = list(over.nodes(case))
     weights = np.array([node.weight for node in nodes])
     states, along, places = record_row(case, row, cut, nodes)
-    products = pair(states.gradients()[0], along)
+    products = pair(states.gradients[0], along)
     inner = np.tensordot(weights, products.cpu().numpy(), axes=1)
     values = np.zeros(case.rows.shape)
     values[places if len(places) else slice(None)] = inner
@@ -94,10 +94,10 @@ def row_paths(case: Case, row: int, cut: PathNet, over: Line, sources: int) -> R
             none = TransferPaths(0.0, np.zeros(len(cut.layers)), np.zeros_like(found[0].heads))
             following = iter(found)
             transfers = tuple(next(following) if mask.any() else none for mask in masks)
-            meter.count(forwards=count * len(moving), backwards=count * (2 + ends))
+            meter.count(forwards=count * len(moving), backwards=count * (1 + ends))
         else:
             units = tuple(greedy_path(states, weights, None, mask, along) for mask in masks)
-            meter.count(forwards=count * len(masks), backwards=count * (1 + 2 * len(masks)))
+            meter.count(forwards=count * len(masks), backwards=count * (1 + len(masks)))
     return RowPaths(values, order, parts[order], transfers, units)
 
 

@@ -52,7 +52,7 @@ def transfer_paths(
     w(l+1)ᵀ J(l)[e←s] u(l), averaged with ``weights`` over the points.
     """
     last, layers = len(states.states) - 1, len(states.cut.layers)
-    gradient = states.gradients()[last]
+    gradient = states.gradients[last]
     active = gradient.detach().abs().flatten(2).sum(2).sum(0).cpu().numpy() > 0
     ends = sorted(set(groups[active].tolist()))
     own = [int(groups[_positions(source)][0]) for source in sources]

@@ -40,7 +40,7 @@ def greedy_path(
 
     start = torch.as_tensor(np.ascontiguousarray(source), dtype=along.dtype, device=along.device)[None]
     tangents, _ = states.cut.tangents(states.rows, along * start, [None] * len(states.states))
-    adjoint = states.gradients()[-1]
+    adjoint = states.gradients[-1]
     nodes, refined = [], []
     for place in range(len(states.states) - 1, 0, -1):
         each = node_influences(adjoint, tangents[place], weights, groups)
