@@ -112,7 +112,7 @@ def test_a_planted_head_is_the_path_that_is_found():
 
 def test_what_cannot_be_followed_is_refused_with_the_reason():
     case = causal(["b d c a"])
-    with pytest.raises(InputError, match="1 texts for 2 rows|2 texts for 1 rows"):
+    with pytest.raises(InputError, match="2 texts for 1 rows"):
         explain.influence_paths(case, contrast=("a", "b"))
     with pytest.raises(InputError, match="tokens"):
         explain.influence_paths(case, contrast=("b d",))

@@ -63,7 +63,7 @@ def find_cut(net: Any, rows: Rows, read: Read, layers: Sequence[str], seed: Seed
     total = _traced(net, rows, x, direction.to(x), read, trace)
     calls = [one for one in trace.calls if trace.counts[one.name] == 1 and one.out is not trace.returned]
     calls = [one for one in calls if one.out.requires_grad]
-    found = torch.autograd.grad(total.sum(), [x, *(one.out for one in calls)], allow_unused=True)
+    found: tuple[Any, ...] = torch.autograd.grad(total.sum(), [x, *(one.out for one in calls)], allow_unused=True)
     whole = float(pair(found[0], direction.to(x)).sum()) if found[0] is not None else 0.0
     limit = TOLERANCE.get(str(x.dtype).removeprefix("torch."), 0.05) * abs(whole)
     full = [

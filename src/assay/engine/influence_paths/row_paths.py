@@ -24,6 +24,9 @@ from assay.nouns.inputs.rows import Rows, to_double
 if TYPE_CHECKING:
     import torch as pt
 
+MAX_RESIDUAL = 0.1
+"""The largest relative residual at which paths are ranked."""
+
 
 @dataclass(frozen=True, eq=False)
 class RowPaths:

@@ -70,6 +70,11 @@ def _opened(lstm: Any) -> Any:
     class Direction(torch.nn.Module):
         """The cells of one layer in one direction."""
 
+        weight_ih: torch.Tensor
+        weight_hh: torch.Tensor
+        bias_ih: torch.Tensor
+        bias_hh: torch.Tensor
+
         def __init__(self, suffix: str, reverse: bool) -> None:
             super().__init__()
             self.reverse = reverse
@@ -83,7 +88,7 @@ def _opened(lstm: Any) -> Any:
             given = x @ self.weight_ih.T + bias
             found = [h] * x.shape[1]
             for time in reversed(range(x.shape[1])) if self.reverse else range(x.shape[1]):
-                raw = (given[:, time] + h @ self.weight_hh.T).unflatten(1, (4, -1))
+                raw = (given[:, time] + h @ self.weight_hh.T).reshape(len(x), 4, -1)
                 each = [torch.sigmoid(raw[:, 0]), torch.sigmoid(raw[:, 1]), torch.tanh(raw[:, 2])]
                 gates = self.gates(torch.stack([*each, torch.sigmoid(raw[:, 3])], dim=1), time)
                 c = gates[:, 1] * c + gates[:, 0] * gates[:, 2]

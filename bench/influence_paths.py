@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Influence paths measured: the seven compression schemes on recurrent nets of a templated grammar, and SmolLM2.
+
+    python bench/influence_paths.py [seeds]            the table of the grammar, about 20 s of CPU a seed
+    python bench/influence_paths.py smollm2 FOLDER     twelve sentences on SmolLM2 in that folder
+
+Prints Markdown for bench/influence_paths.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+import assay
+from assay.basics.stats import clopper_pearson, student_interval
+from assay.engine.gradients.distributions import Line
+from assay.engine.influence_paths.path_gates import PathGates, path_gates
+
+NOUNS = ["author", "senator", "pilot", "teacher", "farmer", "guard", "chef", "clerk", "dancer", "poet"]
+PREPOSITIONS, ADJECTIVES = ["near", "behind", "under", "with"], ["old", "new", "tall", "kind"]
+WORDS = ["<s>", "the", "is", "are", *PREPOSITIONS, *ADJECTIVES, *NOUNS, *[f"{one}s" for one in NOUNS]]
+IDS = {word: number for number, word in enumerate(WORDS)}
+SUBJECT, ATTRACTOR, LAST = 2, 5, 5
+"""Positions in "<s> the NOUN PREPOSITION the NOUN", whose next word is the verb."""
+
+CONDITIONS = ("SS", "SP", "PS", "PP")
+SCHEMES: dict[str, tuple[tuple[int, ...], str]] = {
+    "not si": ((SUBJECT, ATTRACTOR), "drop"),
+    "not s": ((SUBJECT,), "drop"),
+    "not i": ((ATTRACTOR,), "drop"),
+    "si": ((SUBJECT, ATTRACTOR), "keep"),
+    "s": ((SUBJECT,), "keep"),
+    "i": ((ATTRACTOR,), "keep"),
+}
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """Sentences "<s> the NOUN PREPOSITION the NOUN VERB ADJECTIVE" with verbs that an attractor turns at times."""
+
+    generator: np.random.Generator
+    noise: float = 0.45
+
+    def sentence(self, condition: str, noise: float) -> list[int]:
+        """One sentence of a condition: numbers of subject and of the noun in between."""
+        draw = self.generator.choice
+        first, second = (draw(NOUNS) + ("s" if one == "P" else "") for one in condition)
+        number = condition[0]
+        if condition[0] != condition[1] and self.generator.random() < noise:
+            number = condition[1]
+        verb = "is" if number == "S" else "are"
+        return [IDS[one] for one in ("<s>", "the", first, draw(PREPOSITIONS), "the", second, verb, draw(ADJECTIVES))]
+
+    def sentences(self, count: int, noise: float | None = None) -> np.ndarray:
+        """So many sentences of random conditions."""
+        noise = self.noise if noise is None else noise
+        return np.array([self.sentence(self.generator.choice(CONDITIONS), noise) for _ in range(count)])
+
+
+class Speaker(torch.nn.Module):
+    """Token ids to the scores of the word after the last, by an LSTM of two layers of 48."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = torch.nn.Embedding(len(WORDS), 48)
+        self.lstm = torch.nn.LSTM(48, 48, num_layers=2, batch_first=True)
+        self.head = torch.nn.Linear(48, len(WORDS))
+
+    def every(self, x: torch.Tensor) -> torch.Tensor:
+        """The scores after each word."""
+        return self.head(self.lstm(x)[0])
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.head(self.lstm(self.embed(ids))[0][:, -1])
+
+
+def trained(seed: int, steps: int = 900) -> tuple[Speaker, Grammar]:
+    """A net trained on sentences of the grammar, and the grammar."""
+    torch.manual_seed(seed)
+    grammar, net = Grammar(np.random.default_rng(seed)), Speaker()
+    optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
+    data = torch.as_tensor(grammar.sentences(6000))
+    for _ in range(steps):
+        batch = data[torch.randint(len(data), (64,))]
+        scores = net.every(net.embed(batch[:, :-1]))
+        loss = torch.nn.functional.cross_entropy(scores.flatten(0, 1), batch[:, 1:].flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return net.eval(), grammar
+
+
+def tokenize(texts: list[str]) -> assay.model.Tokens:
+    """Words at spaces."""
+    ids = np.array([[IDS[word] for word in text.split()] for text in texts])
+    return assay.model.Tokens(ids, np.tile(np.arange(ids.shape[1]), (len(ids), 1)), {}, [t.split() for t in texts])
+
+
+def texts_of(ids: np.ndarray) -> list[str]:
+    """The words before the verb."""
+    return [" ".join(WORDS[one] for one in row[: LAST + 1]) for row in ids]
+
+
+def measure(seed: int, each: int = 200) -> tuple[dict[tuple[str, str], float], dict[str, tuple[float, float]]]:
+    """Accuracy by condition and scheme; for each scheme its share of gates kept and its loss after the noun."""
+    net, grammar = trained(seed)
+    model = assay.model.text(net, tokenize, embedding="embed", classes=WORDS, masked=False)
+    chosen = texts_of(grammar.sentences(40))
+    case = assay.case(model, chosen, target="logit", label=["is"] * 40)
+    made: dict[str, PathGates] = {}
+    accuracy: dict[tuple[str, str], float] = {}
+    extra: dict[str, tuple[float, float]] = {}
+    tests = {c: np.array([grammar.sentence(c, 0.0) for _ in range(each)]) for c in CONDITIONS}
+    running = grammar.sentences(400)
+    for scheme, (sources, mode) in [*SCHEMES.items(), ("whole", ((), ""))]:
+        share, other = 1.0, model
+        if mode:
+            key = str(sources)
+            made.setdefault(key, path_gates(case, Line(0.0, 16), sources, 1))
+            other, share = made[key].model(mode, scheme)
+        for condition, ids in tests.items():
+            decided = _verbs(other, ids)
+            accuracy[condition, scheme] = float((decided == (condition[0] == "P")).mean())
+        extra[scheme] = share, _loss(other, running)
+    print(f"seed {seed}: {made[str((SUBJECT,))].text}; {made[str((ATTRACTOR,))].text}", file=sys.stderr)
+    return accuracy, extra
+
+
+def _verbs(model: assay.Model, ids: np.ndarray) -> np.ndarray:
+    """Whether the plural verb has the higher score (row,)."""
+    scores = assay.case(model, texts_of(ids), label=["is"] * len(ids)).prediction
+    return np.asarray(scores[:, IDS["are"]] > scores[:, IDS["is"]])
+
+
+def _loss(model: assay.Model, ids: np.ndarray) -> float:
+    """−log P of the verb among all words, nats."""
+    scores = assay.case(model, texts_of(ids), label=["is"] * len(ids)).prediction
+    logs = (
+        scores
+        - np.log(np.exp(scores - scores.max(1, keepdims=True)).sum(1, keepdims=True))
+        - scores.max(1, keepdims=True)
+    )
+    return float(-logs[np.arange(len(ids)), ids[:, LAST + 1]].mean())
+
+
+def grammar_table(seeds: int) -> None:
+    """The table of the seven schemes, and the three orderings."""
+    begun = time.process_time()
+    found = [measure(seed) for seed in range(seeds)]
+    names = [*SCHEMES, "whole"]
+    print("| | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 1))
+    for condition in CONDITIONS:
+        print(f"| {condition} | " + " | ".join(_cell([one[0][condition, s] for one in found]) for s in names) + " |")
+    means = {s: [float(np.mean([one[0][c, s] for c in CONDITIONS])) for one in found] for s in names}
+    print("| mean | " + " | ".join(_interval(means[s]) for s in names) + " |")
+    print(
+        "| share of gates kept | " + " | ".join(f"{np.mean([one[1][s][0] for one in found]):.3f}" for s in names) + " |"
+    )
+    print("| loss, nats | " + " | ".join(_interval([one[1][s][1] for one in found]) for s in names) + " |")
+    orders = {
+        "without the noun in between at least as good as whole": [
+            a >= b for a, b in zip(means["not i"], means["whole"])
+        ],
+        "without the subject's path at chance": [
+            abs(a - 0.5) <= 0.1 and abs(b - 0.5) <= 0.1 for a, b in zip(means["not s"], means["i"])
+        ],
+        "the subject's path alone ≥ .80": [a >= 0.8 for a in means["s"]],
+    }
+    for name, held in orders.items():
+        limits = clopper_pearson(sum(held), len(held))
+        print(f"- {name}: {sum(held)} of {len(held)} seeds [{limits.low:.2f}, {limits.high:.2f}]")
+    print(f"- {(time.process_time() - begun) / seeds:.0f} s of CPU a seed")
+
+
+def _cell(values: list[float]) -> str:
+    return f"{np.mean(values):.2f} ({np.std(values, ddof=1) if len(values) > 1 else 0:.2f})"
+
+
+def _interval(values: list[float]) -> str:
+    if len(values) < 2 or np.ptp(values) == 0:
+        return f"{np.mean(values):.2f}"
+    limits = student_interval(np.array(values))
+    return f"{np.mean(values):.2f} [{limits.low:.2f}, {limits.high:.2f}]"
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    grammar_table(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
