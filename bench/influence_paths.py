@@ -2,7 +2,7 @@
 """Influence paths measured: the seven compression schemes on recurrent nets of a templated grammar, and SmolLM2.
 
     python bench/influence_paths.py [seeds]            the table of the grammar, about 20 s of CPU a seed
-    python bench/influence_paths.py smollm2 FOLDER     twelve sentences on SmolLM2 in that folder
+    python bench/influence_paths.py smollm2 FOLDER [threads]     twelve sentences on SmolLM2 in that folder
 
 Prints Markdown for bench/influence_paths.md.
 """
@@ -188,6 +188,57 @@ def _interval(values: list[float]) -> str:
     return f"{np.mean(values):.2f} [{limits.low:.2f}, {limits.high:.2f}]"
 
 
-if __name__ == "__main__":
+SENTENCES = [
+    ("The author near the senators", "The authors near the senators"),
+    ("The key to the cabinets", "The keys to the cabinets"),
+    ("The picture of the dogs", "The pictures of the dogs"),
+    ("The teacher behind the students", "The teachers behind the students"),
+    ("The farmer with the horses", "The farmers with the horses"),
+    ("The doctor next to the nurses", "The doctors next to the nurses"),
+    ("The books on the table", "The book on the table"),
+    ("The cars behind the house", "The car behind the house"),
+    ("The boys near the teacher", "The boy near the teacher"),
+    ("The windows of the building", "The window of the building"),
+    ("The students with the book", "The student with the book"),
+    ("The songs about the river", "The song about the river"),
+]
+"""Twelve sentences before "is" or "are": six subjects in the singular, six in the plural; and the other number."""
+
+
+def language_table(folder: str, threads: int) -> None:
+    """The paths of the subject's number in twelve sentences on SmolLM2."""
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    torch.set_num_threads(threads)
+    net = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = assay.model.transformers(net, AutoTokenizer.from_pretrained(folder), answers=[" is", " are"])
+    print("| sentence | change of the log odds | residual | share that crosses once | largest crossings | CPU s |")
+    print("|---|---|---|---|---|---|")
+    right, shares, last, spent = [], [], [], []
+    for text, other in SENTENCES:
+        case = assay.case(model, [text], target="log_odds", label="is")
+        begun = time.process_time()
+        found = assay.explain.influence_paths(case, contrast=(other,))
+        spent.append(time.process_time() - begun)
+        crossings, share = found.extra["crossings"][0, 0], float(found.extra["share"][0, 0])
+        whole = float(found.output[0] - found.base[0])
+        order = np.argsort(-np.abs(crossings))[:2]
+        top = ", ".join(
+            f"{i} ({crossings[i]:+.2f}, head {int(np.argmax(np.abs(found.extra['heads'][0, 0, i])))})" for i in order
+        )
+        right.append((found.output[0] > 0) == (SENTENCES.index((text, other)) < 6))
+        shares.append(share)
+        last.append(float(crossings[26:28].sum() / found.extra["influence"][0, 0]))
+        print(f"| {text} | {whole:+.2f} | {found.extra['residual'][0]:.2%} | {share:.2f} | {top} | {spent[-1]:.1f} |")
+    print(
+        f"\nMedian share {np.median(shares):.2f} ({np.min(shares):.2f}–{np.max(shares):.2f}); layers 26 and 27 carry "
+        f"{np.min(last):.2f}–{np.max(last):.2f}; {sum(right)} of {len(right)} verbs right; {np.median(spent):.1f} s of "
+        f"CPU a sentence (at most {np.max(spent):.1f})."
+    )
+
+
+if __name__ == "__main__" and sys.argv[1:2] == ["smollm2"]:
+    language_table(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+elif __name__ == "__main__":
     torch.set_num_threads(1)
     grammar_table(int(sys.argv[1]) if len(sys.argv) > 1 else 5)

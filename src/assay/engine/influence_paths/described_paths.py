@@ -47,12 +47,10 @@ def paths_of_rows(
     for array in extra.values():
         array[unranked] = np.nan
     notes = (*_unranked_note(case, residual, unranked, steps), *((OPENED,) if opened else ()))
-    lines = [
-        line
-        for row, one in enumerate(found[:SHOWN_ROWS])
-        if not unranked[row]
-        for line in path_lines(case, row, one, cut.layers)
-    ]
+    lines: list[str] = []
+    for row, one in enumerate(found[:SHOWN_ROWS]):
+        missing = f"{case.rows.ids[row]}: not ranked, {residual[row]:.0%} of the change is missing"
+        lines += [missing] if unranked[row] else path_lines(case, row, one, cut.layers)
     return Estimate(values, base=base, notes=notes, extra=extra | {"residual": residual}, description=tuple(lines))
 
 

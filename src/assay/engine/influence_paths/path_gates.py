@@ -27,7 +27,7 @@ from assay.model.nets.ablated_sites import GATES_SITE, ablate_sites, record_site
 from assay.model.transformations.open_lstm import GATES, has_lstm, open_lstm
 from assay.nouns.inputs.rows import to_floats
 
-INPUT, FORGET, CANDIDATE, OUTPUT = range(len(GATES))
+_, FORGET, _, OUTPUT = range(len(GATES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,17 +174,17 @@ def _add_cells(on_path: dict[str, Masks], sites: Sequence[str], layer: int, at: 
 
     A source that is the end itself has the path that never crosses: what is written there, in all layers.
     """
-    writes, reads = [INPUT, CANDIDATE], [INPUT, CANDIDATE, OUTPUT]
+    writes = [gate for gate in range(len(GATES)) if gate != OUTPUT]
     for number, site in enumerate(sites):
         mask = on_path[site]
         if end in at:
-            mask[end, reads] = True
+            mask[end] = True
         for start in at[at < end].tolist():
             if number < layer:
-                mask[start, reads] = True
+                mask[start] = True
             elif number == layer:
                 mask[start, writes] = True
                 mask[start + 1 : end + 1, FORGET] = True
                 mask[end, OUTPUT] = True
             else:
-                mask[end, reads] = True
+                mask[end] = True
