@@ -110,8 +110,8 @@ def measure(seed: int, each: int = 200) -> tuple[dict[tuple[str, str], float], d
     """Accuracy by condition and scheme; for each scheme its share of gates kept and its loss after the noun."""
     net, grammar = trained(seed)
     model = assay.model.text(net, tokenize, embedding="embed", classes=WORDS, masked=False)
-    chosen = texts_of(grammar.sentences(40))
-    case = assay.case(model, chosen, target="logit", label=["is"] * 40)
+    chosen = texts_of(grammar.sentences(16))
+    case = assay.case(model, chosen, target="logit", label=["is"] * 16)
     made: dict[str, PathGates] = {}
     accuracy: dict[tuple[str, str], float] = {}
     extra: dict[str, tuple[float, float]] = {}
@@ -121,7 +121,7 @@ def measure(seed: int, each: int = 200) -> tuple[dict[tuple[str, str], float], d
         share, other = 1.0, model
         if mode:
             key = str(sources)
-            made.setdefault(key, path_gates(case, Line(0.0, 16), sources, 1))
+            made.setdefault(key, path_gates(case, Line(0.0, 16), sources, 2))
             other, share = made[key].model(mode, scheme)
         for condition, ids in tests.items():
             decided = _verbs(other, ids)
@@ -231,8 +231,8 @@ def language_table(folder: str, threads: int) -> None:
         last.append(float(crossings[26:28].sum() / found.extra["influence"][0, 0]))
         print(f"| {text} | {whole:+.2f} | {found.extra['residual'][0]:.2%} | {share:.2f} | {top} | {spent[-1]:.1f} |")
     print(
-        f"\nMedian share {np.median(shares):.2f} ({np.min(shares):.2f}–{np.max(shares):.2f}); layers 26 and 27 carry "
-        f"{np.min(last):.2f}–{np.max(last):.2f}; {sum(right)} of {len(right)} verbs right; {np.median(spent):.1f} s of "
+        f"\nMedian share {np.nanmedian(shares):.2f} ({np.nanmin(shares):.2f}–{np.nanmax(shares):.2f}); layers 26 and 27 carry "
+        f"{np.nanmin(last):.2f}–{np.nanmax(last):.2f}; {sum(right)} of {len(right)} verbs right; {np.median(spent):.1f} s of "
         f"CPU a sentence (at most {np.max(spent):.1f})."
     )
 

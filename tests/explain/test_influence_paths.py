@@ -10,7 +10,7 @@ from tests.engine.influence_paths.path_nets import Causal, enumerated, jacobians
 import assay
 from assay import explain
 from assay.basics.errors import CapabilityError, InputError
-from assay.model.transformations.open_lstm import open_lstm
+from assay.model.nets.open_lstm import open_lstm
 
 
 class Recurrent(torch.nn.Module):

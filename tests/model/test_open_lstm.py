@@ -9,7 +9,7 @@ from tests.shared import folder
 
 import assay
 from assay.basics.errors import CapabilityError
-from assay.model.transformations.open_lstm import has_lstm, open_lstm
+from assay.model.nets.open_lstm import has_lstm, open_lstm
 
 
 class Reader(torch.nn.Module):

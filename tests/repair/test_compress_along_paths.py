@@ -81,10 +81,12 @@ def test_a_path_of_cells_writes_at_the_source_forgets_and_reads_at_the_end():
 
 def test_a_path_of_attention_is_a_head_at_the_position_that_is_read():
     net, case = causal()
-    found = repair.compress_along_paths(case, held_out=(TESTS, LABELS), sources=(1,), contrast=tuple(reversed(TEXTS)))
+    found = repair.compress_along_paths(
+        case, held_out=(TESTS, LABELS), sources=(1,), contrast=tuple(reversed(TEXTS)), crossings=1
+    )
     assert found.after[SHARE] == 1 / (4 * 3 * HEADS)
     everywhere = repair.compress_along_paths(
-        case, held_out=(TESTS, LABELS), sources=(1,), contrast=tuple(reversed(TEXTS)), mode="drop"
+        case, held_out=(TESTS, LABELS), sources=(1,), contrast=tuple(reversed(TEXTS)), crossings=1, mode="drop"
     )
     assert everywhere.after[SHARE] == 1 - 1 / (4 * 3 * HEADS)
     _, _, place = everywhere.change.rpartition("blocks.")
@@ -111,7 +113,7 @@ def test_a_path_of_attention_is_a_head_at_the_position_that_is_read():
 
 def test_accuracy_and_loss_are_those_of_the_outputs():
     _, case = recurrent()
-    found = repair.compress_along_paths(case, held_out=(TESTS, LABELS), sources=(0,), start=0.1)
+    found = repair.compress_along_paths(case, held_out=(TESTS, LABELS), sources=(0,), start=0.1, crossings=1)
     truth = np.array(list(map(int, LABELS)))
     for numbers, model in ((found.before, case.model), (found.after, found.model)):
         scores = torch.log_softmax(torch.as_tensor(outputs(model)), dim=1).numpy()

@@ -37,7 +37,7 @@ def compress_along_paths(
     held_out: tuple[Any, Any],
     sources: tuple[int, ...] = (),
     mode: Literal["keep", "drop"] = "keep",
-    crossings: int = 1,
+    crossings: int = 2,
     start: Any = 0.0,
     contrast: tuple[str, ...] = (),
     steps: int = 16,

@@ -15,7 +15,7 @@ from assay.cases.case import Case
 from assay.engine.cost import Given
 from assay.engine.gradients.distributions import Line
 from assay.engine.influence_paths.row_paths import MAX_RESIDUAL, RowPaths, cut_case, relative_residual, row_paths
-from assay.model.transformations.open_lstm import has_lstm, open_lstm
+from assay.model.nets.open_lstm import has_lstm, open_lstm
 from assay.nouns.catalogue import Cost
 from assay.nouns.inputs.number_checks import require_count
 from assay.nouns.results.result import Estimate, Note

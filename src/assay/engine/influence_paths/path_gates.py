@@ -24,7 +24,7 @@ from assay.engine.influence_paths.row_paths import (
 )
 from assay.model.model import Model
 from assay.model.nets.ablated_sites import GATES_SITE, ablate_sites, record_sites
-from assay.model.transformations.open_lstm import GATES, has_lstm, open_lstm
+from assay.model.nets.open_lstm import GATES, has_lstm, open_lstm
 from assay.nouns.inputs.rows import to_floats
 
 _, FORGET, _, OUTPUT = range(len(GATES))
