@@ -110,8 +110,8 @@ def measure(seed: int, each: int = 200) -> tuple[dict[tuple[str, str], float], d
     """Accuracy by condition and scheme; for each scheme its share of gates kept and its loss after the noun."""
     net, grammar = trained(seed)
     model = assay.model.text(net, tokenize, embedding="embed", classes=WORDS, masked=False)
-    chosen = texts_of(grammar.sentences(16))
-    case = assay.case(model, chosen, target="logit", label=["is"] * 16)
+    chosen = texts_of(grammar.sentences(40))
+    case = assay.case(model, chosen, target="logit", label=["is"] * 40)
     made: dict[str, PathGates] = {}
     accuracy: dict[tuple[str, str], float] = {}
     extra: dict[str, tuple[float, float]] = {}
@@ -230,11 +230,10 @@ def language_table(folder: str, threads: int) -> None:
         shares.append(share)
         last.append(float(crossings[26:28].sum() / found.extra["influence"][0, 0]))
         print(f"| {text} | {whole:+.2f} | {found.extra['residual'][0]:.2%} | {share:.2f} | {top} | {spent[-1]:.1f} |")
-    print(
-        f"\nMedian share {np.nanmedian(shares):.2f} ({np.nanmin(shares):.2f}–{np.nanmax(shares):.2f}); layers 26 and 27 carry "
-        f"{np.nanmin(last):.2f}–{np.nanmax(last):.2f}; {sum(right)} of {len(right)} verbs right; {np.median(spent):.1f} s of "
-        f"CPU a sentence (at most {np.max(spent):.1f})."
-    )
+    middle, low, high = np.nanmedian(shares), np.nanmin(shares), np.nanmax(shares)
+    print(f"\nMedian share {middle:.2f} ({low:.2f}–{high:.2f}); {sum(right)} of {len(right)} verbs right.")
+    print(f"Layers 26 and 27 carry {np.nanmin(last):.2f}–{np.nanmax(last):.2f} of the subject's influence.")
+    print(f"{np.median(spent):.1f} s of CPU a sentence, at most {np.max(spent):.1f}.")
 
 
 if __name__ == "__main__" and sys.argv[1:2] == ["smollm2"]:

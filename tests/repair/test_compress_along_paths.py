@@ -67,16 +67,29 @@ def test_the_means_of_the_first_gates_are_those_of_their_formula():
     assert_allclose(gates.means["lstm.layers.0.forwards.gates"][0], expected, atol=1e-12)
 
 
-def test_a_path_of_cells_writes_at_the_source_forgets_and_reads_at_the_end():
+def test_a_path_of_cells_is_written_at_the_source_and_read_at_the_end():
     _, case = recurrent()
     gates = path_gates(case, LINE, (1,), 2)  # both layers: the union of the two paths
     lower, upper = (gates.on_path[f"lstm.layers.{k}.forwards.gates"][:, :, 0].astype(int) for k in (0, 1))
-    assert lower.tolist() == [[0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0], [0, 1, 0, 1]]
-    assert upper.tolist() == [[0, 0, 0, 0], [1, 1, 1, 0], [0, 1, 0, 0], [1, 1, 1, 1]]
-    one = path_gates(case, LINE, (1,), 1)
-    _, share = one.model("keep", "one")
-    assert share == 10 / 32
-    assert one.model("drop", "others")[1] == 22 / 32
+    assert lower.tolist() == [[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert upper.tolist() == [[0, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert np.flatnonzero(gates.reads["lstm.layers.1.forwards.gates"].all(axis=(1, 2))).tolist() == [3]
+    assert gates.model("keep", "one")[1] == 11 / 32
+    assert gates.model("drop", "others")[1] == 1 - 7 / 32
+    last = path_gates(case, LINE, (3,), 1)
+    assert all(np.flatnonzero(mask.all(axis=(1, 2))).tolist() == [3] for mask in last.on_path.values())
+    assert "stays at its position" in last.text
+
+
+def test_a_word_whose_path_is_dropped_changes_nothing_and_one_kept_alone_changes_all():
+    case = recurrent()[1]
+    gates = path_gates(case, LINE, (1,), 2)
+    for mode, place, same in (("drop", 1, True), ("keep", 0, True), ("keep", 2, True), ("keep", 1, False)):
+        model, _ = gates.model(mode, mode)
+        words = [text.split() for text in TESTS]
+        swapped = [" ".join([*one[:place], "f" if one[place] != "f" else "g", *one[place + 1 :]]) for one in words]
+        change = assay.case(model, swapped, label="1").prediction - outputs(model)
+        assert (np.abs(change).max() < 1e-12) == same, (mode, place)
 
 
 def test_a_path_of_attention_is_a_head_at_the_position_that_is_read():

@@ -48,9 +48,11 @@ def compress_along_paths(
     from ``start`` or ``contrast``, mean size over the rows) and the means. All gates of an nn.LSTM, or all heads of
     attention, take their mean over these rows, position by position, but those on the paths of the ``sources`` (numbers
     of parts; by default the part with the largest mean |value|); mode="drop": only those on the paths take their mean.
-    A path of cells that crosses in a layer has the gates that write at the source, forget in between, and read at the
-    end, of all units; ``crossings`` is the number of layers. A path of attention has the heads of the ``crossings``
-    largest pairs of layer and head, at the position that is read. Feed-forward layers and embeddings stay.
+    A path of cells that crosses in a layer has all gates at the source in lower layers, and those at the source that
+    change the cells of the layer (no output gate); ``"keep"`` also keeps the gates that read it at the end, in higher
+    layers, which all positions share. ``crossings`` is the number of layers. A path of attention has the heads of the
+    ``crossings`` largest pairs of layer and head, at the position that is read. Feed-forward layers and embeddings
+    stay.
 
     ``before`` and ``after``: accuracy on ``held_out`` with limits at 95 % (Clopper–Pearson), the loss on them as a
     language model (−log probability of the true class among all, nats, with limits by Student's t), and the share of

@@ -27,25 +27,30 @@ from assay.model.nets.ablated_sites import GATES_SITE, ablate_sites, record_site
 from assay.model.nets.open_lstm import GATES, has_lstm, open_lstm
 from assay.nouns.inputs.rows import to_floats
 
-_, FORGET, _, OUTPUT = range(len(GATES))
+OUTPUT = GATES.index("output")
 
 
 @dataclass(frozen=True, eq=False)
 class PathGates:
     """The gates or heads of a net at every position: their means, and which lie on the paths of the sources.
 
-    ``on_path`` and ``means`` have for each site (position, 4, unit) of gates, or (position, width) of heads. ``text``
-    names the crossings.
+    ``on_path``, ``reads`` and ``means`` have for each site (position, 4, unit) of gates, or (position, width) of heads.
+    ``on_path`` are the entries that the sources' own positions determine, and heads; ``reads`` those at the end in the
+    layers above a crossing, which the paths of all other positions use as well. ``text`` names the crossings.
     """
 
     case: Case
     means: Mapping[str, Floats]
     on_path: Mapping[str, Masks]
+    reads: Mapping[str, Masks]
     text: str
 
     def model(self, mode: str, name: str) -> tuple[Model, float]:
-        """The model with the path's entries alone (``"keep"``), or without them, and the share of entries kept."""
-        keep = {site: mask if mode == "keep" else ~mask for site, mask in self.on_path.items()}
+        """The model with the entries on the path and those that read it alone (``"keep"``), or without those on it.
+
+        Also the share of entries that are kept.
+        """
+        keep = {site: mask | self.reads[site] if mode == "keep" else ~mask for site, mask in self.on_path.items()}
         share = sum(mask.sum() for mask in keep.values()) / sum(mask.size for mask in keep.values())
         return ablate_sites(self.case.model, keep, self.means, name), float(share)
 
@@ -70,6 +75,7 @@ def path_gates(case: Case, over: Line, sources: Sequence[int], crossings: int) -
     end = _end(opened, cut, over)
     means = site_means(opened, sites)
     on_path = {site: np.zeros(mean.shape, dtype=bool) for site, mean in means.items()}
+    reads = {site: np.zeros(mean.shape, dtype=bool) for site, mean in means.items()}
     lines = []
     for source in sources:
         own = [one.transfers[int(np.flatnonzero(one.sources == source)[0])] for one in found]
@@ -78,10 +84,10 @@ def path_gates(case: Case, over: Line, sources: Sequence[int], crossings: int) -
             place = "stays at its position" if (at == end).all() else f"crosses at {cut.layers[layer]}"
             lines.append(f"{opened.features.names[source]} {place}{'' if head < 0 else f' head {head}'}")
             if head < 0:
-                _add_cells(on_path, [*on_path], layer, at, end)
+                _add_cells(on_path, reads, layer, at, end)
             else:
                 _add_head(on_path, cut.projections[cut.layers[layer]], head, end)
-    return PathGates(opened, means, on_path, "; ".join(lines))
+    return PathGates(opened, means, on_path, reads, "; ".join(lines))
 
 
 def _shared_parts(case: Case) -> Ints:
@@ -169,22 +175,20 @@ def _add_head(on_path: dict[str, Masks], projection: Projection, head: int, end:
     mask[end, head * width : (head + 1) * width] = True
 
 
-def _add_cells(on_path: dict[str, Masks], sites: Sequence[str], layer: int, at: Ints, end: int) -> None:
-    """Mark the gates of a path: written into the cells of a layer at the source, remembered, and read at the end.
+def _add_cells(on_path: dict[str, Masks], reads: dict[str, Masks], layer: int, at: Ints, end: int) -> None:
+    """Mark the gates of a path that crosses in a layer: written at the source, and read at the end in higher layers.
 
-    A source that is the end itself has the path that never crosses: what is written there, in all layers.
+    At the source all gates of lower layers, and those of the layer that change its cells (no output). In between the
+    path runs along the cells, where the gates belong to other positions. A source that is the end itself has the path
+    that never crosses: all gates there, in all layers.
     """
-    writes = [gate for gate in range(len(GATES)) if gate != OUTPUT]
-    for number, site in enumerate(sites):
-        mask = on_path[site]
+    for number, site in enumerate(on_path):
         if end in at:
-            mask[end] = True
+            on_path[site][end] = True
         for start in at[at < end].tolist():
             if number < layer:
-                mask[start] = True
+                on_path[site][start] = True
             elif number == layer:
-                mask[start, writes] = True
-                mask[start + 1 : end + 1, FORGET] = True
-                mask[end, OUTPUT] = True
+                on_path[site][start, :OUTPUT] = True
             else:
-                mask[end] = True
+                reads[site][end] = True
