@@ -110,7 +110,7 @@ def measure(seed: int, each: int = 200) -> tuple[dict[tuple[str, str], float], d
     """Accuracy by condition and scheme; for each scheme its share of gates kept and its loss after the noun."""
     net, grammar = trained(seed)
     model = assay.model.text(net, tokenize, embedding="embed", classes=WORDS, masked=False)
-    chosen = texts_of(grammar.sentences(40))
+    chosen = texts_of(np.array([grammar.sentence(c, 0.0) for c in CONDITIONS for _ in range(10)]))
     case = assay.case(model, chosen, target="logit", label=["is"] * 40)
     made: dict[str, PathGates] = {}
     accuracy: dict[tuple[str, str], float] = {}
@@ -127,6 +127,8 @@ def measure(seed: int, each: int = 200) -> tuple[dict[tuple[str, str], float], d
             decided = _verbs(other, ids)
             accuracy[condition, scheme] = float((decided == (condition[0] == "P")).mean())
         extra[scheme] = share, _loss(other, running)
+    for condition in CONDITIONS:
+        print(seed, condition, [f"{accuracy[condition, one]:.2f}" for one in [*SCHEMES, "whole"]], file=sys.stderr)
     print(f"seed {seed}: {made[str((SUBJECT,))].text}; {made[str((ATTRACTOR,))].text}", file=sys.stderr)
     return accuracy, extra
 

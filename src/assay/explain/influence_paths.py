@@ -10,7 +10,7 @@ from assay.nouns.results.result import Estimate
 
 
 @explainer(
-    source="lu2020paths",
+    source="lu2020",
     needs={"gradient", "net", "numbers", "paths"},
     cost=influence_paths_cost,
     has_exact_cost=False,

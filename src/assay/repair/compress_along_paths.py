@@ -26,7 +26,7 @@ SHARE = "share of gates kept"
 
 
 @repairer(
-    source="lu2020paths",
+    source="lu2020",
     needs={"classes", "gradient", "net", "numbers", "paths", "labels"},
     side_effects="The model takes rows of one number of positions, and what other paths carried is gone: the loss as a "
     "language model rises even where the accuracy on one question stays.",

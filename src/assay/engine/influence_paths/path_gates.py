@@ -87,7 +87,7 @@ def path_gates(case: Case, over: Line, sources: Sequence[int], crossings: int) -
                 _add_cells(on_path, reads, layer, at, end)
             else:
                 _add_head(on_path, cut.projections[cut.layers[layer]], head, end)
-    return PathGates(opened, means, on_path, reads, "; ".join(lines))
+    return PathGates(opened, means, on_path, reads, "; ".join(dict.fromkeys(lines)))
 
 
 def _shared_parts(case: Case) -> Ints:

@@ -150,7 +150,6 @@ UNDERSTAND: tuple[Choice, ...] = (
         "by which layers and heads a word reaches the answer, with what is missing printed",
         WORDS,
         NET,
-        flags="--contrast TEXT",
     ),
     Choice(
         "explain.feature_visualisation",
