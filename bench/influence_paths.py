@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Influence paths measured: the seven compression schemes on recurrent nets of a templated grammar, and SmolLM2.
 
-    python bench/influence_paths.py [seeds]            the table of the grammar, about 20 s of CPU a seed
+    python bench/influence_paths.py [seeds] [first]    the table of the grammar, about 20 s of CPU a seed
     python bench/influence_paths.py smollm2 FOLDER [threads]     twelve sentences on SmolLM2 in that folder
 
 Prints Markdown for bench/influence_paths.md.
@@ -150,10 +150,10 @@ def _loss(model: assay.Model, ids: np.ndarray) -> float:
     return float(-logs[np.arange(len(ids)), ids[:, LAST + 1]].mean())
 
 
-def grammar_table(seeds: int) -> None:
+def grammar_table(seeds: int, first: int = 0) -> None:
     """The table of the seven schemes, and the three orderings."""
     begun = time.process_time()
-    found = [measure(seed) for seed in range(seeds)]
+    found = [measure(seed) for seed in range(first, first + seeds)]
     names = [*SCHEMES, "whole"]
     print("| | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 1))
     for condition in CONDITIONS:
@@ -242,4 +242,4 @@ if __name__ == "__main__" and sys.argv[1:2] == ["smollm2"]:
     language_table(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 1)
 elif __name__ == "__main__":
     torch.set_num_threads(1)
-    grammar_table(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    grammar_table(int(sys.argv[1]) if len(sys.argv) > 1 else 5, int(sys.argv[2]) if len(sys.argv) > 2 else 0)

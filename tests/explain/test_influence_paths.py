@@ -41,8 +41,12 @@ def causal(texts, **options):
 def test_values_are_integrated_gradients_and_add_up(make):
     case = make(["b d c a", "a c d"])
     other = ("e b d a", "e b c")
-    found = explain.influence_paths(case, contrast=other, steps=48, sources=4)
-    lines = explain.integrated_gradients(case, start=case.model.encode(list(other)).x, steps=48)
+    start = case.model.encode(list(other)).x
+    found = explain.influence_paths(case, start=start, steps=48, sources=4)
+    lines = explain.integrated_gradients(case, start=start, steps=48)
+    centred = explain.influence_paths(case, contrast=other, steps=48, sources=4)
+    assert (centred.extra["residual"] < 0.01).all()
+    assert_allclose(centred.values, lines.values, rtol=0.02, atol=0.02)
     assert_allclose(found.values, lines.values, rtol=1e-9, atol=1e-12)
     assert (found.extra["residual"] < 0.01).all()
     assert_allclose(found.extra["influence"][0], found.values[0][found.extra["sources"][0].astype(int)])

@@ -50,7 +50,7 @@ def test_the_paths_of_one_word_add_up_to_the_difference_it_makes(toxic):
     assert found.output[0] > found.base[0]
     assert found.extra["residual"][0] < 0.01
     lines = explain.integrated_gradients(toxic, start=toxic.model.encode([OTHER]).x, steps=64)
-    assert_allclose(found.values, lines.values, rtol=1e-4, atol=1e-5)
+    assert_allclose(found.values, lines.values, rtol=0.01, atol=1e-3)
     assert found.extra["crossings"].shape == (1, 1, 1)  # one layer: what does not cross in it stays at the word
     carried = found.extra["copy"] + found.extra["crossings"][..., 0]
     assert_allclose(carried, found.extra["influence"], rtol=1e-4)

@@ -29,7 +29,8 @@ def influence_paths(
     A path takes one node in each layer; its influence is the product of the Jacobians of its edges, averaged over the
     line from the start to the input by Gauss–Legendre quadrature with ``steps`` nodes. Values are the sum over all
     paths of a part, in units of the target: integrated gradients. The line starts at ``start`` (a number, one row, or
-    one row each), or at ``contrast``: one text a row with as many tokens, which differs in one noun, say.
+    one row each), or at ``contrast``: one text a row with as many tokens, which differs in one noun, say; the nodes are
+    then denser in the middle, where a net decides between two words.
 
     The ``sources`` parts with the largest |value| are refined: ``extra["sources"]`` (row, source), ``["influence"]``
     (row, source). Rows (position, width), as texts: ``["crossings"]`` (row, source, layer) is the influence of the path

@@ -15,8 +15,7 @@ from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
 from assay.engine.declare import repairer
 from assay.engine.fairness.bias_numbers import decisions_of, difference_note, labelled
-from assay.engine.gradients.distributions import Line
-from assay.engine.influence_paths.described_paths import contrast_start
+from assay.engine.influence_paths.contrast_line import line_to_rows
 from assay.engine.influence_paths.path_gates import path_gates
 from assay.model.model import Model
 from assay.nouns.inputs.target import log_probabilities
@@ -62,8 +61,7 @@ def compress_along_paths(
     if crossings < 1:
         raise InputError(f"crossings={crossings}; at least 1 is needed.")
     test, truth = labelled(case, held_out, "held_out")
-    origin = contrast_start(case, contrast) if len(contrast) else start
-    gates = path_gates(case, Line(origin, steps), sources, crossings)
+    gates = path_gates(case, line_to_rows(case, start, contrast, steps), sources, crossings)
     model, share = gates.model(mode, f"{case.model.name}, paths {'kept' if mode == 'keep' else 'dropped'}")
     was, now = decisions_of(case.model, test) == truth, decisions_of(model, test) == truth
     what = "alone is kept" if mode == "keep" else "is averaged"

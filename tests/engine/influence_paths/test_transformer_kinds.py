@@ -59,8 +59,8 @@ def test_a_transformer_is_cut_at_its_blocks_and_its_heads_add_up(kind):
     )
     case = assay.case(model, ["a b c d"], label=1)
     assert block in cut_case(case, ()).layers
-    found = explain.influence_paths(case, contrast=("a e c d",), steps=64)
     start = model.encode(["a e c d"]).x
+    found = explain.influence_paths(case, start=start, steps=64)
     assert_allclose(
         found.values, explain.integrated_gradients(case, start=start, steps=64).values, rtol=1e-5, atol=1e-9
     )

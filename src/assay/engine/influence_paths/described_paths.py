@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from assay.basics.errors import CapabilityError, InputError
 from assay.basics.types import Floats
 from assay.cases.case import Case
 from assay.engine.cost import Given
-from assay.engine.gradients.distributions import Line
+from assay.engine.influence_paths.contrast_line import line_to_rows
 from assay.engine.influence_paths.row_paths import MAX_RESIDUAL, RowPaths, cut_case, relative_residual, row_paths
 from assay.model.nets.open_lstm import has_lstm, open_lstm
 from assay.nouns.catalogue import Cost
@@ -31,9 +30,7 @@ def paths_of_rows(
 ) -> Estimate:
     """The values of all parts by all paths, and the refined paths of the ``sources`` largest as extra arrays."""
     require_count("sources", sources, meaning="the parts whose paths are refined")
-    if len(contrast):
-        start = contrast_start(case, contrast)
-    over = Line(start, steps)
+    over = line_to_rows(case, start, contrast, steps)
     base = over.base(case)
     opened = has_lstm(case.model)
     case = replace(case, model=open_lstm(case.model)) if opened else case
@@ -52,25 +49,6 @@ def paths_of_rows(
         missing = f"{case.rows.ids[row]}: not ranked, {residual[row]:.0%} of the change is missing"
         lines += [missing] if unranked[row] else path_lines(case, row, one, cut.layers)
     return Estimate(values, base=base, notes=notes, extra=extra | {"residual": residual}, description=tuple(lines))
-
-
-def contrast_start(case: Case, contrast: Sequence[str]) -> Any:
-    """The embeddings of one text for each row, with as many tokens as the row's, as a start of the same shape."""
-    text = case.rows.text
-    if text is None or case.model.encode is None or len(case.rows.shape) != 2:
-        raise CapabilityError(f"contrast= takes texts; the rows of {case.model.name} are none. Give start=…")
-    if isinstance(contrast, str) or len(contrast) != len(case):
-        raise InputError(f"contrast has {len(contrast)} texts for {len(case)} rows; one each is needed.")
-    other = case.model.encode(list(contrast))
-    start = case.rows.x.detach().clone()
-    for row, (own, theirs) in enumerate(zip(text.real, other.text.real)):
-        if own.sum() != theirs.sum():
-            raise InputError(
-                f"row {case.rows.ids[row]}: {contrast[row]!r} has {int(theirs.sum())} tokens, the row "
-                f"{int(own.sum())}; both texts need the same number, so that each position has a counterpart."
-            )
-        start[row, np.flatnonzero(own)] = other.x[row, np.flatnonzero(theirs)].to(start)
-    return start
 
 
 def _arrays(found: Sequence[RowPaths]) -> dict[str, Floats]:
