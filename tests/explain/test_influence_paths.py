@@ -114,6 +114,25 @@ def test_a_planted_head_is_the_path_that_is_found():
     assert_allclose(found.extra["influence"][0, 0], crossings[1], rtol=1e-9)
 
 
+def test_a_sequence_of_numbers_has_paths_of_its_elements():
+    class Sequence(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.head = torch.nn.LSTM(2, 3), torch.nn.Linear(3, 2)  # time first
+
+        def forward(self, x):
+            return self.head(self.lstm(x.transpose(0, 1))[0][-1])
+
+    x = torch.as_tensor(np.random.default_rng(2).normal(size=(2, 5, 2)))
+    case = assay.case(assay.wrap(filled(Sequence().double(), 2)), x, label=1)
+    found = explain.influence_paths(case, sources=10)
+    assert_allclose(found.values, explain.integrated_gradients(case, steps=16).values, rtol=1e-9, atol=1e-12)
+    carried = found.extra["copy"] + found.extra["crossings"].sum(axis=2)
+    assert_allclose(carried, found.extra["influence"], rtol=1e-9)  # one layer: an element crosses at most once
+    one = explain.influence_paths(case.take([1]), sources=10)
+    assert_allclose(one.extra["crossings"][0], found.extra["crossings"][1], rtol=1e-9)
+
+
 def test_what_cannot_be_followed_is_refused_with_the_reason():
     case = causal(["b d c a"])
     with pytest.raises(InputError, match="2 texts for 1 rows"):

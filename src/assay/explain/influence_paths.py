@@ -42,9 +42,10 @@ def influence_paths(
     layer) the influence of all paths through the nodes from that layer on, the first of the path itself. ``["share"]``
     (row, source) is the part of the influence that these paths carry; other paths may cancel, so it can exceed 1.
 
-    ``layers`` are those that every path crosses once, by default all. ``["residual"]`` (row,) is |f(x) − f(start) −
+    ``layers`` are those that every path crosses once, by default all. All nodes of a row are one pass, whatever the
+    batch. ``["residual"]`` (row,) is |f(x) − f(start) −
     Σ values| / |f(x) − f(start)|; where it exceeds 10 % paths are not ranked (NaN, with a note): use more nodes. The
-    paths of one row are no circuit, and sizes of paths of different models cannot be compared. No package is known to
-    compute them; the paper's own code takes the midpoint's gradients of one LSTM.
+    paths of one row are no circuit, and sizes of paths of different models cannot be compared. TransformerLens
+    patches and ablates heads, without paths.
     """
     return paths_of_rows(case, start, contrast, steps, sources, layers)

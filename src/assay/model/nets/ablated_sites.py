@@ -49,7 +49,8 @@ def ablate_sites(model: Model, keep: Mapping[str, Masks], means: Mapping[str, Fl
         parent = net.get_submodule(place)
         inner = getattr(parent, own)
         make = _gates if own == GATES_SITE else _heads
-        setattr(parent, own, make(inner, np.broadcast_to(mask, means[site].shape), means[site]))
+        made = make(inner, np.broadcast_to(mask, means[site].shape), means[site])
+        setattr(parent, own, made.to(model.device))
     other = model.with_net(net, digest(model.fingerprint, "ablated", net_fingerprint(net)), name)
     return replace(other, meter=model.meter, batch=model.batch, memory=model.memory, classes=model.classes)
 
