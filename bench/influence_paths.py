@@ -225,13 +225,13 @@ def language_table(folder: str, threads: int) -> None:
         crossings, share = found.extra["crossings"][0, 0], float(found.extra["share"][0, 0])
         whole = float(found.output[0] - found.base[0])
         order = np.argsort(-np.abs(crossings))[:2]
-        top = ", ".join(
-            f"{i} ({crossings[i]:+.2f}, head {int(np.argmax(np.abs(found.extra['heads'][0, 0, i])))})" for i in order
-        )
+        heads = np.abs(found.extra["heads"][0, 0])
+        top = ", ".join(f"{i} ({crossings[i]:+.2f}, head {int(np.argmax(heads[i]))})" for i in order)
+        ranked = f"{share:.2f} | {top}" if np.isfinite(share) else "not ranked | not ranked"
         right.append((found.output[0] > 0) == (SENTENCES.index((text, other)) < 6))
         shares.append(share)
         last.append(float(crossings[26:28].sum() / found.extra["influence"][0, 0]))
-        print(f"| {text} | {whole:+.2f} | {found.extra['residual'][0]:.2%} | {share:.2f} | {top} | {spent[-1]:.1f} |")
+        print(f"| {text} | {whole:+.2f} | {found.extra['residual'][0]:.2%} | {ranked} | {spent[-1]:.1f} |")
     middle, low, high = np.nanmedian(shares), np.nanmin(shares), np.nanmax(shares)
     print(f"\nMedian share {middle:.2f} ({low:.2f}–{high:.2f}); {sum(right)} of {len(right)} verbs right.")
     print(f"Layers 26 and 27 carry {np.nanmin(last):.2f}–{np.nanmax(last):.2f} of the subject's influence.")
