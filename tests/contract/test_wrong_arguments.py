@@ -16,10 +16,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from tests.contract.nets import filled, net
 from tests.contract.subjects import SUBJECTS, methods, pairs, required_options, shapley_values
+from tests.engine.influence_paths.path_nets import Causal, letters
 
 import assay
 from assay import explain
 from assay.basics.errors import AssayError, InputError
+from assay.cases.case import Case
 from assay.nouns.catalogue import Method
 
 WRONG: list[Any] = [
@@ -128,6 +130,12 @@ def trees() -> Any:
 def likelihoods() -> Any:
     """A language model that every continuation is equally likely for."""
     return assay.model.language_model(lambda pairs: [[-1.0] * len(after) for _, after in pairs], fingerprint="even")
+
+
+def causal_texts() -> Case:
+    """Two texts of one length, read by a causal net with heads of attention."""
+    model = assay.model.text(filled(Causal().double(), 4), letters, embedding="embed", classes=["0", "1", "2"])
+    return assay.case(model, ["b d c a", "b e b c"], label="1")
 
 
 @cache
@@ -279,6 +287,13 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
             "case": assay.case(assay.wrap(trees()), X),
             "held_out": (X, Y),
             "groups": ["a" if one else "b" for one in Y],
+        },
+        "compress_along_paths": {
+            "case": causal_texts(),
+            "held_out": (["b d c a", "a c d e"], ["0", "1"]),
+            "sources": (1,),
+            "contrast": ("f d c a", "f e b c"),
+            "steps": 24,
         },
         "smoothing": {"case": smooth, "sigma": 0.1, "draws": 4},
         **{

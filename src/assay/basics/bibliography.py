@@ -173,6 +173,8 @@ SOURCES: dict[str, str] = {
     "lin2023": "Lin, Covert and Lee: On the Robustness of Removal-Based Feature Attributions. NeurIPS 2023.",
     "liu2021": "Liu, Khandagale, White and Neiswanger: Synthetic Benchmarks for Scientific Research in Explainable "
     "Machine Learning. NeurIPS 2021.",
+    "lu2020": "Lu, Mardziel, Leino, Fredrikson and Datta: Influence Paths for Characterizing Subject-Verb Number "
+    "Agreement in LSTM Language Models. ACL 2020.",
     "lundberg2017": "Lundberg and Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017.",
     "lou2013": "Lou, Caruana, Gehrke and Hooker: Accurate Intelligible Models with Pairwise Interactions. KDD 2013.",
     "lundberg2020": "Lundberg and others: From Local Explanations to Global Understanding with Explainable AI for "

@@ -117,6 +117,11 @@ NEEDS: dict[str, tuple[Callable[[Case], bool], str]] = {
         "needs trees that can be read or a linear classifier, whose parts can be taken out; {name} is neither. "
         "diagnose.disparity measures the gap between groups of any classifier, and which columns drive it.",
     ),
+    "paths": (
+        lambda case: case.model.net is not None and len(case.rows.shape) in (1, 2),
+        "needs a torch net over rows (unit,) or (position, width), whose layers have nodes; the rows of {name} have "
+        "shape {shape}, or it is no net. Use conductance, which splits influence over the units of one layer.",
+    ),
     "attention": (
         lambda case: may_have_attention(case.model),
         "needs one stack of layers with attention between tokens; {name} shows none. Use integrated_gradients or "

@@ -30,6 +30,7 @@ from assay.explain.grad_cam_plus_plus import grad_cam_plus_plus as grad_cam_plus
 from assay.explain.guided_backprop import guided_backprop as guided_backprop
 from assay.explain.guided_grad_cam import guided_grad_cam as guided_grad_cam
 from assay.explain.ice import ice as ice
+from assay.explain.influence_paths import influence_paths as influence_paths
 from assay.explain.influential_units import influential_units as influential_units
 from assay.explain.information_bottleneck import information_bottleneck as information_bottleneck
 from assay.explain.input_itself import input_itself as input_itself
@@ -100,6 +101,7 @@ __all__ = [
     "guided_backprop",
     "guided_grad_cam",
     "ice",
+    "influence_paths",
     "influential_units",
     "information_bottleneck",
     "input_itself",

@@ -5,6 +5,7 @@ from assay.repair.adversarial_training import adversarial_training as adversaria
 from assay.repair.aggregation import aggregation as aggregation
 from assay.repair.class_artefact_compensation import class_artefact_compensation as class_artefact_compensation
 from assay.repair.cleaning import cleaning as cleaning
+from assay.repair.compress_along_paths import compress_along_paths as compress_along_paths
 from assay.repair.curvature_penalty import curvature_penalty as curvature_penalty
 from assay.repair.gloro import gloro as gloro
 from assay.repair.masked_training import masked_training as masked_training
@@ -25,6 +26,7 @@ __all__ = [
     "aggregation",
     "class_artefact_compensation",
     "cleaning",
+    "compress_along_paths",
     "curvature_penalty",
     "gloro",
     "masked_training",

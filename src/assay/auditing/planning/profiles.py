@@ -248,6 +248,7 @@ TEXT: dict[str, Any] = {
     "diagnose.shortcut": {},
     **OF_TRAINING_ROWS,
     "diagnose.exposure": {"included": DEEP},
+    "view.influence_paths": {"included": DEEP, "steps": 16},
     "re-explained": ("saliency", "input_x_gradient", "integrated_gradients"),
     "attacked": ("saliency",),
     "budget": by_depth(128, 256, 2048),

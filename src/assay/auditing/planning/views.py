@@ -33,7 +33,15 @@ OF_TRUTH = ("permutation_importance", "sage")
 OF_BALL = ("local_slopes",)
 """Views of points around each row, which need to know how far a row may move."""
 
-FEW = ("interactions", "tree_interactions", "qii", "reason_codes", "local_slopes", "counterfactual")
+FEW = (
+    "interactions",
+    "tree_interactions",
+    "qii",
+    "reason_codes",
+    "local_slopes",
+    "counterfactual",
+    "influence_paths",
+)
 """Views that are computed for the first rows only."""
 
 ROWS = 20

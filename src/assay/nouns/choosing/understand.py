@@ -145,6 +145,13 @@ UNDERSTAND: tuple[Choice, ...] = (
         scope="global",
     ),
     Choice(
+        "explain.influence_paths",
+        ("understand",),
+        "by which layers and heads a word reaches the answer, with what is missing printed",
+        WORDS,
+        NET,
+    ),
+    Choice(
         "explain.feature_visualisation",
         ("understand",),
         "the picture that a class, a unit or a concept responds to most, next to the best real row and noise",
