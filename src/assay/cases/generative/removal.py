@@ -118,8 +118,8 @@ class Generative:
             if values.min() < low - edge or values.max() > high + edge:
                 ends = [denoiser.to_rows(end) for end in (low, high, values.min(), values.max())]
                 raise InputError(
-                    f"{denoiser.name} learnt rows in {ends[0]:g} … {ends[1]:g}; these lie in {ends[2]:g} … {ends[3]:g}. "
-                    f"Say how they differ: denoiser.in_units(center, scale)."
+                    f"{denoiser.name} learnt rows in {ends[0]:g} … {ends[1]:g}; these lie in {ends[2]:g} … "
+                    f"{ends[3]:g}. Say how they differ: denoiser.in_units(center, scale)."
                 )
         return DrawnElements(rows.x, values, rows.ids, self)
 

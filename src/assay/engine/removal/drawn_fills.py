@@ -11,11 +11,12 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.cases.case import Case
 from assay.cases.generative.removal import Generative
+from assay.cases.removals import Removal
 from assay.nouns.catalogue import find
 from assay.nouns.results.result import Explanation, Note
 
 
-def over_draws(method: str, case: Case, *, remove: Generative, **options: Any) -> Explanation:
+def over_draws(method: str, case: Case, *, remove: Removal, **options: Any) -> Explanation:
     """The mean of the explanations by each draw of ``remove`` alone, with a standard error over the draws.
 
     The error is √(s² / n + mean of the method's own squared errors), with s² the variance over the n draws: coalitions

@@ -69,7 +69,7 @@ def net_class() -> Any:
 
         def forward(self, x: pt.Tensor, t: pt.Tensor) -> pt.Tensor:
             """v = √ā ε − √(1 − ā) x₀ (row, channel, height, width) at the times (row,)."""
-            angles = t[:, None] * self.waves
+            angles = t[:, None] * self.get_buffer("waves")
             clock = self.clock(pt.cat([angles.sin(), angles.cos()], dim=1))
             wide = self.wide(self.enter(pt.nn.functional.pixel_unshuffle(x, 2)), clock)
             inner = self.down(wide)
