@@ -9,7 +9,7 @@ import torch
 
 from assay.basics.seed import Seed
 
-DATA = Path("../shared/data/fashion-mnist/fashion_mnist.npz")
+DATA = Path("/work/shared/data/fashion-mnist/fashion_mnist.npz")
 
 
 def pictures() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:

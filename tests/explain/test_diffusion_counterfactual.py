@@ -91,12 +91,24 @@ def test_agreement_that_the_plain_gradient_has_too_is_no_evidence_unless_it_is_h
     from assay.explain.diffusion_counterfactual import _verdict
 
     rows = np.ones(4)
-    assert _verdict(0.6 * rows, 0.4 * rows, 0 * rows, 5).code == "adversarial-noise"
-    assert _verdict(0.6 * rows, 0.3 * rows, 0 * rows, 5).code == "agreement"
-    assert _verdict(0.8 * rows, 0.8 * rows, 0 * rows, 5).code == "agreement"
-    assert _verdict(0.8 * rows, 0.1 * rows, 0.8 * rows, 5).code == "adversarial-noise"
-    assert _verdict(0 * rows, 0 * rows, 0 * rows, 5).code == "adversarial-noise"
-    assert _verdict(np.nan * rows, np.nan * rows, 0 * rows, 5).code == "adversarial-noise"
+    assert _verdict(0.6 * rows, 0.4 * rows, 0 * rows, rows, 5).code == "adversarial-noise"
+    assert _verdict(0.6 * rows, 0.3 * rows, 0 * rows, rows, 5).code == "agreement"
+    assert _verdict(0.8 * rows, 0.8 * rows, 0 * rows, rows, 5).code == "agreement"
+    assert _verdict(0.8 * rows, 0.1 * rows, 0.8 * rows, rows, 5).code == "adversarial-noise"
+    assert _verdict(0 * rows, 0 * rows, 0 * rows, rows, 5).code == "adversarial-noise"
+    assert _verdict(np.nan * rows, np.nan * rows, 0 * rows, rows, 5).code == "adversarial-noise"
+
+
+def test_the_plain_change_is_also_judged_at_the_distance_of_the_picture() -> None:
+    given = {"denoiser": smooth_denoiser(), "depth": 0.5}
+    found = explain.diffusion_counterfactual(question(bias=-1), judges=judges(), **given)
+    ratio = (found.extra["distance"] / found.extra["plain_distance"])[:, None, None, None]
+    moved = np.clip(ROWS + ratio * (found.extra["plain"] - ROWS), 0, 1)
+    label = found.extra["label"].astype(int)
+    with torch.no_grad():
+        same = [judge(torch.as_tensor(moved)).argmax(1).numpy() == label for judge in judges()]
+    assert_allclose(found.extra["stretched_agreement"], np.mean(same, axis=0))
+    assert f"{np.mean(same):.2f} its change stretched" in found.notes[-1].text
 
 
 def test_without_judges_the_result_says_that_nothing_is_shown() -> None:

@@ -69,8 +69,10 @@ def diffusion_counterfactual(
     another architecture or other training (nets that differ in the seed alone share the noise):
     ``extra["agreement"]`` (row,) is the share of judges that decide for ``target_label`` at x′, 0 … 1, higher is
     better; ``extra["plain_agreement"]`` the same for a picture by the plain ℓ2 gradient with the same ``steps``, and
-    ``extra["agreement_before"]`` for x itself. The note "adversarial-noise" is given unless the mean agreement exceeds
-    that before and is at least twice the plain gradient's, or ``CLEAR`` = .75 in itself; "unjudged" without judges.
+    ``extra["agreement_before"]`` for x itself. Larger changes convince more nets: ``extra["stretched_agreement"]`` is
+    that of the plain gradient's change, stretched to the mean |x′ − x| of the picture. The note "adversarial-noise" is
+    given unless the mean agreement exceeds that before and is at least twice the plain gradient's, or ``CLEAR`` = .75
+    in itself; "unjudged" without judges.
 
     ``extra["x"]`` (row, *shape) is x′ and ``extra["plain"]`` that of the plain gradient; ``extra["probability"]`` and
     ``extra["plain_probability"]`` (row,) what the model gives the class there; ``extra["label"]`` (row,) its place, and
@@ -90,6 +92,7 @@ def diffusion_counterfactual(
     decide = judges_of(judges, case)
     before = share_of_judges(decide, x, label)
     agreement, plain_agreement = (_where(one.found, share_of_judges(decide, one.x, label)) for one in (ours, plain))
+    far = _where(ours.found & plain.found, share_of_judges(decide, _stretched(ours, plain, x, limits), label))
     change = ours.x - x
     change[~ours.found] = np.nan
     return Estimate(
@@ -104,9 +107,13 @@ def diffusion_counterfactual(
             "plain_distance": _distance(plain, x),
             "agreement": agreement,
             "plain_agreement": plain_agreement,
+            "stretched_agreement": far,
             "agreement_before": before,
         },
-        notes=(*_unfound(case, ours, plain, probability), _verdict(agreement, plain_agreement, before, len(decide))),
+        notes=(
+            *_unfound(case, ours, plain, probability),
+            _verdict(agreement, plain_agreement, before, far, len(decide)),
+        ),
         description=_lines(case, label, ours, agreement, plain_agreement),
     )
 
@@ -147,6 +154,14 @@ def _distance(one: FoundChange, x: Floats) -> Floats:
     return _where(one.found, np.abs(one.x - x).mean(axis=tuple(range(1, x.ndim))))
 
 
+def _stretched(ours: FoundChange, plain: FoundChange, x: Floats, limits: tuple[float, float]) -> Floats:
+    """The change by the plain gradient, as long in the mean of |x′ − x| as ours before it is clipped."""
+    axes = tuple(range(1, x.ndim))
+    lengths = [np.abs(one.x - x).mean(axis=axes, keepdims=True) for one in (ours, plain)]
+    ratio = np.divide(lengths[0], lengths[1], out=np.ones_like(lengths[0]), where=lengths[1] > 0)
+    return np.asarray(np.clip(x + ratio * (plain.x - x), *limits))
+
+
 def _unfound(case: Case, ours: FoundChange, plain: FoundChange, probability: float) -> tuple[Note, ...]:
     notes = []
     for code, one, what in (("not-found", ours, "through the denoiser"), ("plain-not-found", plain, "by the gradient")):
@@ -157,17 +172,18 @@ def _unfound(case: Case, ours: FoundChange, plain: FoundChange, probability: flo
     return tuple(notes)
 
 
-def _verdict(ours: Floats, plain: Floats, before: Floats, judges: int) -> Note:
+def _verdict(ours: Floats, plain: Floats, before: Floats, far: Floats, judges: int) -> Note:
     """What the agreement of other models says of the pictures."""
     if not judges:
         text = "without other models as judges nothing shows that the pictures are more than adversarial noise"
         return Note("unjudged", f"{text}; give judges of another architecture")
     rows = int(np.isfinite(ours).sum())
-    mean, other = (float(np.nanmean(one)) if np.isfinite(one).any() else 0.0 for one in (ours, plain))
+    mean, other, stretched = (float(np.nanmean(one)) if np.isfinite(one).any() else 0.0 for one in (ours, plain, far))
     error = float(np.nanstd(ours, ddof=1) / np.sqrt(rows)) if rows > 1 else float("nan")
     text = (
         f"{mean:.2f} of {judges} other models follow, with a standard error of {error:.2f} over {rows} rows; "
-        f"{other:.2f} follow the plain gradient, {float(before.mean()):.2f} the rows themselves"
+        f"{other:.2f} follow the plain gradient, {stretched:.2f} its change stretched to the same distance, and "
+        f"{float(before.mean()):.2f} the rows themselves"
     )
     is_clear = mean > float(before.mean()) and (mean >= BETTER * other or mean >= CLEAR)
     if is_clear and mean > 0:
