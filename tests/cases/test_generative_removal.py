@@ -81,6 +81,24 @@ def test_a_draw_has_the_same_bytes_in_any_company_and_for_any_number_of_draws(me
     assert (filled(few(method, seed=1), [1], [keep])[:, 0, 1:] != alone[:, 0, 1:]).all()
 
 
+def test_a_draw_belongs_to_the_id_of_its_row_and_not_to_its_place_or_mask() -> None:
+    keep = np.array([[True, False, False], [False, True, False]])
+
+    def drawn(rows: np.ndarray, ids: list[str], masks: np.ndarray) -> np.ndarray:
+        filling = few("repaint").bind(question(rows, ids).rows)
+        return np.stack(list(filling.fill(np.arange(2), masks)))
+
+    there, back = drawn(ROWS, ["a", "b"], keep), drawn(ROWS[::-1], ["b", "a"], keep[::-1])
+    assert there.tobytes() == np.ascontiguousarray(back[:, ::-1]).tobytes()
+    assert (drawn(ROWS, ["c", "b"], keep)[:, 0, 1:] != there[:, 0, 1:]).all()
+    free = GaussianMixture(np.ones(1), np.zeros((1, 3)), np.eye(3)[None])  # elements do not depend on each other
+    filling = replace(few("repaint"), denoiser=free.denoiser()).bind(question().rows)
+    masks = np.array([[False, False, True], [False, True, False], [False, False, False]])
+    found = np.stack(list(filling.fill(np.zeros(3, dtype=np.int64), masks)))
+    assert_allclose(found[:, 0, 0], found[:, 1, 0], atol=1e-12)
+    assert_allclose(found[:, 0, 0], found[:, 2, 0], atol=1e-12)
+
+
 def test_draws_of_a_net_have_the_same_bytes_in_any_company() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(3, 16), torch.nn.Tanh(), torch.nn.Linear(16, 3))
     generator = torch.Generator().manual_seed(0)

@@ -161,6 +161,23 @@ def test_the_calls_of_the_denoiser_are_as_declared_and_present_elements_stay(met
     assert_array_equal(np.asarray(filled)[:, keep], np.tile(x[keep], (2, 1)))
 
 
+@pytest.mark.parametrize("method", ["repaint", "replacement"])
+def test_present_elements_carry_the_noise_of_their_step(method) -> None:
+    mixed, seen = mixture(), []
+    denoiser, stream = mixed.denoiser(), np.random.default_rng(3)
+    watched = Denoiser(lambda x, t: (seen.append((x, t)), denoiser.clean(x, t))[1], (8,), "watched", dtype="float64")
+    x, keep = next(questions(mixed))
+    infill(
+        watched, watched.tensor(x), watched.tensor(keep) > 0, lambda: watched.tensor(stream.normal(size=(4000, 8))),
+        method=method, steps=4, repeats=2,
+    )  # fmt: skip
+    for point, t in seen[2:]:
+        a = denoiser.schedule.signal(t)
+        present = np.asarray(point)[:, keep]
+        assert_allclose(present.mean(axis=0), math.sqrt(a) * x[keep], atol=0.08)
+        assert_allclose(present.var(axis=0), 1 - a, rtol=0.12)
+
+
 @pytest.mark.parametrize("predicts", ["clean", "noise", "velocity"])
 def test_every_prediction_gives_the_clean_input_back(predicts) -> None:
     stream = np.random.default_rng(0)
