@@ -135,7 +135,7 @@ def counterfactuals(victims: dict[str, Any], judges: dict[str, Any], test: np.nd
         mean, other = np.nanmean(extra["agreement"]), np.nanmean(extra["plain_agreement"])
         note = next(one.code for one in found.notes if one.code in ("agreement", "adversarial-noise"))
         lines.append([name, f"mean {mean:.2f} : {other:.2f}, note: {note}", "", *("" for _ in judges), f"{took:.2f} s"])
-    return table(["explained net", "picture", "found", *judges, "mean |x′ − x|"], lines)
+    return table(["explained net", "picture", "found", *judges, "mean distance"], lines)
 
 
 TEXT = """\
@@ -165,7 +165,7 @@ twice that of the plain gradient on an ordinary net.
 {counterfactuals}
 
 The denoiser moves pictures further than the plain gradient; the line "moved as far as ours" shows how much of the \
-agreement is distance alone.
+agreement is distance alone. Distance is the mean of |x′ − x|.
 
 The weights that come with the package: {size:.0f} kB, 1,500 steps, 121 s of CPU (`bench/train_denoiser.py`)."""
 
