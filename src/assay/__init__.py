@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from assay.basics.seed import Seed
     from assay.cases.case import Case
     from assay.cases.game import Game
+    from assay.cases.generative.removal import Generative
     from assay.cases.new_case import case
     from assay.cases.removals import Blur, Conditional, Constant, Marginal, Mean, NoisyLinear, Removal
     from assay.engine.attributions.agreement import agreement
@@ -55,6 +56,7 @@ _PLACES = {
     "Features": "nouns.inputs.features",
     "Game": "cases.game",
     "Gaussian": "engine.gradients.distributions",
+    "Generative": "cases.generative.removal",
     "Line": "engine.gradients.distributions",
     "Lines": "engine.gradients.distributions",
     "Marginal": "cases.removals",

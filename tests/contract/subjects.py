@@ -24,6 +24,8 @@ from assay.engine.capabilities import NEEDS
 from assay.engine.search.ball import Ball
 from assay.examples import analytic
 from assay.model.adapters.function import function
+from assay.model.diffusion.denoiser import Denoiser
+from assay.model.diffusion.schedule import COSINE
 from assay.model.model import Model
 from assay.model.transformations.randomise_weights import randomise_weights
 from assay.nouns.catalogue import VERBS, Method, known
@@ -282,8 +284,14 @@ GIVEN: dict[str, Callable[[Case], Any]] = {
         )
         for one in range(2)
     },
+    "denoiser": lambda case: normal_denoiser(case.rows.shape),
     "comparison": lambda case: np.random.default_rng(2).uniform(-0.5, 0.5, (10, *case.rows.shape)),
 }
+
+
+def normal_denoiser(shape: tuple[int, ...]) -> Denoiser:
+    """The exact denoiser of standard normal elements."""
+    return Denoiser(lambda x, t: COSINE.signal(t) ** 0.5 * x, tuple(shape), "normal", dtype="float64")
 
 
 @cache
@@ -330,8 +338,11 @@ def reference_rows(case: Case) -> Any:
     return np.random.default_rng(3).uniform(-0.5, 1.0, (8, *case.rows.shape))
 
 
-SETTINGS: dict[str, dict[str, Any]] = {"concept_discovery": {"concepts": 3, "halves": True}}
-"""Options other than the default, without which a method refuses subjects this small, or activations below 0."""
+SETTINGS: dict[str, dict[str, Any]] = {
+    "concept_discovery": {"concepts": 3, "halves": True},
+    "diffusion_counterfactual": {"probability": 0.01, "steps": 5},
+}
+"""Options without which a method refuses subjects this small or activations below 0, or finds nothing on them."""
 
 
 def required_options(method: Method, case: Case) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def internal_of(method: Method) -> Found:
     reads_another = {"channel_axis", "units", "beta", "per_class", "concepts", "masks"} & set(method.options)
     if layer is not None and not reads_another and "attention" not in method.needs:
         return "✓"
-    outside = {"members", "pairs", "epochs", "concepts", "masks"} & set(method.options)
+    outside = {"members", "pairs", "epochs", "concepts", "masks", "denoiser"} & set(method.options)
     refused = {"trees", "attention", "columns", "train"} & method.needs or outside
     if refused or "reference" in method.claims:
         return "–"

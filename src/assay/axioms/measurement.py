@@ -100,6 +100,8 @@ def with_subject_baseline(method: Method) -> Explain:
             raise CapabilityError(f"explain.{method.name} explains by training rows, not by features of the input.")
         if {"concepts", "masks"} & set(method.options):
             raise CapabilityError(f"explain.{method.name} explains by concepts, not by features of the input.")
+        if "denoiser" in method.options:
+            raise CapabilityError(f"explain.{method.name} needs a denoiser of the subject's rows; there is none.")
         # a copy of the case has an empty game cache, so that the result does not depend on earlier tests
         explanation: Explanation = method.call(replace(subject.case), **_options(method, subject.start))
         if explanation.features.fingerprint != subject.case.features.fingerprint:

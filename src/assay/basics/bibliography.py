@@ -130,6 +130,7 @@ SOURCES: dict[str, str] = {
     "hesse2023": "Hesse, Schaub-Meyer and Roth: FunnyBirds: A Synthetic Vision Dataset for a Part-Based Analysis of "
     "Explainable AI Methods. ICCV 2023.",
     "hill1973": "Hill: Diversity and Evenness: A Unifying Notation and Its Consequences. Ecology 54, 1973.",
+    "ho2020": "Ho, Jain and Abbeel: Denoising Diffusion Probabilistic Models. NeurIPS 2020.",
     "hooker2019": "Hooker, Erhan, Kindermans and Kim: A Benchmark for Interpretability Methods in Deep Neural "
     "Networks. NeurIPS 2019.",
     "ignatiev2019": "Ignatiev, Narodytska and Marques-Silva: Abduction-Based Explanations for Machine Learning Models. "
@@ -141,6 +142,7 @@ SOURCES: dict[str, str] = {
     "jain2019": "Jain and Wallace: Attention is not Explanation. NAACL 2019.",
     "janizek2021": "Janizek, Sturmfels and Lee: Explaining Explanations: Axiomatic Feature Interactions for Deep "
     "Networks. JMLR 22, 2021.",
+    "jeanneret2023": "Jeanneret, Simon and Jurie: Adversarial Counterfactual Visual Explanations. CVPR 2023.",
     "jiang2021": "Jiang, Zhang, Hou, Cheng and Wei: LayerCAM: Exploring Hierarchical Class Activation Maps for "
     "Localization. IEEE TIP 30, 2021.",
     "jin2020": "Jin, Jin, Zhou and Szolovits: Is BERT Really Robust? A Strong Baseline for Natural Language Attack on "
@@ -177,6 +179,8 @@ SOURCES: dict[str, str] = {
     "Agreement in LSTM Language Models. ACL 2020.",
     "lundberg2017": "Lundberg and Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017.",
     "lou2013": "Lou, Caruana, Gehrke and Hooker: Accurate Intelligible Models with Pairwise Interactions. KDD 2013.",
+    "lugmayr2022": "Lugmayr, Danelljan, Romero, Yu, Timofte and Van Gool: RePaint: Inpainting Using Denoising "
+    "Diffusion Probabilistic Models. CVPR 2022.",
     "lundberg2020": "Lundberg and others: From Local Explanations to Global Understanding with Explainable AI for "
     "Trees. Nature Machine Intelligence 2, 2020.",
     "madry2018": "Madry, Makelov, Schmidt, Tsipras and Vladu: Towards Deep Learning Models Resistant to Adversarial "
@@ -250,6 +254,9 @@ SOURCES: dict[str, str] = {
     "workshop 2017.",
     "sobel1968": "Sobel and Feldman: A 3 × 3 Isotropic Gradient Operator for Image Processing. Stanford AI Project, "
     "1968.",
+    "song2021": "Song, Meng and Ermon: Denoising Diffusion Implicit Models. ICLR 2021.",
+    "song2023": "Song, Vahdat, Mardani and Kautz: Pseudoinverse-Guided Diffusion Models for Inverse Problems. ICLR "
+    "2023.",
     "springenberg2015": "Springenberg, Dosovitskiy, Brox and Riedmiller: Striving for Simplicity: The All "
     "Convolutional Net. ICLR Workshop 2015.",
     "steinke2023": "Steinke, Nasr and Jagielski: Privacy Auditing with One (1) Training Run. NeurIPS 2023.",

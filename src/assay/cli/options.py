@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from assay.engine.search.ball import Ball
     from assay.nouns.catalogue import Method
 
+REMOVALS = (
+    "constant:0, mean, blur:10, noisy_linear:0.01, marginal or conditional:10 (need --background), or "
+    "repaint:DENOISER or guided:DENOISER (a file of save_denoiser, or fashion)"
+)
+"""How a removal is written."""
+
 FORMS = {
     "int": "a whole number",
     "float": "a number",
@@ -32,8 +38,9 @@ FORMS = {
     "Sequence[str]": "words with commas between them",
     "Sequence[str | Explanation]": "names of explainers with commas between them",
     "str | Explanation": "the name of an explainer",
-    "Removal": "constant:0, mean, blur:10, noisy_linear:0.01, or marginal (needs --background)",
-    "Removal | None": "constant:0, mean, blur:10, noisy_linear:0.01, or marginal (needs --background)",
+    "Removal": REMOVALS,
+    "Removal | None": REMOVALS,
+    "Denoiser": "fashion, or a file of save_denoiser",
     "Ball": "linf:0.03, l2:1 or l1:5, with bounds linf:0.03:0:1, or l0:3:0:1",
     "Ball | None": "linf:0.03, l2:1 or l1:5, with bounds linf:0.03:0:1, or l0:3:0:1",
     "Labels | None": "the name of a class",
@@ -193,6 +200,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "Any": float,
     "ArtefactLike": str,
     "MaskLike": str,
+    "Denoiser": lambda text: denoiser(text),
 }
 
 
@@ -213,21 +221,36 @@ def ball(text: str) -> Ball:
 
 
 def removal(text: str, background: Any) -> Any:
-    """``constant:0``, ``mean``, ``blur:10`` or ``marginal`` as a removal."""
-    from assay.cases.removals import Blur, Constant, Marginal, Mean, NoisyLinear
+    """``constant:0``, ``mean``, ``blur:10``, ``marginal`` or ``repaint:fashion`` as a removal."""
+    from assay.cases.removals import Blur, Conditional, Constant, Marginal, Mean, NoisyLinear
 
     name, _, number = text.partition(":")
-    if name in ("marginal", "mean") and background is None:
+    if name in ("repaint", "guided"):
+        from assay.cases.generative.removal import Generative
+
+        return Generative(denoiser(number), "repaint" if name == "repaint" else "guided")
+    if name in ("marginal", "mean", "conditional") and background is None:
         raise InputError(f"remove={text} fills from other rows; give them with --background FILE.")
     if name == "marginal":
         return Marginal(background)
     if name == "mean":
         return Mean(background)
+    if name == "conditional":
+        return Conditional(background, int(number or 10))
     if name in ("constant", "blur"):
         return Constant(float(number or 0)) if name == "constant" else Blur(float(number))
     if name == "noisy_linear":
         return NoisyLinear(float(number or 0.01))
     raise InputError(f"remove={text!r} is not a removal; write {FORMS['Removal']}.")
+
+
+def denoiser(text: str) -> Any:
+    """The denoiser of a file, or the one that comes with the package (``fashion``)."""
+    from assay.model.diffusion.denoiser_files import fashion_denoiser, load_denoiser
+
+    if not text:
+        raise InputError("which denoiser? Write a file of save_denoiser, or fashion, the one of clothing pictures.")
+    return fashion_denoiser() if text == "fashion" else load_denoiser(text)
 
 
 def split(words: Sequence[str]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from assay.cases.case import Case
 from assay.cases.removals import Removal
 from assay.engine.gradients.distributions import Distribution
 from assay.engine.search.ball import Ball
+from assay.model.diffusion.denoiser import Denoiser
 from assay.nouns.catalogue import Method
 from assay.nouns.inputs.number_checks import is_number, is_whole_number
 from assay.nouns.inputs.recipe import Recipe
@@ -149,6 +150,10 @@ _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a distribution of points, such as Point(), Line(…) or Gaussian(…)",
     ),
     "Ball": (lambda value: isinstance(value, Ball), "a ball, such as assay.Ball('linf', 0.03)"),
+    "Denoiser": (
+        lambda value: isinstance(value, Denoiser),
+        "a denoiser: train_denoiser, load_denoiser, net_denoiser or diffusers_denoiser of assay.model.diffusion",
+    ),
     "Recipe": (lambda value: isinstance(value, Recipe), "an assay.Recipe(fit, x, y)"),
     "Explanation": (lambda value: isinstance(value, Explanation), "an explanation"),
     "Case": (lambda value: isinstance(value, Case), "a case; make one with assay.case(model, x)"),

@@ -11,6 +11,7 @@ from typing import Any
 from assay.basics.errors import InputError, MissingArgument
 from assay.cases.case import Case
 from assay.cases.default_removal import DEFAULT
+from assay.cases.generative.removal import Generative
 from assay.nouns.catalogue import Method
 from assay.nouns.results.result import Note
 
@@ -43,6 +44,8 @@ def choose_removals(method: Method, case: Case, given: dict[str, Any], options: 
         if given[name] is DEFAULT:
             given[name], note = case.default_removal
             options[name] = given[name]
+        elif isinstance(given[name], Generative):
+            note = given[name].note
     return note
 
 

@@ -19,6 +19,7 @@ from assay.explain.constant import constant as constant
 from assay.explain.counterfactual import counterfactual as counterfactual
 from assay.explain.deconvolution import deconvolution as deconvolution
 from assay.explain.deep_lift import deep_lift as deep_lift
+from assay.explain.diffusion_counterfactual import diffusion_counterfactual as diffusion_counterfactual
 from assay.explain.edges import edges as edges
 from assay.explain.evidence_counterfactual import evidence_counterfactual as evidence_counterfactual
 from assay.explain.excitation_backprop import excitation_backprop as excitation_backprop
@@ -91,6 +92,7 @@ __all__ = [
     "evidence_counterfactual",
     "deconvolution",
     "deep_lift",
+    "diffusion_counterfactual",
     "edges",
     "excitation_backprop",
     "expected_gradients",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from assay.nouns.choosing.choice import BACKGROUND, OF, TABLE, Choice
+from assay.nouns.choosing.choice import BACKGROUND, NET, OF, TABLE, Choice
 
 ACT: tuple[Choice, ...] = (
     Choice(
@@ -19,6 +19,14 @@ ACT: tuple[Choice, ...] = (
         ("act",),
         "the few words or segments that have to go for another decision",
         ("image", "text"),
+    ),
+    Choice(
+        "explain.diffusion_counterfactual",
+        ("act",),
+        "a picture near this one that the model decides otherwise, with other models as judges against mere noise",
+        ("image",),
+        NET,
+        flags="--option denoiser=FILE",
     ),
     Choice(
         "explain.reason_codes",
