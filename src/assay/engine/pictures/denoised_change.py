@@ -68,10 +68,10 @@ class DenoisedPictures:
 
     def _denoised(self, z: Any) -> Any:
         denoiser = self.denoiser
-        start = denoiser.from_rows(z).to(getattr(need("torch", extra="torch"), denoiser.dtype))
-        signal = denoiser.schedule.signal(float(self._times[0]))
-        noisy = add_noise(start, signal, denoiser.tensor(self.noise))
-        return denoiser.to_rows(denoise(denoiser, noisy, self._times).double())
+        noise = denoiser.tensor(self.noise)
+        start = denoiser.from_rows(z).to(noise)
+        noisy = add_noise(start, denoiser.schedule.signal(float(self._times[0])), noise)
+        return denoiser.to_rows(denoise(denoiser, noisy, self._times).to(z))
 
 
 def as_double(x: Any) -> Any:

@@ -62,9 +62,11 @@ class Denoiser:
         return x if self.bounds is None else x.clamp(*self.bounds)
 
     def tensor(self, values: Any) -> Any:
-        """Numbers as a tensor of the denoiser's type."""
+        """Numbers as a tensor of the denoiser's type, on the device of its net."""
         torch = need("torch", extra="torch")
-        return torch.as_tensor(np.asarray(values), dtype=getattr(torch, self.dtype))
+        weight = None if self.net is None else next(iter(self.net.parameters()), None)
+        device = "cpu" if weight is None else weight.device
+        return torch.as_tensor(np.asarray(values), dtype=getattr(torch, self.dtype), device=device)
 
     def from_rows(self, rows: Any) -> Any:
         """Rows of the model (array or tensor) in the denoiser's units."""
