@@ -42,7 +42,9 @@ def covered(clusters: int, draws: int, rate: float, correlation: float, runs: in
 @pytest.mark.parametrize(("hits", "trials"), [(0, 30), (3, 30), (30, 30), (17, 60)])
 def test_one_attempt_a_cluster_gives_the_exact_binomial_interval(hits: int, trials: int) -> None:
     exact = clopper_pearson(hits, trials, 0.9)
-    assert_allclose(clustered_rate_limits([1] * hits + [0] * (trials - hits), [1] * trials, 0.9), [exact.low, exact.high])
+    assert_allclose(
+        clustered_rate_limits([1] * hits + [0] * (trials - hits), [1] * trials, 0.9), [exact.low, exact.high]
+    )
     basis = Basis("clusters", {"hits": np.arange(trials) < hits, "draws": np.ones(trials, dtype=int)})
     assert_allclose([basis.at(0.9).low, basis.at(0.9).high], [exact.low, exact.high])
 

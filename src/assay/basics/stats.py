@@ -391,7 +391,7 @@ INTERVALS: dict[str, Callable[..., Interval]] = {
     "clusters": lambda level, **d: Interval(*clustered_rate_limits(level=level, **d), level, "beta-binomial"),
     "controlled": lambda level, **d: Interval(*clustered_difference_limits(level=level, **d), level, "beta-binomial"),
 }
-"""Interval functions by estimate: mean of ``values``; ratio of mean ``part`` to mean ``whole``; mean between ``bounds``;
+"""Interval functions by estimate: mean of ``values``; ratio of mean ``part`` to mean ``whole``; mean in ``bounds``;
 rate of ``hits`` in ``trials``; difference or ratio of two rates (2,); largest gap or smallest ratio between groups
 (group,); smallest mean of ``values`` (row, column); largest of mean rates, ``hits`` (column, class); ``area`` under the
 ROC curve, or 2 · area − 1; distance ``observed`` with ``noise``; largest distance of rates from ``levels``; mean

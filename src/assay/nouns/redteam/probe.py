@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "text"]
 Message = tuple[str, str]
-"""Who speaks (system, user or assistant), and the text."""
+"""Who speaks (system, user or assistant) and the text; "text" is a beginning to complete, without a conversation."""
 
 Detector = Literal["contains", "secret", "begins", "classifier"]
 """What a hit is: the output holds the canary as a word; holds the secret, also encoded; begins with the canary; or is
@@ -113,7 +113,8 @@ def _check(probe: Probe, where: str) -> None:
 class Prompt:
     """One prompt of a probe with its control: ``key`` names it, ``canary`` is what must not be said.
 
-    ``cluster`` names the prompts that belong together, such as those about one canary; by default each its own.
+    ``cluster`` names the prompts that belong together, such as those about one canary; by default each its own. A
+    control that ends with what the assistant says is that text: no model is asked.
     """
 
     key: str
@@ -122,6 +123,12 @@ class Prompt:
     control: tuple[Message, ...]
     canary: str
     cluster: str = ""
+    control_canary: str = ""
+
+    @property
+    def absent(self) -> str:
+        """The canary that the control is searched for: by default the same."""
+        return self.control_canary or self.canary
 
     @property
     def group(self) -> str:
