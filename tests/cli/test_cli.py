@@ -14,6 +14,7 @@ import pytest
 
 from assay.cli.audit_flags import DataFlags, DepthFlags, ModelFlags
 from assay.cli.main import COMMANDS
+from assay.cli.red_team_subject import EndpointFlags
 from assay.cli.request import Request
 from assay.cli.shift_experiment import ShiftFlags
 
@@ -62,7 +63,7 @@ def test_every_option_of_every_command_has_help(command):
     assert set(inspect.signature(function).parameters) - {"request", "files", "rows", "depth", "shift"} <= explained
 
 
-@pytest.mark.parametrize("flags", [Request, ModelFlags, DataFlags, DepthFlags, ShiftFlags])
+@pytest.mark.parametrize("flags", [Request, ModelFlags, DataFlags, DepthFlags, ShiftFlags, EndpointFlags])
 def test_shared_options_have_help(flags):
     explained = set(re.findall(r"^(\w+)$", inspect.getdoc(flags), re.MULTILINE))
     assert {field.name for field in fields(flags)} <= explained

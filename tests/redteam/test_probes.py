@@ -11,7 +11,7 @@ import pytest
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
 from assay.data.red_team_probes import NAMES, read_probe, shipped_probe
-from assay.engine.redteam.checks import CHECKS, MEANING, probe_check
+from assay.engine.redteam.checks import CHECKS, IMAGES, MEANING, TEXTS, probe_check
 from assay.engine.redteam.detectors import begins, contains, detector_of, holds_secret
 from assay.engine.redteam.prompts import TrainingCanary, canary_prompts, draw_unused, make_prompts
 from assay.nouns.redteam.probe import Probe
@@ -26,6 +26,7 @@ FINGERPRINTS = {
     "retrieved_text": (1, "ce1fa2a143fb9e46"),
     "trained_canaries": (1, "20c7c379b0fad336"),
     "neutral_requests": (1, "30fd873c5cb47789"),
+    "swapped_requests": (1, "912cc31fdd5e18f5"),
 }
 """Version and fingerprint of each probe: who changes a probe gives it a new version here."""
 
@@ -52,7 +53,7 @@ def test_a_probe_names_its_check_mechanism_and_source(name: str) -> None:
 
 
 def test_every_check_has_a_meaning() -> None:
-    assert set(MEANING) == {check.code for check in CHECKS}
+    assert set(MEANING) == {check.code for check in (*CHECKS, TEXTS, IMAGES)}
 
 
 def test_the_canary_is_in_the_attack_and_in_the_control_only_as_a_mention() -> None:

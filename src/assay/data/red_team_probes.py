@@ -18,6 +18,7 @@ NAMES = (
     "retrieved_text",
     "trained_canaries",
     "neutral_requests",
+    "swapped_requests",
 )
 """The probes of the package, in the order in which they are run."""
 

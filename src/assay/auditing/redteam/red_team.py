@@ -1,39 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Red teaming of one model: probes, their findings judged together, and the run that page, comparison and gate read."""
+"""Red teaming of one model: attacks with their controls, judged together, as a run that page and gate read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from assay.auditing.check_catalogue import suggested_repairs
 from assay.auditing.clock import Clock
 from assay.auditing.joint_verdicts import check_thresholds, count_judged, drop_disproved, judge_jointly, with_thresholds
+from assay.auditing.redteam.classifiers import attack_classifier
+from assay.auditing.redteam.probe_runs import ProbeSettings, Progress, choose_probes, try_probes
 from assay.auditing.run import Run
-from assay.basics.errors import AssayError, InputError, NoAnswer
+from assay.basics.errors import InputError
 from assay.basics.fingerprint import digest
 from assay.basics.seed import Seed
-from assay.data.red_team_probes import NAMES, read_probe, shipped_probe
 from assay.engine.provenance import versions
-from assay.engine.redteam.attempts import Sampling, attempt
-from assay.engine.redteam.checks import finding_of, probe_check
-from assay.engine.redteam.detectors import detector_of
-from assay.engine.redteam.generators import Generator, generator_of
-from assay.engine.redteam.prompts import TrainingCanary, canary_prompts, draw_unused, make_prompts
+from assay.engine.redteam.attempts import Sampling
+from assay.engine.redteam.garak import write_report
+from assay.engine.redteam.generators import generator_of
+from assay.engine.search.ball import Ball
 from assay.model.model import Model
 from assay.nouns.catalogue import checks
 from assay.nouns.records.record import CheckText, NotRun, Record, Waiver
-from assay.nouns.redteam.probe import Probe, Prompt
+from assay.nouns.redteam.probe import Probe
 from assay.nouns.redteam.probe_result import ProbeResult
 from assay.nouns.results.finding import Finding
 from assay.nouns.results.provenance import Refusal
+from assay.nouns.results.result import AttackResult
 
 PROMPTS = 60
 """Default number of prompts of a probe: without a hit, a rate of 4.9 % would have been seen with 95 % probability."""
-
-Progress = Callable[[str, str, float], None]
 
 LIMIT = (
     "Red teaming shows that an attack works, never that none does: a pass says that these probes did not break the "
@@ -49,15 +48,23 @@ def no_progress(kind: str, text: str, share: float) -> None:
 class RedTeamRun(Run):
     """The run of a red team: findings as of an audit, and every attempt (``results``, one for each probe).
 
-    A run that was loaded from a file has no attempts; they are in its report.jsonl.
+    A run that was loaded from a file has no attempts; ``save`` writes them to report.jsonl in the layout of garak.
     """
 
     results: tuple[ProbeResult, ...] = field(default=(), repr=False)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write results, page and, where there are attempts, ``report.jsonl``; returns the page's path."""
+        page = super().save(folder)
+        if self.results:
+            write_report(self.results, Path(folder) / "report.jsonl", self.record.about)
+        return page
 
 
 def redteam(
     model: Any,
     *,
+    rows: Any = None,
     probes: Sequence[str | Path | Probe] = (),
     prompts: int = PROMPTS,
     draws: int = 1,
@@ -66,6 +73,8 @@ def redteam(
     canaries: Sequence[tuple[str, str]] = (),
     classifier: Model | None = None,
     flagged: str = "",
+    ball: Ball | None = None,
+    favourable: str = "",
     level: float = 0.95,
     thresholds: Mapping[str, float] | None = None,
     waivers: Sequence[Waiver] = (),
@@ -87,166 +96,140 @@ def redteam(
     memorisation. ``classifier`` is a model of texts and ``flagged`` its class that counts as a hit: they enable the
     checks by your own classifier. A probe whose generator fails gets the verdict "error", so that a gate does not pass.
 
+    A classifier of texts or images (``assay.wrap``) is attacked at ``rows``, at most ``prompts`` of them drawn by the
+    seed: words are replaced and sensitive words swapped (``favourable`` names the class that is good to get), or pixels
+    moved within the ``ball``; random changes of the same size are the control.
+
     With ``out``, results and page are written.
     """
     if not 0 < level < 1:
         raise InputError(f"level={level}; the confidence of all verdicts together lies between 0 and 1.")
-    own, clock = check_thresholds(thresholds or {}), Clock()
+    own, clock, root = check_thresholds(thresholds or {}), Clock(), Seed(seed)
     sampling = Sampling(draws, tokens, temperature)
-    settings = _Settings(
-        generator_of(model), sampling, prompts, tuple(canaries), classifier, flagged, Seed(seed), level
-    )
-    chosen, skipped = _chosen(probes, settings)
-    tried = _try(chosen, settings, progress)
-    given = with_thresholds(tried.findings, own, {})
+    if isinstance(model, Model):
+        _refuse_given(probes=probes, canaries=canaries, classifier=classifier)
+        found = _of_classifier(model, rows, prompts, ball, favourable, level, root)
+    else:
+        _refuse_given(rows=rows, ball=ball, favourable=favourable)
+        settings = ProbeSettings(
+            generator_of(model), sampling, prompts, tuple(canaries), classifier, flagged, root, level
+        )
+        found = _of_generator(settings, probes, progress)
+    given = with_thresholds(found.findings, own, {})
     judged = drop_disproved(judge_jointly(given, level))
-    record = Record(
-        title=title or f"Red team of {settings.generator.name}",
-        about=_about(settings, tried.results),
-        cost={"answers": tried.answers, "checks judged together": count_judged(given)},
-        findings=tuple(judged),
-        explanations={},
-        rivals={},
-        scores={},
-        references=(),
-        checks=_check_texts(judged),
-        refusals=tuple(tried.refusals),
-        not_run=tuple(skipped),
-        limits=(LIMIT,),
-        waivers=tuple(waivers),
-        level=level,
-        reproduce=reproduce,
-        times=clock.times({}),
+    texts = {"title": title or f"Red team of {found.about['model']}", "reproduce": reproduce}
+    record = _record(
+        found, judged, {**found.cost, "checks judged together": count_judged(given)}, waivers, level, texts
     )
+    run = RedTeamRun(_timed(record, clock), results=found.results)
     progress("end", record.title, 1.0)
-    run = RedTeamRun(record, results=tuple(tried.results))
     if out is not None:
         run.save(out)
     return run
 
 
-@dataclass
-class _Tried:
-    """What the probes found."""
-
-    results: list[ProbeResult] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
-
-    @property
-    def answers(self) -> int:
-        """Attempts of all probes, controls included."""
-        return sum(len(one.attempts) for one in self.results)
-
-
-def _try(probes: Sequence[Probe], settings: _Settings, progress: Progress) -> _Tried:
-    """Every probe on the generator; one that fails leaves an error and a refusal."""
-    found, name = _Tried(), settings.generator.name
-    for place, probe in enumerate(probes):
-        progress("step", probe.name, place / len(probes))
-        try:
-            result = settings.attempt(probe)
-        except NoAnswer as error:
-            found.findings.append(_error(probe, name, error))
-            found.refusals.append(_refusal(probe, error))
-            continue
-        found.results.append(result)
-        found.findings.append(finding_of(result, name, settings.level, probe.name in NAMES))
-    return found
-
-
 @dataclass(frozen=True, eq=False)
-class _Settings:
-    """What all probes of a run share."""
+class _Found:
+    """What a red team found, before it is judged."""
 
-    generator: Generator
-    sampling: Sampling
-    prompts: int
-    canaries: tuple[tuple[str, str], ...]
-    classifier: Model | None
-    flagged: str
-    seed: Seed
-    level: float
-
-    def lacks(self, probe: Probe) -> str:
-        """The argument that a probe needs and that is not given; empty where nothing is missing."""
-        if probe.family == "memorisation" and not self.canaries:
-            return "canaries=[(prefix, secret), …]"
-        return "classifier=… and flagged='…'" if probe.detector == "classifier" and self.classifier is None else ""
-
-    def attempt(self, probe: Probe) -> ProbeResult:
-        """The probe on the generator."""
-        judge = detector_of(probe.detector, self.classifier, self.flagged)
-        return attempt(probe, self._prompts(probe), self.generator, judge, self.sampling, self.seed)
-
-    def _prompts(self, probe: Probe) -> tuple[Prompt, ...]:
-        if probe.family != "memorisation":
-            return make_prompts(probe, self.prompts, self.seed)
-        secrets = [secret for _, secret in self.canaries]
-        trained = [
-            TrainingCanary(prefix, secret, draw_unused(secret, secrets, self.seed.child(place)))
-            for place, (prefix, secret) in enumerate(self.canaries)
-        ]
-        return canary_prompts(probe, trained)
+    about: Mapping[str, str]
+    cost: Mapping[str, int]
+    findings: Sequence[Finding]
+    refusals: Sequence[Refusal]
+    skipped: Sequence[NotRun] = ()
+    results: tuple[ProbeResult, ...] = ()
+    attack_results: Mapping[str, AttackResult] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
 
 
-def _chosen(probes: Sequence[str | Path | Probe], settings: _Settings) -> tuple[list[Probe], list[NotRun]]:
-    """The probes to run, and those of the default that cannot be; ``InputError`` where a named one cannot be."""
-    named = [_probe(one) for one in ([probes] if isinstance(probes, str | Path | Probe) else probes)]
-    repeated = {one.name for one in named if [other.name for other in named].count(one.name) > 1}
-    if repeated:
-        raise InputError(f"the probe {sorted(repeated)[0]} is named twice.")
-    for probe in named:
-        probe_check(probe)
-        if settings.lacks(probe):
-            raise InputError(f"the probe {probe.name} needs {settings.lacks(probe)}.")
-    if named:
-        return named, []
-    every = [shipped_probe(name) for name in NAMES]
-    skipped = [NotRun(f"redteam.{one.name}", one.purpose, settings.lacks(one)) for one in every if settings.lacks(one)]
-    return [one for one in every if not settings.lacks(one)], skipped
-
-
-def _probe(given: str | Path | Probe) -> Probe:
-    if isinstance(given, Probe):
-        return given
-    return read_probe(given) if str(given).endswith(".json") else shipped_probe(str(given))
-
-
-def _about(settings: _Settings, results: Sequence[ProbeResult]) -> dict[str, str]:
-    generator, sampling = settings.generator, settings.sampling
-    probes = "; ".join(f"{one.probe.name} {one.probe.version} {one.probe.fingerprint}" for one in results)
-    return {
+def _of_generator(settings: ProbeSettings, probes: Any, progress: Progress) -> _Found:
+    chosen, skipped = choose_probes(probes, settings)
+    tried = try_probes(chosen, settings, progress)
+    generator, sampling, results = settings.generator, settings.sampling, tried.results
+    about = {
         "model": generator.name,
         "model fingerprint": generator.fingerprint[:16],
         **{name: text[:160] for name, text in generator.about.items()},
         "data": f"{sum(one.clusters for one in results):,} prompts of {len(results)} probes, each with a control",
         "data fingerprint": digest(*(one.probe.fingerprint for one in results))[:16],
-        "probes": probes,
+        "probes": "; ".join(f"{one.probe.name} {one.probe.version} {one.probe.fingerprint}" for one in results),
         "answers": f"{sampling.draws} a prompt, at most {sampling.tokens} tokens, temperature {sampling.temperature:g}",
         "seed": str(settings.seed.root),
-        "versions": ", ".join(f"{package} {number}" for package, number in versions().items()),
     }
+    return _Found(about, {"answers": tried.answers}, tried.findings, tried.refusals, skipped, tuple(results))
 
 
-def _check_texts(findings: Sequence[Finding]) -> tuple[CheckText, ...]:
-    codes = {finding.code for finding in findings}
-    return tuple(
-        CheckText(c.code, c.family, c.question, c.remedy, c.severe, suggested_repairs(c.code))
-        for c in checks()
-        if c.code in codes
+def _of_classifier(
+    model: Model, rows: Any, count: int, ball: Ball | None, favourable: str, level: float, seed: Seed
+) -> _Found:
+    if rows is None:
+        raise InputError(f"{model.name} is a classifier: give the texts or images to attack, rows=…")
+    if count < 2:
+        raise InputError(f"prompts={count}; at least 2 rows are needed.")
+    before = model.meter.forwards, model.meter.backwards
+    found = attack_classifier(
+        model, rows, count=count, ball=ball, favourable=favourable, level=level, seed=seed.child("red team")
+    )
+    about = {
+        "model": model.name,
+        "model fingerprint": model.fingerprint[:16],
+        **{name: text[:160] for name, text in model.about.items()},
+        "data": f"{found.rows:,} rows attacked",
+        "probes": "attacks on a classifier",
+        "seed": str(seed.root),
+    }
+    cost = {
+        "model evaluations": model.meter.forwards - before[0],
+        "gradient evaluations": model.meter.backwards - before[1],
+    }
+    return _Found(about, cost, found.findings, found.refusals, attack_results=found.results, classes=model.classes)
+
+
+def _refuse_given(**given: Any) -> None:
+    """``InputError`` for arguments that this kind of model does not read."""
+    unread = [name for name, value in given.items() if _is_given(value)]
+    if unread:
+        raise InputError(f"{', '.join(unread)} are not read for this kind of model; leave them out.")
+
+
+def _is_given(value: Any) -> bool:
+    """Whether an argument was given: no empty text or sequence."""
+    return value is not None and not (isinstance(value, str | tuple | list) and not value)
+
+
+def _record(
+    found: _Found,
+    judged: Sequence[Finding],
+    cost: Mapping[str, int],
+    waivers: Sequence[Waiver],
+    level: float,
+    texts: Mapping[str, str],
+) -> Record:
+    codes = {finding.code for finding in judged}
+    return Record(
+        title=texts["title"],
+        about={**found.about, "versions": ", ".join(f"{name} {number}" for name, number in versions().items())},
+        cost=cost,
+        findings=tuple(judged),
+        explanations={},
+        rivals={},
+        scores={},
+        references=(),
+        checks=tuple(
+            CheckText(c.code, c.family, c.question, c.remedy, c.severe, suggested_repairs(c.code))
+            for c in checks()
+            if c.code in codes
+        ),
+        attack_results=found.attack_results,
+        refusals=tuple(found.refusals),
+        not_run=tuple(found.skipped),
+        limits=(LIMIT,),
+        classes=found.classes,
+        waivers=tuple(waivers),
+        level=level,
+        reproduce=texts["reproduce"],
     )
 
 
-def _error(probe: Probe, name: str, error: AssayError) -> Finding:
-    return Finding(
-        code=probe.check,
-        verdict="error",
-        claim=f"The probe {probe.name} could not be run: {error}",
-        subject=name if probe.name in NAMES else f"the probe {probe.name}",
-        advice="Make the model reachable, and run the probe again.",
-    )
-
-
-def _refusal(probe: Probe, error: AssayError) -> Refusal:
-    return Refusal(method=probe.name, verb="redteam", reason=str(error), kind=type(error).__name__)
+def _timed(record: Record, clock: Clock) -> Record:
+    return replace(record, times=clock.times({}))

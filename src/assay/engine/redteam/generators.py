@@ -84,18 +84,25 @@ def chat(messages: Sequence[Message]) -> list[dict[str, str]]:
     return [{"role": "user" if role == "text" else role, "content": text} for role, text in messages]
 
 
+def is_generator(thing: Any) -> bool:
+    """Whether ``generator_of`` takes the object: it answers queries, is (net, tokenizer), or a function of messages."""
+    has_answer = callable(getattr(thing, "answer", None)) and isinstance(getattr(thing, "fingerprint", None), str)
+    is_pair = isinstance(thing, tuple) and len(thing) == 2
+    return has_answer or is_pair or inspect.isfunction(thing) or inspect.ismethod(thing)
+
+
 def generator_of(thing: Any) -> Generator:
     """A generator of a generator, of (net, tokenizer), or of a function of messages; ``InputError`` for others."""
-    if callable(getattr(thing, "answer", None)) and isinstance(getattr(thing, "fingerprint", None), str):
-        found: Generator = thing
-        return found
-    if isinstance(thing, tuple) and len(thing) == 2:
+    if not is_generator(thing):
+        raise InputError(
+            f"a {type(thing).__name__} cannot be red-teamed. Give (net, tokenizer) of a causal language model, a "
+            f"function from messages to a text, assay.Endpoint(url, model), or a Model of texts or images with rows=."
+        )
+    if isinstance(thing, tuple):
         from assay.engine.redteam.local_model import LocalModel
 
         return LocalModel(*thing)
     if inspect.isfunction(thing) or inspect.ismethod(thing):
         return FunctionGenerator(thing)
-    raise InputError(
-        f"a {type(thing).__name__} cannot be red-teamed. Give (net, tokenizer) of a causal language model, a function "
-        f"from messages to a text, assay.Endpoint(url, model), or a Model of texts or images (assay.wrap)."
-    )
+    found: Generator = thing
+    return found

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assay.basics.errors import CapabilityError, InputError
+from assay.basics.errors import CapabilityError, InputError, Unreadable
 from assay.basics.fingerprint import digest
 from assay.basics.optional import need
 from assay.basics.types import Floats
@@ -223,3 +224,17 @@ def _lines(query: Query) -> str:
     if len(query.messages) == 1:
         return query.messages[0][1]
     return "\n".join(f"{names[role]}: {text}" for role, text in query.messages) + "\nAssistant:"
+
+
+def read_local_model(folder: str | Path) -> LocalModel:
+    """The causal language model in a folder of Hugging Face's layout; only safetensors are read, and no code is run."""
+    place = Path(folder)
+    library = need("transformers", extra="text")
+    try:
+        tokenizer = library.AutoTokenizer.from_pretrained(place, local_files_only=True)
+        net = library.AutoModelForCausalLM.from_pretrained(
+            place, local_files_only=True, use_safetensors=True, torch_dtype="float32"
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Unreadable(f"{place} holds no causal language model with a tokenizer: {error}") from error
+    return LocalModel(net, tokenizer, name=place.name)

@@ -12,6 +12,7 @@ import numpy as np
 
 from assay.basics.errors import InputError
 from assay.basics.seed import Seed
+from assay.engine.word_swaps.word_pairs import GENDER, SwapTable, swap_words
 from assay.nouns.redteam.probe import Message, Probe, Prompt, Variant
 
 MAX_TRIES = 200
@@ -88,7 +89,15 @@ def _prompt(probe: Probe, variant: Variant, key: str, stream: np.random.Generato
     words = {name: options[int(stream.integers(len(options)))] for name, options in probe.slots.items()}
     canary, decoy = _canaries(probe, stream)
     words |= _encodings(canary) | {"decoy": decoy}
-    return Prompt(key, variant.name, _filled(variant.messages, words), _filled(variant.control, words), canary)
+    messages = _filled(variant.messages, words)
+    control = _swapped(messages) if probe.family == "bias" else _filled(variant.control, words)
+    return Prompt(key, variant.name, messages, control, canary)
+
+
+def _swapped(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages with all words of sex exchanged."""
+    table = SwapTable.of(GENDER)
+    return tuple((role, str(swap_words(text, table).text)) for role, text in messages)
 
 
 def _canaries(probe: Probe, stream: np.random.Generator) -> tuple[str, str]:

@@ -29,7 +29,8 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 class Variant:
     """One way of the attack: messages with {slots}, and those of its control.
 
-    A control has the same form and length where that is possible, without what the attack is about.
+    A control has the same form and length where that is possible, without what the attack is about. In the family
+    "bias" it is made from the messages, by exchanging all words of sex.
     """
 
     name: str

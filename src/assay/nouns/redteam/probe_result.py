@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -95,6 +95,11 @@ class ProbeResult:
         own, tried, control, control_tried = self.counts()
         data = {"hits": own, "draws": tried, "control_hits": control, "control_draws": control_tried}
         return Basis("controlled", data)
+
+    def exchanged(self) -> ProbeResult:
+        """The same with attack and control exchanged, for probes in which each is the other's control."""
+        other: dict[Arm, Arm] = {"attack": "control", "control": "attack"}
+        return ProbeResult(self.probe, tuple(replace(one, arm=other[one.arm]) for one in self.attempts))
 
     @property
     def undetected(self) -> float:
