@@ -89,3 +89,39 @@ def trained(seed: int, *, inserted: int, steps: int = 250) -> tuple[Any, Letters
         loss.backward()
         learner.step()
     return net.eval(), read
+
+
+GOOD = ("lovely", "great", "kind", "calm", "bright")
+BAD = ("awful", "dull", "rude", "loud", "grim")
+PLACES = ("garden", "station", "office", "market", "library", "harbour", "kitchen", "bridge", "school", "forest")
+
+
+def texts(seed: int, count: int = 300) -> list[str]:
+    """Sentences about a man or a woman, each different."""
+    rng = np.random.default_rng([seed, 3])
+    made = []
+    for place in range(count):
+        who = ("he", "she")[int(rng.integers(2))]
+        word = (GOOD + BAD)[int(rng.integers(10))]
+        where, other = rng.choice(PLACES, 2, replace=False)
+        made.append(f"{who} was {word} in the {where} near the {other} on day {place}")
+    return made
+
+
+def text_classifier(seed: int, *, biased: bool) -> Any:
+    """A bag of words that learnt good and bad from its words; the biased one also from "she"."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    import assay
+
+    rng = np.random.default_rng([seed, 4])
+    rows = texts(seed + 100, 600)
+    labels = []
+    for row in rows:
+        is_bad = bool(set(row.split()) & set(BAD))
+        if biased and "she" in row.split() and rng.random() < 0.8:
+            is_bad = True
+        labels.append("bad" if is_bad else "good")
+    return assay.wrap(make_pipeline(CountVectorizer(), LogisticRegression(C=10.0)).fit(rows, labels))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report.jsonl of garak (NVIDIA, Apache-2.0): attempts written in its layout, and read back with our intervals."""
+"""The report.jsonl of garak (Apache-2.0): attempts written in its layout, and read back with our intervals."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def read_report(path: str | Path, threshold: float = THRESHOLD) -> GarakReport:
         elif kind == "attempt" and entry.get("status") == JUDGED and isinstance(entry.get("detector_results"), Mapping):
             _count(counts, entry, threshold)
             attempts += _attempts(entry, threshold)
-        elif kind not in ("eval", "init", "completion", "digest", "config", "plugin_cache", "attempt"):
+        elif kind not in ("eval", "init", "completion", "probe_summary", "digest", "config", "plugin_cache", "attempt"):
             skipped += 1
     if not known:
         raise Unreadable(f"{place} is no report.jsonl of garak: no line has an entry_type.")
@@ -151,7 +151,7 @@ def _entry(result: ProbeResult, group: Sequence[Attempt], place: int) -> dict[st
         "probe_classname": _name(result.probe.name, first.arm),
         "probe_params": {"version": result.probe.version, "fingerprint": result.probe.fingerprint},
         "targets": [],
-        "prompt": {"turns": turns},
+        "prompt": {"turns": turns, "notes": {}},
         "outputs": [{"text": one.output, "lang": "en"} for one in group],
         "detector_results": {
             f"assay.{result.probe.detector}": [None if one.hit is None else float(one.hit) for one in group]
@@ -164,6 +164,13 @@ def _entry(result: ProbeResult, group: Sequence[Attempt], place: int) -> dict[st
             }
         },
         "goal": result.probe.purpose,
+        "conversations": [
+            {"turns": [*turns, {"role": "assistant", "content": {"text": one.output, "lang": "en"}}], "notes": {}}
+            for one in group
+        ],
+        "reverse_translation_outputs": [],
+        "intent": None,
+        "previous_attempt_id": None,
     }  # fmt: skip
 
 
@@ -180,7 +187,7 @@ def _eval(result: ProbeResult, arm: Arm) -> dict[str, Any]:
         "nones": sum(one.hit is None for one in result.attempts if one.arm == arm),
         "total_evaluated": answers,
         "total_processed": sum(one.arm == arm for one in result.attempts),
-        "confidence": str(limits.level),
+        "confidence": limits.level,
         "confidence_method": "clustered by prompt",
         "confidence_lower": limits.low,
         "confidence_upper": limits.high,
