@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import assay
 from assay.auditing.redteam.red_team import redteam
 from assay.basics.errors import CapabilityError, InputError
+from assay.basics.samples.clustered_rates import clustered_difference_limits
 from tests.redteam.planted import robust, text_classifier, texts
 
 
@@ -27,9 +30,13 @@ def test_a_classifier_that_hangs_on_one_word_is_found_and_random_changes_are_the
     run = redteam(text_classifier(0, biased=False), rows=texts(0))
     found = run["RED601"]
     assert found.verdict == "fail"
-    assert found.basis is not None
+    result = run.record.attack_results["token_substitution"]
+    ones = np.ones(len(result.success), dtype=int)
+    limits = clustered_difference_limits(result.success, ones, result.random < 0, ones)
+    assert (result.random < 0).any()
+    assert found.basis.at(0.95) == replace(found.basis.at(0.95), low=limits[0], high=limits[1])
     assert found.estimate == pytest.approx(found.evidence["rate"] - found.evidence["random changes"])
-    assert run.record.attack_results["token_substitution"].success.mean() == found.evidence["rate"]
+    assert result.success.mean() == found.evidence["rate"]
 
 
 def image_model(slope: float) -> assay.Model:

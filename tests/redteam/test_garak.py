@@ -53,8 +53,8 @@ def test_rates_of_a_garak_report_get_intervals_clustered_by_prompt(tmp_path) -> 
     entries = [
         {"entry_type": "start_run setup", "run.generations": 5},
         {"entry_type": "init", "garak_version": "0.17.1"},
-        *(garak_entry(place, [1.0] * 5) for place in range(6)),
-        *(garak_entry(place, [0.0] * 5) for place in range(6, 30)),
+        *(garak_entry(place, [1.0, 0.5, 1.0, 1.0, 1.0]) for place in range(6)),
+        *(garak_entry(place, [0.0, 0.49, 0.0, 0.0, 0.0]) for place in range(6, 30)),
         garak_entry(30, [None] * 5),
         garak_entry(31, [0.9] * 5, status=1, detector_results={}),
         {"entry_type": "eval", "probe": "invented.Probe", "detector": "invented.Detector", "passed": 120},

@@ -23,7 +23,7 @@ from assay.engine.redteam.generators import FunctionGenerator, Query
 from assay.engine.redteam.local_model import LocalModel
 from assay.engine.redteam.prompts import make_prompts
 from assay.nouns.redteam.probe_result import ProbeResult
-from tests.redteam.planted import canaries, echo, leaky, obedient, robust, trained
+from tests.redteam.planted import ALPHABET, Letters, canaries, echo, leaky, obedient, robust, trained
 
 FAULTS = {"obedient": (obedient, {"RED201"}), "leaky": (leaky, {"RED101"}), "robust": (robust, set())}
 
@@ -82,6 +82,29 @@ def test_the_most_likely_answer_is_that_of_a_slow_loop(memorised) -> None:
             ids.append(int(net(torch.tensor([ids]))[0, -1].argmax()))
     query = Query((("text", "elsa: "),), 4, 0.0, Seed())
     assert LocalModel(net, read).answer([query]) == [read.decode(ids[6:]).partition("\n")[0].strip()]
+
+
+def test_a_hugging_face_model_answers_texts_of_different_lengths_together_as_alone() -> None:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=len(ALPHABET), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, eos_token_id=0, initializer_range=0.5,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = LlamaForCausalLM(config)
+    queries = [Query((("text", text),), 9, 0.0, Seed()) for text in ("a", "anna was here", "in the garden, at noon")]
+    alone = [LocalModel(net, Letters(), batch=1).answer([query])[0] for query in queries]
+    assert LocalModel(net, Letters(), batch=3).answer(queries) == alone
+    for query, said in zip(queries, alone):  # a slow loop without padding and without what was computed before
+        ids = Letters()(query.messages[0][1])
+        begun = len(ids)
+        for _ in range(9):
+            with torch.no_grad():
+                ids.append(int(net(torch.tensor([ids])).logits[0, -1].argmax()))
+        assert said == Letters().decode(ids[begun:]).partition("\n")[0].strip()
 
 
 def test_draws_at_a_temperature_follow_the_probabilities(memorised) -> None:
