@@ -388,8 +388,8 @@ INTERVALS: dict[str, Callable[..., Interval]] = {
     "bracket": lambda level, **d: Interval(*bracketed_rate_limits(level=level, **d), level, "clopper-pearson, 2 rates"),
     "exponential": lambda level, **d: Interval(*exponential_limits(level=level, **d), level, "exponential"),
     "profile": lambda grid, curves, level: Interval(*profile_limits(grid, curves, level), level, "profile likelihood"),
-    "clusters": lambda level, **d: Interval(*clustered_rate_limits(level=level, **d), level, "beta-binomial"),
-    "controlled": lambda level, **d: Interval(*clustered_difference_limits(level=level, **d), level, "beta-binomial"),
+    "clusters": lambda level, **d: Interval(*clustered_rate_limits(level=level, **d), level, "clustered rate"),
+    "controlled": lambda level, **d: Interval(*clustered_difference_limits(level=level, **d), level, "clustered rates"),
 }
 """Interval functions by estimate: mean of ``values``; ratio of mean ``part`` to mean ``whole``; mean in ``bounds``;
 rate of ``hits`` in ``trials``; difference or ratio of two rates (2,); largest gap or smallest ratio between groups

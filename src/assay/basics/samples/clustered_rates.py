@@ -32,6 +32,10 @@ def clustered_rate_limits(hits: Any, draws: Any, level: float = 0.95) -> tuple[f
     a correction for few clusters. Where no attempt is a hit, or each one is, the correlation is unknown and taken as 1:
     the limits are at least as wide as the exact ones of one attempt a cluster. A single cluster is one attempt; without
     clusters the limits are 0 and 1.
+
+    The coverage at nominal 95 % was 93 to 97 % for beta-distributed and logit-normal rates from five clusters with a
+    hit on, and 88 to 93 % where half of the clusters are always or never hit (bench/redteam.md). One attempt a cluster
+    covers at least 95 % whatever the distribution.
     """
     found, tried = np.asarray(hits, dtype=np.int64), np.asarray(draws, dtype=np.int64)
     found, tried = found[tried > 0], tried[tried > 0]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -189,6 +190,7 @@ class _Step:
             position_ids=places,
             past_key_values=self.past,
             use_cache=True,
+            **({"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(self.net.forward).parameters else {}),
         )
         object.__setattr__(self, "past", getattr(out, "past_key_values", None))
         return out
@@ -233,7 +235,7 @@ def read_local_model(folder: str | Path) -> LocalModel:
     try:
         tokenizer = library.AutoTokenizer.from_pretrained(place, local_files_only=True)
         net = library.AutoModelForCausalLM.from_pretrained(
-            place, local_files_only=True, use_safetensors=True, torch_dtype="float32"
+            place, local_files_only=True, use_safetensors=True, dtype="float32"
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Unreadable(f"{place} holds no causal language model with a tokenizer: {error}") from error
