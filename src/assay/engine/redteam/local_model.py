@@ -39,7 +39,7 @@ class LocalModel:
     net: pt.nn.Module
     tokenizer: Any
     name: str = ""
-    batch: int = 8
+    batch: int = 16
 
     def __post_init__(self) -> None:
         if not callable(self.tokenizer) or not callable(getattr(self.tokenizer, "decode", None)):
