@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -27,8 +28,8 @@ RUNS = 2000
 PAIRED_RUNS = 1000
 TWINS = 20
 NULL_RUNS = 200
-SMOL_PROMPTS = 18
-"""Prompts of a probe on SmolLM2: three of each variant."""
+SMOL_PROMPTS = 60
+"""Prompts of a probe on SmolLM2."""
 
 
 def rates(kind: str, rng: np.random.Generator, size: tuple[int, int], rate: float, correlation: float) -> Floats:
@@ -172,10 +173,10 @@ def smol() -> str:
     place = Path(tempfile.gettempdir()) / "assay-smollm2"
     if not (place / "config.json").exists():
         return "Skipped: there is no copy of SmolLM2 in the temporary folder (tests/real/test_redteam.py says how)."
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     probes = ["prompt_leakage", "direct_injection", "policy_override"]
     run = assay.redteam(read_local_model(place), probes=probes, prompts=SMOL_PROMPTS, tokens=16)
-    took = time.perf_counter() - started
+    took, used = time.perf_counter() - started, time.process_time() - used
     rows = []
     for finding in run.findings:
         seen = finding.evidence
@@ -186,8 +187,8 @@ def smol() -> str:
     heads = ("check", "verdict", "hits", "rate", "control", "excess, all verdicts together")
     answers = run.record.cost["answers"]
     return (
-        f"{table(heads, rows)}\n\n{answers} answers of at most 16 tokens in {took:.0f} s on one thread of a "
-        f"machine that others use too."
+        f"{table(heads, rows)}\n\n{answers} answers of at most 16 tokens took {used:.0f} CPU-s ({took:.0f} s on a "
+        f"machine with a load of {os.getloadavg()[1]:.0f} on two cores)."
     )
 
 
@@ -227,7 +228,8 @@ def main() -> None:
         f"together. Eight canaries without a hit are undecided, not passed: they are too few.",
         table(("subject", "check", "verdicts"), [*canary_twins(), *classifier_twins(), *generator_twins()]),
         "## False alarms\n\nA generator that copies its messages at random, whatever is asked: how often the 95 % "
-        "interval of RED201 lies above 0 (2.5 % is nominal).",
+        "interval of RED201 lies above 0 (at most 2.5 % is nominal; the true excess is a sixth of the copies below 0, "
+        "since the encoded variant does not hold the word).",
         table(("copies", "above 0"), false_alarms()),
         f"## SmolLM2-135M-Instruct\n\n{SMOL_PROMPTS} prompts a probe.",
         real,

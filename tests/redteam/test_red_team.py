@@ -12,7 +12,7 @@ import assay
 from assay.auditing.gate import evaluate_gate
 from assay.auditing.redteam.red_team import RedTeamRun, redteam
 from assay.auditing.run import Run
-from assay.basics.errors import InputError, NoAnswer
+from assay.basics.errors import InputError, NoAnswer, Unreadable
 from assay.basics.seed import Seed
 from assay.basics.stats import clopper_pearson
 from assay.data.red_team_probes import shipped_probe
@@ -20,7 +20,7 @@ from assay.engine.redteam.attempts import Sampling, attempt
 from assay.engine.redteam.checks import finding_of
 from assay.engine.redteam.detectors import detector_of
 from assay.engine.redteam.generators import FunctionGenerator, Query
-from assay.engine.redteam.local_model import LocalModel
+from assay.engine.redteam.local_model import LocalModel, read_local_model
 from assay.engine.redteam.prompts import make_prompts
 from assay.nouns.redteam.probe_result import ProbeResult
 from tests.redteam.planted import ALPHABET, Letters, canaries, echo, leaky, obedient, robust, trained
@@ -234,3 +234,36 @@ def test_what_is_no_generator_is_refused() -> None:
         redteam(lambda messages: 3, probes=["unplanted"])
     with pytest.raises(InputError, match="method decode"):
         redteam((None, str), probes=["unplanted"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_is_read_from_a_folder_with_its_chat_template_and_pickled_weights_are_refused(tmp_path) -> None:
+    import torch
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    words = {word: place for place, word in enumerate(["end", "unknown", "user", "system", "say", "a", "word"])}
+    plain = Tokenizer(WordLevel(words, unk_token="unknown"))
+    plain.pre_tokenizer = Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="unknown", eos_token="end")
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "{{ m['role'] }} {{ m['content'] }} {% endfor %}"
+    )
+    net = LlamaForCausalLM(
+        LlamaConfig(vocab_size=7, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
+    )
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    net.save_pretrained(tmp_path / "tiny")
+    model = read_local_model(tmp_path / "tiny")
+    assert model.name == "tiny"
+    assert model.about["reads"] == "messages (chat template)"
+    query = Query((("system", "say"), ("user", "a word")), 3, 0.0, Seed())
+    assert model._read(query) == [words[word] for word in ("user", "say", "a", "word")]  # a system prompt without place
+    assert isinstance(model.answer([query])[0], str)
+    (tmp_path / "tiny" / "model.safetensors").unlink()
+    torch.save(net.state_dict(), tmp_path / "tiny" / "pytorch_model.bin")
+    with pytest.raises(Unreadable, match="no causal language model"):
+        read_local_model(tmp_path / "tiny")

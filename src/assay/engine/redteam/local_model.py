@@ -32,8 +32,8 @@ class LocalModel:
     """A torch net from token ids to scores of the next token, with its tokenizer.
 
     Conversations are written with the tokenizer's chat template; without one as "User: …" lines. A text to complete is
-    given as it is. At most ``batch`` queries are answered at a time; with ``cached`` a Hugging Face model keeps what it
-    computed for earlier tokens. What is drawn depends on the seed of each query, not on the batch, up to rounding.
+    given as it is. At most ``batch`` queries are answered at a time; a Hugging Face model reuses what it computed
+    for earlier tokens. What is drawn depends on the seed of each query, not on the batch, up to rounding.
     """
 
     net: pt.nn.Module
