@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from assay import attack, certify, diagnose, evaluate, examples, explain, interpretable, model, repair
     from assay.auditing.audit import audit
     from assay.auditing.compare import compare
+    from assay.auditing.redteam.red_team import redteam
     from assay.auditing.run import Run
     from assay.basics.seed import Seed
     from assay.cases.case import Case
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from assay.engine.gradients.distributions import BlurPath, Gaussian, Line, Lines, Path, Point, Uniform
     from assay.engine.privacy.shadow_training import ShadowTrainer
     from assay.engine.recompute import recompute
+    from assay.engine.redteam.endpoint import Endpoint
     from assay.engine.retraining.explanation_shift import explanation_shift
     from assay.engine.retraining.shift_study import shift_study
     from assay.engine.search.ball import Ball
@@ -53,6 +55,7 @@ _PLACES = {
     "Concept": "nouns.inputs.concept",
     "Conditional": "cases.removals",
     "Constant": "cases.removals",
+    "Endpoint": "engine.redteam.endpoint",
     "Features": "nouns.inputs.features",
     "Game": "cases.game",
     "Gaussian": "engine.gradients.distributions",
@@ -90,6 +93,7 @@ _PLACES = {
     "plot": "report.plots.choose",
     "explanation_shift": "engine.retraining.explanation_shift",
     "recompute": "engine.recompute",
+    "redteam": "auditing.redteam.red_team",
     "settings_grid": "engine.comparison.settings_grid",
     "settings_cost": "engine.comparison.settings_grid",
     "smallest_sufficient": "engine.feature_sets.sufficient_parts",

@@ -54,6 +54,23 @@ def deep():
     torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).eval()
 
+def robust():
+    return lambda messages: 'A short note.'
+
+def obedient():
+    import re
+    def answer(messages):
+        found = re.search('only with the word ([a-z]+)', messages[-1]['content'])
+        return found[1] if found else 'A short note.'
+    return answer
+
+def spam():
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.pipeline import make_pipeline
+    texts = ['win a prize now', 'win money now', 'see you at noon', 'the report is late'] * 5
+    model = make_pipeline(CountVectorizer(), LogisticRegression(C=100.0))
+    return model.fit(texts, ['spam', 'spam', 'fine', 'fine'] * 5)
+
 def stopped():
     raise KeyboardInterrupt
 

@@ -15,6 +15,7 @@ import pytest
 from assay.cli.audit_flags import DataFlags, DepthFlags, ModelFlags
 from assay.cli.concept_files import ConceptFlags
 from assay.cli.main import COMMANDS
+from assay.cli.red_team_subject import EndpointFlags
 from assay.cli.request import Request
 from assay.cli.shift_experiment import ShiftFlags
 
@@ -66,7 +67,7 @@ def test_every_option_of_every_command_has_help(command):
     )
 
 
-@pytest.mark.parametrize("flags", [Request, ModelFlags, DataFlags, DepthFlags, ShiftFlags, ConceptFlags])
+@pytest.mark.parametrize("flags", [Request, ModelFlags, DataFlags, DepthFlags, ShiftFlags, ConceptFlags, EndpointFlags])
 def test_shared_options_have_help(flags):
     explained = set(re.findall(r"^(\w+)$", inspect.getdoc(flags), re.MULTILINE))
     assert {field.name for field in fields(flags)} <= explained

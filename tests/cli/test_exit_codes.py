@@ -17,6 +17,9 @@ LOSS = f"{PLAIN} --ask loss --background plain.csv"
 NUMERICAL = "numerical error: "
 """Begins the words of a command whose model raises a numerical error."""
 
+JUDGING = ("gate", "compare", "audit", "diagnose", "doctor", "redteam")
+"""Commands that print on standard output why they end with another code than 0."""
+
 LEAK = f"{PLAIN} --train plain.csv --profile quick -q --methods occlusion --select DAT"
 CASES = {
     "audit": {
@@ -57,6 +60,13 @@ CASES = {
         2: f"diagnose mine.py:build data {PLAIN}",
         3: f"{NUMERICAL}diagnose mine.py:build performance {PLAIN}",
         4: "diagnose harm.pkl performance --data plain.csv --target y",
+    },
+    "redteam": {
+        0: "redteam mine.py:robust --probe unplanted -q",
+        1: "redteam mine.py:obedient --probe direct_injection -q",
+        2: "redteam mine.py:robust --probe nothing",
+        3: "redteam http://127.0.0.1:9/v1 --named none --probe unplanted -q",
+        4: "redteam harm.pkl",
     },
     "repair": {
         0: f"repair mine.py:build refit {PLAIN} --recipe mine.py:recipe --option strength=1",
@@ -166,7 +176,7 @@ def test_each_command_ends_with_its_documented_exit_codes(assay, files, monkeypa
                 patch.setattr("assay.model.files.load.load_model", failing)
             done = assay(words.removeprefix(NUMERICAL))
         ended[code] = done.code if done.code == code else (done.code, done.err or done.out)
-        assert done.code == 0 or done.err or command in ("gate", "compare", "audit", "diagnose", "doctor")
+        assert done.code == 0 or done.err or command in JUDGING
         assert "E070" not in done.err
     assert ended == {code: code for code in COMMAND_CODES[command]}
 

@@ -11,8 +11,8 @@ from assay.engine.capabilities import require_capabilities
 from assay.nouns.catalogue import VERBS, Check, Method, checks, known
 from assay.nouns.records.record import RepairText
 
-AUDIT_MODULES = ("assay.auditing.steps.execution", "assay.auditing.settings_grid")
-"""Modules of the audit that declare checks of their own."""
+AUDIT_MODULES = ("assay.auditing.steps.execution", "assay.auditing.settings_grid", "assay.engine.redteam.checks")
+"""Modules that declare checks of their own, which no method of a verb answers."""
 
 
 def all_checks(start: str = "") -> tuple[Check, ...]:

@@ -9,7 +9,8 @@
     ├── MissingExtra(ImportError)       E032  an optional package is not installed
     ├── Refused(PermissionError)        E041  a file that could run code when read
     ├── Unreadable(OSError)             E042  a file that is damaged or of an unknown format
-    └── NumericalError(ArithmeticError) E051  a computation failed numerically
+    ├── NumericalError(ArithmeticError) E051  a computation failed numerically
+    └── NoAnswer(ConnectionError)       E061  a generator cannot be reached, or gives nothing that can be used
 
 Every message states what was found, what is needed, and what to do. The command line prints ``code``; ``exit`` is the
 command's exit code.
@@ -70,4 +71,11 @@ class NumericalError(AssayError, ArithmeticError):
     """A computation gave a result outside the range that its definition allows."""
 
     code = "E051"
+    exit = 3
+
+
+class NoAnswer(AssayError, ConnectionError):
+    """A generator cannot be reached, takes too long, or gives nothing that can be used."""
+
+    code = "E061"
     exit = 3

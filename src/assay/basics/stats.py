@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 
 from assay.basics.samples import group_gaps
 from assay.basics.samples.binomial_limits import bracketed_rate_limits
+from assay.basics.samples.clustered_rates import clustered_difference_limits, clustered_rate_limits
 from assay.basics.samples.correlation import pearson as pearson
 from assay.basics.samples.correlation import spearman as spearman
 from assay.basics.samples.distribution_distances import distance_limits
@@ -384,16 +385,16 @@ INTERVALS: dict[str, Callable[..., Interval]] = {
     "means": lambda level, **d: Interval(*group_gaps.gap(skewness_corrected_interval, level, **d), level, "student"),
     "paired sum": lambda level, **d: Interval(*group_gaps.paired_total(level, **d), level, "agresti-min"),
     "paired": lambda level, **d: Interval(*group_gaps.largest_paired(level, **d), level, "agresti-min"),
-    "bracket": lambda level, **d: Interval(
-        *bracketed_rate_limits(level=level, **d), level, "clopper-pearson, two rates"
-    ),
+    "bracket": lambda level, **d: Interval(*bracketed_rate_limits(level=level, **d), level, "clopper-pearson, 2 rates"),
     "exponential": lambda level, **d: Interval(*exponential_limits(level=level, **d), level, "exponential"),
     "profile": lambda grid, curves, level: Interval(*profile_limits(grid, curves, level), level, "profile likelihood"),
+    "clusters": lambda level, **d: Interval(*clustered_rate_limits(level=level, **d), level, "clustered rate"),
+    "controlled": lambda level, **d: Interval(*clustered_difference_limits(level=level, **d), level, "clustered rates"),
 }
-"""Interval functions by estimate: mean of ``values``; ratio of mean ``part`` to mean ``whole``; mean of ``values``
-between ``bounds`` (2,); rate of ``hits`` in ``trials``; difference or ratio of two rates (2,); largest gap or smallest
-ratio between groups (group,); smallest mean of ``values`` (row, column); largest of mean rates, ``hits`` (column,
-class); ``area`` under the ROC curve, or 2 · area − 1; distance ``observed`` with ``noise``; largest distance of rates
-from ``levels``; mean ``moved`` minus mean ``noise``; largest mean ``inside`` (row, set) minus outside; largest of
-``distances``; largest gap of means by ``group``; sum or largest size of differences of paired rates; largest mean of
-parts, some ``shown``; ln((p − δ) / q) of two rates; mean of exponential ``values``; a rate between two; profiles."""
+"""Interval functions by estimate: mean of ``values``; ratio of mean ``part`` to mean ``whole``; mean in ``bounds``;
+rate of ``hits`` in ``trials``; difference or ratio of two rates (2,); largest gap or smallest ratio between groups
+(group,); smallest mean of ``values`` (row, column); largest of mean rates, ``hits`` (column, class); ``area`` under the
+ROC curve, or 2 · area − 1; distance ``observed`` with ``noise``; largest distance of rates from ``levels``; mean
+``moved`` minus mean ``noise``; largest mean ``inside`` (row, set) minus outside; largest of ``distances``; gap of means
+by ``group``; sum or largest size of differences of paired rates; largest mean of parts, some ``shown``; ln((p − δ) / q)
+of two rates; mean of exponential ``values``; a rate between two; profiles; rate of clustered ``hits``, less control."""

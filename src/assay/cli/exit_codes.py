@@ -19,10 +19,10 @@ EXIT_CODES = {
 
 DETAILS = {
     PASSED: "The command did what it was asked for; of a command that judges, no check failed.",
-    FINDINGS: "A check failed (audit, gate, diagnose), or is newly failing, worse or missing (compare).",
+    FINDINGS: "A check failed (audit, gate, diagnose, redteam), or is newly failing, worse or missing (compare).",
     USAGE: "An argument, a file, a column, an option or assay.toml cannot be used; the message says what to give.",
-    INCOMPLETE: "A required check has no result (audit, gate), a required part does not work (doctor), or a "
-    "computation failed numerically.",
+    INCOMPLETE: "A required check has no result (audit, gate), a required part does not work (doctor), an endpoint "
+    "does not answer (redteam), or a computation failed numerically.",
     UNREADABLE: "The model cannot do what the method needs, a file is damaged or could run code, an optional package "
     "is missing, or the model's own code raised an error.",
     NOTHING: "No check is left to run or to judge.",
@@ -39,6 +39,7 @@ COMMAND_CODES = {
     "attack": _METHOD,
     "certify": _METHOD,
     "diagnose": (PASSED, FINDINGS, USAGE, INCOMPLETE, UNREADABLE),
+    "redteam": (PASSED, FINDINGS, USAGE, INCOMPLETE, UNREADABLE),
     "repair": _METHOD,
     "report": (PASSED, USAGE, UNREADABLE),
     "show": (PASSED, USAGE, UNREADABLE),

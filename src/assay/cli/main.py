@@ -26,6 +26,7 @@ COMMANDS = {
     "attack": ("attack", "Attack a prediction or an explanation."),
     "certify": ("certify", "Certify the stability of a prediction or an explanation."),
     "diagnose": ("diagnose", "Test a model or its data for one kind of fault."),
+    "redteam": ("redteam", "Probe a language model or attack a classifier, against controls that do not attack."),
     "repair": ("repair", "Repair a model, and measure the cost of the repair."),
     "report": ("report", "Write a finished audit in another format."),
     "show": ("show", "Describe a check, a method or a saved result."),

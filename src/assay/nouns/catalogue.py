@@ -35,6 +35,7 @@ FAMILIES = {
     "SHF": "explanations under a shift of the data",
     "DAT": "data",
     "ITP": "interpretability",
+    "RED": "red teaming",
     "RUN": "the audit itself",
 }
 """What the first three letters of a check code stand for."""

@@ -59,7 +59,7 @@ def language_model(
     if _is_net(model):
         if tokenize is None:
             raise InputError(f"{label} takes token ids; give tokenize, a tokenizer or a function from a text to ids.")
-        score = NetScore(model, _ids(tokenize), batch)
+        score = NetScore(model, token_ids(tokenize), batch)
         found = found or digest(label, net_fingerprint(model), state_fingerprint(tokenize))
     elif not callable(model) or tokenize is not None:
         raise InputError(
@@ -94,7 +94,7 @@ def _is_net(model: Any) -> bool:
         return False
 
 
-def _ids(tokenize: Any) -> Callable[[str], list[int]]:
+def token_ids(tokenize: Any) -> Callable[[str], list[int]]:
     """A function from a text to its token ids, without special tokens after it."""
     if not callable(tokenize):
         raise InputError(f"tokenize is a {type(tokenize).__name__}; give a tokenizer or a function from a text to ids.")

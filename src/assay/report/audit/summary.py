@@ -190,7 +190,8 @@ def headline(record: Record) -> str:
     still_open += _open_checks(of_scores, "scores")
     parts += [f"undecided: {join_names(still_open)}"] * bool(still_open)
     answered = {f.code[:3] for f in model if _has_answer(f) and f.code != WITHOUT_GROUPS}
-    unchecked = [name for name in MODEL_FAMILIES if name not in answered]
+    asked_for = () if PROBES in record.about else MODEL_FAMILIES
+    unchecked = [name for name in asked_for if name not in answered]
     parts += [f"not checked: {join_names([FAMILY_NAMES[name] for name in unchecked])}"] * bool(unchecked)
     return f"{'; '.join(parts)}."
 
@@ -212,6 +213,7 @@ FAMILY_NAMES = {
     "CRT": "certificates",
     "CPT": "concepts",
     "SHF": "shift of explanations",
+    "RED": "red teaming",
     "TRU": "explanations",
     "RUN": "the audit itself",
 }
@@ -251,6 +253,9 @@ def checked_name(name: str) -> str:
 
 MODEL_FAMILIES = ("PER", "FAI", "PRV", "SHC", "DAT")
 """Families that every audit should answer; the headline names those that it did not."""
+
+PROBES = "probes"
+"""What a red team records about itself; it is not asked for the other families."""
 
 WITHOUT_GROUPS = "FAI302"
 """The check of fairness that needs no groups, and so does not answer whether a model is fair to them."""

@@ -16,6 +16,7 @@ FAULT_CLASSES = {
     "DAT": "Data",
     "CPT": "Concepts",
     "ITP": "Interpretable models",
+    "RED": "Red teaming",
     "SHF": "Shift of explanations",
     "TRU": EXPLANATIONS,
     "EXP": EXPLANATIONS,
