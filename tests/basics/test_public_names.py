@@ -5,11 +5,12 @@ import pytest
 import assay
 
 NAMES = """
-    Ball Blur BlurPath Case Concept Conditional Constant Endpoint Features Game Gaussian Generative Line Lines Marginal Mean Model
-    NoisyLinear Path Point Recipe Removal Run Seed ShadowTrainer Target Uniform Waiver agreement attack audit case
-    certify columns compare compare_methods contrast diagnose elements evaluate examples explain explanation_shift grid
-    groups integer_map interpretable load meta_evaluation model plot recompute redteam repair settings_cost
-    settings_grid shift_study smallest_sufficient superpixels unit wrap wrong_classes
+    Ball Blur BlurPath Case Concept Conditional Constant Endpoint Features Game Gaussian Generative Line Lines
+    Marginal Mean Model NoisyLinear Path Point Recipe Removal Run Seed ShadowTrainer Target Uniform Waiver agreement
+    attack audit case certify columns compare compare_methods contrast diagnose elements evaluate examples explain
+    explanation_shift grid groups integer_map interpretable load mean_shift_clusters meta_evaluation model plot
+    recompute redteam repair settings_cost settings_grid shift_study smallest_sufficient superpixels unit wrap
+    wrong_classes
 """
 
 
