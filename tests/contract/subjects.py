@@ -275,6 +275,7 @@ GIVEN: dict[str, Callable[[Case], Any]] = {
     "concepts": lambda case: {
         f"concept {one}": np.random.default_rng(one).uniform(-0.5, 0.5, (12, *case.rows.shape)) for one in range(2)
     },
+    "target_label": lambda case: 0,
     "random_rows": lambda case: np.random.default_rng(4).uniform(-0.5, 0.5, (60, *case.rows.shape)),
     "masks": lambda case: {
         f"mask {one}": np.stack(

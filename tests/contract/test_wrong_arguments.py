@@ -222,6 +222,15 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
         },
         "shadow_membership": {"case": case, "labels": Y, "recipe": recipe, "shadows": 4},
         "shortcut_clusters": {"case": pictures},
+        "backdoor": {
+            "case": pictures,
+            "recipe": assay.Recipe(lambda x, y, seed, strength: image.model, pictures.rows.x, [0, 1] * 12),
+            "target_label": 1,
+            "share": 0.1,
+            "nets": 2,
+            "steps": 2,
+            "search_rows": 4,
+        },
         "pasted_artefact": {"case": pictures, "artefact": lambda x: x + 1.0, "labels": [0, 1] * 12},
         "class_artefact_compensation": {
             "case": smooth,

@@ -3,6 +3,7 @@
 
 from assay.attack.apgd import apgd as apgd
 from assay.attack.auto import auto as auto
+from assay.attack.backdoor import backdoor as backdoor
 from assay.attack.bim import bim as bim
 from assay.attack.carlini_wagner import carlini_wagner as carlini_wagner
 from assay.attack.column_changes import column_changes as column_changes
@@ -23,6 +24,7 @@ from assay.attack.top_k import top_k as top_k
 __all__ = [
     "apgd",
     "auto",
+    "backdoor",
     "bim",
     "carlini_wagner",
     "column_changes",

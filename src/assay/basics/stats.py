@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats as scipy_stats
 from scipy.optimize import brentq
 
-from assay.basics.samples import group_gaps
+from assay.basics.samples import group_gaps, trigger_limits
 from assay.basics.samples.binomial_limits import bracketed_rate_limits
 from assay.basics.samples.correlation import pearson as pearson
 from assay.basics.samples.correlation import spearman as spearman
@@ -388,6 +388,7 @@ INTERVALS: dict[str, Callable[..., Interval]] = {
         *bracketed_rate_limits(level=level, **d), level, "clopper-pearson, two rates"
     ),
     "exponential": lambda level, **d: Interval(*exponential_limits(level=level, **d), level, "exponential"),
+    "triggers": lambda level, **d: Interval(*trigger_limits.trigger_limits(level=level, **d), level, "prediction"),
     "profile": lambda grid, curves, level: Interval(*profile_limits(grid, curves, level), level, "profile likelihood"),
 }
 """Interval functions by estimate: mean of ``values``; ratio of mean ``part`` to mean ``whole``; mean of ``values``
@@ -396,4 +397,4 @@ ratio between groups (group,); smallest mean of ``values`` (row, column); larges
 class); ``area`` under the ROC curve, or 2 · area − 1; distance ``observed`` with ``noise``; largest distance of rates
 from ``levels``; mean ``moved`` minus mean ``noise``; largest mean ``inside`` (row, set) minus outside; largest of
 ``distances``; largest gap of means by ``group``; sum or largest size of differences of paired rates; largest mean of
-parts, some ``shown``; ln((p − δ) / q) of two rates; mean of exponential ``values``; a rate between two; profiles."""
+parts, some ``shown``; ln((p − δ) / q) of two rates; exponential ``values``; a rate between two; profiles; triggers."""

@@ -209,6 +209,25 @@ def recipe_of(method: Method, place: str) -> Recipe:
     return load_recipe(place)
 
 
+def training_options(request: Request, method: Method, train: Path | None, recipe: str) -> dict[str, Any]:
+    """The options about the training that flags give; ``InputError`` for a flag that is missing, or not read."""
+    for flag, given in (("train", train), ("recipe", recipe)):
+        if given and flag not in method.options:
+            raise InputError(f"{method.verb} {method.name} does not read --{flag}; leave it out.")
+    found: dict[str, Any] = {}
+    if "train" in method.options and (train is not None or method.options["train"].default is not None):
+        if train is None or not request.target:
+            raise InputError(
+                f"{method.verb} {method.name} needs the training rows and their labels: --train FILE --target COLUMN."
+            )
+        table = request.files.read(train, request.target, request.ids)
+        found["train"] = (request.model_rows(table), table.labels)
+        if table.ids is not None and "ids" in method.options:
+            found["ids"] = list(map(str, table.ids))
+    required = "recipe" in method.options and method.options["recipe"].default is not None
+    return found | ({"recipe": recipe_of(method, recipe)} if recipe or required else {})
+
+
 def explanation_of(
     request: Request, case: Case, saved: Path | None, of: str, of_option: tuple[str, ...]
 ) -> Explanation:

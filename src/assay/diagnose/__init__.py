@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Diagnoses: functions of a case that give findings about the model."""
 
+from assay.diagnose.backdoor import backdoor as backdoor
 from assay.diagnose.bias_amplification import bias_amplification as bias_amplification
 from assay.diagnose.concept_use import concept_use as concept_use
 from assay.diagnose.data import data as data
@@ -35,6 +36,7 @@ from assay.diagnose.swapped_words import swapped_words as swapped_words
 from assay.diagnose.weak_segments import weak_segments as weak_segments
 
 __all__ = [
+    "backdoor",
     "bias_amplification",
     "concept_use",
     "data",

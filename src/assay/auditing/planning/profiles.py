@@ -179,6 +179,7 @@ IMAGE: dict[str, Any] = {
     "diagnose.error_disparity": {"included": DEEP},
     "diagnose.shortcut": {},
     "diagnose.shortcut_clusters": {"included": DEEP},
+    "diagnose.backdoor": {"included": DEEP, "nets": 5},
     "diagnose.robustness": {
         "included": NOT_QUICK,
         "rows": by_depth(16, 32, 100),

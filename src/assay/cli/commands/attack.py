@@ -23,6 +23,8 @@ def attack(
     explanation: Path | None = None,
     of: str = "",
     of_option: tuple[str, ...] = (),
+    train: Path | None = None,
+    recipe: str = "",
     save: Path | None = None,
 ) -> int:
     """Attack a prediction or an explanation.
@@ -44,21 +46,25 @@ def attack(
         The method that computes the explanation now, instead of a saved one.
     of_option
         NAME=VALUE, an option of that method; may be repeated.
+    train
+        File of rows the model was trained on, with their labels, for attacks on training data.
+    recipe
+        FILE.py:FUNCTION that returns an assay.Recipe, for attacks that train.
     save
         File for the result.
     """
     from assay.cli.printing import print_result
-    from assay.cli.request import explanation_of, method_of
+    from assay.cli.request import explanation_of, method_of, training_options
 
     chosen = method_of("attack", method)
-    loaded, request = request.open(model)
+    loaded, request = request.open(model, train)
     table = request.table()
     case = request.case(loaded, table)
     attacked: list[Any] = []
     if "explanation" in signature(chosen.body).parameters:
         attacked.append(explanation_of(request, case, explanation, of, of_option))
     around = _ball(chosen, ball)
-    options = request.options(chosen)
+    options = request.options(chosen) | training_options(request, chosen, train, recipe)
     if "labels" in chosen.options and table.labels is not None:
         options.setdefault("labels", table.labels)
     with request.progress(chosen, case, options):

@@ -4,13 +4,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from assay.basics.errors import InputError
 from assay.cli.request import Request
-
-if TYPE_CHECKING:
-    from assay.nouns.catalogue import Method
 
 
 def explain(
@@ -39,33 +34,13 @@ def explain(
         File for the result, such as shapley.assay.
     """
     from assay.cli.printing import print_result
-    from assay.cli.request import method_of
+    from assay.cli.request import method_of, training_options
 
     chosen = method_of("explain", method)
     loaded, request = request.open(model, train)
     case = request.case(loaded, request.table())
-    options = request.options(chosen) | _training(chosen, request, train, recipe)
+    options = request.options(chosen) | training_options(request, chosen, train, recipe)
     with request.progress(chosen, case, options):
         found = chosen.call(case, **options)
     print_result(found, request.format, save)
     return 0
-
-
-def _training(chosen: Method, request: Request, train: Path | None, recipe: str) -> dict[str, Any]:
-    """The options about the training that flags give; ``InputError`` for a flag that is missing, or not read."""
-    from assay.cli.request import recipe_of
-
-    for flag, given in (("train", train), ("recipe", recipe)):
-        if given and flag not in chosen.options:
-            raise InputError(f"explain {chosen.name} does not read --{flag}; leave it out.")
-    if "train" not in chosen.options:
-        return {}
-    if train is None or not request.target:
-        raise InputError(
-            f"explain {chosen.name} needs the training rows and their labels: --train FILE --target COLUMN."
-        )
-    table = request.files.read(train, request.target, request.ids)
-    found: dict[str, Any] = {"train": (request.model_rows(table), table.labels)}
-    if table.ids is not None:
-        found["ids"] = list(map(str, table.ids))
-    return found | ({"recipe": recipe_of(chosen, recipe)} if recipe else {})
