@@ -42,8 +42,8 @@ class TriggerOptions:
         """``InputError`` for numbers out of range."""
         if self.steps < 1 or self.rows < 2 or not 0 < self.penalty < float("inf") or not 0 < self.success <= 1:
             raise InputError(
-                f"steps={self.steps}, search_rows={self.rows}, penalty={self.penalty}, success={self.success}; needed are "
-                f"steps ≥ 1, search_rows ≥ 2, penalty > 0 and success in (0, 1]."
+                f"steps={self.steps}, search_rows={self.rows}, penalty={self.penalty}, success={self.success}; "
+                f"needed are steps ≥ 1, search_rows ≥ 2, penalty > 0 and success in (0, 1]."
             )
 
     def cost(self, classes: int, judging: int) -> Cost:
