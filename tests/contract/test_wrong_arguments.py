@@ -19,6 +19,7 @@ from tests.contract.subjects import SUBJECTS, methods, pairs, required_options, 
 import assay
 from assay import explain
 from assay.basics.errors import AssayError, InputError
+from assay.engine.changes.column_rules import column_names
 from assay.nouns.catalogue import Method
 
 WRONG: list[Any] = [
@@ -222,6 +223,7 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
         },
         "shadow_membership": {"case": case, "labels": Y, "recipe": recipe, "shadows": 4},
         "shortcut_clusters": {"case": pictures},
+        "background": {"case": case, "background": OTHER, "column": column_names(case)[0], "steps": 2, "splits": 99},
         "backdoor": {
             "case": pictures,
             "recipe": assay.Recipe(lambda x, y, seed, strength: image.model, pictures.rows.x, [0, 1] * 12),

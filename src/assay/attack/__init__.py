@@ -4,6 +4,7 @@
 from assay.attack.apgd import apgd as apgd
 from assay.attack.auto import auto as auto
 from assay.attack.backdoor import backdoor as backdoor
+from assay.attack.background import background as background
 from assay.attack.bim import bim as bim
 from assay.attack.carlini_wagner import carlini_wagner as carlini_wagner
 from assay.attack.column_changes import column_changes as column_changes
@@ -25,6 +26,7 @@ __all__ = [
     "apgd",
     "auto",
     "backdoor",
+    "background",
     "bim",
     "carlini_wagner",
     "column_changes",

@@ -2,6 +2,7 @@
 """Diagnoses: functions of a case that give findings about the model."""
 
 from assay.diagnose.backdoor import backdoor as backdoor
+from assay.diagnose.background import background as background
 from assay.diagnose.bias_amplification import bias_amplification as bias_amplification
 from assay.diagnose.concept_use import concept_use as concept_use
 from assay.diagnose.data import data as data
@@ -37,6 +38,7 @@ from assay.diagnose.weak_segments import weak_segments as weak_segments
 
 __all__ = [
     "backdoor",
+    "background",
     "bias_amplification",
     "concept_use",
     "data",

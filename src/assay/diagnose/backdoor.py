@@ -95,10 +95,10 @@ def backdoor(
 
     Trigger reconstruction (Neural Cleanse): for each class, mask m and pattern p that minimise the cross-entropy of the
     class at (1 − m) x + m p plus a penalty times Σ m, by ``steps`` steps of Adam on ``search_rows`` rows. The penalty
-    begins at ``penalty``; it rises by 1.3 while the trigger sends the share ``success`` of the rows to the class, and falls
-    else. The smallest mask that does counts, if it also sends at least half of the rows of other classes that were not
-    searched on; the Clopper–Pearson interval of that share is in the evidence. Of more than ``most_classes`` classes
-    as many are drawn by the seed.
+    begins at ``penalty``; it rises by 1.3 while the trigger sends the share ``success`` of the rows to the class, and
+    falls else. The smallest mask that does counts, if it also sends at least half of the rows of other classes that
+    were not searched on; the Clopper–Pearson interval of that share is in the evidence. Of more than ``most_classes``
+    classes as many are drawn by the seed.
 
     DAT401: ln of the factor, for the class of the largest lower limit; at most ln ``factor``. Two comparisons, each a
     Student prediction interval corrected for both and for the classes: the mean log size of the other classes; with a

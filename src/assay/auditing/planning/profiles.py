@@ -109,6 +109,7 @@ TABLE: dict[str, Any] = {
     "diagnose.recourse_gap": {"included": DEEP, "rows": 50},
     "diagnose.simpler_model": {"included": DEEP},
     "diagnose.rashomon": {"included": DEEP},
+    "diagnose.background": {"included": DEEP},
     **OF_TRAINING_ROWS,
     "repair.replace": {"included": DEEP},
     "repair.adversarial_training": {"included": DEEP},

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from assay.nouns.choosing.choice import EVERY_DATA, NET, NUMBERS, OF, TABLE, Choice
+from assay.nouns.choosing.choice import BACKGROUND, EVERY_DATA, NET, NUMBERS, OF, TABLE, Choice
 
 TRUST: tuple[Choice, ...] = (
     Choice(
@@ -96,5 +96,13 @@ TRUST: tuple[Choice, ...] = (
         "does the output move when a text names another group and nothing else changes",
         ("text",),
         scope="global",
+    ),
+    Choice(
+        "diagnose.background",
+        ("trust",),
+        "is the background by which columns were explained drawn like fresh rows, or was it moved on purpose",
+        TABLE,
+        scope="global",
+        flags=BACKGROUND,
     ),
 )
