@@ -224,6 +224,7 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
         "shadow_membership": {"case": case, "labels": Y, "recipe": recipe, "shadows": 4},
         "shortcut_clusters": {"case": pictures},
         "background": {"case": case, "background": OTHER, "column": column_names(case)[0], "steps": 2, "splits": 99},
+        "labels": {"case": case, "train": (X, Y), "labels": Y, "draws": 1},
         "backdoor": {
             "case": pictures,
             "recipe": assay.Recipe(lambda x, y, seed, strength: image.model, pictures.rows.x, [0, 1] * 12),

@@ -13,6 +13,7 @@ from assay.attack.explanation_search import explanation_search as explanation_se
 from assay.attack.fgsm import fgsm as fgsm
 from assay.attack.fmn import fmn as fmn
 from assay.attack.hop_skip_jump import hop_skip_jump as hop_skip_jump
+from assay.attack.labels import labels as labels
 from assay.attack.mass_centre import mass_centre as mass_centre
 from assay.attack.model_inversion import model_inversion as model_inversion
 from assay.attack.pgd import pgd as pgd
@@ -35,6 +36,7 @@ __all__ = [
     "fgsm",
     "fmn",
     "hop_skip_jump",
+    "labels",
     "mass_centre",
     "model_inversion",
     "pgd",

@@ -56,8 +56,8 @@ MEANING = {
     "small where a column of the background is not drawn like the fresh rows. A background that was chosen on purpose "
     "(one group, one year) is found, too. Moves that keep each column's distribution are not.",
     CLASSIFIER: "Area under the ROC curve of a random forest that tells background rows from fresh ones, on rows that "
-    "it was not fitted on: 0.5 where they are drawn alike, 1 where each is recognised. It sees combinations of columns "
-    "that no single column shows.",
+    "it was not fitted on: 0.5 where both are drawn the same way, 1 where each is recognised. It sees combinations of "
+    "columns that no single column shows.",
     CURVES: "The smallest p over columns of a permutation test: how often a random split of all rows gives two partial "
     "dependence curves, of any column, that differ more than that on the background and that on fresh rows. It reads "
     "only what changes the explanation.",
@@ -99,14 +99,16 @@ def background(
 ) -> list[Finding]:
     """Whether the background of explanations is drawn like fresh rows, by columns, by a classifier and by curves.
 
-    The case holds fresh rows, which nobody could have changed; ``background`` are the rows by which explanations fill
-    absent features. DAT402: the smallest p over columns (Kolmogorov–Smirnov; χ² for levels and for numbers of at most
-    20 values), corrected by Holm; at least ``least``. DAT403: classifier two-sample test, the area under the ROC curve
-    of a random forest fitted on one half and evaluated on the other, both ways; at most ``area``. DAT404: the partial
-    dependence of each column on the background and on fresh rows at ``points`` points; p of a permutation test with
-    ``splits`` random splits on the root mean square difference of the centred curves, the largest over columns in units
-    of its mean over the splits (Westfall and Young); at least ``least``. At most ``most`` rows of each side are
-    evaluated, drawn by the seed.
+    The case holds fresh rows, which no attacker could have changed; ``background`` are the rows by which explanations
+    fill absent features.
+
+    DAT402: the smallest p over columns (Kolmogorov–Smirnov; χ² for levels and for numbers of at most 20 values),
+    corrected by Holm; at least ``least``. DAT403: classifier two-sample test, the area under the ROC curve of a random
+    forest fitted on one half and evaluated on the other, both ways; at most ``area``. DAT404: the partial dependence of
+    each column on the background and on fresh rows at ``points`` points; p of a permutation test with ``splits`` random
+    splits on the root mean square difference of the centred curves, the largest over columns in units of its mean over
+    the splits (Westfall and Young); at least ``least``. At most ``most`` rows of each side are evaluated, drawn by the
+    seed.
 
     The evidence has both curves of the column that differs most, and with ``train``, from which the background should
     be drawn, how many background rows occur there: where only some do, someone changed the others. The p-values are

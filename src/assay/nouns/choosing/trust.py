@@ -83,6 +83,14 @@ TRUST: tuple[Choice, ...] = (
         flags="--target COLUMN --sensitive GROUP",
     ),
     Choice(
+        "diagnose.background",
+        ("trust",),
+        "is the background by which columns were explained drawn like fresh rows, or was it moved on purpose",
+        TABLE,
+        scope="global",
+        flags=BACKGROUND,
+    ),
+    Choice(
         "diagnose.robustness",
         ("trust",),
         "how many correct predictions withstand an attack, and how many are proved to withstand all",
@@ -96,13 +104,5 @@ TRUST: tuple[Choice, ...] = (
         "does the output move when a text names another group and nothing else changes",
         ("text",),
         scope="global",
-    ),
-    Choice(
-        "diagnose.background",
-        ("trust",),
-        "is the background by which columns were explained drawn like fresh rows, or was it moved on purpose",
-        TABLE,
-        scope="global",
-        flags=BACKGROUND,
     ),
 )
