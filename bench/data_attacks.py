@@ -33,7 +33,7 @@ from assay.engine.data_quality.out_of_fold import by_default
 from assay.engine.poisoning.carriers import find_carriers
 from assay.engine.poisoning.triggers import TriggerOptions, Triggers, reconstruct_triggers
 
-SHARES, SEEDS, CLEAN, LIMIT = (0.02, 0.01, 0.005), 10, 20, float(np.log(1.5))
+SHARES, SEEDS, CLEAN, LIMIT, DRAWS = (0.02, 0.01, 0.005), 10, 20, float(np.log(1.5)), 8
 COLUMNS = ["season", "mnth", "hr", "holiday", "weekday", "workingday", "weathersit", "temp", "hum", "windspeed"]
 
 
@@ -103,13 +103,13 @@ def backdoors() -> tuple[str, str]:
             lines.append([
                 f"{share:.1%}", what, f"{named} of {len(logs)}" if share else "–",
                 f"{(lows > LIMIT).sum()} of {len(logs)}",
-                f"{factor:.2f}", f"{auc(lows, others):.3f}" if share else "–",
+                f"{factor:.2f}", f"{auc(others, lows):.3f}" if share else "–",
             ])  # fmt: skip
         for seed, one in enumerate(found):
             x, y, stamped = poisoned(seed, share)
             carriers = find_carriers(case(seed, share), x, y, one.artefact(TARGET), TARGET)
             own = stamped[carriers.places]
-            rows.append((share, auc(-carriers.distance[own], -carriers.distance[~own]), own[carriers.carry].sum(),
+            rows.append((share, auc(-carriers.distance[~own], -carriers.distance[own]), own[carriers.carry].sum(),
                          carriers.carry.sum(), own.sum()))  # fmt: skip
     carried = [
         [f"{share:.1%}", f"{np.mean([r[1] for r in rows if r[0] == share]):.3f}",
@@ -159,7 +159,7 @@ def backgrounds() -> str:
     lines = []
     for cap in (0.0, 0.25, 0.5, 1.0, 2.0):
         found, left, blind = [], [], []
-        for seed in range(8):
+        for seed in range(DRAWS):
             order = np.random.default_rng(seed).permutation(len(x))
             given = x[order[200:400]]
             if cap:
@@ -173,7 +173,7 @@ def backgrounds() -> str:
         values, fails = (np.array([[pair[which] for pair in one] for one in found]) for which in (0, 1))
         values = values * np.array([-1.0, 1.0, -1.0])
         null = values if null is None else null
-        areas = [f"{auc(values[:, one], null[:, one]):.2f}, {int(fails[:, one].sum())} of 8" for one in range(3)]
+        areas = [f"{auc(null[:, one], values[:, one]):.2f}, {int(fails[:, one].sum())} of {DRAWS}" for one in range(3)]
         lines.append(
             [f"{cap:g}", f"{np.median(left):.2f}" if cap else "1", f"{np.median(blind):.2g}" if cap else "–", *areas]
         )
@@ -213,12 +213,13 @@ def labels() -> str:
                     given = np.where(which, 1 - y[train], y[train])
                     out = by_default(one, x[train], given, 5, Seed(seed))
                     own = out.probabilities[np.arange(len(out.judged)), given[out.judged]]
-                    areas.append(auc(-own[which[out.judged]], -own[~which[out.judged]]))
-                (check,) = diagnose.label_errors(one, x[train], np.where(flipped, 1 - y[train], y[train]))
-                verdicts.append(check.verdict == "fail")
+                    (check,) = diagnose.label_errors(one, x[train], given)
+                    verdicts.append(check.verdict == "fail")
+                    areas.append(auc(-own[~which[out.judged]], -own[which[out.judged]]))
+            failures = np.reshape(verdicts, (-1, 2)).sum(axis=0)
             mean = np.mean(found, axis=0)
             lines.append([name, f"{share:.0%}", *(f"{one:.3f}" for one in mean), f"{np.mean(areas[::2]):.2f}",
-                          f"{np.mean(areas[1::2]):.2f}", f"{sum(verdicts)} of 5"])  # fmt: skip
+                          f"{np.mean(areas[1::2]):.2f}", *(f"{one} of 5" for one in failures)])  # fmt: skip
     heads = [
         "data",
         "flips",
@@ -240,14 +241,14 @@ if __name__ == "__main__":
         "Attacks by data, and what detects them",
         "A patch of 4 × 4 pixels on a share of 4,000 digits, label 7, small convolutional net; 1,000 held-out digits:",
         planted(),
-        f"8 × 8 digits with a patch of 2 × 2 pixels, label {TARGET}; {SEEDS} nets a share, {CLEAN} clean nets (0 failures "
-        f"of {CLEAN}: at most {clopper_pearson(0, CLEAN).high:.0%}). The area is that of the lower limit of DAT401 "
-        "against the clean nets (0.5: no better than chance):",
+        f"8 × 8 digits with a patch of 2 × 2 pixels, label {TARGET}; {SEEDS} nets a share, {CLEAN} clean nets (0 of "
+        f"{CLEAN} failures: at most {clopper_pearson(0, CLEAN).high:.0%}). The area is that of the lower limit of "
+        "DAT401 against the clean nets (0.5: no better than chance):",
         checked,
         "Training rows of the class, ranked by how near they are to the trigger that was found:",
         carried,
         "Bike rentals, net, partial dependence of `temp` to be reversed by moving 200 background rows, whole numbers "
-        "whole; 8 draws; areas against 8 fresh backgrounds (row 0):",
+        f"whole; {DRAWS} draws; areas against as many fresh backgrounds (row 0):",
         backgrounds(),
         "Labels of half of the rows changed to raise the loss of a quarter, accuracy on another quarter, logistic "
         "regression, mean of 5 splits; areas of the ROC of 1 − out-of-fold probability of the given label, for flips "

@@ -122,7 +122,7 @@ def test_levels_change_only_where_they_are_named_and_gaps_stay() -> None:
 
 def test_the_cost_is_at_most_what_is_declared_and_bytes_repeat() -> None:
     for kind in ("partial_dependence", "ale", "shapley"):
-        options = {"background": rows(3, 20), "column": "a", "explanation": kind, "steps": 3, "points": 4}
+        options = {"background": rows(3, 20), "column": "a", "by": kind, "steps": 3, "points": 4}
         one, method = case(4), find("attack", "background")
         meter, _ = one.model.meter, (one.output, one.prediction)
         before = meter.requested, meter.backwards

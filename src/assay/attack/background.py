@@ -26,7 +26,7 @@ from assay.nouns.inputs.rows import to_floats
 def _points(case: Case, o: Given, rows: int) -> int:
     """The most model evaluations of one background."""
     each = {"partial_dependence": o.points, "ale": 2, "shapley": 4 * len(case)}
-    return each.get(o.explanation, o.points) * rows
+    return each.get(o.by, o.points) * rows
 
 
 def _cost(case: Case, o: Given, again: Cost) -> Cost:
@@ -43,7 +43,7 @@ def background(
     *,
     background: Any,
     column: str,
-    explanation: Literal["partial_dependence", "ale", "shapley"] = "partial_dependence",
+    by: Literal["partial_dependence", "ale", "shapley"] = "partial_dependence",
     toward: Any = "reverse",
     cap: float = 0.5,
     columns: tuple[str, ...] = (),
@@ -56,7 +56,7 @@ def background(
     min over X′ of mean_g (curve_g(X′) − target_g)². The other columns of the ``background`` move by at most ``cap``
     standard deviations, within their range; whole numbers stay whole, gaps stay, and levels change only in ``columns``
     that name them (default: all columns of numbers but ``column``). The model and the rows explained stay as they are.
-    ``explanation``: the curve of partial dependence or ALE at ``points`` quantiles, minus its mean, or Shapley values
+    ``by``: the curve of partial dependence or ALE at ``points`` quantiles, minus its mean, or Shapley values
     of the rows (one random order and its reverse for each background row; before and after are measured with fresh
     orders). ``toward``: "reverse" (the curve or the values with the other sign), "flat" (0), or numbers, one for each
     point of the curve or row.
@@ -84,7 +84,7 @@ def background(
     if not movable.free:
         raise InputError("no cell of the background can move: name other columns, or give a larger cap.")
     seed = case.seed.child("background")
-    curve = explained_curve(explanation, case, given, place, points, seed.child("orders"))
+    curve = explained_curve(by, case, given, place, points, seed.child("orders"))
     values = curve.values(case, given)
     aim = _aim(toward, values)
     has_gradient = case.model.has_gradient and not movable.codes and not case.takes_ids
@@ -94,8 +94,8 @@ def background(
     if search != "gradient":
         moved = mutate(case, curve, aim, movable, moved, steps, seed.child("mutations"))
     judging = curve
-    if explanation == "shapley":
-        judging = explained_curve(explanation, case, given, place, points, seed.child("fresh orders"))
+    if by == "shapley":
+        judging = explained_curve(by, case, given, place, points, seed.child("fresh orders"))
     shown = [judging.values(case, one) for one in (given, moved, movable.drawn(seed.child("random")))]
     return _fields(case, curve, movable, moved, shown, _aim(toward, shown[0]))
 
@@ -156,7 +156,9 @@ def _fields(
         "validity": {
             "share left": float(shown[1] @ shown[0]) / size if size > 0 else float("nan"),
             "share left after random moves": float(shown[2] @ shown[0]) / size if size > 0 else float("nan"),
-            "p of the predictions (Kolmogorov–Smirnov)": float(scipy_stats.ks_2samp(*predictions).pvalue),
+            "p of the predictions (Kolmogorov–Smirnov)": float(
+                scipy_stats.ks_2samp(*predictions, method="asymp").pvalue
+            ),
             "cells that may move": int((movable.high > movable.low).sum()) + len(movable.codes) * len(moved),
         },
         "extra": {

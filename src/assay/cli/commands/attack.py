@@ -84,7 +84,7 @@ def _ball(method: Method, text: str) -> list[Any]:
         raise InputError(f"attack {method.name} needs a ball: --ball {FORMS['Ball']}.")
     if text and not takes_ball:
         raise InputError(
-            f"attack {method.name} changes few columns or words, and takes no --ball. Its limits are options: assay "
+            f"attack {method.name} searches in no ball, and takes no --ball. Its limits are options: assay "
             f"show {method.name}."
         )
     return [ball_of(text)] if takes_ball else []
