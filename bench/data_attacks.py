@@ -228,7 +228,8 @@ def labels() -> str:
         "by influence",
         "area of the ROC, by influence",
         "random",
-        "DAT201 fails",
+        "DAT201 fails, by influence",
+        "random flips",
     ]
     return table(heads, lines)
 

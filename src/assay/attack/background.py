@@ -157,7 +157,7 @@ def _fields(
             "share left": float(shown[1] @ shown[0]) / size if size > 0 else float("nan"),
             "share left after random moves": float(shown[2] @ shown[0]) / size if size > 0 else float("nan"),
             "p of the predictions (Kolmogorov–Smirnov)": float(
-                scipy_stats.ks_2samp(*predictions, method="asymp").pvalue
+                scipy_stats.ks_2samp(predictions[0], predictions[1], method="asymp").pvalue
             ),
             "cells that may move": int((movable.high > movable.low).sum()) + len(movable.codes) * len(moved),
         },
