@@ -38,7 +38,7 @@ COLUMNS = ["season", "mnth", "hr", "holiday", "weekday", "workingday", "weathers
 
 
 def fit_digits(x: Any, y: Any, seed: Seed, strength: float) -> torch.nn.Module:
-    """A small convolutional net, 6 epochs."""
+    """A small convolutional net, 10 epochs."""
     generator = torch.Generator().manual_seed(int(seed.generator().integers(2**31)))
     with torch.random.fork_rng():
         torch.manual_seed(int(seed.generator().integers(2**31)))
@@ -49,7 +49,7 @@ def fit_digits(x: Any, y: Any, seed: Seed, strength: float) -> torch.nn.Module:
         )  # fmt: skip
     optimiser = torch.optim.Adam(net.parameters(), 2e-3)
     rows, labels = torch.as_tensor(x), torch.as_tensor(y)
-    for _ in range(6):
+    for _ in range(10):
         for some in torch.randperm(len(rows), generator=generator).split(64):
             optimiser.zero_grad()
             torch.nn.functional.cross_entropy(net(rows[some]), labels[some]).backward()

@@ -115,7 +115,8 @@ def background(
     facts about these rows and take no part in corrections over the audit; without a change a check fails once in
     1 / ``least`` audits.
 
-    A test of the predictions instead of the columns is nearly blind: an attack keeps them (``attack.background``).
+    A test of the predictions alone sees less: moves of a quarter of a standard deviation keep them
+    (``attack.background`` has its p-value).
     """
     _check(points, splits, most, least, area, level)
     other = to_floats(read_like(case, background))
