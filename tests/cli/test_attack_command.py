@@ -79,3 +79,17 @@ def test_one_training_row_is_attacked_with_the_training_file(assay, project):
     unread = assay("attack linear.py:build square --data tests.csv --target y --train train.csv --ball linf:1")
     assert unread.code == 2
     assert "does not read --train" in unread.err
+
+
+def test_attacks_on_training_data_read_the_training_rows_and_the_background(assay):
+    pd.read_csv("train.csv")[["a", "b", "y"]].to_csv("taught.csv", index=False)
+    done = assay(f"attack mine.py:build labels {ROWS} --train taught.csv --option share=0.1 --format json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["validity"]["labels changed"] >= 1
+    assert "needs the training rows" in assay(f"attack mine.py:build labels {ROWS}").err
+    done = assay(f"attack mine.py:build background {ROWS} --option column=a --option steps=2 --format json")
+    assert done.code == 0, done.err
+    assert "share left" in json.loads(done.out)["validity"]
+    done = assay(f"attack mine.py:build background {ROWS} --option column=a --recipe mine.py:recipe")
+    assert "does not read --recipe" in done.err
+    assert "needs to know how to train" in assay(f"attack mine.py:build backdoor {ROWS} --option target_label=1").err

@@ -21,6 +21,7 @@ from assay.basics.seed import Seed
 from assay.cases.case import Case
 from assay.cases.default_removal import DEFAULT
 from assay.engine.capabilities import NEEDS
+from assay.engine.changes.column_rules import column_names
 from assay.engine.search.ball import Ball
 from assay.examples import analytic
 from assay.model.adapters.function import function
@@ -277,6 +278,8 @@ GIVEN: dict[str, Callable[[Case], Any]] = {
     "concepts": lambda case: {
         f"concept {one}": np.random.default_rng(one).uniform(-0.5, 0.5, (12, *case.rows.shape)) for one in range(2)
     },
+    "target_label": lambda case: 0,
+    "column": lambda case: column_names(case)[0],
     "random_rows": lambda case: np.random.default_rng(4).uniform(-0.5, 0.5, (60, *case.rows.shape)),
     "masks": lambda case: {
         f"mask {one}": np.stack(

@@ -134,6 +134,7 @@ NOT_COMPARED = {
     "sufficient_features": "trees behind a step that fills gaps cannot be read",
     "adversarial": "trees behind a step that fills gaps cannot be read",
     "counterfactual": "trees behind a step that fills gaps cannot be read",
+    "background": "cells move by shares of a standard deviation, which the number that stands for missing changes",
     "column_changes": "the range of a filled column includes the number that fills it",
     "sage": "explains the loss, which has a test of its own",
 }

@@ -21,7 +21,7 @@ from tests.engine.influence_paths.path_nets import Causal, letters
 import assay
 from assay import explain
 from assay.basics.errors import AssayError, InputError
-from assay.cases.case import Case
+from assay.engine.changes.column_rules import column_names
 from assay.nouns.catalogue import Method
 
 WRONG: list[Any] = [
@@ -225,6 +225,17 @@ def situations() -> Mapping[str, Mapping[str, Any]]:
         },
         "shadow_membership": {"case": case, "labels": Y, "recipe": recipe, "shadows": 4},
         "shortcut_clusters": {"case": pictures},
+        "background": {"case": case, "background": OTHER, "column": column_names(case)[0], "steps": 2, "splits": 99},
+        "labels": {"case": case, "train": (X, Y), "labels": Y, "draws": 1},
+        "backdoor": {
+            "case": pictures,
+            "recipe": assay.Recipe(lambda x, y, seed, strength: image.model, pictures.rows.x, [0, 1] * 12),
+            "target_label": 1,
+            "share": 0.1,
+            "nets": 2,
+            "steps": 2,
+            "search_rows": 4,
+        },
         "pasted_artefact": {"case": pictures, "artefact": lambda x: x + 1.0, "labels": [0, 1] * 12},
         "class_artefact_compensation": {
             "case": smooth,

@@ -3,6 +3,8 @@
 
 from assay.attack.apgd import apgd as apgd
 from assay.attack.auto import auto as auto
+from assay.attack.backdoor import backdoor as backdoor
+from assay.attack.background import background as background
 from assay.attack.bim import bim as bim
 from assay.attack.carlini_wagner import carlini_wagner as carlini_wagner
 from assay.attack.column_changes import column_changes as column_changes
@@ -11,6 +13,7 @@ from assay.attack.explanation_search import explanation_search as explanation_se
 from assay.attack.fgsm import fgsm as fgsm
 from assay.attack.fmn import fmn as fmn
 from assay.attack.hop_skip_jump import hop_skip_jump as hop_skip_jump
+from assay.attack.labels import labels as labels
 from assay.attack.mass_centre import mass_centre as mass_centre
 from assay.attack.model_inversion import model_inversion as model_inversion
 from assay.attack.pgd import pgd as pgd
@@ -24,6 +27,8 @@ from assay.attack.training_point import training_point as training_point
 __all__ = [
     "apgd",
     "auto",
+    "backdoor",
+    "background",
     "bim",
     "carlini_wagner",
     "column_changes",
@@ -32,6 +37,7 @@ __all__ = [
     "fgsm",
     "fmn",
     "hop_skip_jump",
+    "labels",
     "mass_centre",
     "model_inversion",
     "pgd",

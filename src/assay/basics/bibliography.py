@@ -33,6 +33,7 @@ SOURCES: dict[str, str] = {
     "Classifier Decisions by Layer-Wise Relevance Propagation. PLOS ONE 10, 2015.",
     "ballet2019": "Ballet, Renard, Aigrain, Laugel, Frossard and Detyniecki: Imperceptible Adversarial Attacks on "
     "Tabular Data. NeurIPS workshop 2019.",
+    "baniecki2022": "Baniecki, Kretowicz and Biecek: Fooling Partial Dependence via Data Poisoning. ECML PKDD 2022.",
     "banzhaf1965": "Banzhaf: Weighted Voting Doesn't Work: A Mathematical Analysis. Rutgers Law Review 19, 1965.",
     "bau2017": "Bau, Zhou, Khosla, Oliva and Torralba: Network Dissection: Quantifying Interpretability of Deep Visual "
     "Representations. CVPR 2017.",
@@ -117,6 +118,8 @@ SOURCES: dict[str, str] = {
     "goldstein2015": "Goldstein, Kapelner, Bleich and Pitkin: Peeking Inside the Black Box: Visualizing Statistical "
     "Learning with Plots of Individual Conditional Expectation. JCGS 24, 2015.",
     "goodfellow2015": "Goodfellow, Shlens and Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015.",
+    "gu2019": "Gu, Liu, Dolan-Gavitt and Garg: BadNets: Evaluating Backdooring Attacks on Deep Neural Networks. IEEE "
+    "Access 7, 2019.",
     "hanley1982": "Hanley and McNeil: The Meaning and Use of the Area under a Receiver Operating Characteristic (ROC) "
     "Curve. Radiology 143, 1982.",
     "hansen2020": "Rieger and Hansen: A Simple Defense against Adversarial Attacks on Heatmap Explanations. "
@@ -177,6 +180,7 @@ SOURCES: dict[str, str] = {
     "Machine Learning. NeurIPS 2021.",
     "lu2020": "Lu, Mardziel, Leino, Fredrikson and Datta: Influence Paths for Characterizing Subject-Verb Number "
     "Agreement in LSTM Language Models. ACL 2020.",
+    "lopezpaz2017": "Lopez-Paz and Oquab: Revisiting Classifier Two-Sample Tests. ICLR 2017.",
     "lundberg2017": "Lundberg and Lee: A Unified Approach to Interpreting Model Predictions. NeurIPS 2017.",
     "lou2013": "Lou, Caruana, Gehrke and Hooker: Accurate Intelligible Models with Pairwise Interactions. KDD 2013.",
     "lugmayr2022": "Lugmayr, Danelljan, Romero, Yu, Timofte and Van Gool: RePaint: Inpainting Using Denoising "
@@ -269,6 +273,8 @@ SOURCES: dict[str, str] = {
     "Need. NeurIPS 2017.",
     "wachter2018": "Wachter, Mittelstadt and Russell: Counterfactual Explanations without Opening the Black Box: "
     "Automated Decisions and the GDPR. Harvard Journal of Law and Technology 31, 2018.",
+    "wang2019": "Wang, Yao, Shan, Li, Viswanath, Zheng and Zhao: Neural Cleanse: Identifying and Mitigating Backdoor "
+    "Attacks in Neural Networks. IEEE S&P 2019.",
     "wang2020": "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu: Score-CAM: Score-Weighted Visual Explanations "
     "for Convolutional Neural Networks. CVPR Workshop 2020.",
     "wang2021": "Wang and Russakovsky: Directional Bias Amplification. ICML 2021.",

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats as scipy_stats
 from scipy.optimize import brentq
 
-from assay.basics.samples import group_gaps
+from assay.basics.samples import group_gaps, trigger_limits
 from assay.basics.samples.binomial_limits import bracketed_rate_limits
 from assay.basics.samples.clustered_rates import clustered_difference_limits, clustered_rate_limits
 from assay.basics.samples.correlation import pearson as pearson
@@ -22,10 +22,8 @@ from assay.basics.samples.rate_ratios import rate_ratio_limits, smallest_ratio_l
 from assay.basics.seed import Seed
 from assay.basics.types import Floats, Ints, Masks
 
-MAX_JACKKNIFED = 2000
-"""The most times that the bootstrap's jackknife leaves something out."""
-MAX_RESAMPLED = 4_000_000
-"""The most inputs that the bootstrap resamples at a time."""
+MAX_JACKKNIFED, MAX_RESAMPLED = 2000, 4_000_000
+"""The most times that the bootstrap's jackknife leaves something out, and inputs that it resamples at a time."""
 
 
 @dataclass(frozen=True)
@@ -387,6 +385,7 @@ INTERVALS: dict[str, Callable[..., Interval]] = {
     "paired": lambda level, **d: Interval(*group_gaps.largest_paired(level, **d), level, "agresti-min"),
     "bracket": lambda level, **d: Interval(*bracketed_rate_limits(level=level, **d), level, "clopper-pearson, 2 rates"),
     "exponential": lambda level, **d: Interval(*exponential_limits(level=level, **d), level, "exponential"),
+    "triggers": lambda level, **d: Interval(*trigger_limits.trigger_limits(level=level, **d), level, "prediction"),
     "profile": lambda grid, curves, level: Interval(*profile_limits(grid, curves, level), level, "profile likelihood"),
     "clusters": lambda level, **d: Interval(*clustered_rate_limits(level=level, **d), level, "clustered rate"),
     "controlled": lambda level, **d: Interval(*clustered_difference_limits(level=level, **d), level, "clustered rates"),
@@ -397,4 +396,4 @@ rate of ``hits`` in ``trials``; difference or ratio of two rates (2,); largest g
 ROC curve, or 2 · area − 1; distance ``observed`` with ``noise``; largest distance of rates from ``levels``; mean
 ``moved`` minus mean ``noise``; largest mean ``inside`` (row, set) minus outside; largest of ``distances``; gap of means
 by ``group``; sum or largest size of differences of paired rates; largest mean of parts, some ``shown``; ln((p − δ) / q)
-of two rates; mean of exponential ``values``; a rate between two; profiles; rate of clustered ``hits``, less control."""
+of two rates; exponential ``values``; a rate between two; profiles; clustered ``hits``, less control; triggers."""

@@ -209,23 +209,23 @@ def recipe_of(method: Method, place: str) -> Recipe:
     return load_recipe(place)
 
 
-def training_of(method: Method, request: Request, train: Path | None, recipe: str = "") -> dict[str, Any]:
+def training_options(request: Request, method: Method, train: Path | None, recipe: str) -> dict[str, Any]:
     """The options about the training that flags give; ``InputError`` for a flag that is missing, or not read."""
     for flag, given in (("train", train), ("recipe", recipe)):
-        is_read = flag in method.options and (method.verb == "explain" or flag in method.needs)
-        if given and not is_read:
+        if given and flag not in method.options:
             raise InputError(f"{method.verb} {method.name} does not read --{flag}; leave it out.")
-    if "train" not in method.options or (method.verb != "explain" and "train" not in method.needs):
-        return {}
-    if train is None or not request.target:
-        raise InputError(
-            f"{method.verb} {method.name} needs the training rows and their labels: --train FILE --target COLUMN."
-        )
-    table = request.files.read(train, request.target, request.ids)
-    found: dict[str, Any] = {"train": (request.model_rows(table), table.labels)}
-    if table.ids is not None:
-        found["ids"] = list(map(str, table.ids))
-    return found | ({"recipe": recipe_of(method, recipe)} if recipe else {})
+    found: dict[str, Any] = {}
+    if "train" in method.options and (train is not None or method.options["train"].default is not None):
+        if train is None or not request.target:
+            raise InputError(
+                f"{method.verb} {method.name} needs the training rows and their labels: --train FILE --target COLUMN."
+            )
+        table = request.files.read(train, request.target, request.ids)
+        found["train"] = (request.model_rows(table), table.labels)
+        if table.ids is not None and "ids" in method.options:
+            found["ids"] = list(map(str, table.ids))
+    required = "recipe" in method.options and method.options["recipe"].default is not None
+    return found | ({"recipe": recipe_of(method, recipe)} if recipe or required else {})
 
 
 def explanation_of(

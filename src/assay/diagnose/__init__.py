@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Diagnoses: functions of a case that give findings about the model."""
 
+from assay.diagnose.backdoor import backdoor as backdoor
+from assay.diagnose.background import background as background
 from assay.diagnose.bias_amplification import bias_amplification as bias_amplification
 from assay.diagnose.cluster_sensitivity import cluster_sensitivity as cluster_sensitivity
 from assay.diagnose.concept_use import concept_use as concept_use
@@ -36,6 +38,8 @@ from assay.diagnose.swapped_words import swapped_words as swapped_words
 from assay.diagnose.weak_segments import weak_segments as weak_segments
 
 __all__ = [
+    "backdoor",
+    "background",
     "bias_amplification",
     "cluster_sensitivity",
     "concept_use",

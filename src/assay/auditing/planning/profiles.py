@@ -115,6 +115,7 @@ TABLE: dict[str, Any] = {
     "diagnose.recourse_gap": {"included": DEEP, "rows": 50},
     "diagnose.simpler_model": {"included": DEEP},
     "diagnose.rashomon": {"included": DEEP},
+    "diagnose.background": {"included": DEEP},
     **OF_TRAINING_ROWS,
     "repair.replace": {"included": DEEP},
     "repair.adversarial_training": {"included": DEEP},
@@ -187,6 +188,7 @@ IMAGE: dict[str, Any] = {
     "diagnose.error_disparity": {"included": DEEP},
     "diagnose.shortcut": {},
     "diagnose.shortcut_clusters": {"included": DEEP},
+    "diagnose.backdoor": {"included": DEEP, "nets": 5},
     "diagnose.robustness": {
         "included": NOT_QUICK,
         "rows": by_depth(16, 32, 100),

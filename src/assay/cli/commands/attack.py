@@ -24,6 +24,7 @@ def attack(
     of: str = "",
     of_option: tuple[str, ...] = (),
     train: Path | None = None,
+    recipe: str = "",
     save: Path | None = None,
 ) -> int:
     """Attack a prediction or an explanation.
@@ -46,12 +47,14 @@ def attack(
     of_option
         NAME=VALUE, an option of that method; may be repeated.
     train
-        File of rows the model was trained on, with their labels, for training_point.
+        File of rows the model was trained on, with their labels, for attacks on training data.
+    recipe
+        FILE.py:FUNCTION that returns an assay.Recipe, for attacks that train.
     save
         File for the result.
     """
     from assay.cli.printing import print_result
-    from assay.cli.request import explanation_of, method_of, training_of
+    from assay.cli.request import explanation_of, method_of, training_options
 
     chosen = method_of("attack", method)
     loaded, request = request.open(model, train)
@@ -61,7 +64,7 @@ def attack(
     if "explanation" in signature(chosen.body).parameters:
         attacked.append(explanation_of(request, case, explanation, of, of_option))
     around = _ball(chosen, ball)
-    options = request.options(chosen) | training_of(chosen, request, train)
+    options = request.options(chosen) | training_options(request, chosen, train, recipe)
     if "labels" in chosen.options and table.labels is not None:
         options.setdefault("labels", table.labels)
     with request.progress(chosen, case, options):
@@ -81,7 +84,7 @@ def _ball(method: Method, text: str) -> list[Any]:
         raise InputError(f"attack {method.name} needs a ball: --ball {FORMS['Ball']}.")
     if text and not takes_ball:
         raise InputError(
-            f"attack {method.name} changes few columns or words, and takes no --ball. Its limits are options: assay "
+            f"attack {method.name} searches in no ball, and takes no --ball. Its limits are options: assay "
             f"show {method.name}."
         )
     return [ball_of(text)] if takes_ball else []

@@ -36,13 +36,15 @@ def explain(
         File for the result, such as shapley.assay.
     """
     from assay.cli.printing import print_result
-    from assay.cli.request import method_of, training_of
+    from assay.cli.request import method_of, training_options
 
     chosen = method_of("explain", method)
     loaded, request = request.open(model, train, *concepts.paths)
     table = request.table()
     case = request.case(loaded, table)
-    options = request.options(chosen) | training_of(chosen, request, train, recipe) | concepts.options(chosen, request)
+    options = (
+        request.options(chosen) | training_options(request, chosen, train, recipe) | concepts.options(chosen, request)
+    )
     if "labels" in chosen.options and table.labels is not None:
         options["labels"] = table.labels
     with request.progress(chosen, case, options):

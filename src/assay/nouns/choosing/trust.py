@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from assay.nouns.choosing.choice import EVERY_DATA, NET, NUMBERS, OF, TABLE, Choice
+from assay.nouns.choosing.choice import BACKGROUND, EVERY_DATA, NET, NUMBERS, OF, TABLE, Choice
 
 TRUST: tuple[Choice, ...] = (
     Choice(
@@ -81,6 +81,14 @@ TRUST: tuple[Choice, ...] = (
         TABLE,
         scope="global",
         flags="--target COLUMN --sensitive GROUP",
+    ),
+    Choice(
+        "diagnose.background",
+        ("trust",),
+        "is the background by which columns were explained drawn like fresh rows, or was it moved on purpose",
+        TABLE,
+        scope="global",
+        flags=BACKGROUND,
     ),
     Choice(
         "diagnose.robustness",

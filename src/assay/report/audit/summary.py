@@ -238,6 +238,8 @@ ANSWERED_BY = {
     "exploration": "DAT",
     "label": "DAT",
     "drift": "DAT",
+    "backdoor": "DAT",
+    "background": "DAT",
 }
 """The family of the checks of the diagnoses that have this word in their name, where the headline may name it."""
 
