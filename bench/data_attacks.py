@@ -89,7 +89,7 @@ def triggers(one: Case, seed: int) -> Triggers:
 
 def backdoors() -> tuple[str, str]:
     """How often the class is named and the check fails; areas under the ROC curve against clean nets."""
-    null = np.stack([triggers(case(seed, 0.0), seed).logs for seed in range(10)])
+    null = np.stack([triggers(case(seed, 0.0), seed).logs for seed in range(100, 110)])  # seeds of no net judged
     clean = [triggers(case(seed, 0.0), seed).logs for seed in range(10, 10 + CLEAN)]
     lines, alone, rows = [], np.empty((0, 10)), []
     for share in (*SHARES, 0.0):
@@ -101,7 +101,7 @@ def backdoors() -> tuple[str, str]:
             named = sum(clearest_trigger(one, known, 0.95)[1] == TARGET for one in logs)
             factor = np.median([np.exp(np.nanmax(trigger_contrasts(one, known, 0.95)[0])) for one in logs])
             lines.append([
-                f"{share:.1%}", what, f"{named} of {len(logs)}" if share else "–",
+                f"{share:.1%}", what, f"{named} of {len(logs)}",
                 f"{(lows > LIMIT).sum()} of {len(logs)}",
                 f"{factor:.2f}", f"{auc(others, lows):.3f}" if share else "–",
             ])  # fmt: skip
@@ -117,7 +117,7 @@ def backdoors() -> tuple[str, str]:
          f"{sum(r[2] for r in rows if r[0] == share)} of {sum(r[4] for r in rows if r[0] == share)}"]
         for share in SHARES
     ]  # fmt: skip
-    heads = ["stamped", "compared with", "class named", "DAT401 fails", "median factor", "area of the ROC"]
+    heads = ["stamped", "compared with", f"class {TARGET} named", "DAT401 fails", "median factor", "area of the ROC"]
     return table(heads, lines), table(
         ["stamped", "area of the ROC", "listed that are stamped", "stamped that are listed"], carried
     )

@@ -140,7 +140,9 @@ def _is_ours(device: Any) -> bool:
 
 
 def _held(one: Any) -> Any:
-    return one.held if isinstance(one, DeviceTensor) else one
+    found = one.held if isinstance(one, DeviceTensor) else one
+    is_zero = isinstance(found, torch.Tensor) and found._is_zerotensor()  # of forward mode: it has no numbers yet
+    return torch.zeros(found.shape, dtype=found.dtype) if is_zero else found
 
 
 def _written(func: Any, args: Any) -> list[Any]:

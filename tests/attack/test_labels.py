@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
@@ -17,7 +18,7 @@ from assay.basics.errors import CapabilityError, InputError
 from assay.engine.cost import cost_of
 from assay.engine.influence.read_fit import read_estimator
 from assay.engine.influence.training_rows import training_case
-from assay.engine.poisoning.label_flips import flip_effects, worst_flips
+from assay.engine.poisoning.label_flips import flip_effects, refitted, worst_flips
 from assay.nouns.catalogue import find
 
 
@@ -123,3 +124,20 @@ def test_other_models_and_shares_are_refused() -> None:
         attack.labels(case, train=train, share=1.0)
     with pytest.raises(CapabilityError, match="LogisticRegression"):
         attack.labels(assay.case(assay.wrap(lambda rows: rows[:, 0], output="values"), train[0][:5]), train=train)
+
+
+def test_effects_of_single_flips_rank_as_the_models_fitted_again() -> None:
+    case, train, true = logistic()
+    fit, _ = read_estimator(case, training_case(case, train), 0.0)
+    effects, moved = flip_effects(fit, fit.tests, true)
+
+    def loss(labels: np.ndarray) -> float:
+        scores = fit.tests @ refitted(fit, labels).weights[0]
+        return float(np.logaddexp(0, np.where(true == 1, -scores, scores)).mean())
+
+    before, found = loss(np.array(fit.labels)), []
+    for row in range(0, 280, 5):
+        labels = np.array(fit.labels)
+        labels[row] = moved[row]
+        found.append(loss(labels) - before)
+    assert spearmanr(effects[::5], found)[0] >= 0.8

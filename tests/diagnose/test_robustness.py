@@ -177,7 +177,7 @@ def test_the_cost_is_at_most_what_is_declared_and_an_audit_runs_it_where_a_ball_
     for depth, diagnosed, repaired in (
         ("quick", set(), set()),
         ("standard", {"robustness"}, set()),
-        ("deep", {"robustness", "robust_features"}, {"gloro", "adversarial_training"}),
+        ("deep", {"robustness", "robust_features", "cluster_sensitivity"}, {"gloro", "adversarial_training"}),
     ):
         steps = prepare(digits()[0], X[1400:1450], Y[1400:1450], profile=depth, select=["ROB"], **given).plan.steps
         assert {step.method for step in steps if step.verb == "diagnose"} == diagnosed

@@ -141,15 +141,6 @@ DEBUG: tuple[Choice, ...] = (
         flags="--masks NAME=FILE.npy --background FILE",
     ),
     Choice(
-        "diagnose.backdoor",
-        ("debug",),
-        "a small patch that sends pictures of every class to one class, and the training rows that carry it",
-        ("image",),
-        NET,
-        scope="global",
-        flags="--train FILE --target COLUMN --recipe FILE.py:FUNCTION",
-    ),
-    Choice(
         "diagnose.membership",
         ("debug",),
         "does the model remember its training rows instead of a rule",

@@ -91,6 +91,15 @@ TRUST: tuple[Choice, ...] = (
         flags=BACKGROUND,
     ),
     Choice(
+        "diagnose.backdoor",
+        ("trust",),
+        "a small patch that sends pictures of every class to one class, and the training rows that carry it",
+        ("image",),
+        NET,
+        scope="global",
+        flags="--train FILE --target COLUMN --recipe FILE.py:FUNCTION",
+    ),
+    Choice(
         "diagnose.robustness",
         ("trust",),
         "how many correct predictions withstand an attack, and how many are proved to withstand all",
