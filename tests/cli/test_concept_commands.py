@@ -151,9 +151,9 @@ def test_an_audit_reads_concepts_from_flags_and_from_the_file(assay, files):
 @pytest.mark.parametrize(
     ("words", "match"),
     [
-        ("tcav --random-rows random.npy", "explain tcav needs rows that show each concept: --concept NAME=FILE"),
-        ("tcav --concept a=bright.npy", "explain tcav needs ordinary rows to compare with: --random-rows FILE"),
-        ("unit_concepts --background random.npy", "needs masks of the rows explained: --masks NAME=FILE.npy"),
+        ("tcav --random-rows random.npy", "explain tcav needs concepts: --concept NAME=FILE."),
+        ("tcav --concept a=bright.npy", "explain tcav needs random_rows: --random-rows FILE."),
+        ("unit_concepts --background random.npy", "needs masks: --masks NAME=FILE.npy."),
         ("occlusion --concept a=bright.npy", "explain occlusion does not read --concept"),
         ("concept_shap --control a=bright.npy", "does not read --control"),
         ("tcav --concept bright.npy", "--concept bright.npy: write NAME=FILE"),

@@ -168,3 +168,11 @@ def test_every_long_command_reports_on_standard_error_alone(assay, project, monk
 def test_progress_does_not_enter_json(assay, monkeypatch):
     monkeypatch.setattr("assay.cli.terminal.progress.FIRST", 0.0)
     json.loads(assay("explain mine.py:build occlusion --data plain.csv --target y --rows 4 --format json").out)
+
+
+def test_the_time_left_is_not_guessed_from_the_first_moments() -> None:
+    line = ProgressLine(lambda: 30, clock=Clock(), stream=Screen(False))
+    line("step", "explain.saliency", 0.001)
+    assert "left" not in line.line(2.0)
+    line("step", "explain.saliency", 0.02)
+    assert "about 98 s left" in line.line(2.0)

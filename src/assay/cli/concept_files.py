@@ -46,7 +46,9 @@ class ConceptFlags:
         return (*named, *([self.random_rows] if self.random_rows else []))
 
     def options(self, method: Method, request: Request) -> dict[str, Any]:
-        """The options of a method that the flags give; ``InputError`` for a flag that it does not read, or needs."""
+        """The options of a method that the flags give; ``InputError`` for a flag that it does not read."""
+        from assay.cli.options import OTHER_FLAGS
+
         given: dict[str, Any] = {
             "concepts": _rows(self.concept, "--concept", request),
             "controls": _rows(self.control, "--control", request),
@@ -58,24 +60,16 @@ class ConceptFlags:
         read = concept_inputs(method)
         unread = next((name for name in found if name not in read), None)
         if unread is not None:
-            raise InputError(f"{method.verb} {method.name} does not read {FLAGS[unread][0].split()[0]}; leave it out.")
-        lacking = next((name for name in FLAGS if name in read - {*found} and _is_required(method, name)), None)
-        if lacking is not None:
-            flag, what = FLAGS[lacking]
-            raise InputError(f"{method.verb} {method.name} needs {what}: {flag}.")
+            flag = OTHER_FLAGS[unread].split()[0]
+            raise InputError(f"{method.verb} {method.name} does not read {flag}; leave it out.")
         return found
 
 
 NO_CONCEPT_FLAGS = ConceptFlags()
 """No file given."""
 
-FLAGS = {
-    "concepts": ("--concept NAME=FILE", "rows that show each concept"),
-    "controls": ("--control NAME=FILE", "rows that show each control concept"),
-    "random_rows": ("--random-rows FILE", "ordinary rows to compare with"),
-    "masks": ("--masks NAME=FILE.npy", "masks of the rows explained"),
-}
-"""Options that files of concepts give, with their flags and what they are."""
+OF_CONCEPTS = frozenset({"concepts", "controls", "random_rows", "masks"})
+"""Options that files of concepts give."""
 
 
 def concept_inputs(method: Method) -> frozenset[str]:
@@ -83,13 +77,7 @@ def concept_inputs(method: Method) -> frozenset[str]:
     from assay.cli.options import kind_of
 
     options = {name for name, option in method.options.items() if kind_of(option.annotation) == "Any"}
-    return frozenset(FLAGS) & (options | ({"concepts"} & method.needs))
-
-
-def _is_required(method: Method, name: str) -> bool:
-    """Whether an explanation cannot do without; a diagnosis fills in what an audit knows."""
-    option = method.options.get(name)
-    return method.verb == "explain" and option is not None and option.default is option.empty
+    return OF_CONCEPTS & (options | ({"concepts"} & method.needs))
 
 
 def named_files(words: Sequence[str], flag: str) -> dict[str, Path]:

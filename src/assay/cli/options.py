@@ -58,21 +58,22 @@ OTHER_FLAGS = {
     "background": "--background FILE",
     "comparison": "--background FILE",
     "reference": "--background FILE",
+    "concepts": "--concept NAME=FILE",
+    "controls": "--control NAME=FILE",
+    "random_rows": "--random-rows FILE",
+    "masks": "--masks NAME=FILE.npy",
 }
 """Options of methods that are no input of an audit and have a flag of their own."""
 
 
 def flag_of(method: Method, option: str) -> str:
     """The flag that gives an option of a method; empty where it is given by ``--option``."""
-    from assay.cli.concept_files import FLAGS, concept_inputs
     from assay.engine.audit_inputs import INPUTS
 
-    if option in concept_inputs(method):
-        return FLAGS[option][0]
     if option == "labels" and method.verb == "explain":
         return "--target COLUMN"
-    is_share = kind_of(method.options[option].annotation) == "float" if option in method.options else False
-    if option in OTHER_FLAGS and not is_share:
+    is_number = option in method.options and kind_of(method.options[option].annotation) in ("float", "int")
+    if option in OTHER_FLAGS and not is_number:
         return OTHER_FLAGS[option]
     is_input = option in method.needs | method.optional or option == "recipe"
     flag = INPUTS[option].flag if option in INPUTS and is_input else ""

@@ -53,6 +53,20 @@ def kernel_settings(context: AbstractContextManager[Any]) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def forward_mode() -> Iterator[None]:
+    """Context of torch's forward mode of differentiation; attention runs without fused kernels, which have none."""
+    import warnings
+
+    from torch.autograd import forward_ad
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with kernel_settings(sdpa_kernel(SDPBackend.MATH)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)  # torch scripts its decompositions
+        with forward_ad.dual_level():
+            yield
+
+
 def under_lock(method: Callable[Concatenate[Owner, P], T]) -> Callable[Concatenate[Owner, P], T]:
     """A method of a case that holds the lock of its model while it runs."""
 

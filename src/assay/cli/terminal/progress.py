@@ -23,6 +23,10 @@ FIRST, TERMINAL_EVERY, PLAIN_EVERY = 2.0, 0.2, 10.0
 """Seconds until the first line, and between lines on a terminal and elsewhere."""
 
 
+LEAST_SHARE = 0.02
+"""The share that must be done before the time left is estimated from it."""
+
+
 class _Stream(Protocol):
     """Where the lines are written."""
 
@@ -115,7 +119,7 @@ class ProgressLine:
         if share is not None and not 0 <= share < 1:
             share = None
         rate = done / seconds if seconds else 0.0
-        left = f", about {_duration(seconds / share * (1 - share))} left" if share else ""
+        left = f", about {_duration(seconds / share * (1 - share))} left" if share and share >= LEAST_SHARE else ""
         percent = "" if share is None else f"{share:4.0%}  "
         speed = f"{rate:,.0f} {self.unit}/s  " if rate >= 10 else f"{rate:.2g} {self.unit}/s  " if done else ""
         return f"{percent}{speed}{_duration(seconds)}{left}  {printable(self.label)}".rstrip()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from assay.basics.errors import CapabilityError, InputError
 from assay.basics.seed import Seed
 from assay.engine.influence_paths.path_passes import PathNet, Projection, Read, dual, pair, unpacked
-from assay.model.pass_locks import kernel_settings
+from assay.model.pass_locks import forward_mode
 from assay.nouns.inputs.rows import Rows
 
 if TYPE_CHECKING:
@@ -104,15 +103,8 @@ def _without_inputs_of_activations(full: Sequence[_Call]) -> list[_Call]:
 def _traced(net: Any, rows: Rows, x: pt.Tensor, direction: pt.Tensor, read: Read, trace: _Trace) -> pt.Tensor:
     """The target (1,) of a pass in forward mode, while every module's call is recorded."""
     import torch
-    from torch.autograd import forward_ad
-    from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    with torch.enable_grad(), ExitStack() as stack:
-        stack.enter_context(kernel_settings(sdpa_kernel(SDPBackend.MATH)))
-        stack.enter_context(warnings.catch_warnings())
-        warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
-        stack.enter_context(_recorded(net.module, len(rows.shape) + 1, rows.shape, trace))
-        stack.enter_context(forward_ad.dual_level())
+    with torch.enable_grad(), _recorded(net.module, len(rows.shape) + 1, rows.shape, trace), forward_mode():
         out = net.run(replace(rows, x=dual(x, direction, None)))
         found = out if isinstance(out, torch.Tensor) else getattr(out, "logits", out[0] if len(out) else None)
         trace.returned = found

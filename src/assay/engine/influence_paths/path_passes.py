@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.basics.errors import CapabilityError
 from assay.model.layer_slices import LayerHook
-from assay.model.pass_locks import kernel_settings
+from assay.model.pass_locks import forward_mode
 from assay.nouns.inputs.rows import Rows, to_double
 
 if TYPE_CHECKING:
@@ -74,8 +73,6 @@ class PathNet:
         l + 1 gets what passes through the chosen nodes only. Also the tangents of the projections' inputs.
         """
         import torch
-        from torch.autograd import forward_ad
-        from torch.nn.attention import SDPBackend, sdpa_kernel
 
         found, inputs = [along], {}
 
@@ -91,12 +88,7 @@ class PathNet:
             inputs[layer] = unpacked(given)[1]
             return given
 
-        with torch.enable_grad(), ExitStack() as stack:
-            stack.enter_context(kernel_settings(sdpa_kernel(SDPBackend.MATH)))
-            stack.enter_context(warnings.catch_warnings())
-            warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
-            stack.enter_context(self._projection_inputs(read_input))
-            stack.enter_context(forward_ad.dual_level())
+        with torch.enable_grad(), self._projection_inputs(read_input), forward_mode():
             x = dual(rows.x.detach().clone().requires_grad_(True), along, restrict[0])
             self.net.run(replace(rows, x=x), {layer: hook_at(place + 1) for place, layer in enumerate(self.layers)})
         return tuple(found), inputs

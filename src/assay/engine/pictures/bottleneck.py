@@ -11,12 +11,10 @@ import numpy as np
 
 from assay.basics.errors import InputError
 from assay.basics.types import Floats, Ints
+from assay.engine.adam import Adam
 
 OPEN = 5.0
 """Where the search starts: λ = sigmoid(5) = 0.993, almost all of the activation passes."""
-
-DECAY, SQUARE_DECAY, SMALL = 0.9, 0.999, 1e-8
-"""β₁, β₂ and ε of Adam."""
 
 Slope = Callable[[Floats, Ints], Floats]
 """Activations (line, channel, *positions) of rows (line,) to the derivative of the loss."""
@@ -81,7 +79,7 @@ def open_shares(
     size = float(np.prod(activations.shape[1:]))
     which = np.tile(np.arange(rows), options.draws)
     alpha = torch.full_like(a, OPEN)
-    first, second = torch.zeros_like(a), torch.zeros_like(a)
+    adam = Adam()
     for number in range(options.steps):
         epsilon = mean + std * torch.as_tensor(draw(number))
         with torch.enable_grad():
@@ -91,10 +89,7 @@ def open_shares(
             given = torch.as_tensor(slope(z.detach().numpy(), which))
             total = (z * given).sum() / options.draws + options.beta * divergence(_inner(share), distance).sum() / size
             descent = torch.autograd.grad(total, variables)[0]
-        first = DECAY * first + (1 - DECAY) * descent
-        second = SQUARE_DECAY * second + (1 - SQUARE_DECAY) * descent**2
-        corrected = first / (1 - DECAY ** (number + 1))
-        alpha = alpha - options.rate * corrected / ((second / (1 - SQUARE_DECAY ** (number + 1))).sqrt() + SMALL)
+        alpha = alpha - options.rate * adam.step(descent)
     share = _blurred(torch.sigmoid(alpha), options.sigma)
     bits = divergence(_inner(share), distance) / np.log(2)
     return np.asarray(share.numpy()), np.asarray(bits.numpy())

@@ -14,6 +14,7 @@ from assay.basics.errors import InputError
 from assay.basics.optional import need
 from assay.basics.types import Floats, Ints, Masks
 from assay.cases.case import Case
+from assay.engine.adam import Adam
 from assay.engine.search.threat import as_array
 from assay.model.adapters.wrap import wrap
 from assay.model.diffusion.denoiser import Denoiser
@@ -22,8 +23,8 @@ from assay.model.diffusion.schedule import add_noise
 from assay.nouns.inputs.rows import to_floats
 from assay.nouns.inputs.target import class_scores, probabilities
 
-DECAY, SQUARE_DECAY, SMALL = 0.9, 0.99, 1e-8
-"""β₁, β₂ and ε of Adam."""
+SQUARE_DECAY = 0.99
+"""β₂ of Adam."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def move_to_class(
     torch = need("torch", extra="torch")
     aimed, (low, high) = case.with_target("log_odds", label), limits
     rows, edge = as_double(case.rows.x), 0.0 if through is None else (high - low) / 2
-    z, mover = rows.clone(), _Adam(rows) if through is not None else _Steepest()
+    z, mover = rows.clone(), Adam(square_decay=SQUARE_DECAY) if through is not None else _Steepest()
     found, best, reached = np.zeros(len(case), dtype=bool), rows.numpy().copy(), np.zeros(len(case))
     for step in range(steps + 1):
         z = z.detach().requires_grad_(True)
@@ -115,31 +116,17 @@ def move_to_class(
             slope = -to_floats(aimed.gradient(as_array(points, case.rows.x)))
             slope += pull * np.sign(points - rows.numpy()) / (rows[0].numel() * (high - low))
             (pulled,) = torch.autograd.grad(picture, z, torch.as_tensor(slope))
-            z = (z.detach() - rate * (high - low) * mover.move(pulled)).clamp(low - edge, high + edge)
+            z = (z.detach() - rate * (high - low) * mover.step(pulled)).clamp(low - edge, high + edge)
     return FoundChange(best, reached, found)
 
 
 class _Steepest:
     """Moves along the gradient, of ℓ2 length √elements / 4; none where the gradient is zero or not finite."""
 
-    def move(self, slope: Any) -> Any:
+    def step(self, slope: Any) -> Any:
         length = (slope.flatten(1) ** 2).sum(1).sqrt().reshape(-1, *(1,) * (slope.ndim - 1))
         unit = (slope / length).nan_to_num(0.0, 0.0, 0.0)
         return unit * (slope[0].numel() ** 0.5 / 4)
-
-
-class _Adam:
-    """Moves of Adam, about 1 an element."""
-
-    def __init__(self, rows: Any) -> None:
-        self.mean, self.square, self.step = rows * 0, rows * 0, 0
-
-    def move(self, slope: Any) -> Any:
-        self.step += 1
-        self.mean = DECAY * self.mean + (1 - DECAY) * slope
-        self.square = SQUARE_DECAY * self.square + (1 - SQUARE_DECAY) * slope**2
-        root = (self.square / (1 - SQUARE_DECAY**self.step)).sqrt()
-        return self.mean / (1 - DECAY**self.step) / (root + SMALL)
 
 
 def _class_share(case: Case, points: Floats, label: Ints) -> Floats:

@@ -10,10 +10,8 @@ import numpy as np
 
 from assay.basics.errors import InputError
 from assay.basics.types import Floats, Ints
+from assay.engine.adam import Adam
 from assay.engine.pictures.soft_masks import MaskSpace, SoftRemoval
-
-DECAY, SQUARE_DECAY, SMALL = 0.9, 0.999, 1e-8
-"""β₁, β₂ and ε of Adam."""
 
 TIE = 1e-6
 """The largest difference between cells that the derivative may overrule in their order."""
@@ -58,7 +56,7 @@ def extremal_masks(space: MaskSpace, removal: SoftRemoval, scale: Floats, option
     wanted = torch.as_tensor(np.tile(options.areas, rows))[:, None]
     weights, unit = torch.as_tensor(space.weights(which)), torch.as_tensor(scale[which])[:, None]
     z = torch.full((len(which), space.cells), 0.5, dtype=torch.float64)
-    mean, square = torch.zeros_like(z), torch.zeros_like(z)
+    adam = Adam()
     for number in range(options.steps):
         pull = options.weight * options.growth ** (number / max(1, options.steps - 1))
         with torch.enable_grad():
@@ -69,11 +67,7 @@ def extremal_masks(space: MaskSpace, removal: SoftRemoval, scale: Floats, option
         ordered, order, template = _templates(z, upward, weights, wanted)
         distance = torch.zeros_like(z).scatter(1, order, ordered - template)
         slope = upward - 2 * pull * weights * distance
-        mean = DECAY * mean + (1 - DECAY) * slope
-        square = SQUARE_DECAY * square + (1 - SQUARE_DECAY) * slope**2
-        corrected = mean / (1 - DECAY ** (number + 1))
-        size = (square / (1 - SQUARE_DECAY ** (number + 1))).sqrt() + SMALL
-        z = (z + options.rate * corrected / size).clamp(0, 1)
+        z = (z + options.rate * adam.step(slope)).clamp(0, 1)
     _, order, template = _templates(z, upward, weights, wanted)
     held = torch.zeros_like(z).scatter(1, order, template)
     return np.asarray(held.reshape(rows, areas, space.cells).numpy())

@@ -10,6 +10,7 @@ import numpy as np
 from assay.basics.errors import InputError
 from assay.basics.types import Floats, Ints
 from assay.cases.case import Case
+from assay.engine.adam import Adam
 from assay.engine.shortcuts.artefacts import Artefact
 from assay.engine.shortcuts.paste_effects import changed_chances
 from assay.nouns.catalogue import Cost
@@ -19,8 +20,8 @@ from assay.nouns.inputs.target import TARGETS, predicted_class
 FASTER = 1.3
 """Factor on the penalty of the mask after a step that sends enough rows to the class, and its inverse after another."""
 
-RATE, DECAYS, TINY = 0.3, (0.5, 0.9), 1e-8
-"""Learning rate and moments of Adam, on the logits of the mask and of the pattern."""
+RATE, DECAYS = 0.3, (0.5, 0.9)
+"""Learning rate and decays of Adam, on the logits of the mask and of the pattern."""
 
 LEAST_SIZE = 1e-3
 """A trigger of no pixels counts as one of this size."""
@@ -111,7 +112,7 @@ def _search(case: Case, which: Ints, label: int, options: TriggerOptions) -> tup
     low, high = (side(x, axis=(0, 2, 3))[:, None, None] for side in (np.min, np.max))
     logits = np.zeros((1 + x.shape[1], *x.shape[2:]))
     logits[0] = -1.0
-    moments = np.zeros((2, *logits.shape))
+    adam = Adam(*DECAYS)
     best = np.ones(x.shape[2:]), (low + high) / 2 + np.zeros(x.shape[1:])
     penalty = options.penalty
     for step in range(options.steps + 1):
@@ -126,18 +127,9 @@ def _search(case: Case, which: Ints, label: int, options: TriggerOptions) -> tup
         by_mask = (slope * (pattern - x)).sum(axis=(0, 1)) + penalty
         by_pattern = (slope * mask).sum(axis=0) * (high - low)
         slopes = np.concatenate([by_mask[None], by_pattern]) * _sigmoid(logits) * (1 - _sigmoid(logits))
-        logits = logits - RATE * _adam(moments, slopes, step + 1)
+        logits = logits - RATE * adam.step(slopes)
         penalty *= FASTER if success >= options.success else 1 / FASTER
     return best
-
-
-def _adam(moments: Floats, slopes: Floats, step: int) -> Floats:
-    """The direction of Adam; ``moments`` are updated."""
-    for moment, decay, power in zip(moments, DECAYS, (1, 2), strict=True):
-        moment *= decay
-        moment += (1 - decay) * slopes**power
-    mean, square = (moment / (1 - decay**step) for moment, decay in zip(moments, DECAYS, strict=True))
-    return np.asarray(mean / (np.sqrt(square) + TINY))
 
 
 def _sigmoid(x: Floats) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
 from assay.basics.types import Array, Floats
+from assay.engine.adam import Adam
 from assay.engine.search.ball import Ball
 from assay.engine.search.first_order import check_steps
 from assay.engine.search.minimum_norm import NearestPoints, length_of
@@ -17,9 +18,6 @@ from assay.engine.search.threat import Threat, per_row
 
 INNER = 1 - 1e-6
 """Rows at the bounds are moved inside by so much, where tanh has a slope."""
-
-DECAY, SQUARE_DECAY, SMALL = 0.9, 0.999, 1e-8
-"""β₁, β₂ and ε of Adam."""
 
 FREE_UNIT = 5.0
 """The unit of perturbations without bounds, in radii."""
@@ -100,17 +98,14 @@ def penalised_descent(
     safe = space.unit * array_namespace(scales).where(scales > 0, scales, scales * 0 + 1)
     weight, low, high = np.full(count, constant), np.zeros(count), np.full(count, np.inf)
     for _ in range(searches):
-        w, mean, square, succeeded = space.start(), 0.0, 0.0, np.zeros(count, dtype=bool)
-        for number in range(1, steps + 1):
+        w, adam, succeeded = space.start(), Adam(), np.zeros(count, dtype=bool)
+        for _ in range(steps):
             x, bend = space.point(w)
             outputs, slope = threat.gradient(x, "margin")
             succeeded |= _offer(threat, best, x, outputs, confidence_margin)
             active = np.where(threat.search_margins(outputs) > -confidence_margin, weight, 0.0)
             gradient = (2 * (x - threat.x) / (safe * safe) - per_row(active, x) * slope) * bend
-            mean = DECAY * mean + (1 - DECAY) * gradient
-            square = SQUARE_DECAY * square + (1 - SQUARE_DECAY) * gradient * gradient
-            step = mean / (1 - DECAY**number) / ((square / (1 - SQUARE_DECAY**number)) ** 0.5 + SMALL)
-            w = w - learning_rate * step
+            w = w - learning_rate * adam.step(gradient)
         x, _ = space.point(w)
         succeeded |= _offer(threat, best, x, threat.outputs(x), confidence_margin)
         high, low = np.where(succeeded, weight, high), np.where(succeeded, low, weight)

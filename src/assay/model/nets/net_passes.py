@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
@@ -16,7 +15,7 @@ from assay.basics.errors import CapabilityError
 from assay.basics.types import Array, Ints
 from assay.model.layer_slices import LayerHook
 from assay.model.model import BackwardResult, BackwardRules, LayerGradient
-from assay.model.pass_locks import kernel_settings
+from assay.model.pass_locks import forward_mode, kernel_settings
 from assay.nouns.inputs.rows import Rows
 
 if TYPE_CHECKING:
@@ -71,7 +70,6 @@ def layer_gradient(net: OpenNet, read: Read, rows: Rows, layer: str, along: Arra
     """The gradient of ``read(outputs)`` at a layer, and the layer's derivative along ``along``, in one pass."""
     import torch as pt
     from torch.autograd import forward_ad
-    from torch.nn.attention import SDPBackend, sdpa_kernel
 
     given, net = rows, net.for_gradients(rows, layer)
     leaf: list[pt.Tensor] = []
@@ -86,11 +84,8 @@ def layer_gradient(net: OpenNet, read: Read, rows: Rows, layer: str, along: Arra
         return leaf[-1].clone()  # the next layer may work in place
 
     with pt.enable_grad(), ExitStack() as stack:
-        if along is not None:  # fused attention has no directional derivative
-            stack.enter_context(kernel_settings(sdpa_kernel(SDPBackend.MATH)))
-            stack.enter_context(warnings.catch_warnings())  # torch's forward mode scripts its decompositions
-            warnings.filterwarnings("ignore", "`torch.jit.script", DeprecationWarning)
-            stack.enter_context(forward_ad.dual_level())
+        if along is not None:
+            stack.enter_context(forward_mode())
             dual = forward_ad.make_dual(rows.x.detach(), along)  # type: ignore[no-untyped-call]  # torch gives it no types
             rows = replace(rows, x=dual)
         total = read(net.scores(net.run(rows, {layer: start_graph}), rows)).sum()
