@@ -4,27 +4,14 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose
+from tests.real.toxic_net import Toxic
 from tests.shared import folder
 
 import assay
 from assay import explain
 
 TEXT, OTHER = "you are so dumb and stupid", "you are so kind and stupid"
-
-
-class Toxic(torch.nn.Module):
-    """Token ids to logits of six labels."""
-
-    def __init__(self):
-        super().__init__()
-        self.emb = torch.nn.Embedding(20000, 50)
-        self.lstm = torch.nn.LSTM(50, 50, batch_first=True, bidirectional=True)
-        self.fc1, self.fc2 = torch.nn.Linear(100, 50), torch.nn.Linear(50, 6)
-
-    def forward(self, ids):
-        return self.fc2(torch.relu(self.fc1(self.lstm(self.emb(ids))[0].max(dim=1).values)))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import torch
 from numpy.testing import assert_allclose
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
+from tests.real.toxic_net import Toxic
 from tests.shared import folder
 
 import assay
@@ -114,19 +115,6 @@ def test_attention_is_seen_in_an_unmodified_encoder(sentiment):
     assert (rolled.values >= 0).all()
     assert (rolled.values.sum(axis=1) < 1).all()
     assert "attention is not explanation" in rolled.notes[0].text
-
-
-class Toxic(torch.nn.Module):
-    """Embedding, BiLSTM, maximum over time, two layers: one score a label."""
-
-    def __init__(self):
-        super().__init__()
-        self.emb = torch.nn.Embedding(20000, 50)
-        self.lstm = torch.nn.LSTM(50, 50, batch_first=True, bidirectional=True)
-        self.fc1, self.fc2 = torch.nn.Linear(100, 50), torch.nn.Linear(50, 6)
-
-    def forward(self, ids):
-        return self.fc2(torch.relu(self.fc1(self.lstm(self.emb(ids))[0].max(dim=1).values)))
 
 
 LABELS = ["toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate"]

@@ -154,7 +154,7 @@ class LocalModel:
         return said
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Step:
     """Texts as a batch, padded on the left, and what the net computed for earlier tokens."""
 
@@ -180,7 +180,7 @@ class _Step:
         longest = max(map(len, self.ids))
         if self.mask is None:
             mask = [[0] * (longest - len(ids)) + [1] * len(ids) for ids in self.ids]
-            object.__setattr__(self, "mask", self.torch.as_tensor(mask, device=device))
+            self.mask = self.torch.as_tensor(mask, device=device)
         rows = [[0] * (longest - len(ids)) + list(ids) for ids in self.ids]
         given = self.torch.as_tensor(rows, device=device)
         places = (self.mask.cumsum(dim=1) - 1).clamp(min=0)[:, -longest:]
@@ -192,7 +192,7 @@ class _Step:
             use_cache=True,
             **({"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(self.net.forward).parameters else {}),
         )
-        object.__setattr__(self, "past", getattr(out, "past_key_values", None))
+        self.past = getattr(out, "past_key_values", None)
         return out
 
     def after(self, chosen: Sequence[int]) -> _Step:
