@@ -77,11 +77,13 @@ def prepare_rows(rows: Rows, preprocess: Callable[[Any], Any] | None) -> Any:
 def predict_without_name_warning(read: Callable[[Any], Any], given: Any) -> Any:
     """Call ``read`` without scikit-learn's warning about column names, which the case has compared already.
 
+    Nor with LightGBM's that predict gives scores where the loss is the caller's own: they are recognised as such.
     What the library raises for rows that it does not take becomes an ``InputError``.
     """
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="X (has|does not have valid) feature names")
+            warnings.filterwarnings("ignore", message="Cannot compute class probabilities or labels")
             return read(given)
     except (AssayError, MemoryError):
         raise
